@@ -1,0 +1,130 @@
+"""The CPU backend: one fused C++ unit, OpenMP over instances, SIMD over elements."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.device.backends.base import Backend, Kernel, Memory, Precision, SpikeStream
+from brian2eprop.device.backends.compile import shared_library
+from brian2eprop.device.codegen.dialect import CPU
+from brian2eprop.device.codegen.source import Source, generate
+from brian2eprop.device.program import Access, Program
+
+# No -ffast-math: NaN and infinity must stay what they are. The rest of what it allows is asked
+# for where it matters: vectors by "omp simd", contraction because both operands round anyway.
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-fopenmp",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-mprefer-vector-width=512",
+    "-w",
+)
+
+
+def default_workers() -> int:
+    """Threads to use: ``OMP_NUM_THREADS``, or the processors this process may run on."""
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    return int(named) if named.isdigit() and int(named) else len(os.sched_getaffinity(0))
+
+
+def pointers(arrays: Sequence[npt.NDArray[Any]]) -> Any:
+    """A C array of the arrays' addresses."""
+    return (ctypes.c_void_p * max(1, len(arrays)))(*[array.ctypes.data for array in arrays])
+
+
+def integers(values: Sequence[int]) -> Any:
+    """A C array of long long."""
+    return (ctypes.c_longlong * max(1, len(values)))(*values)
+
+
+class CpuKernel(Kernel):
+    """A Program compiled by g++."""
+
+    def __init__(self, program: Program, precision: Precision) -> None:
+        self.program = program
+        self.source: Source = generate(program, precision, CPU)
+        self._entry = shared_library(self.source.text, FLAGS).b2e_run
+        self._constants = np.array(self.source.constants)
+        self._partial_sums: list[npt.NDArray[Any]] = []
+
+    def run(
+        self,
+        memory: Memory,
+        first_step: int = 0,
+        n_steps: int = 0,
+        streams: Mapping[str, SpikeStream] | None = None,
+    ) -> None:
+        """See :meth:`Kernel.run`."""
+        given = [(streams or {})[name] for name in self.source.streams]
+        arrays = [memory.arrays[name] for name in self.source.arrays]
+        self._entry(
+            pointers(arrays),
+            integers([array.size for array in arrays]),
+            integers(slot_counts(self.source, memory)),
+            self._constants.ctypes.data_as(ctypes.c_void_p),
+            pointers([part for stream in given for part in (stream.start, stream.index)]),
+            integers([n for s in given for n in (s.first_step, s.start.shape[1] - 1)]),
+            pointers(self._sums(memory)),
+            ctypes.c_longlong(first_step),
+            ctypes.c_longlong(n_steps),
+            memory.instances,
+            memory.workers,
+        )
+
+    def _sums(self, memory: Memory) -> list[npt.NDArray[Any]]:
+        """Each worker's own copy of the accumulated arrays."""
+        shapes = [
+            (memory.workers, array.size, memory.dtype(array))
+            for array in self.program.all_arrays().values()
+            if array.access is Access.ACCUMULATED
+        ]
+        if [(*sums.shape, sums.dtype) for sums in self._partial_sums] != shapes:
+            self._partial_sums = [np.empty((w, size), dtype) for w, size, dtype in shapes]
+        return self._partial_sums
+
+
+def slot_counts(source: Source, memory: Memory) -> list[int]:
+    """Number of slots that the memory has for each kind of slots the source knows."""
+    counts = {slots: memory.arrays[name].shape[1] for name, slots in source.slots.items()}
+    return [counts[slots] for slots in source.depths]
+
+
+class CpuBackend(Backend):
+    """Runs Programs on the CPU.
+
+    Parameters
+    ----------
+    precision : Precision
+        Type of REAL arrays.
+    workers : int, optional
+        Number of threads; by default what the machine offers.
+    """
+
+    name = "cpu"
+
+    def __init__(self, precision: Precision, workers: int | None = None) -> None:
+        super().__init__(precision)
+        self.workers = workers or default_workers()
+
+    def memory(self, instances: int) -> Memory:
+        """See :meth:`Backend.memory`."""
+        return Memory(np, self.precision, instances, min(self.workers, instances))
+
+    def compile(self, program: Program) -> CpuKernel:
+        """See :meth:`Backend.compile`.
+
+        Raises
+        ------
+        CompileError
+            If there is no compiler, or it fails.
+        """
+        return CpuKernel(program, self.precision)

@@ -1,0 +1,92 @@
+"""A Body's abstract code becomes Brian2 statements, with what is invariant taken out of the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from brian2.codegen.statements import Statement
+from brian2.codegen.translation import make_statements
+from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.core.variables import Constant, Variable
+from brian2.utils.stringtools import get_identifiers
+
+from brian2eprop.device.program import Array, Body, DType, Index
+
+BUILTINS = ("t", "dt", "step")
+
+_VARIABLE_DTYPE: dict[DType, type] = {
+    DType.REAL: np.float64,
+    DType.DOUBLE: np.float64,
+    DType.INT: np.int32,
+    DType.BOOL: np.bool_,
+}
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Statements of a body, and how it uses its refs.
+
+    Attributes
+    ----------
+    hoisted : tuple of Statement
+        Run once before the loop.
+    statements : tuple of Statement
+        Run for each element.
+    read, written, added : frozenset of str
+        Refs whose value is needed; refs that are assigned; refs that are only ever added to
+        (and neither read nor assigned).
+    """
+
+    hoisted: tuple[Statement, ...]
+    statements: tuple[Statement, ...]
+    read: frozenset[str]
+    written: frozenset[str]
+    added: frozenset[str]
+
+
+def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
+    """Lower a body with Brian2's own statement inference and loop-invariant optimisation."""
+    variables = _variables(body, arrays)
+    hoisted, statements = make_statements(body.code, variables, np.float64, optimise=True)
+    return Lowered(tuple(hoisted), tuple(statements), *_usage(body, hoisted, statements))
+
+
+def _variables(body: Body, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """The variables of a body as Brian2's objects, without owner or storage."""
+    variables: dict[str, Any] = {
+        "t": Variable("t", dtype=np.float64, scalar=True),
+        "dt": Variable("dt", dtype=np.float64, scalar=True, constant=True),
+        "step": Variable("step", dtype=np.int64, scalar=True),
+    }
+    for name, ref in body.refs.items():
+        dtype = _VARIABLE_DTYPE[arrays[ref.array].dtype]
+        variables[name] = Variable(name, dtype=dtype, scalar=ref.index is Index.SCALAR)
+    for name, value in body.constants.items():
+        variables[name] = Constant(name, value)
+    for name in get_identifiers(body.code):
+        if name in DEFAULT_FUNCTIONS:
+            variables.setdefault(name, DEFAULT_FUNCTIONS[name])
+    return variables
+
+
+def _usage(
+    body: Body, hoisted: list[Statement], statements: list[Statement]
+) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Which refs are read, written, and only added to."""
+    needed: set[str] = set()
+    assigned: set[str] = set()
+    added: set[str] = set()
+    for statement in [*hoisted, *statements]:
+        needed |= get_identifiers(statement.expr)
+        (added if statement.op == "+=" else assigned).add(statement.var)
+        if statement.op not in ("=", ":=", "+="):
+            needed.add(statement.var)
+    refs = set(body.refs)
+    written = (assigned | added) & refs
+    needed |= {guard for name, guard in body.guards.items() if name in written}
+    only_added = (added - assigned - needed) & refs
+    read = (needed & refs) | ((added & refs) - only_added)
+    return frozenset(read), frozenset(written), frozenset(only_added)

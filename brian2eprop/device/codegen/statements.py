@@ -1,0 +1,146 @@
+"""Brian2 statements become lines of C++ (the same lines for the CPU and for CUDA)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
+from brian2.codegen.statements import Statement
+from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.parsing.rendering import CPPNodeRenderer
+from brian2.utils.stringtools import word_substitute
+
+from brian2eprop.device.program import DType
+
+C_TYPES: dict[DType, str] = {
+    DType.REAL: "real",
+    DType.DOUBLE: "double",
+    DType.INT: "int",
+    DType.BOOL: "bool",
+}
+
+# Names with this suffix hold the same value in double precision.
+DOUBLE_SUFFIX = "_double"
+
+
+def c_function_names() -> dict[str, str]:
+    """Brian2's functions that its C++ generator calls by another name."""
+    names = {}
+    for name, function in DEFAULT_FUNCTIONS.items():
+        implementations: Any = function.implementations
+        if CPPCodeGenerator in implementations and implementations[CPPCodeGenerator].name:
+            names[name] = implementations[CPPCodeGenerator].name
+    return names
+
+
+_FUNCTION_NAMES = c_function_names()
+
+
+class Renderer(CPPNodeRenderer):  # type: ignore[misc]
+    """Renders an expression; floating point literals and divisions keep the precision ``scalar``.
+
+    Brian2's renderer writes literals as doubles and divisions as ``1.0f*a/b``, which is
+    slower than float arithmetic in one precision and less exact than double in the other.
+    """
+
+    def __init__(self, scalar: str) -> None:
+        super().__init__()
+        self.scalar = scalar
+
+    def render_Constant(self, node: ast.Constant) -> str:
+        """Literals: floating point ones in the precision."""
+        if isinstance(node.value, float):
+            return f"{self.scalar}({node.value!r})"
+        return str(super().render_Constant(node))
+
+    def render_BinOp(self, node: ast.BinOp) -> str:
+        """True division of integers as well, in the precision."""
+        if isinstance(node.op, ast.Div):
+            left = self.render_element_parentheses(node.left)
+            right = self.render_element_parentheses(node.right)
+            return f"{self.scalar}(1)*{left}/{right}"
+        return str(super().render_BinOp(node))
+
+    def render_Call(self, node: ast.Call) -> str:
+        """Times are counted in steps in double precision, whatever the precision."""
+        if isinstance(node.func, ast.Name) and node.func.id == "timestep":
+            arguments = [Renderer("double").render_node(_in_double(arg)) for arg in node.args]
+            return f"_timestep({', '.join(arguments)})"
+        return str(super().render_Call(node))
+
+
+class _InDouble(ast.NodeTransformer):
+    """``dt`` has a copy in the precision and one in double."""
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        name = "dt" + DOUBLE_SUFFIX if node.id == "dt" else node.id
+        return ast.copy_location(ast.Name(name, node.ctx), node)
+
+
+def _in_double(node: ast.AST) -> ast.AST:
+    return _InDouble().visit(node)  # type: ignore[no-any-return]
+
+
+def render_expression(expression: str, scalar: str = "real") -> str:
+    """The C++ of an expression in Brian2's language."""
+    rendered: str = Renderer(scalar).render_expr(expression).strip()
+    return str(word_substitute(rendered, _FUNCTION_NAMES))
+
+
+def c_type(dtype: Any) -> str:
+    """C++ type of a local of that NumPy type."""
+    kind = np.dtype(dtype).kind
+    return {"b": "bool", "i": "int", "u": "int"}.get(kind, "real")
+
+
+def render_statement(statement: Statement) -> list[str]:
+    """The C++ lines of one statement of a loop's body."""
+    target, value = _declaration(statement), _value(statement)
+    return [f"{target} {statement.op.replace(':=', '=')} {value};"]
+
+
+def _declaration(statement: Statement) -> str:
+    if statement.op != ":=":
+        return str(statement.var)
+    return f"{'const ' if statement.constant else ''}{c_type(statement.dtype)} {statement.var}"
+
+
+def _value(statement: Statement) -> str:
+    """The value; where booleans decide over its form, the choice of Brian2's simpler forms.
+
+    A chain of ``?:`` instead of ``if`` keeps the loop free of branches.
+    """
+    simplified = statement.boolean_simplified_expressions
+    if not statement.used_boolean_variables or not simplified:
+        return render_expression(statement.expr)
+    *cases, (_, last) = simplified.items()
+    value = f"({render_expression(last)})"
+    for assignments, expression in reversed(cases):
+        test = " && ".join(name if holds else f"!{name}" for name, holds in assignments)
+        value = f"(({test}) ? ({render_expression(expression)}) : {value})"
+    return value
+
+
+def render_hoisted(statements: Iterable[Statement], constants: Iterable[str]) -> list[str]:
+    """Loop invariants, computed in double precision and rounded once.
+
+    In single precision ``1 - exp(-dt/tau)`` would lose three digits for a slow variable.
+    """
+    statements = list(statements)
+    doubles = {name: name + DOUBLE_SUFFIX for name in [*constants, "dt"]}
+    lines = []
+    for statement in statements:
+        expression = word_substitute(statement.expr, doubles)
+        kind = c_type(statement.dtype)
+        if kind != "real":
+            value = render_expression(expression, "double")
+            lines.append(f"const {kind} {statement.var} = {value};")
+            continue
+        double = statement.var + DOUBLE_SUFFIX
+        lines.append(f"const double {double} = {render_expression(expression, 'double')};")
+        lines.append(f"const real {statement.var} = real({double});")
+        doubles[statement.var] = double
+    return lines

@@ -1,0 +1,48 @@
+// The CPU's words: one thread runs an instance, so barriers are nothing and sums are plain.
+#include <cstring>
+#include <omp.h>
+
+#define B2E_PRAGMA(text) _Pragma(#text)
+#define B2E_SIMD B2E_PRAGMA(omp simd)
+#define B2E_SIMD_REDUCE(operation, variable) B2E_PRAGMA(omp simd reduction(operation : variable))
+#define B2E_PARALLEL_SIMD B2E_PRAGMA(omp parallel for simd schedule(static))
+#define B2E_BARRIER()
+#define B2E_LEADER true
+#define B2E_SHARED(type, name, size) alignas(64) type name[size]
+
+namespace b2e {
+
+template <class T>
+using ptr = T*;
+
+template <class T>
+inline T* array(void* const* arrays, const long long*, int number) { return (T*)arrays[number]; }
+
+template <class T>
+inline T* slice(T* pointer, long long offset, long long) { return pointer + offset; }
+
+template <class T>
+inline void add(T* pointer, long long element, T value) { pointer[element] += value; }
+
+template <class T>
+inline T block_sum(T value) { return value; }
+
+template <class T>
+inline T block_max(T value) { return value; }
+
+template <class T>
+inline void clear(T* pointer, long long n) { std::memset(pointer, 0, n * sizeof(T)); }
+
+// Writes the indices of the set flags in ascending order; reads eight flags at a time, since
+// few are set. flags holds n rounded up to eight, zero beyond n.
+inline int compact(const unsigned char* flags, int n, int* indices) {
+    int count = 0;
+    for (int first = 0; first < n; first += 8) {
+        unsigned long long word;
+        std::memcpy(&word, flags + first, 8);
+        for (; word; word &= word - 1) indices[count++] = first + (__builtin_ctzll(word) >> 3);
+    }
+    return count;
+}
+
+}  // namespace b2e
