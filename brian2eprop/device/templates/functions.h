@@ -1,0 +1,115 @@
+// The functions a body may call beyond those of <math.h>, by the names Brian2's C++ renderer
+// gives them. The same text serves the CPU and CUDA, float and double: results have the type
+// C++ gives to a sum of the arguments, so that single precision stays single. B2E_DEVICE is the
+// qualifier of a function; on a CPU nothing has to be defined.
+#ifndef B2E_DEVICE
+#define B2E_DEVICE inline
+#endif
+
+#ifndef INFINITY
+#define INFINITY __builtin_huge_valf()
+#endif
+
+namespace b2e {
+
+template <class A, class B>
+using common = decltype(A() + B());
+
+template <class T>
+constexpr bool is_integer = T(1) / T(2) == T(0);
+
+template <bool integer, class T>
+struct floating_type { typedef T type; };
+
+template <class T>
+struct floating_type<true, T> { typedef double type; };
+
+// The type in which a function of a T is computed: double where T is an integer.
+template <class T>
+using floating = typename floating_type<is_integer<T>, T>::type;
+
+// The remainder with the sign of y, as in Python.
+template <class T>
+B2E_DEVICE T modulo(T x, T y) {
+    if constexpr (is_integer<T>) {
+        const T r = x % y;
+        return r != 0 && (r < 0) != (y < 0) ? r + y : r;
+    } else {
+        const T r = fmod(x, y);
+        return r != T(0) && (r < T(0)) != (y < T(0)) ? r + y : r;
+    }
+}
+
+// The quotient rounded down; of floating point numbers, as Brian2's C++ does it.
+template <class T>
+B2E_DEVICE T floor_divide(T x, T y) {
+    if constexpr (is_integer<T>) {
+        const T q = x / y;
+        return x % y != 0 && (x < 0) != (y < 0) ? q - 1 : q;
+    } else {
+        return floor(x / y);
+    }
+}
+
+}  // namespace b2e
+
+template <class A, class B>
+B2E_DEVICE b2e::common<A, B> _brian_mod(A x, B y) {
+    return b2e::modulo<b2e::common<A, B>>(x, y);
+}
+
+template <class A, class B>
+B2E_DEVICE b2e::common<A, B> _brian_floordiv(A x, B y) {
+    return b2e::floor_divide<b2e::common<A, B>>(x, y);
+}
+
+// Small constant integer exponents become products once inlined.
+template <class A, class B>
+B2E_DEVICE b2e::floating<b2e::common<A, B>> _brian_pow(A x, B y) {
+    typedef b2e::floating<b2e::common<A, B>> T;
+    const T base = T(x);
+    if constexpr (b2e::is_integer<B>) {
+        if (y == 2) return base * base;
+        if (y == 3) return base * base * base;
+        if (y == 4) return (base * base) * (base * base);
+    }
+    return pow(base, T(y));
+}
+
+template <class T>
+B2E_DEVICE b2e::common<T, T> _brian_abs(T x) {
+    if constexpr (b2e::is_integer<T>) return x < 0 ? -x : x;
+    else return fabs(x);
+}
+
+template <class T>
+B2E_DEVICE int _sign(T x) {
+    return (T(0) < x) - (x < T(0));
+}
+
+template <class T>
+B2E_DEVICE int int_(T x) {
+    return int(x);
+}
+
+template <class T, class A, class B>
+B2E_DEVICE b2e::common<T, b2e::common<A, B>> _clip(T x, A low, B high) {
+    typedef b2e::common<T, b2e::common<A, B>> R;
+    return x < low ? R(low) : x > high ? R(high) : R(x);
+}
+
+// (exp(x) - 1) / x, without a branch so that loops over it become vector code.
+template <class T>
+B2E_DEVICE b2e::floating<T> _exprel(T argument) {
+    typedef b2e::floating<T> F;
+    const F x = argument;
+    const bool tiny = fabs(x) < F(1e-16);
+    const F divisor = tiny ? F(1) : x;
+    const F ratio = expm1(divisor) / divisor;
+    return tiny ? F(1) : x > F(717) ? F(INFINITY) : ratio;
+}
+
+// The step a time belongs to: a thousandth of a step too little still counts as that step.
+B2E_DEVICE long long _timestep(double t, double dt) {
+    return (long long)((t + 1e-3 * dt) / dt);
+}
