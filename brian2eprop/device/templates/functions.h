@@ -1,13 +1,13 @@
 // The functions a body may call beyond those of <math.h>, by the names Brian2's C++ renderer
 // gives them. The same text serves the CPU and CUDA, float and double: results have the type
 // C++ gives to a sum of the arguments, so that single precision stays single. B2E_DEVICE is the
-// qualifier of a function; on a CPU nothing has to be defined.
+// qualifier of a function; on a CPU nothing has to be defined but <math.h> included, whose
+// overloads NVRTC has built in, save those for integers and INFINITY.
 #ifndef B2E_DEVICE
 #define B2E_DEVICE inline
 #endif
-
 #ifndef INFINITY
-#define INFINITY __builtin_huge_valf()
+#define INFINITY __int_as_float(0x7f800000)
 #endif
 
 namespace b2e {
@@ -19,14 +19,26 @@ template <class T>
 constexpr bool is_integer = T(1) / T(2) == T(0);
 
 template <bool integer, class T>
-struct floating_type { typedef T type; };
+struct floating_type {
+    typedef T type;
+};
 
 template <class T>
-struct floating_type<true, T> { typedef double type; };
+struct floating_type<true, T> {
+    typedef double type;
+};
 
 // The type in which a function of a T is computed: double where T is an integer.
 template <class T>
 using floating = typename floating_type<is_integer<T>, T>::type;
+
+template <bool condition>
+struct only_if {};
+
+template <>
+struct only_if<true> {
+    typedef int type;
+};
 
 // The remainder with the sign of y, as in Python.
 template <class T>
@@ -52,6 +64,32 @@ B2E_DEVICE T floor_divide(T x, T y) {
 }
 
 }  // namespace b2e
+
+#ifdef __CUDACC_RTC__
+#define B2E_OF_INTEGER(function)                                           \
+    template <class T, typename b2e::only_if<b2e::is_integer<T>>::type = 0> \
+    B2E_DEVICE double function(T x) {                                      \
+        return function(double(x));                                        \
+    }
+B2E_OF_INTEGER(sin)
+B2E_OF_INTEGER(cos)
+B2E_OF_INTEGER(tan)
+B2E_OF_INTEGER(asin)
+B2E_OF_INTEGER(acos)
+B2E_OF_INTEGER(atan)
+B2E_OF_INTEGER(sinh)
+B2E_OF_INTEGER(cosh)
+B2E_OF_INTEGER(tanh)
+B2E_OF_INTEGER(exp)
+B2E_OF_INTEGER(expm1)
+B2E_OF_INTEGER(log)
+B2E_OF_INTEGER(log10)
+B2E_OF_INTEGER(log1p)
+B2E_OF_INTEGER(sqrt)
+B2E_OF_INTEGER(ceil)
+B2E_OF_INTEGER(floor)
+#undef B2E_OF_INTEGER
+#endif
 
 template <class A, class B>
 B2E_DEVICE b2e::common<A, B> _brian_mod(A x, B y) {
