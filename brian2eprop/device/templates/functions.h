@@ -16,7 +16,7 @@ template <class A, class B>
 using common = decltype(A() + B());
 
 template <class T>
-constexpr bool is_integer = T(1) / T(2) == T(0);
+constexpr bool is_integer = (T(1) + T(0)) / (T(1) + T(1)) == 0;
 
 template <bool integer, class T>
 struct floating_type {
