@@ -1,0 +1,284 @@
+"""Losses: what an output should have been, step by step.
+
+A loss reads the output at the end of every step of its window. Each gives, as phases of a
+Program, the loss of an instance, its gradient by the output at every step, and what
+``predict`` returns.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from brian2.units import Quantity, second
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Clear,
+    DType,
+    ForEach,
+    Index,
+    Number,
+    Phase,
+    Reduce,
+    Reduction,
+    Ref,
+    Slots,
+)
+
+Window = tuple[Quantity, Quantity] | None
+
+OUTPUT_GRADIENT = "output_gradient"
+
+# A step belongs to the window when it starts in it; half a step of tolerance, because a time
+# given as a decimal number may lie a rounding error off the grid.
+_IN_WINDOW = "int(t + 0.5*dt >= window_start and t + 0.5*dt < window_stop)"
+
+
+@dataclass(frozen=True)
+class LossPhases:
+    """A loss as parts of a Program.
+
+    Attributes
+    ----------
+    arrays : tuple of Array
+        Its arrays; ``output_gradient`` (SCRATCH, one slot a step) is the gradient of the
+        instance's unweighted loss by the output.
+    begin, step, end : tuple of Phase
+        Before the sweep, at the end of every step, after the sweep.
+    """
+
+    arrays: tuple[Array, ...]
+    begin: tuple[Phase, ...]
+    step: tuple[Phase, ...]
+    end: tuple[Phase, ...]
+
+
+class Loss(ABC):
+    """A loss over a window of time.
+
+    Parameters
+    ----------
+    window : (Quantity, Quantity), optional
+        Start and end (seconds) of the time that counts; by default the whole trial.
+    """
+
+    def __init__(self, window: Window = None) -> None:
+        if window is not None:
+            for edge in window:
+                fail_for_dimension_mismatch(
+                    edge, second, "A loss's window is a start and an end in units of time."
+                )
+            if not 0 <= float(window[0]) < float(window[1]):
+                raise ValueError(
+                    f"The loss's window {window} must start at zero or later and end after its "
+                    "start."
+                )
+        self.window = window
+
+    def window_steps(self, n_steps: int, dt: float) -> int:
+        """How many of a trial's steps count.
+
+        Raises
+        ------
+        ValueError
+            If none does.
+        """
+        start, stop = self._edges()
+        times = (np.arange(n_steps) + 0.5) * dt
+        count = int(np.sum((times >= start) & (times < stop)))
+        if count == 0:
+            raise ValueError(
+                f"The loss's window {self.window} contains no step of a trial of {n_steps} steps "
+                f"of {dt * 1e3:g} ms. Move it into the trial."
+            )
+        return count
+
+    def _edges(self) -> tuple[float, float]:
+        return (0.0, float("inf")) if self.window is None else tuple(map(float, self.window))  # type: ignore[return-value]
+
+    def _constants(self) -> dict[str, Number]:
+        start, stop = self._edges()
+        return {"window_start": start, "window_stop": min(stop, 1e30)}
+
+    @abstractmethod
+    def targets(
+        self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
+    ) -> npt.NDArray[np.float64]:
+        """What is to be written into the array ``target`` for some samples.
+
+        Raises
+        ------
+        ValueError
+            If the labels are not what this loss compares with.
+        """
+
+    @abstractmethod
+    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.ArrayLike) -> float | None:
+        """Share of the samples predicted right, where that means something."""
+
+    @abstractmethod
+    def phases(self, output: str, size: int) -> LossPhases:
+        """The loss of ``output``, an array of ``size`` elements."""
+
+
+def _scratch(name: str, size: int, kept: bool = False) -> Array:
+    slots = Slots(kept=True) if kept else None
+    return Array(name, DType.REAL, size, Access.SCRATCH, slots)
+
+
+def _elements(*names: str) -> dict[str, Ref]:
+    return {name: Ref(name, Index.ELEMENT) for name in names}
+
+
+def _scalars(*names: str) -> dict[str, Ref]:
+    return {name: Ref(name, Index.SCALAR) for name in names}
+
+
+class CrossEntropy(Loss):
+    r"""Cross-entropy of the softmax of the output, averaged over the window's steps.
+
+    .. math:: E = -\frac{1}{n} \sum_{t \in \text{window}} \log \pi_{k^*}^t, \quad
+              \pi^t = \text{softmax}(y^t)
+
+    The prediction is the mean of the softmax over the window, shape (samples, outputs).
+    """
+
+    def targets(
+        self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
+    ) -> npt.NDArray[np.float64]:
+        """One-hot rows, shape (samples, outputs), of integer labels of shape (samples,)."""
+        values = np.asarray(labels)
+        if values.ndim != 1:
+            raise ValueError(
+                f"CrossEntropy takes one label a sample, an array of shape (samples,), not of "
+                f"shape {values.shape}."
+            )
+        if not np.all(np.isfinite(values)):
+            raise ValueError(
+                f"Label {int(np.argmin(np.isfinite(values)))} is not a finite number. Remove the "
+                "sample or mend its label."
+            )
+        if np.any(values != np.floor(values)) or np.any((values < 0) | (values >= n_outputs)):
+            wrong = values[(values != np.floor(values)) | (values < 0) | (values >= n_outputs)][0]
+            raise ValueError(
+                f"The label {wrong} is no class of an output of {n_outputs} neurons. Labels are "
+                f"whole numbers from 0 to {n_outputs - 1}."
+            )
+        return np.asarray(np.eye(n_outputs)[values.astype(int)])
+
+    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.ArrayLike) -> float:
+        """Share of the samples whose largest mean probability is at the label."""
+        return float(np.mean(np.argmax(prediction, axis=1) == np.asarray(labels)))
+
+    def phases(self, output: str, size: int) -> LossPhases:
+        """See :class:`Loss`."""
+        y = {"y": Ref(output, Index.ELEMENT)}
+        peak = Body("_value = y", y)
+        exponential = Body(
+            "output_exponential = exp(y - output_peak)\n_value = output_exponential",
+            {**y, **_elements("output_exponential"), **_scalars("output_peak")},
+        )
+        gradient = Body(
+            f"_share = {_IN_WINDOW}/window_steps\n"
+            "_softmax = output_exponential/output_sum\n"
+            "prediction += _share*_softmax\n"
+            "output_loss += _share*target*(log(output_sum) + output_peak - y)\n"
+            "output_gradient = _share*(_softmax - target)",
+            {
+                **y,
+                **_elements("output_exponential", "prediction", "output_loss", "target"),
+                **_elements(OUTPUT_GRADIENT),
+                **_scalars("output_sum", "output_peak", "window_steps"),
+            },
+            self._constants(),
+        )
+        total = Body("_value = output_loss", _elements("output_loss"))
+        return LossPhases(
+            arrays=(
+                Array("target", DType.REAL, size, Access.PER_INSTANCE),
+                Array("prediction", DType.REAL, size, Access.PER_INSTANCE),
+                Array("loss", DType.REAL, 1, Access.PER_INSTANCE),
+                Array("window_steps", DType.REAL, 1, Access.SHARED),
+                _scratch("output_exponential", size),
+                _scratch("output_loss", size),
+                _scratch("output_peak", 1),
+                _scratch("output_sum", 1),
+                _scratch(OUTPUT_GRADIENT, size, kept=True),
+            ),
+            begin=(Clear("loss begin", ("prediction", "output_loss")),),
+            step=(
+                Reduce("loss peak", size, Reduction.MAX, peak, "output_peak"),
+                Reduce("loss sum", size, Reduction.SUM, exponential, "output_sum"),
+                ForEach("loss gradient", size, gradient),
+            ),
+            end=(Reduce("loss", size, Reduction.SUM, total, "loss"),),
+        )
+
+
+class MeanSquaredError(Loss):
+    r"""Squared distance of the output to a trajectory, averaged over the window's steps.
+
+    .. math:: E = \frac{1}{2n} \sum_{t \in \text{window}} \sum_k (y_k^t - y_k^{*t})^2
+
+    The prediction is the output at every step, shape (samples, steps, outputs).
+    """
+
+    def targets(
+        self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
+    ) -> npt.NDArray[np.float64]:
+        """Trajectories of shape (samples, steps, outputs), or (samples, outputs) held constant."""
+        values = np.asarray(labels, dtype=float)
+        if values.ndim == 2 and values.shape[1] == n_outputs:
+            values = np.repeat(values[:, None, :], n_steps, axis=1)
+        if values.ndim != 3 or values.shape[1:] != (n_steps, n_outputs):
+            raise ValueError(
+                f"MeanSquaredError takes targets of shape (samples, {n_steps}, {n_outputs}) or "
+                f"(samples, {n_outputs}), not {values.shape}."
+            )
+        if not np.all(np.isfinite(values)):
+            sample = int(np.argwhere(~np.isfinite(values))[0, 0])
+            raise ValueError(
+                f"The target of sample {sample} is not finite everywhere. Remove the sample or "
+                "mend its target."
+            )
+        return values
+
+    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.ArrayLike) -> None:
+        """A trajectory is not right or wrong."""
+
+    def phases(self, output: str, size: int) -> LossPhases:
+        """See :class:`Loss`."""
+        gradient = Body(
+            f"_error = {_IN_WINDOW}*(y - target)\n"
+            "prediction = y\n"
+            "output_loss += 0.5*_error*_error/window_steps\n"
+            "output_gradient = _error/window_steps",
+            {
+                "y": Ref(output, Index.ELEMENT),
+                **_elements("target", "prediction", "output_loss", OUTPUT_GRADIENT),
+                **_scalars("window_steps"),
+            },
+            self._constants(),
+        )
+        total = Body("_value = output_loss", _elements("output_loss"))
+        kept = Slots(kept=True)
+        return LossPhases(
+            arrays=(
+                Array("target", DType.REAL, size, Access.PER_INSTANCE, kept),
+                Array("prediction", DType.REAL, size, Access.PER_INSTANCE, kept),
+                Array("loss", DType.REAL, 1, Access.PER_INSTANCE),
+                Array("window_steps", DType.REAL, 1, Access.SHARED),
+                _scratch("output_loss", size),
+                _scratch(OUTPUT_GRADIENT, size, kept=True),
+            ),
+            begin=(Clear("loss begin", ("output_loss",)),),
+            step=(ForEach("loss gradient", size, gradient),),
+            end=(Reduce("loss", size, Reduction.SUM, total, "loss"),),
+        )
