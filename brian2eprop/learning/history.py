@@ -1,0 +1,50 @@
+"""What a training run reports: metrics of a pass over the data, and their history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Averages over the samples of one pass.
+
+    Parameters
+    ----------
+    loss : float
+        Mean loss of a sample.
+    accuracy : float, optional
+        Fraction of the samples predicted right, where the loss knows what that is.
+    rates : mapping of str to float
+        Mean firing rate of each spiking group in Hz.
+    n_samples : int
+        Number of samples.
+    """
+
+    loss: float
+    accuracy: float | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    n_samples: int = 0
+
+    def named(self, prefix: str = "") -> dict[str, float]:
+        """Loss and, where there is one, accuracy, by prefixed name."""
+        values = {f"{prefix}loss": self.loss}
+        if self.accuracy is not None:
+            values[f"{prefix}accuracy"] = self.accuracy
+        return values
+
+
+class History(dict[str, list[Any]]):
+    """Lists with one entry an epoch.
+
+    ``loss``, ``accuracy`` (averages over the epoch, while the parameters changed), ``rates``
+    (a dictionary of Hz by group) and, with validation data, ``val_loss`` and
+    ``val_accuracy`` (at the end of the epoch). Accuracies are there for losses that have one.
+    """
+
+    def record(self, values: Mapping[str, Any]) -> None:
+        """Append one epoch's values to their lists."""
+        for name, value in values.items():
+            self.setdefault(name, []).append(value)

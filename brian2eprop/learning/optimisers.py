@@ -1,0 +1,213 @@
+"""Optimisers: how a gradient changes a parameter, as an elementwise Program."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from brian2eprop.device.backends.base import Memory
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Direction,
+    ForEach,
+    Index,
+    Layout,
+    Program,
+    Ref,
+    Sweep,
+)
+
+
+class Optimiser(ABC):
+    """An update rule for parameters.
+
+    What changes from update to update, such as the learning rate, lies in arrays of size 1
+    that :meth:`prepare` fills: the compiled Program stays the same.
+    """
+
+    learning_rate: float
+
+    def program(self, parameters: Sequence[Array]) -> Program:
+        """The Program of one update.
+
+        Parameters
+        ----------
+        parameters : sequence of Array
+            The arrays that are trained; the gradient of each is ``gradient_<name>``.
+
+        Returns
+        -------
+        Program
+            ELEMENTWISE, over every parameter, its gradient and the optimiser's own arrays.
+        """
+        parts = [self._update(parameter) for parameter in parameters]
+        arrays = {array.name: array for _, used in parts for array in used}
+        phases = tuple(phase for phase, _ in parts)
+        return Program(
+            name=f"{type(self).__name__.lower()}_update",
+            dt=1.0,
+            arrays=tuple(arrays.values()),
+            sweeps=(Sweep(Direction.ONCE, phases),),
+            layout=Layout.ELEMENTWISE,
+        )
+
+    @abstractmethod
+    def prepare(self, memory: Memory, iteration: int) -> None:
+        """Fill the arrays of size 1 for one update.
+
+        Parameters
+        ----------
+        memory : Memory
+            Memory that has been reserved for the Program.
+        iteration : int
+            Number of the update, 1 for the first.
+        """
+
+    @abstractmethod
+    def _update(self, parameter: Array) -> tuple[ForEach, tuple[Array, ...]]:
+        """The phase that updates one parameter, and the arrays it uses."""
+
+    def _rate(self) -> float:
+        """The learning rate, which a callback may have changed."""
+        return _number(self, "learning_rate", self.learning_rate, 0.0, math.inf)
+
+
+@dataclass
+class Adam(Optimiser):
+    r"""Adam (Kingma and Ba 2015, the efficient form at the end of section 2).
+
+    .. math::
+
+        m &\leftarrow \beta_1 m + (1 - \beta_1) g \\
+        v &\leftarrow \beta_2 v + (1 - \beta_2) g^2 \\
+        w &\leftarrow w - \eta \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t}
+            \frac{m}{\sqrt{v} + \epsilon}
+
+    Parameters
+    ----------
+    learning_rate : float
+        :math:`\eta`; may be changed during training.
+    beta_1, beta_2 : float
+        Decay of the two averages, in [0, 1).
+    epsilon : float
+        Added to the denominator; above zero.
+
+    Raises
+    ------
+    ValueError
+        If a number lies outside its range.
+    """
+
+    learning_rate: float = 1e-3
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        self._rate()
+        _number(self, "beta_1", self.beta_1, 0.0, 1.0)
+        _number(self, "beta_2", self.beta_2, 0.0, 1.0)
+        if _number(self, "epsilon", self.epsilon, 0.0, math.inf) == 0.0:
+            raise ValueError("Adam: epsilon is 0; give a number above zero, such as 1e-8.")
+
+    def prepare(self, memory: Memory, iteration: int) -> None:
+        """Write the bias-corrected learning rate; see :meth:`Optimiser.prepare`."""
+        correction = math.sqrt(1 - self.beta_2**iteration) / (1 - self.beta_1**iteration)
+        memory.write("adam_rate", self._rate() * correction)
+
+    def _update(self, parameter: Array) -> tuple[ForEach, tuple[Array, ...]]:
+        own = {
+            "m": _like(parameter, f"adam_m_{parameter.name}"),
+            "s": _like(parameter, f"adam_v_{parameter.name}"),
+            "rate": Array("adam_rate", parameter.dtype, 1, Access.SHARED),
+        }
+        code = (
+            "m = beta_1*m + rest_1*g\ns = beta_2*s + rest_2*g*g\nw = w - rate*m/(sqrt(s) + epsilon)"
+        )
+        constants = {
+            "beta_1": self.beta_1,
+            "rest_1": 1 - self.beta_1,
+            "beta_2": self.beta_2,
+            "rest_2": 1 - self.beta_2,
+            "epsilon": self.epsilon,
+        }
+        return _phase("adam", parameter, code, own, constants)
+
+
+@dataclass
+class SGD(Optimiser):
+    r"""Stochastic gradient descent, with momentum if wished.
+
+    .. math::
+
+        u &\leftarrow \mu u - \eta g \\
+        w &\leftarrow w + u
+
+    Parameters
+    ----------
+    learning_rate : float
+        :math:`\eta`; may be changed during training.
+    momentum : float
+        :math:`\mu`, in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        If a number lies outside its range.
+    """
+
+    learning_rate: float = 1e-2
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._rate()
+        _number(self, "momentum", self.momentum, 0.0, 1.0)
+
+    def prepare(self, memory: Memory, iteration: int) -> None:
+        """Write the learning rate; see :meth:`Optimiser.prepare`."""
+        memory.write("sgd_rate", self._rate())
+
+    def _update(self, parameter: Array) -> tuple[ForEach, tuple[Array, ...]]:
+        own = {"rate": Array("sgd_rate", parameter.dtype, 1, Access.SHARED)}
+        if self.momentum == 0:
+            return _phase("sgd", parameter, "w = w - rate*g", own, {})
+        own["u"] = _like(parameter, f"sgd_u_{parameter.name}")
+        code = "u = momentum*u - rate*g\nw = w + u"
+        return _phase("sgd", parameter, code, own, {"momentum": self.momentum})
+
+
+def _like(parameter: Array, name: str) -> Array:
+    return Array(name, parameter.dtype, parameter.size, Access.SHARED)
+
+
+def _phase(
+    kind: str, parameter: Array, code: str, own: dict[str, Array], constants: dict[str, float]
+) -> tuple[ForEach, tuple[Array, ...]]:
+    arrays = {
+        "w": parameter,
+        "g": _like(parameter, f"gradient_{parameter.name}"),
+        **own,
+    }
+    body = Body(code, _refs(arrays.items(), scalars={"rate"}), constants)
+    return ForEach(f"{kind}_{parameter.name}", parameter.size, body), tuple(arrays.values())
+
+
+def _refs(arrays: Iterable[tuple[str, Array]], scalars: set[str]) -> dict[str, Ref]:
+    return {
+        name: Ref(array.name, Index.SCALAR if name in scalars else Index.ELEMENT)
+        for name, array in arrays
+    }
+
+
+def _number(owner: Optimiser, name: str, value: float, low: float, below: float) -> float:
+    """The number, refused where it is not in ``[low, below)``."""
+    if not (isinstance(value, int | float) and low <= value < below):
+        limit = "a finite number" if math.isinf(below) else f"a number below {below:g}"
+        raise ValueError(
+            f"{type(owner).__name__}: {name} is {value!r}; give {limit}, not below {low:g}."
+        )
+    return float(value)

@@ -1,0 +1,118 @@
+"""Optimisers against the formulas of their papers, in plain NumPy."""
+
+import math
+
+import numpy as np
+import pytest
+
+from brian2eprop.device.backends.base import Precision
+from brian2eprop.device.backends.reference import ReferenceBackend
+from brian2eprop.device.program import Access, Array, DType
+from brian2eprop.device.verify import Stage, verify
+from brian2eprop.learning.optimisers import SGD, Adam
+
+PARAMETERS = (
+    Array("w", DType.REAL, 5, Access.SHARED),
+    Array("b", DType.REAL, 1, Access.SHARED),
+)
+TOLERANCE = {Precision.FLOAT64: 1e-13, Precision.FLOAT32: 1e-5}
+
+
+def run(optimiser, gradients, start, precision=Precision.FLOAT64, rates=None):
+    """The parameters after each update, for gradients of shape (updates, 6)."""
+    backend = ReferenceBackend(precision)
+    memory = backend.memory(1)
+    program = optimiser.program(PARAMETERS)
+    verify(program, Stage.GENERATION)
+    kernel = backend.compile(program)
+    memory.reserve(program, 0)
+    memory.write("w", start[:5])
+    memory.write("b", start[5:])
+    found = []
+    for iteration, gradient in enumerate(gradients, 1):
+        memory.write("gradient_w", gradient[:5])
+        memory.write("gradient_b", gradient[5:])
+        if rates is not None:
+            optimiser.learning_rate = rates[iteration - 1]
+        optimiser.prepare(memory, iteration)
+        kernel.run(memory)
+        found.append(np.concatenate([memory.read("w"), memory.read("b")]))
+    return np.array(found)
+
+
+def adam(gradients, start, rates, beta_1, beta_2, epsilon):
+    w, m, v = start.copy(), np.zeros(6), np.zeros(6)
+    found = []
+    for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), 1):
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g**2
+        w = w - rate * math.sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (np.sqrt(v) + epsilon)
+        found.append(w)
+    return np.array(found)
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(7)
+    return rng.normal(size=(20, 6)) * np.logspace(-9, 1, 6), rng.normal(size=6)
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.0, 0.5)])
+def test_adam(data, precision, betas):
+    gradients, start = data
+    found = run(Adam(0.01, *betas, epsilon=1e-7), gradients, start, precision)
+    expected = adam(gradients, start, [0.01] * 20, *betas, 1e-7)
+    np.testing.assert_allclose(found, expected, rtol=TOLERANCE[precision])
+
+
+def test_adam_defaults_and_a_changing_learning_rate(data):
+    gradients, start = data
+    rates = np.linspace(0.1, 0.001, 20).tolist()
+    found = run(Adam(), gradients, start, rates=rates)
+    expected = adam(gradients, start, rates, 0.9, 0.999, 1e-8)
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    assert Adam().learning_rate == 1e-3
+
+
+def test_sgd_is_a_sum_of_gradients(data):
+    gradients, start = data
+    found = run(SGD(0.1), gradients, start)
+    np.testing.assert_allclose(found, start - 0.1 * np.cumsum(gradients, axis=0), rtol=1e-12)
+
+
+def test_momentum_repeats_earlier_gradients(data):
+    gradients, start = data
+    found = run(SGD(0.1, momentum=0.8), gradients, start)
+    # Gradient k has by update n moved the weights by 1 + mu + ... + mu^(n - k) of itself.
+    n, k = np.mgrid[:20, :20]
+    weight = np.where(k <= n, (1 - 0.8 ** (n - k + 1.0)) / (1 - 0.8), 0)
+    np.testing.assert_allclose(found, start - 0.1 * weight @ gradients, rtol=1e-12)
+
+
+def test_one_program_for_all_learning_rates():
+    assert Adam(0.1).program(PARAMETERS) == Adam(0.2).program(PARAMETERS)
+    assert SGD(0.1).program(PARAMETERS) == SGD(0.2).program(PARAMETERS)
+
+
+BAD = [
+    (lambda: Adam(learning_rate=-1), "Adam: learning_rate is -1; give a finite number, not below"),
+    (lambda: Adam(learning_rate=math.nan), "Adam: learning_rate is nan; give a finite number"),
+    (lambda: Adam(beta_1=1.0), "Adam: beta_1 is 1.0; give a number below 1, not below 0"),
+    (lambda: Adam(beta_2=-0.1), "Adam: beta_2 is -0.1; give a number below 1"),
+    (lambda: Adam(epsilon=0), "Adam: epsilon is 0; give a number above zero"),
+    (lambda: SGD(learning_rate=math.inf), "SGD: learning_rate is inf; give a finite number"),
+    (lambda: SGD(momentum="x"), "SGD: momentum is 'x'; give a number below 1"),
+]
+
+
+@pytest.mark.parametrize(("call", "sentence"), BAD)
+def test_bad_numbers(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
+def test_a_learning_rate_changed_to_nonsense():
+    optimiser = SGD(0.1)
+    with pytest.raises(ValueError, match="SGD: learning_rate is nan; give a finite number"):
+        run(optimiser, np.ones((1, 6)), np.zeros(6), rates=[math.nan])
