@@ -69,7 +69,9 @@ def assignments(code: str) -> tuple[Assignment, ...]:
     try:
         lines = ast.parse(code).body
     except SyntaxError as error:
-        raise ValueError(f"line {error.lineno} is no abstract code ({error.msg})") from error
+        raise ValueError(
+            f"line {error.lineno} is no abstract code ({error.msg}); write one assignment a line"
+        ) from error
     return tuple(_assignment(line) for line in lines)
 
 
@@ -86,7 +88,7 @@ def _assignment(line: ast.stmt) -> Assignment:
             operator = type(op).__name__
         case _:
             text = ast.unparse(line)
-            raise ValueError(f"'{text}' is no assignment to a name; write one, such as 'v = 0'")
+            raise ValueError(f"'{text}' is no assignment to a name; write 'name = ...'")
     for node in ast.walk(value):
         _check(node)
     return Assignment(target, operator, value)
@@ -108,4 +110,6 @@ def _check_call(call: ast.Call) -> None:
     if name not in FUNCTIONS:
         raise ValueError(f"there is no function '{name}'; there are {', '.join(FUNCTIONS)}")
     if call.keywords or len(call.args) != FUNCTIONS[name]:
-        raise ValueError(f"'{ast.unparse(call)}' should have {FUNCTIONS[name]} arguments")
+        raise ValueError(
+            f"'{ast.unparse(call)}' should have {FUNCTIONS[name]} arguments; give as many"
+        )

@@ -148,7 +148,11 @@ def _connectivity_faults(connectivity: Connectivity) -> Iterable[str]:
     if connectivity.kind is ConnectivityKind.SPARSE:
         return
     if not connectivity.diagonal and connectivity.n_source != connectivity.n_target:
-        yield f"connectivity '{connectivity.name}' leaves out a diagonal and is not square"
+        yield (
+            f"connectivity '{connectivity.name}' leaves out a diagonal and is not square; "
+            f"give it as many sources as targets"
+        )
+        return
     row = connectivity.n_target - (not connectivity.diagonal)
     if connectivity.n_synapses != connectivity.n_source * row:
         yield (

@@ -85,7 +85,10 @@ def offset_fault(owner: str, slots: Slots | None, offset: int) -> Iterable[str]:
     """
     history = 0 if slots is None else slots.history
     if abs(offset) > history:
-        yield f"offset {offset} is out of {owner}, whose slots keep {history} other steps"
+        yield (
+            f"offset {offset} is out of {owner}, whose slots keep {history} other steps; "
+            f"lengthen their history"
+        )
 
 
 def write_fault(program: Program, name: str, array: Array, operator: str) -> Iterable[str]:
@@ -202,4 +205,7 @@ def _read_faults(
     for name in sorted(body.refs.keys() & set().union(*(line.names for line in lines))):
         array = arrays[body.refs[name].array]
         if array.access is Access.ACCUMULATED:
-            yield f"'{name}' reads array '{array.name}' before its sum is complete; read it after"
+            yield (
+                f"'{name}' reads array '{array.name}' before its sum is complete; "
+                f"read it in another program"
+            )

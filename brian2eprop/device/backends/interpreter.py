@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
@@ -150,6 +150,15 @@ def _timestep(time: Any, dt: Any) -> Any:
     return ((time + 1e-3 * dt) / dt).astype(np.int64)
 
 
+def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    # What NumPy returns for Python's numbers would lift single precision arrays to double.
+    def called(*arguments: Any) -> Any:
+        plain = all(type(argument) in (bool, int, float) for argument in arguments)
+        return function(*arguments).item() if plain else function(*arguments)
+
+    return called
+
+
 _FUNCTIONS: dict[str, Any] = {
     "ceil": lambda value: _integer(np.ceil(value)),
     "exprel": special.exprel,
@@ -165,5 +174,5 @@ _ENVIRONMENT: dict[str, Any] = {
     "_not": np.logical_not,
     "_or": _any_of,
     "_power": _power,
-    **{name: _FUNCTIONS.get(name, getattr(np, name, None)) for name in FUNCTIONS},
+    **{name: _of_numbers(_FUNCTIONS.get(name) or getattr(np, name)) for name in FUNCTIONS},
 }

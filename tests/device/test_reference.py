@@ -1,0 +1,458 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brian2eprop.device.backends.base import Precision, SpikeStream
+from brian2eprop.device.backends.reference import ReferenceBackend
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Clear,
+    Connectivity,
+    ConnectivityKind,
+    Detect,
+    Direction,
+    DType,
+    Events,
+    Feed,
+    ForEach,
+    ForEachEvent,
+    ForEachSynapse,
+    Index,
+    Layout,
+    Program,
+    Propagate,
+    Reduce,
+    Reduction,
+    Ref,
+    Slots,
+    Stream,
+    Sweep,
+)
+from brian2eprop.device.verify import ProgramError
+
+DT = 1e-3
+OWN = Access.PER_INSTANCE
+
+
+def real(name, size, access=OWN, slots=None):
+    return Array(name, DType.REAL, size, access, slots)
+
+
+def element(name, offset=0, via=None):
+    return Ref(name, Index.ELEMENT, offset, via)
+
+
+def program(arrays, *phases, direction=Direction.FORWARD, **parts):
+    return Program("test", DT, tuple(arrays), (Sweep(direction, phases),), **parts)
+
+
+def memory_of(network, instances=1, n_steps=1, precision=Precision.FLOAT64, **values):
+    memory = ReferenceBackend(precision).memory(instances)
+    memory.reserve(network, n_steps)
+    for name, value in values.items():
+        memory.write(name, value)
+    return memory
+
+
+def run(network, memory, first_step=0, n_steps=1, streams=None):
+    ReferenceBackend(memory.precision).compile(network).run(memory, first_step, n_steps, streams)
+
+
+def stream_of(trains):
+    """Spikes from lists: instance, step, neurons."""
+    counts = [[len(neurons) for neurons in train] for train in trains]
+    ends = np.cumsum([count for train in counts for count in train])
+    bounds = np.concatenate([[0], ends]).astype(np.int64)
+    n_steps = len(trains[0])
+    start = np.array([bounds[b * n_steps : (b + 1) * n_steps + 1] for b in range(len(trains))])
+    neurons = [neuron for train in trains for step in train for neuron in step]
+    return SpikeStream(start, np.array(neurons, np.int32))
+
+
+# Access
+
+
+def test_every_instance_has_its_own_state():
+    network = program([real("v", 2)], ForEach("go", 2, Body("v = 2*v + 1", {"v": element("v")})))
+    memory = memory_of(network, 2, v=[[0, 1], [2, 3]])
+    run(network, memory, n_steps=2)
+    np.testing.assert_array_equal(memory.read("v"), [[3, 7], [11, 15]])
+
+
+def test_scratch_keeps_what_the_previous_instance_left():
+    body = Body("s += 1\nv = s", {"s": element("s"), "v": element("v")})
+    network = program([real("s", 1, Access.SCRATCH), real("v", 1)], ForEach("go", 1, body))
+    memory = memory_of(network, 3)
+    run(network, memory)
+    np.testing.assert_array_equal(memory.read("v"), [[1], [2], [3]])
+
+
+def test_accumulated_arrays_are_set_to_the_sum_of_all_instances():
+    body = Body("g += v", {"g": element("g"), "v": element("v")})
+    network = program([real("v", 2), real("g", 2, Access.ACCUMULATED)], ForEach("go", 2, body))
+    memory = memory_of(network, 3, v=[[1, 2], [3, 4], [5, 6]], g=99)
+    for _ in range(2):
+        run(network, memory)
+        np.testing.assert_array_equal(memory.read("g"), [9, 12])
+
+
+def test_the_elementwise_layout_runs_once_and_keeps_accumulated_arrays():
+    body = Body("w -= rate*g", {"w": element("w"), "g": element("g")}, {"rate": 0.5})
+    arrays = [real("w", 2, Access.SHARED), real("g", 2, Access.ACCUMULATED)]
+    phase = ForEach("update", 2, body)
+    update = program(arrays, phase, direction=Direction.ONCE, layout=Layout.ELEMENTWISE)
+    memory = memory_of(update, 4, w=[1, 2], g=[2, 4])
+    run(update, memory, n_steps=0)
+    np.testing.assert_array_equal(memory.read("w"), [0, 0])
+    np.testing.assert_array_equal(memory.read("g"), [2, 4])
+
+
+# Time
+
+
+def test_the_directions_of_sweeps():
+    body = Body("v = 10*v + step", {"v": element("v")})
+    phase = ForEach("go", 1, body)
+    for direction, expected in [
+        (Direction.ONCE, 3),
+        (Direction.FORWARD, 345),
+        (Direction.BACKWARD, 543),
+    ]:
+        network = program([real("v", 1)], phase, direction=direction)
+        memory = memory_of(network)
+        run(network, memory, first_step=3, n_steps=3)
+        assert memory.read("v") == expected
+
+
+def test_time_is_double_in_single_precision():
+    body = Body("last = t", {"last": element("last")})
+    network = program([Array("last", DType.DOUBLE, 1, OWN)], ForEach("go", 1, body))
+    memory = memory_of(network, precision=Precision.FLOAT32)
+    run(network, memory, first_step=123456789)
+    assert memory.read("last") == 123456789 * DT
+
+
+@given(
+    history=st.integers(0, 4),
+    kept=st.booleans(),
+    calls=st.lists(st.integers(1, 6), min_size=1, max_size=5),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_slots_hold_what_was_written_that_many_steps_ago(history, kept, calls, data):
+    delay = data.draw(st.integers(0, history))
+    body = Body(
+        "v = step + 1\nseen = v_before",
+        {"v": element("v"), "v_before": element("v", -delay), "seen": element("seen")},
+    )
+    arrays = [real("v", 1, slots=Slots(history, kept)), real("seen", 1, slots=Slots(kept=True))]
+    network = program(arrays, ForEach("go", 1, body))
+    memory = memory_of(network, n_steps=max(calls))
+    first = 0
+    for n_steps in calls:
+        run(network, memory, first, n_steps)
+        slots = memory.read("seen")[0]
+        for step in range(first, first + n_steps):
+            assert slots[step % len(slots), 0] == max(step + 1 - delay, 0)
+        first += n_steps
+
+
+@given(
+    delay=st.integers(0, 5),
+    spare=st.integers(0, 2),
+    kept=st.booleans(),
+    n_instances=st.integers(1, 3),
+    calls=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    data=st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_events_arrive_after_their_delay_across_calls(delay, spare, kept, n_instances, calls, data):
+    n, total = 3, sum(calls)
+    neurons = st.lists(st.integers(0, n - 1), unique=True).map(sorted)
+    train = st.lists(neurons, min_size=total, max_size=total)
+    trains = data.draw(st.lists(train, min_size=n_instances, max_size=n_instances))
+    arrived = Ref("arrived", Index.TARGET)
+    network = program(
+        [real("arrived", n)],
+        Feed("feed", "source", "spikes"),
+        # A digit for each step makes the order visible.
+        ForEach("shift", n, Body("a = 2*a", {"a": element("arrived")})),
+        Propagate("send", "spikes", "one", Body("a += w", {"a": arrived}, {"w": 1}), -delay),
+        events=(Events("spikes", n, OWN, Slots(delay + spare, kept)),),
+        connectivities=(Connectivity("one", ConnectivityKind.SPARSE, n, n, n),),
+        streams=(Stream("source", n),),
+    )
+    memory = memory_of(network, n_instances, max(calls), one_row=range(n + 1), one_target=[2, 0, 1])
+    first = 0
+    for n_steps in calls:
+        run(network, memory, first, n_steps, {"source": stream_of(trains)})
+        first += n_steps
+    expected = np.zeros((n_instances, n))
+    for b, train in enumerate(trains):
+        for step, spiking in enumerate(train):
+            for neuron in spiking:
+                if step + delay < total:
+                    expected[b, [2, 0, 1][neuron]] += 2.0 ** (total - 1 - step - delay)
+    np.testing.assert_array_equal(memory.read("arrived"), expected)
+
+
+def test_a_backward_sweep_meets_kept_events_and_later_steps():
+    feed = Feed("feed", "source", "spikes")
+    count = Body("v = 10*v + step", {"v": element("v")})
+    back = ForEachEvent("back", "spikes", count)
+    later = Body("a = a_later + 1", {"a": element("a"), "a_later": element("a", 1)})
+    network = Program(
+        "test",
+        DT,
+        (real("v", 2), real("a", 1, slots=Slots(1))),
+        (
+            Sweep(Direction.FORWARD, (feed,)),
+            Sweep(Direction.BACKWARD, (back, ForEach("later", 1, later))),
+        ),
+        events=(Events("spikes", 2, OWN, Slots(kept=True)),),
+        streams=(Stream("source", 2),),
+    )
+    memory = memory_of(network, n_steps=4)
+    run(network, memory, 0, 4, {"source": stream_of([[[0], [0, 1], [], [1]]])})
+    np.testing.assert_array_equal(memory.read("v"), [[10, 31]])
+    np.testing.assert_array_equal(memory.read("a")[0, 0], [4])
+
+
+# Phases
+
+
+def test_detect_keeps_ascending_events_and_marks_the_elements():
+    body = Body(
+        "_cond = v > theta",
+        {
+            "v": element("v"),
+            "free": element("free"),
+            "last": element("last"),
+        },
+        {"theta": 1.0},
+    )
+    network = program(
+        [real("v", 4), Array("free", DType.BOOL, 4, OWN), Array("last", DType.DOUBLE, 4, OWN)],
+        Detect("threshold", 4, "spikes", body, ("free", "last")),
+        ForEachEvent("reset", "spikes", Body("v -= 10", {"v": element("v")})),
+        events=(Events("spikes", 4, OWN, Slots()),),
+    )
+    memory = memory_of(network, v=[0, 2, 1, 3], free=True, last=-1)
+    run(network, memory, first_step=5)
+    assert memory.read("spikes_count") == 2
+    np.testing.assert_array_equal(memory.read("spikes_index")[0, 0, :2], [1, 3])
+    np.testing.assert_array_equal(memory.read("v"), [[0, -8, 1, -7]])
+    np.testing.assert_array_equal(memory.read("free"), [[True, False, True, False]])
+    np.testing.assert_array_equal(memory.read("last"), [[-1, 5 * DT, -1, 5 * DT]])
+
+
+def test_a_condition_without_elements_holds_for_all_or_none():
+    network = program(
+        [],
+        Detect("threshold", 3, "spikes", Body("_cond = step > 0")),
+        events=(Events("spikes", 3, OWN, Slots()),),
+    )
+    memory = memory_of(network)
+    for step, expected in [(0, 0), (1, 3)]:
+        run(network, memory, first_step=step)
+        assert memory.read("spikes_count") == expected
+
+
+def test_steps_outside_of_a_stream_have_no_spikes():
+    network = program(
+        [],
+        Feed("feed", "source", "spikes"),
+        events=(Events("spikes", 2, OWN, Slots()),),
+        streams=(Stream("source", 2),),
+    )
+    memory = memory_of(network)
+    stream = stream_of([[[0, 1], [1]]])
+    stream = SpikeStream(stream.start, stream.index, first_step=10)
+    for step, expected in [(9, 0), (10, 2), (11, 1), (12, 0)]:
+        run(network, memory, step, 1, {"source": stream})
+        assert memory.read("spikes_count") == expected
+
+
+def pairs_of(kind, diagonal, n_source, n_target):
+    if kind is ConnectivityKind.SPARSE:
+        return [(i, j) for i in range(n_source) for j in range(n_target) if (i * j + i) % 3 != 1]
+    return [(i, j) for i in range(n_source) for j in range(n_target) if diagonal or i != j]
+
+
+KINDS = [
+    (ConnectivityKind.DENSE, True, 3, 4),
+    (ConnectivityKind.DENSE, False, 4, 4),
+    (ConnectivityKind.SPARSE, True, 4, 3),
+]
+
+
+def synaptic(kind, diagonal, n_source, n_target, *phases, arrays=()):
+    pairs = pairs_of(kind, diagonal, n_source, n_target)
+    connectivity = Connectivity("syn", kind, n_source, n_target, len(pairs), diagonal)
+    network = program(
+        [real("v", n_target), real("w", len(pairs), Access.SHARED), *arrays],
+        *phases,
+        events=(Events("spikes", n_source, OWN, Slots()),),
+        connectivities=(connectivity,),
+        streams=tuple(Stream("source", n_source) for phase in phases if isinstance(phase, Feed)),
+    )
+    values = {"w": np.arange(1, len(pairs) + 1)}
+    if kind is ConnectivityKind.SPARSE:
+        sources = np.array([i for i, _ in pairs])
+        values["syn_row"] = [np.sum(sources < i) for i in range(n_source + 1)]
+        values["syn_target"] = [j for _, j in pairs]
+    return network, memory_of(network, **values), pairs
+
+
+@pytest.mark.parametrize(("kind", "diagonal", "n_source", "n_target"), KINDS)
+def test_propagate_reaches_the_targets_of_events(kind, diagonal, n_source, n_target):
+    body = Body("v += w", {"v": Ref("v", Index.TARGET), "w": Ref("w", Index.SYNAPSE)})
+    phases = (Feed("feed", "source", "spikes"), Propagate("send", "spikes", "syn", body))
+    network, memory, pairs = synaptic(kind, diagonal, n_source, n_target, *phases)
+    run(network, memory, streams={"source": stream_of([[[0, 2]]])})
+    expected = np.zeros(n_target)
+    for synapse, (i, j) in enumerate(pairs):
+        if i in (0, 2):
+            expected[j] += synapse + 1
+    np.testing.assert_array_equal(memory.read("v")[0], expected)
+
+
+@pytest.mark.parametrize(("kind", "diagonal", "n_source", "n_target"), KINDS)
+def test_for_each_synapse_meets_sources_targets_and_synapses(kind, diagonal, n_source, n_target):
+    n_synapses = len(pairs_of(kind, diagonal, n_source, n_target))
+    body = Body(
+        "x = 100*a + 10*b + w",
+        {
+            "a": Ref("a", Index.SOURCE),
+            "b": Ref("b", Index.TARGET),
+            "w": Ref("w", Index.SYNAPSE),
+            "x": Ref("x", Index.SYNAPSE),
+        },
+    )
+    arrays = (real("a", n_source), real("b", n_target), real("x", n_synapses))
+    phase = ForEachSynapse("all", "syn", body)
+    network, memory, pairs = synaptic(kind, diagonal, n_source, n_target, phase, arrays=arrays)
+    memory.write("a", np.arange(n_source) + 1)
+    memory.write("b", np.arange(n_target) + 2)
+    run(network, memory)
+    expected = [100 * (i + 1) + 10 * (j + 2) + s + 1 for s, (i, j) in enumerate(pairs)]
+    np.testing.assert_array_equal(memory.read("x")[0], expected)
+
+
+def test_repeated_targets_are_met_one_after_the_other():
+    body = Body("v = 2*v + w", {"v": Ref("v", Index.TARGET), "w": Ref("w", Index.SYNAPSE)})
+    network = program(
+        [real("v", 2), real("w", 4, Access.SHARED)],
+        Feed("feed", "source", "spikes"),
+        Propagate("send", "spikes", "syn", body),
+        events=(Events("spikes", 2, OWN, Slots()),),
+        connectivities=(Connectivity("syn", ConnectivityKind.SPARSE, 2, 2, 4, unique=False),),
+        streams=(Stream("source", 2),),
+    )
+    memory = memory_of(network, w=[1, 2, 3, 4], syn_row=[0, 3, 4], syn_target=[1, 1, 0, 1])
+    run(network, memory, streams={"source": stream_of([[[0, 1]]])})
+    np.testing.assert_array_equal(memory.read("v"), [[3, 2 * (2 * 1 + 2) + 4]])
+
+
+def test_a_recurrent_synapse_reads_what_an_earlier_one_wrote():
+    body = Body(
+        "v_post += v_pre", {"v_post": Ref("v", Index.TARGET), "v_pre": Ref("v", Index.SOURCE)}
+    )
+    network = program(
+        [real("v", 3)],
+        ForEachSynapse("all", "syn", body),
+        connectivities=(Connectivity("syn", ConnectivityKind.DENSE, 3, 3, 9),),
+    )
+    memory = memory_of(network, v=[1, 1, 1])
+    run(network, memory)
+    expected = [1, 1, 1]
+    for i in range(3):
+        for j in range(3):
+            expected[j] += expected[i]
+    np.testing.assert_array_equal(memory.read("v")[0], expected)
+
+
+def test_an_index_array_maps_elements():
+    body = Body("total += v", {"total": element("total", via="group"), "v": element("v")})
+    network = program(
+        [real("v", 4), real("total", 2), Array("group", DType.INT, 4, Access.SHARED)],
+        ForEach("add", 4, body),
+    )
+    memory = memory_of(network, v=[1, 2, 4, 8], group=[1, 0, 1, 1])
+    run(network, memory)
+    np.testing.assert_array_equal(memory.read("total"), [[2, 13]])
+
+
+def test_a_scalar_sums_over_elements():
+    body = Body("total += v", {"total": Ref("total", Index.SCALAR), "v": element("v")})
+    network = program([real("v", 4), real("total", 1)], ForEach("add", 4, body))
+    memory = memory_of(network, v=[1, 2, 4, 8])
+    run(network, memory)
+    np.testing.assert_array_equal(memory.read("total"), [[15]])
+
+
+@pytest.mark.parametrize(("operation", "expected"), [(Reduction.SUM, -2.0), (Reduction.MAX, 6.0)])
+def test_reduce_replaces_its_result(operation, expected):
+    body = Body("_value = 2*v", {"v": element("v")})
+    network = program([real("v", 3), real("m", 1)], Reduce("all", 3, operation, body, "m"))
+    memory = memory_of(network, v=[3, -5, 1], m=50)
+    run(network, memory)
+    np.testing.assert_array_equal(memory.read("m"), [[expected]])
+
+
+def test_the_maximum_of_negative_values_is_negative():
+    body = Body("_value = v", {"v": element("v")})
+    network = program([real("v", 2), real("m", 1)], Reduce("all", 2, Reduction.MAX, body, "m"))
+    memory = memory_of(network, v=[-3, -5])
+    run(network, memory)
+    assert memory.read("m") == -3
+
+
+def test_clear_empties_every_slot_of_the_instance_in_hand():
+    keep = Body("v = s", {"v": element("v"), "s": element("s", -1)})
+    fill = Body("s = 7", {"s": element("s")})
+    network = program(
+        [real("s", 1, Access.SCRATCH, Slots(2)), real("v", 1)],
+        Clear("clear", ("s",)),
+        ForEach("keep", 1, keep),
+        ForEach("fill", 1, fill),
+        direction=Direction.ONCE,
+    )
+    memory = memory_of(network, 2, s=9)
+    run(network, memory, first_step=4)
+    np.testing.assert_array_equal(memory.read("v"), [[0], [0]])
+    np.testing.assert_array_equal(memory.read("s")[0, :, 0], [0, 7, 0])
+
+
+# What is refused
+
+
+def test_a_stream_that_is_not_given_is_named():
+    network = program(
+        [],
+        Feed("feed", "source", "spikes"),
+        events=(Events("spikes", 2, OWN, Slots()),),
+        streams=(Stream("source", 2),),
+    )
+    memory = memory_of(network, 2)
+    with pytest.raises(
+        ValueError,
+        match=r"^The input stream 'source' of program 'test' has no spikes; "
+        r"give them in streams\['source'\]\.$",
+    ):
+        run(network, memory)
+    with pytest.raises(
+        ValueError,
+        match=r"^The spikes of input stream 'source' are for 1 instances, the memory is for 2; "
+        r"give one row of start for each instance\.$",
+    ):
+        run(network, memory, streams={"source": stream_of([[[0]]])})
+
+
+def test_programs_are_verified():
+    network = program([], ForEach("go", 1, Body("u = v")))
+    with pytest.raises(ProgramError, match="phase 'go': 'v' has no value"):
+        ReferenceBackend(Precision.FLOAT64).compile(network)

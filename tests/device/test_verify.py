@@ -1,0 +1,466 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Clear,
+    Connectivity,
+    ConnectivityKind,
+    Detect,
+    Direction,
+    DType,
+    Events,
+    Feed,
+    ForEach,
+    ForEachEvent,
+    ForEachSynapse,
+    Index,
+    Layout,
+    Program,
+    Propagate,
+    Reduce,
+    Reduction,
+    Ref,
+    Slots,
+    Stream,
+    Sweep,
+)
+from brian2eprop.device.verify import ProgramError, Stage, verify
+
+OWN = Access.PER_INSTANCE
+DENSE, SPARSE = ConnectivityKind.DENSE, ConnectivityKind.SPARSE
+ELEMENT, SOURCE, TARGET = Index.ELEMENT, Index.SOURCE, Index.TARGET
+SYNAPSE, SCALAR = Index.SYNAPSE, Index.SCALAR
+
+ARRAYS = (
+    Array("v", DType.REAL, 3, OWN, Slots(2)),
+    Array("free", DType.BOOL, 3, OWN),
+    Array("kind", DType.INT, 3, Access.SHARED),
+    Array("own_kind", DType.INT, 3, OWN),
+    Array("w", DType.REAL, 6, Access.SHARED),
+    Array("x", DType.REAL, 2, OWN),
+    Array("g", DType.REAL, 6, Access.ACCUMULATED),
+    Array("m", DType.REAL, 1, OWN),
+    Array("last", DType.DOUBLE, 3, OWN),
+)
+EVENTS = (Events("spikes", 3, OWN, Slots(1)), Events("inputs", 2, OWN, Slots()))
+CONNECTIVITIES = (
+    Connectivity("syn", DENSE, 2, 3, 6),
+    Connectivity("back", SPARSE, 3, 2, 6),
+)
+STREAMS = (Stream("source", 2), Stream("wide", 3))
+
+
+def body(code, constants=None, guards=None, **refs):
+    return Body(code, refs, constants or {}, guards or {})
+
+
+V, FREE, LAST = Ref("v", ELEMENT), Ref("free", ELEMENT), Ref("last", ELEMENT)
+
+LEGAL = (
+    ForEach(
+        "update",
+        3,
+        body("_v = v*exp(-dt/tau)\nv = _v", {"tau": 0.02}, {"v": "free"}, v=V, free=FREE),
+    ),
+    ForEach("look", 3, body("v = old + m", v=V, old=Ref("v", ELEMENT, -2), m=Ref("m", SCALAR))),
+    ForEach("map", 3, body("x += 1", x=Ref("x", ELEMENT, via="kind"))),
+    Detect(
+        "threshold", 3, "spikes", body("_cond = v > 1", v=V, free=FREE, last=LAST), ("free", "last")
+    ),
+    Feed("feed", "source", "inputs"),
+    Propagate("send", "inputs", "syn", body("v += w", v=Ref("v", TARGET), w=Ref("w", SYNAPSE))),
+    Propagate(
+        "late", "spikes", "back", body("x += w", x=Ref("x", TARGET), w=Ref("w", SYNAPSE)), -1
+    ),
+    ForEachEvent("reset", "spikes", body("v -= 1", v=V)),
+    ForEachSynapse("learn", "syn", body("g += y", g=Ref("g", SYNAPSE), y=Ref("x", SOURCE))),
+)
+REDUCE = Reduce("all", 3, Reduction.SUM, body("_value = v", v=V), "m")
+CLEAR = Clear("clear", ("v", "spikes_count", "m"))
+
+
+def program(*phases, directions=(Direction.FORWARD,), **parts):
+    known = {"events": EVENTS, "connectivities": CONNECTIVITIES, "streams": STREAMS}
+    sweeps = tuple(Sweep(direction, phases) for direction in directions)
+    arrays = parts.pop("arrays", ARRAYS)
+    return Program("net", parts.pop("dt", 1e-3), arrays, sweeps, **{**known, **parts})
+
+
+def sentence(network, stage=Stage.GENERATION):
+    with pytest.raises(ProgramError) as caught:
+        verify(network, stage)
+    return str(caught.value)
+
+
+def elementwise(*phases, **parts):
+    arrays = (
+        Array("w", DType.REAL, 6, Access.SHARED),
+        Array("g", DType.REAL, 6, Access.ACCUMULATED),
+    )
+    empty = {"events": (), "connectivities": (), "streams": ()}
+    given = {"arrays": arrays, "directions": (Direction.ONCE,), **empty, **parts}
+    return program(*phases, layout=Layout.ELEMENTWISE, **given)
+
+
+STEP = ForEach("step", 6, body("w -= g", w=Ref("w", ELEMENT), g=Ref("g", ELEMENT)))
+
+
+# What is legal
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_a_simulation_is_legal_everywhere(stage):
+    verify(program(*LEGAL), stage)
+
+
+@pytest.mark.parametrize("stage", [Stage.ADJOINT, Stage.GENERATION])
+def test_any_sweeps_are_legal_after_the_adjoint(stage):
+    verify(program(CLEAR, *LEGAL, REDUCE, directions=Direction), stage)
+    verify(elementwise(STEP), stage)
+
+
+def test_a_dense_connectivity_without_its_diagonal_is_legal():
+    square = Connectivity("square", DENSE, 3, 3, 6, diagonal=False)
+    verify(program(*LEGAL, connectivities=(*CONNECTIVITIES, square)), Stage.CAPTURED)
+
+
+# What is not legal in a program
+
+PROGRAM_FAULTS = [
+    (program(dt=0.0), "its time step is 0.0; give a positive number of seconds"),
+    (program(dt=float("nan")), "its time step is nan; give a positive number of seconds"),
+    (
+        program(arrays=(*ARRAYS, ARRAYS[0])),
+        "2 array declarations have the name 'v'; rename all but one",
+    ),
+    (
+        program(arrays=(*ARRAYS, Array("spikes_count", DType.INT, 1, OWN))),
+        "2 array declarations have the name 'spikes_count'; rename all but one",
+    ),
+    (
+        program(arrays=(*ARRAYS, Array("back_row", DType.INT, 4, Access.SHARED))),
+        "2 array declarations have the name 'back_row'; rename all but one",
+    ),
+    (
+        program(connectivities=(*CONNECTIVITIES, CONNECTIVITIES[0])),
+        "2 connectivity declarations have the name 'syn'; rename all but one",
+    ),
+    (
+        program(streams=(*STREAMS, STREAMS[0])),
+        "2 stream declarations have the name 'source'; rename all but one",
+    ),
+    (
+        program(arrays=(Array("u", DType.REAL, -1, OWN),)),
+        "array 'u' has the size -1; give a size from 0 up",
+    ),
+    (
+        program(arrays=(Array("u", DType.REAL, 2, Access.SHARED, Slots()),)),
+        "array 'u' is shared and has slots; make it per instance or scratch",
+    ),
+    (
+        program(arrays=(Array("u", DType.REAL, 2, Access.ACCUMULATED, Slots()),)),
+        "array 'u' is accumulated and has slots; make it per instance or scratch",
+    ),
+    (
+        program(connectivities=(Connectivity("c", DENSE, 2, 3, 4, diagonal=False),)),
+        "connectivity 'c' leaves out a diagonal and is not square; "
+        "give it as many sources as targets",
+    ),
+    (
+        program(connectivities=(Connectivity("c", DENSE, 2, 3, 5),)),
+        "connectivity 'c' has 5 synapses; dense, it must have 6",
+    ),
+    (
+        program(connectivities=(Connectivity("c", DENSE, 3, 3, 9, diagonal=False),)),
+        "connectivity 'c' has 9 synapses; dense, it must have 6",
+    ),
+    (
+        elementwise(STEP, arrays=(*elementwise().arrays, Array("s", DType.REAL, 6, OWN))),
+        "array 's' is per instance, and the elementwise layout has no instances; make it shared",
+    ),
+    (
+        elementwise(STEP, directions=(Direction.FORWARD,)),
+        "the elementwise layout has no sweep forward; legal is: once",
+    ),
+    (
+        elementwise(Clear("clear", ())),
+        "the elementwise layout has no Clear (phase 'clear'); legal are: ForEach",
+    ),
+]
+
+
+@pytest.mark.parametrize(("network", "fault"), PROGRAM_FAULTS)
+def test_faults_of_programs(network, fault):
+    assert sentence(network) == f"Program 'net': {fault}."
+
+
+@pytest.mark.parametrize(
+    ("network", "fault"),
+    [
+        (program(directions=()), "it has 0 sweeps; a captured program must have 1"),
+        (program(directions=Direction), "it has 3 sweeps; a captured program must have 1"),
+        (
+            program(directions=(Direction.BACKWARD,)),
+            "a captured program has no sweep backward; legal is: forward",
+        ),
+        (
+            program(REDUCE),
+            "a captured program has no Reduce (phase 'all'); legal are: "
+            "ForEach, ForEachEvent, Detect, Feed, Propagate, ForEachSynapse",
+        ),
+    ],
+)
+def test_faults_of_captured_programs(network, fault):
+    assert sentence(network, Stage.CAPTURED) == f"Program 'net': {fault}."
+    verify(network, Stage.ADJOINT)
+
+
+# What is not legal in a phase
+
+EMPTY = body("u = 0")
+
+PHASE_FAULTS = [
+    (ForEachEvent("p", "no", EMPTY), "there is no event buffer 'no'; declare it in the program"),
+    (
+        Propagate("p", "no", "syn", EMPTY),
+        "there is no event buffer 'no'; declare it in the program",
+    ),
+    (
+        Propagate("p", "inputs", "no", EMPTY),
+        "there is no connectivity 'no'; declare it in the program",
+    ),
+    (ForEachSynapse("p", "no", EMPTY), "there is no connectivity 'no'; declare it in the program"),
+    (Feed("p", "no", "inputs"), "there is no stream 'no'; declare it in the program"),
+    (Clear("p", ("no",)), "there is no array 'no'; declare it in the program"),
+    (replace(REDUCE, label="p", into="no"), "there is no array 'no'; declare it in the program"),
+    (
+        Detect("p", 2, "spikes", body("_cond = True")),
+        "it has 2 elements, its event buffer 'spikes' 3; make them equal",
+    ),
+    (
+        Detect("p", 3, "spikes", body("_cond = True"), ("free",)),
+        "'free' in on_event is no ref; add it to the body's refs",
+    ),
+    (
+        Detect("p", 3, "spikes", body("_cond = True", k=Ref("own_kind", ELEMENT)), ("k",)),
+        "'k' in on_event must be an ELEMENT ref of type BOOL, REAL or DOUBLE",
+    ),
+    (
+        Detect("p", 3, "spikes", body("_cond = True", m=Ref("m", SCALAR)), ("m",)),
+        "'m' in on_event must be an ELEMENT ref of type BOOL, REAL or DOUBLE",
+    ),
+    (
+        Feed("p", "wide", "inputs"),
+        "stream 'wide' has 3 neurons, event buffer 'inputs' 2; make them equal",
+    ),
+    (
+        Propagate("p", "inputs", "back", EMPTY),
+        "event buffer 'inputs' has 2 neurons, connectivity 'back' 3 sources; make them equal",
+    ),
+    (
+        Propagate("p", "spikes", "back", EMPTY, -2),
+        "offset -2 is out of event buffer 'spikes', whose slots keep 1 other steps; "
+        "lengthen their history",
+    ),
+    (
+        Propagate("p", "spikes", "back", EMPTY, 2),
+        "offset 2 is out of event buffer 'spikes', whose slots keep 1 other steps; "
+        "lengthen their history",
+    ),
+    *(
+        (
+            replace(REDUCE, label="p", into=into),
+            f"array '{into}' cannot hold the result; "
+            f"make it REAL, of size 1 and per instance or scratch",
+        )
+        for into in ("v", "spikes_count", "g")
+    ),
+    (
+        Clear("p", ("v", "w")),
+        "array 'w' is shared; clear arrays per instance or scratch only",
+    ),
+    (
+        Clear("p", ("g",)),
+        "array 'g' is accumulated; clear arrays per instance or scratch only",
+    ),
+]
+
+BODY_FAULTS = [
+    # Code
+    (body("u ="), "line 1 is no abstract code (invalid syntax); write one assignment a line"),
+    (
+        body("if True: u = 1"),
+        "'if True:\n    u = 1' is no assignment to a name; write 'name = ...'",
+    ),
+    (body("u[0] = 1"), "'u[0] = 1' is no assignment to a name; write 'name = ...'"),
+    (body("u = 1 if True else 0"), "bodies have no IfExp; use arithmetic and functions"),
+    (body("u = 0 < dt < 1"), "'0 < dt < 1' compares twice; join two comparisons by 'and'"),
+    (body("u = 'a'"), "'a' is no number; use numbers and names only"),
+    (body("u = exp(1, 2)"), "'exp(1, 2)' should have 1 arguments; give as many"),
+    # Names
+    (
+        body("u = v", {"v": 1.0}, v=V),
+        "'v' is both a ref and a constant; rename one",
+    ),
+    (body("u = t", {"t": 1.0}), "'t' is a name of every body; rename the ref or constant"),
+    (body("u = 1", exp=V), "'exp' is a name of every body; rename the ref or constant"),
+    (body("u = a", {"a": float("inf")}), "constant 'a' is inf; give a finite number"),
+    (body("u = a", {"a": float("nan")}), "constant 'a' is nan; give a finite number"),
+    (body("a = 1", {"a": 1.0}), "'a' is assigned and is no ref or local; rename it"),
+    (body("dt = 1"), "'dt' is assigned and is no ref or local; rename it"),
+    (
+        body("u = nowhere"),
+        "'nowhere' has no value; make it a ref or a constant, or assign it before",
+    ),
+    (body("u = w\nw = 1"), "'w' has no value; make it a ref or a constant, or assign it before"),
+    (body("u += 1"), "'u' has no value; make it a ref or a constant, or assign it before"),
+    # Refs
+    (
+        body("u = a", a=Ref("no", ELEMENT)),
+        "'a' stands for array 'no', which is not there; declare it",
+    ),
+    (
+        body("u = v", v=Ref("v", ELEMENT, via="no")),
+        "'v' stands for array 'no', which is not there; declare it",
+    ),
+    *(
+        (
+            body("u = v", v=Ref("v", index)),
+            f"'v' has the index {index.name}; legal are here: SCALAR, ELEMENT",
+        )
+        for index in (SOURCE, TARGET, SYNAPSE)
+    ),
+    (
+        body("u = v", v=Ref("v", ELEMENT, -3)),
+        "offset -3 is out of array 'v', whose slots keep 2 other steps; lengthen their history",
+    ),
+    (
+        body("u = free", free=Ref("free", ELEMENT, 1)),
+        "offset 1 is out of array 'free', whose slots keep 0 other steps; lengthen their history",
+    ),
+    (
+        body("u = x", x=Ref("x", ELEMENT)),
+        "'x' stands for array 'x' of size 2, where ELEMENT needs 3; make them equal",
+    ),
+    (
+        body("u = v", v=Ref("v", ELEMENT, via="w")),
+        "'v' goes via array 'w', which is not INT and shared; make it both",
+    ),
+    (
+        body("u = v", v=Ref("v", ELEMENT, via="own_kind")),
+        "'v' goes via array 'own_kind', which is not INT and shared; make it both",
+    ),
+    # Guards
+    (
+        body("u = 1", guards={"u": "free"}, free=FREE),
+        "'u' is guarded and no ref; guard refs only",
+    ),
+    (
+        body("v = 1", guards={"v": "last"}, v=V, last=LAST),
+        "'v' is guarded by 'last', which is no BOOL ref; make it one",
+    ),
+    (
+        body("v = 1", guards={"v": "u"}, v=V),
+        "'v' is guarded by 'u', which is no BOOL ref; make it one",
+    ),
+    # Writes and reads
+    (
+        body("k = 1", k=Ref("kind", ELEMENT)),
+        "'k' writes array 'kind', which all instances share; make it per instance or scratch",
+    ),
+    (
+        body("g = 1", g=Ref("g", SCALAR)),
+        "'g' sets array 'g', which is accumulated; write it by '+=' only",
+    ),
+    (
+        body("g -= 1", g=Ref("g", SCALAR)),
+        "'g' sets array 'g', which is accumulated; write it by '+=' only",
+    ),
+    (
+        body("u = g", g=Ref("g", SCALAR)),
+        "'g' reads array 'g' before its sum is complete; read it in another program",
+    ),
+]
+
+SYNAPSE_FAULTS = [
+    (
+        body("x = 1", x=Ref("x", ELEMENT)),
+        "'x' has the index ELEMENT; legal are here: SCALAR, SOURCE, TARGET, SYNAPSE",
+    ),
+    (
+        body("x = 1", x=Ref("x", SOURCE)),
+        "'x' is written at its source; loop over the neurons instead",
+    ),
+    (
+        body("u = v", v=Ref("v", SOURCE)),
+        "'v' stands for array 'v' of size 3, where SOURCE needs 2; make them equal",
+    ),
+    (
+        body("u = x", x=Ref("x", TARGET)),
+        "'x' stands for array 'x' of size 2, where TARGET needs 3; make them equal",
+    ),
+    (
+        body("u = x", x=Ref("x", SYNAPSE)),
+        "'x' stands for array 'x' of size 2, where SYNAPSE needs 6; make them equal",
+    ),
+    (
+        body("u = w", w=Ref("w", SYNAPSE, via="kind")),
+        "'w' stands for array 'kind' of size 3, where SYNAPSE needs 6; make them equal",
+    ),
+]
+
+
+@pytest.mark.parametrize(("phase", "fault"), PHASE_FAULTS)
+def test_faults_of_phases(phase, fault):
+    assert sentence(program(phase)) == f"Program 'net', phase 'p': {fault}."
+
+
+@pytest.mark.parametrize(("code", "fault"), BODY_FAULTS)
+def test_faults_of_bodies(code, fault):
+    assert sentence(program(ForEach("p", 3, code))) == f"Program 'net', phase 'p': {fault}."
+
+
+@pytest.mark.parametrize(("code", "fault"), SYNAPSE_FAULTS)
+@pytest.mark.parametrize(
+    "phase", [Propagate("p", "inputs", "syn", EMPTY), ForEachSynapse("p", "syn", EMPTY)]
+)
+def test_faults_of_bodies_of_synapses(phase, code, fault):
+    network = program(replace(phase, body=code))
+    assert sentence(network) == f"Program 'net', phase 'p': {fault}."
+
+
+def test_an_unknown_function_is_named_with_the_known_ones():
+    text = sentence(program(ForEach("p", 3, body("u = rand()"))))
+    assert re.fullmatch(
+        r"Program 'net', phase 'p': there is no function 'rand'; there are abs, .*, timestep\.",
+        text,
+    )
+
+
+@pytest.mark.parametrize(
+    ("phase", "local"),
+    [
+        (Detect("p", 3, "spikes", EMPTY), "_cond"),
+        (Detect("p", 3, "spikes", body("_cond = v > 0", _cond=FREE, v=V)), "_cond"),
+        (replace(REDUCE, label="p", body=EMPTY), "_value"),
+    ],
+)
+def test_a_missing_result_is_named(phase, local):
+    fault = f"its body does not assign the local '{local}'; assign it"
+    assert sentence(program(phase)) == f"Program 'net', phase 'p': {fault}."
+
+
+def test_the_elementwise_layout_may_write_shared_and_read_accumulated_arrays():
+    verify(elementwise(STEP), Stage.GENERATION)
+    wrong = ForEach("p", 6, body("g = 0", g=Ref("g", ELEMENT)))
+    assert "'g' sets array 'g', which is accumulated" in sentence(elementwise(wrong))
+
+
+def test_event_buffers_with_one_name_are_refused():
+    network = program(events=(*EVENTS, EVENTS[0]))
+    assert "declarations have the name 'spikes" in sentence(network)
