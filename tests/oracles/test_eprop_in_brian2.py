@@ -62,7 +62,9 @@ def simulate(model: Model, weights: Iterable[Floats], sent: Bools, known: Run | 
         z = (g[0] > 0) & free if known is None else known.spikes[0, t] > 0
         g0 = g if known is None else known.distance[:, t]
         change = np.where(free, smoothed(hidden, g) - smoothed(hidden, g0), 0.0)
-        distances.append(g), real.append(z.astype(float)), extra.append(change)
+        distances.append(g)
+        real.append(z.astype(float))
+        extra.append(change)
         wait = np.where(z, -1 if hidden.refractory is None else hidden.refractory, wait) - 1
         if hidden.halts:
             moving = free & ~z
@@ -103,9 +105,9 @@ def losses(readout: Floats, goal: Goal) -> Floats:
     y = readout[:, goal.start : goal.stop]
     if goal.values is not None:
         error = y - goal.values[goal.start : goal.stop]
-        return (error**2).sum(axis=(1, 2)) / 2 / (goal.stop - goal.start)
+        return np.asarray((error**2).sum(axis=(1, 2)) / 2 / (goal.stop - goal.start))
     right = np.exp(y[:, :, goal.label]) / np.exp(y).sum(axis=2)
-    return -np.log(right).mean(axis=1)
+    return -np.asarray(np.log(right).mean(axis=1))
 
 
 def differences(model: Model, sent: Bools, goal: Goal) -> tuple[dict[str, Floats], Run]:
