@@ -2,7 +2,7 @@
 // Block-wide calls (block_sum, block_max, compact) are made by every thread of the block, and
 // two of them have a barrier between them. With B2E_EMULATED, emulation.h and checked.h stand
 // before this text and supply what the first part here takes from the hardware.
-#define B2E_KERNEL extern "C" __global__ void
+#define B2E_KERNEL extern "C" __global__ void __launch_bounds__(512)
 #define B2E_DEVICE __device__ inline
 #define B2E_FOR(i, n) for (int i = threadIdx.x; i < (n); i += blockDim.x)
 #define B2E_GRID_FOR(i, n) \
@@ -44,28 +44,6 @@ namespace b2e {
 
 constexpr unsigned all_lanes = 0xffffffffu;
 constexpr int max_warps = 32;
-
-// The spikes of one instance in one step.
-struct Spikes {
-    const int* index;
-    int count;
-};
-
-B2E_DEVICE Spikes spikes_of(void* const* streams, const long long* stream_steps, int number,
-                            int instance, long long step) {
-    const long long n_steps = stream_steps[2 * number + 1];
-    const long long row = step - stream_steps[2 * number];
-    if (row < 0 || row >= n_steps) return {nullptr, 0};
-    const long long* start = (const long long*)streams[2 * number] + instance * (n_steps + 1);
-    const int* index = (const int*)streams[2 * number + 1];
-    return {index + start[row], int(start[row + 1] - start[row])};
-}
-
-// The slot of a step, which may be negative.
-B2E_DEVICE int slot(long long step, int depth) {
-    const int remainder = int(step % depth);
-    return remainder < 0 ? remainder + depth : remainder;
-}
 
 template <class Pointer, class T>
 B2E_DEVICE void add(Pointer pointer, long long element, T value) {

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +20,7 @@
 #define B2E_EMULATED
 #define __global__
 #define __device__
+#define __launch_bounds__(threads)
 #define __syncthreads() b2e::machine.meet(b2e::State::BARRIER, "barrier", __LINE__)
 #define __ballot_sync(lanes, flag) b2e::ballot(__LINE__, lanes, flag)
 #define __shfl_sync(lanes, value, lane) b2e::shuffle(__LINE__, lanes, value, (lane) % 32)
@@ -65,7 +67,8 @@ struct Machine {
     void (*body)() = nullptr;
     jmp_buf scheduler;
     int current = -1;
-    unsigned epoch = 1;  // counts what separates accesses: barriers and ends of blocks
+    unsigned epoch = 1;   // counts what separates a block's accesses: its barriers
+    unsigned launch = 1;  // the epoch in which this launch began
     bool failed = false;
     std::string message;
 

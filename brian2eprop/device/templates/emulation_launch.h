@@ -25,11 +25,11 @@ struct Call {
 
 static void prepare(const Launch& launch) {
     machine.failed = false;
+    machine.launch = ++machine.epoch;
     machine.fibers = std::vector<Fiber>(launch.threads);
     blockDim.x = launch.threads;
     gridDim.x = launch.blocks;
     memory.dynamic.assign((launch.dynamic_bytes + 7) / 8, 0);
-    memory.dynamic_cells.assign(memory.dynamic.size() * 8, Cell());
     memory.arrays.clear();
     for (int i = 0; i < launch.n_arrays; ++i) {
         Cell* cells = (Cell*)calloc(launch.lengths[i] + 1, sizeof(Cell));
@@ -48,7 +48,6 @@ int emulate(void (*kernel)(Parameters...), const Launch& launch, void** argument
     for (int block = 0; block < launch.blocks && !machine.failed; ++block) {
         blockIdx.x = block;
         memory.undefine();
-        std::memset((void*)memory.dynamic.data(), 0xff, memory.dynamic.size() * 8);
         machine.run_block();
     }
     if (machine.failed) snprintf(message, message_size, "%s", machine.message.c_str());

@@ -1,5 +1,6 @@
 // The memory an emulated kernel sees: every access is checked against the array's bounds, and
-// against what other threads of the block did to the element since the last barrier.
+// against what other threads of the block did to the element since the last barrier, and other
+// blocks since the launch.
 namespace b2e {
 
 enum class Use { READ, WRITE, ADD };
@@ -10,10 +11,15 @@ struct Touch {
 
     unsigned epoch = 0;
     int thread = 0;
+    int block = 0;
 
-    bool by_another() const { return epoch == machine.epoch && thread != machine.current; }
+    bool by_another_block() const { return epoch >= machine.launch && block != int(blockIdx.x); }
+    bool by_another() const {
+        return (epoch == machine.epoch && thread != machine.current) || by_another_block();
+    }
     void mark() {
         thread = by_another() ? several : machine.current;
+        block = by_another_block() ? several : int(blockIdx.x);
         epoch = machine.epoch;
     }
 };
@@ -122,6 +128,13 @@ struct Named {
 struct BlockMemory {
     void* start;
     size_t bytes;
+    Cell* cells;
+    size_t n_cells;
+
+    void undefine() const {
+        std::memset(start, 0xff, bytes);
+        std::fill(cells, cells + n_cells, Cell());
+    }
 };
 
 struct Memory {
@@ -130,8 +143,10 @@ struct Memory {
     std::vector<double> dynamic;
     std::vector<Cell> dynamic_cells;
 
-    void undefine() const {
-        for (const BlockMemory& part : shared) std::memset(part.start, 0xff, part.bytes);
+    void undefine() {
+        for (const BlockMemory& part : shared) part.undefine();
+        std::memset((void*)dynamic.data(), 0xff, dynamic.size() * sizeof(double));
+        dynamic_cells.assign(dynamic.size() * sizeof(double), Cell());
     }
 };
 
@@ -150,8 +165,8 @@ struct Shared {
     Cell cells[n];
 
     Shared() {
-        memory.shared.push_back({values, sizeof values});
-        std::memset((void*)values, 0xff, sizeof values);
+        memory.shared.push_back({(void*)values, sizeof values, cells, size_t(n)});
+        memory.shared.back().undefine();
     }
 };
 

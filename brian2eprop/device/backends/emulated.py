@@ -1,0 +1,112 @@
+"""The CUDA source on a CPU, with real blocks, threads, barriers and votes, for tests.
+
+The very source that runs on a GPU is compiled by g++; see ``emulation`` for what is checked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from brian2eprop.device.backends.base import Backend, Kernel, Memory, Precision, SpikeStream
+from brian2eprop.device.backends.cpu import integers, pointers
+from brian2eprop.device.backends.emulation import EmulatedFunction
+from brian2eprop.device.backends.launch import Arguments, arguments, grid_blocks
+from brian2eprop.device.codegen.dialect import CUDA
+from brian2eprop.device.codegen.source import generate
+from brian2eprop.device.program import Program
+
+
+class EmulatedKernel(Kernel):
+    """A Program's CUDA source, to be run on a CPU."""
+
+    def __init__(self, program: Program, precision: Precision, threads: int) -> None:
+        self.program = program
+        self.threads = threads
+        self.source = generate(program, precision, CUDA)
+        self._function = EmulatedFunction(self.source.text)
+        self._constants = np.array(self.source.constants, np.float64)
+
+    def run(
+        self,
+        memory: Memory,
+        first_step: int = 0,
+        n_steps: int = 0,
+        streams: Mapping[str, SpikeStream] | None = None,
+    ) -> None:
+        """See :meth:`Kernel.run`.
+
+        Raises
+        ------
+        EmulationError
+            If the kernel does what no CUDA kernel may do.
+        """
+        given = arguments(self.program, self.source, memory, streams)
+        lengths = {
+            name: array.size for name, array in zip(self.source.arrays, given.arrays, strict=True)
+        }
+        self._function.launch(
+            grid_blocks(self.program, self.source, memory, self.threads),
+            self.threads,
+            [*self._tables(given), *_scalars(first_step, n_steps, memory.instances)],
+            lengths,
+            self.source.resident_bytes,
+        )
+
+    def _tables(self, given: Arguments) -> list[Any]:
+        """The pointer arguments; each keeps what it points to alive."""
+        constants = ctypes.c_void_p(self._constants.ctypes.data)
+        return [
+            ctypes.pointer(pointers(given.arrays)),
+            ctypes.pointer(integers([array.size for array in given.arrays])),
+            ctypes.pointer(integers(given.depths)),
+            constants,
+            ctypes.pointer(pointers(given.streams)),
+            ctypes.pointer(integers(given.stream_steps)),
+        ]
+
+
+def _scalars(first_step: int, n_steps: int, instances: int) -> list[Any]:
+    return [
+        ctypes.c_longlong(first_step),
+        ctypes.c_longlong(n_steps),
+        ctypes.c_int(instances),
+    ]
+
+
+class EmulatedBackend(Backend):
+    """Runs the CUDA source of Programs on the CPU: slow, and strict.
+
+    Parameters
+    ----------
+    precision : Precision
+        Type of REAL arrays.
+    threads : int
+        Threads of a block, a multiple of 32.
+    blocks : int
+        Most blocks of a grid in the PER_INSTANCE layout.
+    """
+
+    name = "emulated"
+
+    def __init__(self, precision: Precision, threads: int = 64, blocks: int = 3) -> None:
+        super().__init__(precision)
+        self.threads = threads
+        self.blocks = blocks
+
+    def memory(self, instances: int) -> Memory:
+        """See :meth:`Backend.memory`."""
+        return Memory(np, self.precision, instances, min(self.blocks, instances))
+
+    def compile(self, program: Program) -> EmulatedKernel:
+        """See :meth:`Backend.compile`.
+
+        Raises
+        ------
+        CompileError
+            If there is no compiler, or it fails.
+        """
+        return EmulatedKernel(program, self.precision, self.threads)
