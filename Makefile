@@ -1,0 +1,45 @@
+# make demo   trains the demonstration network and writes its figure
+# make test   checks the style and runs all tests but those that need a GPU
+# make gpu    runs the GPU's tests and the benchmarks, and prints one table
+#
+# Each makes the environment .venv if it is not there, and reuses it as long as nothing that
+# describes the project has changed. PYTHON=... names the Python to make it from.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Which of the extras cuda12 and cuda13 fits the machine's driver.
+CUDA ?= cuda13
+NOTEBOOKS = $(wildcard tutorials/*.ipynb)
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint gpu clean
+
+demo: $(VENV)/installed-demo
+	$(BIN)/python -m brian2eprop.demo
+
+test: lint
+	$(BIN)/python -m pytest -n 2 -m "not gpu"
+	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS))
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+gpu: $(VENV)/installed-test $(VENV)/installed-$(CUDA)
+	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python tools/benchmark.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@tools/find-compiler
+	@python=$$(tools/find-python $(PYTHON)) && \
+	    echo "Making $(VENV) with $$python" && "$$python" -m venv --clear $(VENV)
+
+$(VENV)/installed-%: setup.cfg pyproject.toml $(BIN)/python
+	@echo "Installing brian2eprop[$*] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
