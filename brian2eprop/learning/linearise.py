@@ -65,7 +65,7 @@ class Map:
         """Derivative of one name's value afterwards by another name's value before."""
         if of not in self.values:
             return sympy.Integer(int(of == by))
-        return derivative(self.values[of], by)
+        return sympy.expand_mul(derivative(self.values[of], by))
 
     def jump(self, of: str) -> Expression:
         """Value afterwards minus value before."""

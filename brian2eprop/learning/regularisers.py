@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from brian2.units import Hz, Quantity
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
@@ -29,7 +29,7 @@ class FiringRate:
     Bellec et al. 2020, Nature Communications 11:3625, "firing rate regularization".
     """
 
-    target: Quantity = 10 * Hz
+    target: Quantity = field(default_factory=lambda: 10 * Hz)
     strength: float = 1.0
 
     def __post_init__(self) -> None:

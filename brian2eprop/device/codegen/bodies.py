@@ -156,7 +156,8 @@ def slot_pointer(array: Array, pointers: Mapping[str, str], offset: int = 0) -> 
     if array.slots is None:
         return pointer
     depth = depth_name(array)
-    return f"b2e::slice({pointer}, b2e::slot(step + ({offset}), {depth}) * {array.size}, {array.size})"
+    slot = f"(long long)b2e::slot(step + ({offset}), {depth})"
+    return f"b2e::slice({pointer}, {slot} * {array.size}, {array.size})"
 
 
 def depth_name(array: Array) -> str:

@@ -72,7 +72,7 @@ def _block_reduction(index: str, n: str, variable: str, operation: str) -> str:
 
 CPU = Dialect(
     name="cpu",
-    headers=("cpu.h", "functions.h"),
+    headers=("cpu.h", "steps.h", "functions.h"),
     loop=_plain_loop,
     simd_loop=_simd_loop,
     reduction_loop=_simd_reduction,
@@ -85,7 +85,7 @@ CPU = Dialect(
 # and the primitives keep some of it.
 CUDA = Dialect(
     name="cuda",
-    headers=("cuda.cuh", "functions.h"),
+    headers=("cuda.cuh", "steps.h", "functions.h"),
     loop=_block_loop,
     simd_loop=_block_loop,
     reduction_loop=_block_reduction,

@@ -13,6 +13,7 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.utils.stringtools import word_substitute
 
+from brian2eprop.device.functions import FUNCTIONS
 from brian2eprop.device.program import DType
 
 C_TYPES: dict[DType, str] = {
@@ -28,12 +29,8 @@ DOUBLE_SUFFIX = "_double"
 
 def c_function_names() -> dict[str, str]:
     """Brian2's functions that its C++ generator calls by another name."""
-    names = {}
-    for name, function in DEFAULT_FUNCTIONS.items():
-        implementations: Any = function.implementations
-        if CPPCodeGenerator in implementations and implementations[CPPCodeGenerator].name:
-            names[name] = implementations[CPPCodeGenerator].name
-    return names
+    found = {n: DEFAULT_FUNCTIONS[n].implementations[CPPCodeGenerator].name for n in FUNCTIONS}
+    return {name: c_name for name, c_name in found.items() if c_name}
 
 
 _FUNCTION_NAMES = c_function_names()

@@ -1,7 +1,9 @@
 // The CPU's words: one thread runs an instance, so barriers are nothing and sums are plain.
+#include <cmath>
 #include <cstring>
 #include <omp.h>
 
+#define B2E_DEVICE inline
 #define B2E_PRAGMA(text) _Pragma(#text)
 #define B2E_SIMD B2E_PRAGMA(omp simd)
 #define B2E_SIMD_REDUCE(operation, variable) B2E_PRAGMA(omp simd reduction(operation : variable))

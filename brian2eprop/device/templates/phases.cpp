@@ -51,7 +51,7 @@ if (B2E_LEADER) {{ slot(events.count) }}[0] = count;
 {% macro Feed(view) %}
 {% set events = events[view.phase.events] %}
 b2e::ptr<int> indices = {{ slot(events.index) }};
-const b2e::Spikes spikes = b2e::spikes_of(streams, {{ streams[view.phase.stream] }}, instance, step);
+const b2e::Spikes spikes = b2e::spikes_of(streams, stream_steps, {{ streams[view.phase.stream] }}, instance, step);
 {{ dialect.simd_loop("event", "spikes.count") }} indices[event] = spikes.index[event];
 if (B2E_LEADER) {{ slot(events.count) }}[0] = spikes.count;
 {% endmacro %}
@@ -82,7 +82,7 @@ const long long row_start = (long long)source * {{ connectivity.n_target }};
 {% elif dialect.splits_rows %}
 const long long row_start = (long long)source * {{ connectivity.n_target - 1 }};
 {{ synapse_loop(view, "target", "source", "const long long synapse = row_start + target;") }}
-{{ synapse_loop(view, "position", connectivity.n_target - 1 ~ " - source",
+{{ synapse_loop(view, "position", (connectivity.n_target - 1) ~ " - source",
     "const int target = source + 1 + position;\nconst long long synapse = row_start + source + position;") }}
 {% else %}
 const long long row_start = (long long)source * {{ connectivity.n_target - 1 }};

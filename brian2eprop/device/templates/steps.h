@@ -1,0 +1,26 @@
+// How a step finds its input spikes and its slot, on a CPU and on a GPU.
+namespace b2e {
+
+// The spikes of one instance in one step.
+struct Spikes {
+    const int* index;
+    int count;
+};
+
+B2E_DEVICE Spikes spikes_of(void* const* streams, const long long* stream_steps, int number,
+                            int instance, long long step) {
+    const long long n_steps = stream_steps[2 * number + 1];
+    const long long row = step - stream_steps[2 * number];
+    if (row < 0 || row >= n_steps) return {nullptr, 0};
+    const long long* start = (const long long*)streams[2 * number] + instance * (n_steps + 1);
+    const int* index = (const int*)streams[2 * number + 1];
+    return {index + start[row], int(start[row + 1] - start[row])};
+}
+
+// The slot of a step, which may be negative.
+B2E_DEVICE int slot(long long step, int depth) {
+    const int remainder = int(step % depth);
+    return remainder < 0 ? remainder + depth : remainder;
+}
+
+}  // namespace b2e

@@ -1,0 +1,107 @@
+"""Writes the body of one phase on the way back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sympy
+
+from brian2eprop.device.program import Body, Index, Number, Ref
+from brian2eprop.learning.symbolic import Expression, names
+from brian2eprop.learning.tape import Tape
+
+ZERO = sympy.Integer(0)
+
+
+def adjoint_of(array: str) -> str:
+    """Array that holds the loss's derivative by an array."""
+    return f"adjoint_{array}"
+
+
+def gradient_of(parameter: str) -> str:
+    """Array that holds the loss's derivative by a parameter."""
+    return f"gradient_{parameter}"
+
+
+class BackwardBody:
+    """Collects the lines, refs and constants of a body made from a forward phase's.
+
+    Parameters
+    ----------
+    tape : Tape
+        Where past values are found.
+    number : int
+        Number of the forward phase.
+    body : Body
+        Its body, whose names the coefficients use.
+    size : int
+        Number of elements of the population it belongs to.
+    """
+
+    def __init__(self, tape: Tape, number: int, body: Body, size: int) -> None:
+        self._tape = tape
+        self._number = number
+        self._forward = body
+        self._size = size
+        self.guards = body.guards
+        self._lines: list[str] = []
+        self._refs: dict[str, Ref] = {}
+        self._constants: dict[str, Number] = {}
+
+    def bind(self, name: str, ref: Ref) -> str:
+        """Let a name stand for an array element."""
+        self._refs[name] = ref
+        return name
+
+    def adjoint(self, name: str, index: Index | None = None) -> str:
+        """The adjoint of one of the forward body's refs."""
+        ref = self._forward.refs[name]
+        found = Ref(adjoint_of(ref.array), ref.index if index is None else index)
+        return self.bind(f"adjoint_{name}", found)
+
+    def coefficient(self, expression: Expression) -> str:
+        """An expression in the forward body's names."""
+        text, refs = self._tape.coefficient(self._number, self._forward, expression, self._size)
+        self._refs |= refs
+        used = names(expression) & set(self._forward.constants)
+        self._constants |= {name: self._forward.constants[name] for name in used}
+        return text
+
+    def guard(self, name: str) -> str:
+        """A boolean of the forward body as it was, as a factor."""
+        past = self._tape.past(self._number, self._forward.refs[name])
+        return f"int({self.bind(name, past)})"
+
+    def product(self, expression: Expression, factor: str) -> str:
+        """``expression*factor``; nothing where the expression is zero."""
+        if expression == ZERO:
+            return ""
+        if expression == 1:
+            return factor
+        return f"{self.coefficient(expression)}*{factor}"
+
+    def line(self, target: str, operator: str, terms: list[str]) -> None:
+        """One assignment of a sum; an addition of nothing is left out."""
+        found = [term for term in terms if term]
+        if found or operator == "=":
+            self._lines.append(f"{target} {operator} {' + '.join(found) or '0.0'}")
+
+    def define(self, name: str, value: Number) -> str:
+        """A constant of the backward body's own."""
+        self._constants[name] = value
+        return name
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is assigned."""
+        return not self._lines
+
+    def body(self) -> Body:
+        """The body."""
+        return Body("\n".join(self._lines), dict(self._refs), dict(self._constants))
+
+
+def swapped(ref: Ref) -> Ref:
+    """A ref of a pathway as seen from the pathway that runs the other way."""
+    other = {Index.SOURCE: Index.TARGET, Index.TARGET: Index.SOURCE}
+    return replace(ref, index=other.get(ref.index, ref.index))
