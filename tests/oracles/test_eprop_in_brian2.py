@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from brian2 import defaultclock, get_device, prefs
+from brian2.devices.device import previous_devices
 
 from tests.oracles.eprop_in_brian2 import gradients
 from tests.oracles.networks import Bools, Floats, Goal, Gradients, Hidden, Model, Pathway
@@ -208,7 +209,10 @@ def test_gradient_is_the_slope_of_the_loss(case: Case, name: str) -> None:
 
 
 def test_device_and_preferences_are_left_as_they_were() -> None:
-    device, target, dt = get_device(), prefs.codegen.target, float(defaultclock.dt)
+    def outside() -> tuple[object, ...]:
+        return (get_device(), len(previous_devices), prefs.codegen.target, float(defaultclock.dt))
+
+    before = outside()
     model, goal = CASES["lif"]
     gradients(replace(model, dt=0.0005), np.ones((STEPS, INPUTS), bool), goal)
-    assert (get_device(), prefs.codegen.target, float(defaultclock.dt)) == (device, target, dt)
+    assert outside() == before
