@@ -271,7 +271,7 @@ def test_steps_outside_of_a_stream_have_no_spikes():
     memory = memory_of(network)
     stream = stream_of([[[0, 1], [1]]])
     stream = SpikeStream(stream.start, stream.index, first_step=10)
-    for step, expected in [(9, 0), (10, 2), (11, 1), (12, 0)]:
+    for step, expected in [(8, 0), (9, 0), (10, 2), (11, 1), (12, 0)]:
         run(network, memory, step, 1, {"source": stream})
         assert memory.read("spikes_count") == expected
 
