@@ -203,7 +203,7 @@ Number = bool | int | float
 
 @dataclass(frozen=True)
 class Body:
-    """What happens for each element: Brian2 abstract code, one assignment a line.
+    r"""What happens for each element: Brian2 abstract code, one assignment a line.
 
     Assigned names that are no refs are locals. The names ``t`` (time at the start of the
     step, in seconds), ``dt`` and ``step`` are always there.
@@ -211,7 +211,7 @@ class Body:
     Parameters
     ----------
     code : str
-        Abstract code without subexpressions, e.g. ``"_v = v*exp(-dt/tau)\\nv = _v"``.
+        Abstract code without subexpressions, e.g. ``"_v = v*exp(-dt/tau)\nv = _v"``.
     refs : mapping of str to Ref
         The names that stand for array elements.
     constants : mapping of str to number
