@@ -18,7 +18,8 @@ from brian2eprop.device.backends.compile import shared_library
 
 WARP = 32
 
-FLAGS = ("-std=c++17", "-O1", "-fno-strict-aliasing", "-w")
+# -fno-gnu-unique: the static variables of one library's kernel are not another's.
+FLAGS = ("-std=c++17", "-O1", "-fno-strict-aliasing", "-fno-gnu-unique", "-w")
 
 _MESSAGE_BYTES = 1000
 
@@ -107,7 +108,7 @@ def emulated_source(source: str, name: str) -> str:
     """The CUDA source between the headers that make it C++."""
     header = template("emulation.h") + template("emulation_memory.h")
     entry = f"B2E_EMULATED_ENTRY({name})\n"
-    return f"{header}#line 1\n{source}\n{template('emulation_launch.h')}{entry}"
+    return f"{header}#line 1 \"network.cu\"\n{source}\n{template('emulation_launch.h')}{entry}"
 
 
 def template(name: str) -> str:

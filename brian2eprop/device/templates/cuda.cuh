@@ -1,7 +1,7 @@
 // CUDA's words: a block of threads runs an instance. The block is a whole number of warps of 32.
 // Block-wide calls (block_sum, block_max, compact) are made by every thread of the block, and
-// two of them have a barrier between them. With B2E_EMULATED, emulation.h and checked.h stand
-// before this text and supply what the first part here takes from the hardware.
+// two of them have a barrier between them. With B2E_EMULATED, emulation.h and emulation_memory.h
+// stand before this text and supply what the first part here takes from the hardware.
 #define B2E_KERNEL extern "C" __global__ void __launch_bounds__(512)
 #define B2E_DEVICE __device__ inline
 #define B2E_FOR(i, n) for (int i = threadIdx.x; i < (n); i += blockDim.x)

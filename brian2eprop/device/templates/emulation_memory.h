@@ -33,15 +33,21 @@ static const char* verb(Use use) {
     return use == Use::READ ? "reads" : use == Use::WRITE ? "writes" : "adds to";
 }
 
+// Where the running thread last waited.
+static std::string last_meeting() {
+    const int line = machine.fibers[machine.current].line;
+    return line ? "after line " + std::to_string(line) : "before any barrier";
+}
+
 // Reads do not disturb reads, nor atomic additions one another; all else needs a barrier.
 static void check_race(Cell& cell, Use use, const char* name, long long index) {
     for (Use other : {Use::READ, Use::WRITE, Use::ADD}) {
         if (use == other && use != Use::WRITE) continue;
         if (!cell.touches[int(other)].by_another()) continue;
-        machine.fail("Race in array '%s': after line %d, thread %d of block %u %s element %lld, "
+        machine.fail("Race in array '%s': %s, thread %d of block %u %s element %lld, "
                      "which another thread %s without a barrier between.", name,
-                     machine.fibers[machine.current].line, machine.current, blockIdx.x, verb(use),
-                     index, verb(other));
+                     last_meeting().c_str(), machine.current, blockIdx.x, verb(use), index,
+                     verb(other));
     }
     cell.touches[int(use)].mark();
 }
@@ -133,7 +139,7 @@ struct BlockMemory {
 
     void undefine() const {
         std::memset(start, 0xff, bytes);
-        std::fill(cells, cells + n_cells, Cell());
+        for (size_t i = 0; i < n_cells; ++i) cells[i] = Cell();
     }
 };
 
