@@ -1,0 +1,188 @@
+"""What a training needs of the device: the captured network and the values of its variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from brian2.devices.device import get_device
+
+from brian2eprop.device.backends.base import Backend
+from brian2eprop.device.program import Access, Array, DType, Program
+
+INITIAL = "initial_"
+
+
+class CapturedNetwork(Protocol):
+    """A network as a Program, with the contents of its index arrays."""
+
+    @property
+    def program(self) -> Program:
+        """What happens in a run."""
+
+    @property
+    def tables(self) -> Mapping[str, npt.NDArray[np.int32]]:
+        """Contents of the arrays that hold no Brian2 variable."""
+
+
+@runtime_checkable
+class TrainingDevice(Protocol):
+    """The device's services to a training. Arrays are ordered as in the Program."""
+
+    @property
+    def backend(self) -> Backend:
+        """Where Programs run."""
+
+    def capture(self, network: Any, namespace: Mapping[str, Any]) -> CapturedNetwork:
+        """The network as a Program."""
+
+    def array_name(self, view: Any) -> str:
+        """Name of the array of a variable."""
+
+    def read_shared(self, name: str) -> npt.NDArray[Any]:
+        """The value of a variable that is the same in every instance."""
+
+    def write_shared(self, name: str, values: npt.NDArray[Any]) -> None:
+        """Set a variable, in every instance."""
+
+
+def training_device() -> TrainingDevice:
+    """Brian2's current device.
+
+    Returns
+    -------
+    TrainingDevice
+        The device.
+
+    Raises
+    ------
+    RuntimeError
+        If it is not this package's.
+    """
+    device = get_device()
+    if not isinstance(device, TrainingDevice):
+        raise RuntimeError(
+            f"Trainer works on the device 'eprop_cuda', not on {type(device).__name__}; call "
+            "set_device('eprop_cuda') before the network is made."
+        )
+    return device
+
+
+def read(
+    device: TrainingDevice, captured: CapturedNetwork, names: Iterable[str]
+) -> dict[str, npt.NDArray[Any]]:
+    """Contents of SHARED arrays of a training Program, from the network's variables.
+
+    Parameters
+    ----------
+    device : TrainingDevice
+        The device.
+    captured : CapturedNetwork
+        The network.
+    names : iterable of str
+        Arrays of the network, ``initial_<state>`` among them.
+
+    Returns
+    -------
+    dict of str to array
+        The contents by name.
+    """
+    found = {}
+    for name in names:
+        if name in captured.tables:
+            found[name] = captured.tables[name]
+        else:
+            found[name] = device.read_shared(name.removeprefix(INITIAL))
+    return found
+
+
+def find_parameters(
+    device: TrainingDevice, captured: CapturedNetwork, views: Sequence[Any]
+) -> tuple[Array, ...]:
+    """The arrays of the variables that are to be trained.
+
+    Parameters
+    ----------
+    device : TrainingDevice
+        The device.
+    captured : CapturedNetwork
+        The network.
+    views : sequence of VariableView
+        The variables, such as ``synapses.w``.
+
+    Returns
+    -------
+    tuple of Array
+        Their arrays.
+
+    Raises
+    ------
+    TypeError
+        If one is no variable of a group.
+    ValueError
+        If one is not in the network, is there twice, is no real number, or changes in a run.
+    """
+    names = [find_array(device, captured, view, "parameter") for view in views]
+    if not names:
+        raise ValueError("Trainer: there are no parameters; give some, such as [synapses.w].")
+    arrays = captured.program.all_arrays()
+    for name in names:
+        fault = _parameter_fault(arrays[name], names.count(name))
+        if fault:
+            raise ValueError(f"Trainer: the parameter '{name}' {fault}.")
+    return tuple(arrays[name] for name in names)
+
+
+def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, role: str) -> str:
+    """Name of the array of a variable of the network.
+
+    Parameters
+    ----------
+    device : TrainingDevice
+        The device.
+    captured : CapturedNetwork
+        The network.
+    view : VariableView
+        The variable.
+    role : str
+        What it is to be, for the sentences.
+
+    Returns
+    -------
+    str
+        The array's name.
+
+    Raises
+    ------
+    TypeError
+        If it is no variable of a group.
+    ValueError
+        If the network does not use it.
+    """
+    if not (hasattr(view, "variable") and hasattr(view, "group_name")):
+        raise TypeError(
+            f"Trainer: the {role} {view!r} is no variable of a group; give one as "
+            "group.variable, such as synapses.w."
+        )
+    name = device.array_name(view)
+    if name not in captured.program.all_arrays():
+        raise ValueError(
+            f"Trainer: the {role} '{name}' is not used by the network; add its group to the "
+            "Network, or choose a variable that the equations use."
+        )
+    return name
+
+
+def _parameter_fault(array: Array, count: int) -> str | None:
+    if count > 1:
+        return "is there more than once; name it once"
+    if array.dtype is not DType.REAL:
+        return "is no real number; only real numbers can be trained"
+    if array.access is not Access.SHARED:
+        return (
+            "changes in a run or differs between instances; train variables that the run only "
+            "reads, with one value for all instances"
+        )
+    return None
