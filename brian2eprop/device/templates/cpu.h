@@ -1,5 +1,5 @@
 // The CPU's words: one thread runs an instance, so barriers are nothing and sums are plain.
-#include <cmath>
+#include <math.h>
 #include <cstring>
 #include <omp.h>
 
@@ -11,6 +11,18 @@
 #define B2E_BARRIER()
 #define B2E_LEADER true
 #define B2E_SHARED(type, name, size) alignas(64) type name[size]
+
+// glibc has these functions for whole vectors too; g++ uses them where they are declared so.
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define B2E_VECTOR_FUNCTION(name)                                              \
+    extern "C" __attribute__((__simd__("notinbranch"))) double name(double);    \
+    extern "C" __attribute__((__simd__("notinbranch"))) float name##f(float);
+B2E_VECTOR_FUNCTION(exp)
+B2E_VECTOR_FUNCTION(log)
+B2E_VECTOR_FUNCTION(sin)
+B2E_VECTOR_FUNCTION(cos)
+#undef B2E_VECTOR_FUNCTION
+#endif
 
 namespace b2e {
 
