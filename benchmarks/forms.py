@@ -1,0 +1,46 @@
+"""E-prop's two forms on the same network and long trials: adjoint against forward traces."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+
+import numpy as np
+from network import Step, make_trainer, milliseconds
+from workload import Workload
+
+FORMS = {"adjoint": 5, "forward": 1}  # steps that are timed
+
+
+def measure(work: Workload, form: str) -> tuple[float, dict[str, np.ndarray]]:
+    """Time of forward and gradient in ms, and the gradients themselves."""
+    step = Step.of(work, make_trainer(work, form))
+    time = milliseconds(step.parts()["gradient"], FORMS[form])
+    names = [f"gradient_{name}" for name in step.engine.parameters]
+    return time, {name: step.engine.store.read(name) for name in names}
+
+
+def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
+    """Largest difference, relative to the largest element of the gradient it occurs in."""
+    return max(float(np.abs(one[k] - other[k]).max() / np.abs(one[k]).max()) for k in one)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=4)
+    options = parser.parse_args()
+    work = Workload(steps=options.steps, batch=options.batch)
+    found = {form: measure(work, form) for form in FORMS}
+    for form, (time, _) in found.items():
+        print(f"{form + ' form':34s}{time:12.2f} ms")
+    (adjoint, one), (forward, other) = found["adjoint"], found["forward"]
+    print(f"{'forward / adjoint':34s}{forward / adjoint:12.1f}")
+    print(f"{'difference of the gradients':34s}{difference(one, other):12.1e} (float32)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The benchmarks' network in brian2eprop, and the parts of its training step."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import brian2 as b2
+import numpy as np
+import numpy.typing as npt
+from workload import Workload
+
+import brian2eprop as b2e
+from brian2eprop.learning.data import Batch, batches, make_dataset, with_labels
+from brian2eprop.learning.engine import Engine
+
+
+def make_trainer(work: Workload, form: str = "adjoint", backend: str = "cpu") -> b2e.Trainer:
+    """The network of a workload, ready to be trained."""
+    b2.set_device("eprop_cuda", backend=backend, precision="float32")
+    b2.start_scope()
+    b2.defaultclock.dt = work.dt * b2.second
+    namespace = {"tau": work.tau * b2.second}
+    inputs = b2e.SpikeSource(work.inputs, name="inputs")
+    hidden = b2.NeuronGroup(
+        work.hidden,
+        "dv/dt = -v/tau : 1",
+        threshold="v > 1",
+        reset="v -= 1",
+        method="exact",
+        namespace=namespace,
+        name="hidden",
+    )
+    equations = "dy/dt = (b - y)/tau : 1\nb : 1"
+    readout = b2.NeuronGroup(
+        work.outputs, equations, method="exact", namespace=namespace, name="readout"
+    )
+    weights = work.weights()
+    synapses = [
+        _connect("w_in", inputs, hidden, "v", weights["w_in"]),
+        _connect("w_rec", hidden, hidden, "v", weights["w_rec"]),
+        _connect("w_out", hidden, readout, "y", weights["w_out"]),
+    ]
+    return b2e.Trainer(
+        b2.Network(inputs, hidden, readout, *synapses),
+        output=readout.y,
+        loss=b2e.CrossEntropy(),
+        rule=b2e.EProp(form=form),
+        parameters=[*(each.w for each in synapses), readout.b],
+        optimiser=b2e.Adam(work.learning_rate),
+        seed=work.seed,
+    )
+
+
+def _connect(
+    name: str, source: Any, target: Any, variable: str, weights: npt.NDArray[Any]
+) -> b2.Synapses:
+    effect = f"{variable}_post += w"
+    synapses = b2.Synapses(source, target, "w : 1", on_pre=effect, name=name)
+    synapses.connect()
+    synapses.w = weights[synapses.i[:], synapses.j[:]]
+    return synapses
+
+
+@dataclass(frozen=True)
+class Step:
+    """One training step, whole and in parts; all of it runs on the same batch.
+
+    The parts are the Programs themselves, without what Python does around them.
+    """
+
+    engine: Engine
+    data: Any
+
+    @classmethod
+    def of(cls, work: Workload, trainer: b2e.Trainer) -> Step:
+        """The training step of a trainer for a workload's batch."""
+        engine: Engine = trainer._engine
+        trainer.parameter_values()  # brings the network's values into the engine
+        spikes = b2e.Spikes.from_dense(work.spikes())
+        data = make_dataset(spikes, engine.programs.train.streams)
+        return cls(engine, with_labels(data, work.labels(), trainer.loss, work.outputs))
+
+    def batch(self) -> Batch:
+        """The batch, cut out of the data set as an epoch does."""
+        return next(batches(self.data, self.data.n_samples, np.arange(self.data.n_samples)))
+
+    def whole(self) -> None:
+        """What ``Trainer.fit`` does for a batch."""
+        batch = self.batch()
+        self.engine.training.run(batch, 1 / batch.n_samples)
+        self.engine.non_finite([f"gradient_{name}" for name in self.engine.parameters])
+        self.engine.update()
+
+    def parts(self) -> dict[str, Callable[[], None]]:
+        """The step's Programs by what they do."""
+        batch = self.batch()
+        rooms = {"trial": self.engine.evaluation, "gradient": self.engine.training}
+        for room in rooms.values():
+            room.run(batch, 1 / batch.n_samples)
+
+        def runner(room: Any) -> Callable[[], None]:
+            return lambda: room.kernel.run(room.memory, 0, batch.n_steps, batch.streams)
+
+        return {name: runner(room) for name, room in rooms.items()} | {"update": self.engine.update}
+
+    def first(self) -> dict[str, float]:
+        """Loss and hidden spikes a neuron and step, of the weights as they are."""
+        batch = self.batch()
+        room = self.engine.evaluation
+        room.run(batch, 1 / batch.n_samples)
+        counts = room.read("spike_count_hidden", batch.n_samples)
+        loss = room.total("loss", batch.n_samples) / batch.n_samples
+        return {"loss": loss, "rate": float(counts.mean()) / batch.n_steps}
+
+
+def milliseconds(work: Callable[[], None], repeats: int) -> float:
+    """Median time of a call; one call before that is not counted."""
+    work()
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return 1e3 * statistics.median(times)
