@@ -1,0 +1,480 @@
+"""The device ``eprop_cuda``: Brian2's hooks."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
+from brian2.core.functions import Function
+from brian2.core.namespace import get_local_namespace
+from brian2.core.network import Network
+from brian2.core.variables import VariableView
+from brian2.devices.device import RuntimeDevice, all_devices
+from brian2.units import second
+from brian2.units.fundamentalunits import check_units
+
+from brian2eprop.device.backends import registry
+from brian2eprop.device.backends.base import Backend
+from brian2eprop.device.builder import array_name
+from brian2eprop.device.capture import capture, make_inert
+from brian2eprop.device.captured import Captured
+from brian2eprop.device.instances import InstanceLoop, Instances
+from brian2eprop.device.options import Options, read_options
+from brian2eprop.device.progress import Progress
+from brian2eprop.device.run import Run, check_states
+from brian2eprop.device.snapshot import OWN, find_snapshot, put_snapshot, take_snapshot
+from brian2eprop.device.state import State, in_brian_order, in_program_order
+from brian2eprop.device.support import check_network
+from brian2eprop.device.translate import Unsupported
+
+_SETTERS = ("group_variable_set", "group_variable_set_conditional")
+_GETTERS = ("group_variable_get", "group_variable_get_conditional")
+
+
+class EpropDevice(RuntimeDevice):  # type: ignore[misc]
+    """Brian2's runtime device, but runs are compiled as a whole, for one or many instances.
+
+    See ``brian2.set_device`` and :meth:`activate` for its options.
+    """
+
+    feeds_spike_sources = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        runtime = all_devices["runtime"]
+        # Brian2's compiled rand() is bound to these very buffers when it is imported.
+        for name in ("rand_buffer", "randn_buffer", "rand_buffer_index", "randn_buffer_index"):
+            setattr(self, name, getattr(runtime, name))
+        self.capturing = False
+        self._start(Options())
+
+    def _start(self, options: Options) -> None:
+        self.options = options
+        self.instances = (
+            None if options.batch_size is None else Instances(options.batch_size, self._raw)
+        )
+        self._backend: Backend | None = None
+        self._states: WeakKeyDictionary[Network, State] = WeakKeyDictionary()
+        self._state_of: WeakKeyDictionary[Any, State] = WeakKeyDictionary()
+        self._storing: Network | None = None
+        self._looking = False
+
+    def activate(
+        self,
+        build_on_run: bool = True,
+        batch_size: int | None = None,
+        backend: str = registry.AUTO,
+        precision: str = "float32",
+        seed: int | None = None,
+        **others: Any,
+    ) -> None:
+        """Make it the current device; called by ``set_device('eprop_cuda', ...)``.
+
+        Parameters
+        ----------
+        build_on_run : bool
+            Accepted as for every device; a run always runs.
+        batch_size : int, optional
+            Number of instances. None: one, and every shape is Brian2's own. B: what a run
+            changes, and what is set with values of shape (B, elements), has that shape.
+        backend : str
+            'auto' (a GPU where there is one), 'cpu', 'cuda', 'emulated' or 'reference'.
+        precision : str
+            'float32' or 'float64'.
+        seed : int, optional
+            Seed of the random numbers in initial values and connections.
+        **others
+            ``directory``, ``with_output`` and the like, which other devices take.
+
+        Raises
+        ------
+        ValueError
+            If a value is none that the option takes.
+        """
+        options = read_options(batch_size, backend, precision, seed)
+        for state in self._states.values():
+            state.pull_all()
+        chosen = {"batch_size": batch_size, "backend": backend, "precision": precision}
+        super().activate(build_on_run, **chosen, seed=seed, **others)
+        self._start(options)
+        if seed is not None:
+            self.seed(seed)
+
+    @property
+    def backend(self) -> Backend:
+        """Where networks run; chosen when first needed."""
+        if self._backend is None:
+            self._backend = registry.create(self.options.backend, self.options.precision)
+        return self._backend
+
+    # Brian2's arrays
+
+    def _raw(self, variable: Any) -> npt.NDArray[Any]:
+        values: npt.NDArray[Any] = super().get_value(variable)
+        return values
+
+    def get_value(self, var: Any, access_data: bool = True) -> Any:
+        """Brian2's array of a variable, up to date; whoever gets it may change it."""
+        state = self._state_of.get(var)
+        if state is not None:
+            state.pull(var)
+            if not self._looking:
+                state.touch(var)
+        if self.instances is not None and access_data and var in self.instances.arrays:
+            self._raw(var)[:] = self.instances.arrays[var][0]
+        return super().get_value(var, access_data)
+
+    def fill_with_array(self, var: Any, arr: Any) -> None:
+        """Set a variable, in every instance."""
+        state = self._state_of.get(var)
+        if state is not None:
+            state.pull(var)
+            state.touch(var)
+        super().fill_with_array(var, arr)
+        if self.instances is not None:
+            self.instances.fill(var, self._raw(var))
+
+    def resize(self, var: Any, new_size: Any) -> None:
+        """Resize a variable, in every instance."""
+        self._pull(var)
+        super().resize(var, new_size)
+        if self.instances is not None:
+            self.instances.resize(var)
+
+    def _pull(self, variable: Any) -> None:
+        state = self._state_of.get(variable)
+        if state is not None:
+            state.pull(variable)
+
+    def _touch(self, variable: Any) -> None:
+        state = self._state_of.get(variable)
+        if state is not None:
+            state.touch(variable)
+
+    @contextmanager
+    def _only_looking(self) -> Any:
+        before, self._looking = self._looking, True
+        try:
+            yield
+        finally:
+            self._looking = before
+
+    def host_values(self, variable: Any) -> npt.NDArray[Any]:
+        """See :class:`brian2eprop.device.state.Host`."""
+        if self.instances is not None and variable in self.instances.arrays:
+            return self.instances.arrays[variable]
+        return self._raw(variable)
+
+    def set_host_values(self, variable: Any, values: npt.NDArray[Any]) -> None:
+        """See :class:`brian2eprop.device.state.Host`."""
+        if self.instances is None:
+            self._raw(variable)[:] = values[0]
+        else:
+            self.instances.promote(variable)[:] = values
+
+    def add_counts(self, variable: Any, instance: Any, neuron: Any) -> None:
+        """Add spikes to a monitor's ``count``."""
+        if self.instances is None:
+            np.add.at(self._raw(variable), neuron, 1)
+        else:
+            np.add.at(self.instances.promote(variable), (instance, neuron), 1)
+
+    # Reading and setting variables
+
+    def _varies(self, variable: Any) -> bool:
+        return self.instances is not None and variable in self.instances
+
+    def variableview_get_with_index_array(self, view: VariableView, item: Any) -> Any:
+        """Read a variable."""
+        if self._varies(view.variable):
+            self._pull(view.variable)
+            assert self.instances is not None
+            return self.instances.read(view, item)
+        with self._only_looking():
+            values = VariableView.get_with_index_array.original_function(view, item)
+        # A live view would go stale with the next run, which changes the device's own array.
+        return values.copy() if view.variable in self._state_of else values
+
+    def variableview_set_with_index_array(
+        self, view: VariableView, item: Any, value: Any, check_units: bool
+    ) -> None:
+        """Set a variable."""
+        original = VariableView.set_with_index_array.original_function
+        if self.instances is None:
+            original(view, item, value, check_units)
+            return
+        self._pull(view.variable)
+        self._touch(view.variable)
+        if self.instances.has_axis(view, value):
+            self.instances.write(view, item, value, check_units)
+            return
+        original(view, item, value, check_units)
+        if self._varies(view.variable):
+            spread = np.broadcast_to(np.asarray(value), np.shape(self._selected(view, item)))
+            self.instances.write(
+                view, item, np.broadcast_to(spread, (self.instances.size, *spread.shape)), False
+            )
+
+    @staticmethod
+    def _selected(view: VariableView, item: Any) -> Any:
+        values = VariableView.get_with_index_array.original_function(view, item)
+        return values
+
+    def variableview_get_subexpression_with_index_array(
+        self, view: VariableView, item: Any, run_namespace: Any
+    ) -> Any:
+        """Evaluate a subexpression."""
+        original = VariableView.get_subexpression_with_index_array.original_function
+        if self.instances is None or view.variable.scalar:
+            return original(view, item, run_namespace)
+        single = np.ndim(view.indexing(item, view.index_var)) == 0
+        result = original(view, np.atleast_1d(item) if single else item, run_namespace)
+        return result[..., 0] if single else result
+
+    # Code objects
+
+    def code_object_class(
+        self, codeobj_class: Any = None, fallback_pref: str = "codegen.target"
+    ) -> Any:
+        """The class that compiles code outside of runs; while capturing, one that knows all."""
+        if self.capturing:
+            return NumpyCodeObject
+        return super().code_object_class(codeobj_class, fallback_pref)
+
+    def code_object(
+        self,
+        owner: Any,
+        name: str,
+        abstract_code: Any,
+        variables: Mapping[str, Any],
+        template_name: str,
+        variable_indices: Mapping[str, str],
+        codeobj_class: Any = None,
+        template_kwds: Any = None,
+        override_conditional_write: Any = None,
+        compiler_kwds: Any = None,
+    ) -> Any:
+        """A code object: inert while capturing, one that runs in each instance elsewhere."""
+        if self.capturing:
+            return make_inert(
+                owner,
+                name,
+                abstract_code,
+                variables,
+                variable_indices,
+                template_kwds,
+                override_conditional_write,
+            )
+        compiled = super().code_object(
+            owner,
+            name,
+            abstract_code,
+            variables,
+            template_name,
+            variable_indices,
+            codeobj_class,
+            template_kwds,
+            override_conditional_write,
+            compiler_kwds,
+        )
+        if self.instances is None:
+            return compiled
+        return self._in_each_instance(compiled, abstract_code, variables, template_name)
+
+    def _in_each_instance(
+        self, compiled: Any, abstract_code: Any, variables: Mapping[str, Any], template: str
+    ) -> Any:
+        assert self.instances is not None
+        target = _target(abstract_code, variables) if template in _SETTERS else None
+        arrays = [v for v in variables.values() if v in self.arrays]
+        varying = [v for v in arrays if v in self.instances]
+        if target is not None and (varying or _draws_for_neurons(target, variables)):
+            self._pull(target)
+            self._touch(target)
+            self.instances.promote(target)
+            varying = [*varying, target]
+        if not varying:
+            return compiled
+        if template not in (*_SETTERS, *_GETTERS):
+            raise Unsupported(
+                f"'{compiled.owner.name}' is indexed or connected by an expression with "
+                f"'{varying[0].name}', which differs between instances; use indices or arrays."
+            )
+        for variable in varying:
+            self._pull(variable)
+        return InstanceLoop(compiled, self.instances, varying, target)
+
+    # Networks
+
+    @check_units(duration=second, report_period=second)
+    def network_run(
+        self,
+        network: Network,
+        duration: Any,
+        report: Any = None,
+        report_period: Any = 10 * second,
+        namespace: Any = None,
+        profile: Any = None,
+        level: int = 0,
+    ) -> None:
+        """Run a network, as ``Network.run`` does."""
+        if duration < 0:
+            raise ValueError(f"run: duration is {duration}; give one that is not negative.")
+        gc.collect()  # so that groups that are in no network are warned about
+        if namespace is None:
+            namespace = get_local_namespace(level=level + 3)
+        objects = check_network(network)
+        if not objects:
+            return
+        network._clocks = {objects[0].clock}
+        start = network.t
+        objects[0].clock.set_interval(start, start + duration)
+        captured = self._capture(network, namespace)
+        progress = Progress(report, report_period, start, duration)
+        run = Run(self, network, captured, self._state(network, captured))
+        completed = run.execute(progress)
+        if completed:
+            network.t_ = float(start + duration)
+        self._last_run_time = progress.elapsed
+        fraction = float((network.t - start) / duration) if duration > 0 else 1.0
+        self._last_run_completed_fraction = fraction
+        check_states(network)
+        progress.tell(fraction)
+        network.after_run()
+
+    def _capture(self, network: Network, namespace: Mapping[str, Any]) -> Captured:
+        promoted = () if self.instances is None else map(array_name, self.instances.arrays)
+        with self._only_looking():
+            return capture(network, namespace, self, frozenset(promoted))
+
+    def _state(self, network: Network, captured: Captured) -> State:
+        state = self._states.get(network)
+        if state is None:
+            state = self._states[network] = State(self, self.backend, self.options.instances)
+        for name, variable in captured.variables.items():
+            self._state_of[variable] = state
+            if self.instances is not None and name in captured.written:
+                self.instances.promote(variable)
+        return state
+
+    def network_store(
+        self, network: Network, name: str = "default", filename: str | None = None
+    ) -> None:
+        """Store the state of a network, with spikes in flight and all instances."""
+        self._storing = network
+        try:
+            Network.store.original_function(network, name, filename)
+        finally:
+            self._storing = None
+
+    def network_restore(
+        self,
+        network: Network,
+        name: str = "default",
+        filename: str | None = None,
+        restore_random_state: bool = False,
+    ) -> None:
+        """Restore a stored state of a network."""
+        state = self._states.get(network)
+        if state is None:
+            state = self._states[network] = State(self, self.backend, self.options.instances)
+        state.pull_all()
+        Network.restore.original_function(network, name, filename, restore_random_state)
+        snapshot = find_snapshot(network, name, filename)
+        if snapshot is not None:
+            put_snapshot(snapshot, network, self.instances, state)
+
+    def get_random_state(self) -> dict[str, Any]:
+        """The state of the random numbers; within ``store``, with the device's own state."""
+        found: dict[str, Any] = super().get_random_state()
+        if self._storing is not None:
+            network = self._storing
+            found[OWN] = take_snapshot(network, self.instances, self._states.get(network))
+        return found
+
+    # For training
+
+    def capture(
+        self, network: Network, namespace: Mapping[str, Any] | None = None, level: int = 0
+    ) -> Captured:
+        """A network as a Program, without running it.
+
+        Parameters
+        ----------
+        network : Network
+            The network.
+        namespace : mapping, optional
+            Where external names are looked up; by default where this is called.
+        level : int
+            How many more frames up to look.
+
+        Returns
+        -------
+        Captured
+            The Program, and what ties it to Brian2's variables.
+        """
+        if namespace is None:
+            namespace = get_local_namespace(level=level + 1)
+        return self._capture(network, namespace)
+
+    def array_name(self, view: VariableView) -> str:
+        """Name of the Program's array of ``group.variable``."""
+        return array_name(view.variable)
+
+    def read_array(self, captured: Captured, name: str) -> npt.NDArray[Any]:
+        """The values of a variable or table, in the order of the Program's array.
+
+        Parameters
+        ----------
+        captured : Captured
+            The network.
+        name : str
+            Name of the array.
+
+        Returns
+        -------
+        array, shape (size,) or (instances, size)
+            A copy; with an instance axis where the instances differ.
+        """
+        if name in captured.tables:
+            return captured.tables[name].copy()
+        variable = captured.variables[name]
+        self._pull(variable)
+        return np.array(in_program_order(captured, name, self.host_values(variable)))
+
+    def write_array(self, captured: Captured, name: str, values: npt.ArrayLike) -> None:
+        """Set a variable, in every instance, from values in the order of the Program's array.
+
+        Parameters
+        ----------
+        captured : Captured
+            The network.
+        name : str
+            Name of the array.
+        values : array, shape (size,)
+            The values in SI units.
+        """
+        variable = captured.variables[name]
+        self.fill_with_array(variable, in_brian_order(captured, name, np.asarray(values)))
+
+
+def _target(abstract_code: Any, variables: Mapping[str, Any]) -> Any:
+    code = abstract_code
+    if isinstance(code, Mapping):
+        code = code.get("statement", code.get(None))
+    return variables[code.split("=", 1)[0].strip()]
+
+
+def _draws_for_neurons(target: Any, variables: Mapping[str, Any]) -> bool:
+    """Whether fresh random numbers are drawn for a neuron's variable.
+
+    Synaptic variables are shared by the instances unless they are set with an instance axis.
+    """
+    draws = any(isinstance(v, Function) and not v.stateless for v in variables.values())
+    return draws and not hasattr(target.owner, "_connect_called")

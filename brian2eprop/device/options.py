@@ -1,0 +1,77 @@
+"""The options of ``set_device('eprop_cuda', ...)``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from brian2eprop.device.backends import registry
+from brian2eprop.device.backends.base import Precision
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked of the device.
+
+    Parameters
+    ----------
+    batch_size : int, optional
+        Number of instances; None is one, without an instance axis.
+    backend : str
+        A name that :func:`brian2eprop.device.backends.registry.create` takes.
+    precision : Precision
+        Precision of the floating point arrays.
+    seed : int, optional
+        Seed of the random numbers.
+    """
+
+    batch_size: int | None = None
+    backend: str = registry.AUTO
+    precision: Precision = Precision.FLOAT32
+    seed: int | None = None
+
+    @property
+    def instances(self) -> int:
+        """Number of instances."""
+        return 1 if self.batch_size is None else self.batch_size
+
+
+def read_options(batch_size: Any, backend: Any, precision: Any, seed: Any) -> Options:
+    """Check the options.
+
+    Parameters
+    ----------
+    batch_size, backend, precision, seed
+        As given to ``set_device``.
+
+    Returns
+    -------
+    Options
+        The options.
+
+    Raises
+    ------
+    ValueError
+        If a value is none that the option takes.
+    """
+    if batch_size is not None and not _whole(batch_size, 1):
+        raise _refusal("batch_size", batch_size, "None or a positive whole number")
+    if backend not in registry.names():
+        raise _refusal("backend", backend, f"one of {', '.join(map(repr, registry.names()))}")
+    if seed is not None and not _whole(seed, 0):
+        raise _refusal("seed", seed, "None or a whole number that is not negative")
+    names = [choice.value for choice in Precision]
+    if precision not in names:
+        raise _refusal("precision", precision, f"one of {', '.join(map(repr, names))}")
+    return Options(batch_size, backend, Precision(precision), seed)
+
+
+def _whole(value: Any, least: int) -> bool:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and bool(value >= least)
+
+
+def _refusal(name: str, value: Any, wanted: str) -> ValueError:
+    return ValueError(f"set_device('eprop_cuda'): {name} is {value!r}; give {wanted}.")

@@ -1,0 +1,134 @@
+"""``SpikeSource``: a group that emits given spikes, other ones in each instance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from brian2.core.spikesource import SpikeSource as BrianSpikeSource
+from brian2.core.variables import Variables
+from brian2.devices.device import get_device
+from brian2.groups.group import Group
+
+from brian2eprop.spikes import Spikes
+
+
+class SpikeSource(Group, BrianSpikeSource):  # type: ignore[misc]
+    """A population whose spikes are data: the input of a network.
+
+    It is used as any group that spikes: as the source of Synapses and of a SpikeMonitor.
+    Step 0 of the spikes is ``t = 0``; after their last step there are no spikes.
+
+    Parameters
+    ----------
+    N : int
+        Number of neurons.
+    spikes : Spikes, optional
+        The spikes: one sample, or with ``set_device(..., batch_size=B)`` B samples. Assign
+        to ``source.spikes`` to change them between runs.
+    dt : Quantity, optional
+        Time step, if other than the default clock's.
+    name : str
+        Name of the group.
+
+    Raises
+    ------
+    TypeError
+        If N is no positive integer, or the spikes are no Spikes.
+    ValueError
+        If the spikes are of another number of neurons.
+    """
+
+    add_to_magic_network = True
+
+    def __init__(
+        self, N: int, spikes: Spikes | None = None, dt: Any = None, name: str = "spikesource*"
+    ) -> None:
+        if isinstance(N, bool) or not isinstance(N, int | np.integer) or N < 1:
+            raise TypeError(f"SpikeSource: N is {N!r}; give a positive whole number.")
+        Group.__init__(self, dt=dt, clock=None, when="thresholds", order=0, name=name)
+        self.codeobj_class = None
+        self.events = {"spike": None}
+        self.start, self.stop = 0, int(N)
+        self._N = int(N)
+        self._create_variables()
+        self._given = self._checked(spikes)
+        self._enable_group_attributes()
+
+    def _create_variables(self) -> None:
+        self.variables = Variables(self)
+        self.variables.create_clock_variables(self._clock)
+        self.variables.add_constant("N", value=self._N)
+        self.variables.add_arange("i", self._N, constant=True, read_only=True)
+        self.variables.add_array("_spikespace", size=self._N + 1, dtype=np.int32)
+
+    @property
+    def spikes(self) -> Spikes | None:
+        """The spikes that are emitted."""
+        return self._given
+
+    @spikes.setter
+    def spikes(self, spikes: Spikes | None) -> None:
+        self._given = self._checked(spikes)
+
+    def _checked(self, spikes: Spikes | None) -> Spikes | None:
+        if spikes is None:
+            return None
+        if not isinstance(spikes, Spikes):
+            raise TypeError(
+                f"The spikes of SpikeSource '{self.name}' are of type {type(spikes).__name__}; "
+                "make them with brian2eprop.Spikes, e.g. Spikes.from_dense(...)."
+            )
+        if spikes.n_neurons != self._N:
+            raise ValueError(
+                f"SpikeSource '{self.name}' has {self._N} neurons but its spikes are of "
+                f"{spikes.n_neurons}; give spikes of {self._N} neurons."
+            )
+        return spikes
+
+    def spikes_for(self, batch_size: int | None) -> Spikes:
+        """The spikes of a run, checked against the number of instances.
+
+        Parameters
+        ----------
+        batch_size : int or None
+            Number of instances; None is one.
+
+        Returns
+        -------
+        Spikes
+            One sample for each instance.
+
+        Raises
+        ------
+        ValueError
+            If there are no spikes, or of another number of samples.
+        """
+        if self._given is None:
+            raise ValueError(
+                f"SpikeSource '{self.name}' has no spikes to emit; assign Spikes to its "
+                "attribute 'spikes' before the run."
+            )
+        instances = 1 if batch_size is None else batch_size
+        if len(self._given) != instances:
+            raise ValueError(
+                f"The spikes of SpikeSource '{self.name}' have {len(self._given)} samples but "
+                f"batch_size is {batch_size}; give {instances}, e.g. spikes[:{instances}]."
+            )
+        return self._given
+
+    def before_run(self, run_namespace: Any) -> None:
+        """Refuse to run on a device that does not know the class."""
+        if not getattr(get_device(), "feeds_spike_sources", False):
+            raise TypeError(
+                f"SpikeSource '{self.name}' emits spikes on the device 'eprop_cuda' only; call "
+                "set_device('eprop_cuda') first, or use a SpikeGeneratorGroup."
+            )
+        super().before_run(run_namespace)
+
+    def __len__(self) -> int:
+        """Number of neurons."""
+        return self._N
+
+    def __repr__(self) -> str:
+        return f"<SpikeSource '{self.name}' of {self._N} neurons: {self._given!r}>"
