@@ -23,7 +23,7 @@ class CapturedNetwork(Protocol):
         """What happens in a run."""
 
     @property
-    def tables(self) -> Mapping[str, npt.NDArray[np.int32]]:
+    def tables(self) -> Mapping[str, npt.NDArray[Any]]:
         """Contents of the arrays that hold no Brian2 variable."""
 
 
@@ -41,10 +41,10 @@ class TrainingDevice(Protocol):
     def array_name(self, view: Any) -> str:
         """Name of the array of a variable."""
 
-    def read_shared(self, name: str) -> npt.NDArray[Any]:
-        """The value of a variable that is the same in every instance."""
+    def read_array(self, captured: Any, name: str) -> npt.NDArray[Any]:
+        """Values of a variable or table, with an instance axis where instances differ."""
 
-    def write_shared(self, name: str, values: npt.NDArray[Any]) -> None:
+    def write_array(self, captured: Any, name: str, values: npt.ArrayLike) -> None:
         """Set a variable, in every instance."""
 
 
@@ -71,7 +71,7 @@ def training_device() -> TrainingDevice:
 
 
 def read(
-    device: TrainingDevice, captured: CapturedNetwork, names: Iterable[str]
+    device: TrainingDevice, captured: CapturedNetwork, names: Iterable[str], now: float
 ) -> dict[str, npt.NDArray[Any]]:
     """Contents of SHARED arrays of a training Program, from the network's variables.
 
@@ -83,19 +83,37 @@ def read(
         The network.
     names : iterable of str
         Arrays of the network, ``initial_<state>`` among them.
+    now : float
+        Time of the network in seconds. Samples start at ``t = 0``, so the times of the last
+        spikes, which lie before ``now``, are moved to lie as long before 0.
 
     Returns
     -------
     dict of str to array
         The contents by name.
+
+    Raises
+    ------
+    ValueError
+        If a variable differs between the instances of a batch.
     """
     found = {}
     for name in names:
-        if name in captured.tables:
-            found[name] = captured.tables[name]
-        else:
-            found[name] = device.read_shared(name.removeprefix(INITIAL))
+        values = _one_instance(name, device.read_array(captured, name.removeprefix(INITIAL)))
+        found[name] = values - now if name.endswith("_lastspike") else values
     return found
+
+
+def _one_instance(name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if values.ndim < 2:
+        return values
+    if not np.array_equal(values, np.broadcast_to(values[:1], values.shape), equal_nan=True):
+        raise ValueError(
+            f"Trainer: '{name.removeprefix(INITIAL)}' differs between the instances of the batch, "
+            "but every sample starts from the same values; set it to one value for all instances."
+        )
+    first: npt.NDArray[Any] = values[0]
+    return first
 
 
 def find_parameters(

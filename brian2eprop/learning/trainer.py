@@ -39,7 +39,8 @@ class Trainer:
     The network is captured when the Trainer is made: equations, connectivity and constants
     are those of that moment. Values of variables (initial states, parameters) are read anew
     whenever ``fit``, ``evaluate`` or ``predict`` is called, and the trained parameters are
-    written back to the Brian2 variables.
+    written back to the Brian2 variables. Every sample starts from those initial states at
+    ``t = 0``; the network's own state and time stay as they are.
 
     Parameters
     ----------
@@ -95,6 +96,7 @@ class Trainer:
         self.epoch = 0
         self.stop_training = False
         self._fitting = False
+        self._network = network
         self._device = host.training_device()
         self._captured = self._device.capture(network, get_local_namespace(level=1))
         arrays = host.find_parameters(self._device, self._captured, parameters)
@@ -351,7 +353,8 @@ class Trainer:
     def _read_network(self) -> None:
         """Take over what the user may have changed, unless a training is on its way."""
         if not self._fitting:
-            self._engine.load(host.read(self._device, self._captured, self._engine.given))
+            names, now = self._engine.given, float(self._network.t_)
+            self._engine.load(host.read(self._device, self._captured, names, now))
 
     @contextmanager
     def _training(self) -> Iterator[None]:
@@ -366,4 +369,4 @@ class Trainer:
         finally:
             self._fitting = False
             for name in self._engine.parameters:
-                self._device.write_shared(name, self._engine.store.read(name))
+                self._device.write_array(self._captured, name, self._engine.store.read(name))

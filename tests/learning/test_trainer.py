@@ -194,10 +194,10 @@ class Device:
     def array_name(self, view):
         return view.name
 
-    def read_shared(self, name):
+    def read_array(self, captured, name):
         return self.values[name]
 
-    def write_shared(self, name, values):
+    def write_array(self, captured, name, values):
         self.values[name] = values
 
 
@@ -228,7 +228,7 @@ def trainer(optimiser=None, seed=3, **change):
         "parameters": [view("net_w"), view("out_b")],
         "optimiser": optimiser or Adam(0.05),
     }
-    return Trainer("network", seed=seed, **arguments | change)
+    return Trainer(SimpleNamespace(t_=0.0), seed=seed, **arguments | change)
 
 
 @pytest.fixture
@@ -620,6 +620,15 @@ def test_a_window_outside_of_the_samples(quick_device, data):
 def test_targets_of_another_shape(quick_device):
     with pytest.raises(ValueError, match=r"targets of shape \(samples, 5, 3\)"):
         trainer(loss=MeanSquaredError()).fit(SPIKES, np.zeros((2, 4, 3)), verbose=False)
+
+
+def test_states_of_many_instances(quick_device, data):
+    prediction = trainer().predict(data[0])
+    quick_device.values["out_y"] = np.tile(quick_device.values["out_y"], (4, 1))
+    np.testing.assert_array_equal(trainer().predict(data[0]), prediction)
+    quick_device.values["out_y"][2, 1] += 1
+    with pytest.raises(ValueError, match="'out_y' differs between the instances .*; set it to one"):
+        trainer().predict(data[0])
 
 
 def test_setting_an_unknown_parameter(quick_device):
