@@ -118,7 +118,7 @@ class AdjointWriter:
                 *self.tape.arrays(),
                 *self._adjoint_arrays(),
                 *partial,
-                *(self._gradient(p) for p in self.task.parameters),
+                *(gradient_array(self.model, p) for p in self.task.parameters),
                 *(array for f in self.feedbacks for array in f.arrays),
             ),
             connectivities=tuple(f.connectivity for f in self.feedbacks),
@@ -281,7 +281,9 @@ class AdjointWriter:
             for a in self.model.state.values()
         ]
         signals = [
-            Array(adjoint_of(e), DType.REAL, self.model.events[e].size, Access.SCRATCH, self._slots(e))
+            Array(
+                adjoint_of(e), DType.REAL, self.model.events[e].size, Access.SCRATCH, self._slots(e)
+            )
             for e in self.model.conditions
         ]
         return state + signals
@@ -289,10 +291,6 @@ class AdjointWriter:
     def _slots(self, events: str) -> Slots | None:
         history = self._history.get(events, 0)
         return Slots(history) if history else None
-
-    def _gradient(self, parameter: str) -> Array:
-        size = self.model.arrays[parameter].size
-        return Array(gradient_of(parameter), DType.REAL, size, Access.ACCUMULATED)
 
     def _parameters(self, body: Body, index: Index) -> list[tuple[str, str]]:
         """Names in a body that are trained, with their arrays.
@@ -337,3 +335,9 @@ class AdjointWriter:
                     "stands in no equation, threshold, reset or on_pre of the network. Take it "
                     "out of the parameters."
                 )
+
+
+def gradient_array(model: Model, parameter: str) -> Array:
+    """The array that a parameter's gradient is added up in."""
+    size = model.arrays[parameter].size
+    return Array(gradient_of(parameter), DType.REAL, size, Access.ACCUMULATED)

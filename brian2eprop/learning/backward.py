@@ -70,7 +70,7 @@ class BackwardBody:
     def guard(self, name: str) -> str:
         """A boolean of the forward body as it was, as a factor."""
         past = self._tape.past(self._number, self._forward.refs[name])
-        return f"int({self.bind(name, past)})"
+        return f"int({self.bind(past.array, past)})"
 
     def product(self, expression: Expression, factor: str) -> str:
         """``expression*factor``; nothing where the expression is zero."""

@@ -58,12 +58,13 @@ class Room:
         """The compiled Program."""
         return self.backend.compile(self.program)
 
-    def run(self, batch: Batch, weight: float) -> None:
-        """Run a batch, each real sample's loss weighted by ``weight``."""
+    def run(self, batch: Batch) -> None:
+        """Run a batch; the gradients are those of its mean loss."""
         self._prepare(batch.size, batch.n_steps)
-        weights = np.zeros((batch.size, 1))
-        weights[: batch.n_samples] = weight
-        self.memory.write("weight", weights)
+        if "weight" in self.memory.arrays:
+            weights = np.zeros((batch.size, 1))
+            weights[: batch.n_samples] = 1 / batch.n_samples
+            self.memory.write("weight", weights)
         if batch.targets is not None:
             target = self.memory.arrays["target"]
             target[: batch.n_samples] = self.memory.xp.asarray(batch.targets, target.dtype)

@@ -16,12 +16,13 @@ from brian2eprop.device.program import (
     Sweep,
 )
 from brian2eprop.device.verify import Stage, verify
-from brian2eprop.learning.adjoint import AdjointWriter, Cross
+from brian2eprop.learning.adjoint import AdjointWriter, Cross, gradient_array
 from brian2eprop.learning.feedback import Feedback, random, symmetric
 from brian2eprop.learning.linearise import Effect, LearningError
 from brian2eprop.learning.model import Model, analyse
 from brian2eprop.learning.surrogates import Triangular
 from brian2eprop.learning.task import Task, TrainingPrograms
+from brian2eprop.learning.traces import Route, TraceWriter
 from brian2eprop.learning.trial import Trial, make_trial
 
 
@@ -85,34 +86,17 @@ class EProp:
         LearningError
             If the model, or what is asked of it, cannot be trained by e-prop.
         """
-        trial = with_weight(make_trial(model, task, keep_spikes=True))
+        trial = with_weight(make_trial(model, task, keep_spikes=self.form == "adjoint"))
         analysed = analyse(trial.model, self.detach)
-        writer = AdjointWriter(analysed, task, self.surrogate, self._crossing(analysed, task))
-        adjoint = writer.write()
-        n_model = len(trial.model.sweeps[0].phases)
-        train = Program(
-            name="e-prop",
-            dt=trial.model.dt,
-            arrays=(*trial.arrays, *adjoint.arrays),
-            sweeps=(
-                Sweep(Direction.ONCE, trial.begin),
-                Sweep(Direction.FORWARD, (*adjoint.forward, *trial.step[n_model:])),
-                Sweep(Direction.ONCE, (*trial.end, *adjoint.begin)),
-                Sweep(Direction.BACKWARD, adjoint.step),
-                Sweep(Direction.ONCE, adjoint.end),
-            ),
-            events=trial.events,
-            connectivities=(*trial.connectivities, *adjoint.connectivities),
-            streams=trial.streams,
-        )
+        cross = self._crossing(analysed, task)
+        write = {"adjoint": adjoint_program, "forward": forward_program}[self.form]
+        train, feedbacks = write(trial, analysed, task, self.surrogate, cross)
         verify(train, Stage.ADJOINT)
-        self._check_signals(analysed, writer, task)
-        evaluate = make_trial(model, task, keep_spikes=False).program("evaluation")
         return TrainingPrograms(
             train=train,
-            evaluate=evaluate,
-            shared={name: v for f in writer.feedbacks for name, v in f.shared.items()},
-            refresh=refresh_program(writer.feedbacks, analysed),
+            evaluate=make_trial(model, task, keep_spikes=False).program("evaluation"),
+            shared={name: v for f in feedbacks for name, v in f.shared.items()},
+            refresh=refresh_program(feedbacks, analysed),
         )
 
     def _crossing(self, model: Model, task: Task) -> Cross:
@@ -130,20 +114,113 @@ class EProp:
 
         return cross
 
-    def _check_signals(self, model: Model, writer: AdjointWriter, task: Task) -> None:
-        """Every population whose input is trained must hear from a readout."""
-        for number, phase in enumerate(model.phases):
-            if not isinstance(phase, Propagate):
-                continue
-            trained = {r.array for r in phase.body.refs.values()} & set(task.parameters)
-            targets = {phase.body.refs[n].array for n in model.effects[number].increments}
-            driven = {model.spiking[target] for target in targets & set(model.spiking)}
-            if trained and driven - writer.signalled:
-                raise LearningError(
-                    f"'{min(trained)}' is to be trained, but the neurons it drives have no "
-                    "synapses onto a readout, so e-prop has no learning signal for them. Connect "
-                    "them to the readout, or take it out of the parameters."
-                )
+
+def adjoint_program(
+    trial: Trial, model: Model, task: Task, surrogate: Triangular, cross: Cross
+) -> tuple[Program, list[Feedback]]:
+    """The Program that goes forward through a trial and back."""
+    writer = AdjointWriter(model, task, surrogate, cross)
+    adjoint = writer.write()
+    check_signals(model, writer.signalled, task)
+    train = Program(
+        name="e-prop, adjoint form",
+        dt=model.dt,
+        arrays=(*trial.arrays, *adjoint.arrays),
+        sweeps=(
+            Sweep(Direction.ONCE, trial.begin),
+            Sweep(Direction.FORWARD, (*adjoint.forward, *trial.after)),
+            Sweep(Direction.ONCE, (*trial.end, *adjoint.begin)),
+            Sweep(Direction.BACKWARD, adjoint.step),
+            Sweep(Direction.ONCE, adjoint.end),
+        ),
+        events=trial.events,
+        connectivities=(*trial.connectivities, *adjoint.connectivities),
+        streams=trial.streams,
+    )
+    return train, writer.feedbacks
+
+
+def forward_program(
+    trial: Trial, model: Model, task: Task, surrogate: Triangular, cross: Cross
+) -> tuple[Program, list[Feedback]]:
+    """The Program that carries eligibility traces along."""
+    routes = find_routes(model, task, cross)
+    check_signals(model, {route.phase.events for route in routes}, task)
+    writer = TraceWriter(model, task, surrogate, routes)
+    feedbacks = [route.feedback for route in routes]
+    train = Program(
+        name="e-prop, forward form",
+        dt=model.dt,
+        arrays=(
+            *trial.arrays,
+            *writer.tape.arrays(),
+            *writer.arrays,
+            *writer.flags(),
+            *(gradient_array(model, parameter) for parameter in task.parameters),
+            *(array for feedback in feedbacks for array in feedback.arrays),
+        ),
+        sweeps=(
+            Sweep(Direction.ONCE, (*trial.begin, writer.begin())),
+            Sweep(
+                Direction.FORWARD,
+                (*writer.tape.forward(), *trial.after, *writer.flag_phases(), *writer.step),
+            ),
+            Sweep(Direction.ONCE, (*trial.end, *writer.end)),
+        ),
+        events=trial.events,
+        connectivities=(*trial.connectivities, *(f.connectivity for f in feedbacks)),
+        streams=trial.streams,
+    )
+    return train, feedbacks
+
+
+def find_routes(model: Model, task: Task, cross: Cross) -> tuple[Route, ...]:
+    """How each population's spikes reach the output.
+
+    Raises
+    ------
+    LearningError
+        If one has several pathways to it.
+    """
+    output = model.population(task.output)
+    found: dict[str, Route] = {}
+    for number, phase in enumerate(model.phases):
+        if not isinstance(phase, Propagate) or phase.events not in model.conditions:
+            continue
+        effect = model.effects[number]
+        if not {phase.body.refs[name].array for name in effect.increments} & output:
+            continue
+        feedback = cross(phase, effect)
+        if phase.events in found:
+            raise LearningError(
+                f"{phase.label} is a second pathway from {phase.events} to the output, which "
+                "the forward form does not follow. Use EProp(form='adjoint')."
+            )
+        if feedback is not None:
+            found[phase.events] = Route(number, phase, feedback)
+    return tuple(found.values())
+
+
+def check_signals(model: Model, signalled: set[str], task: Task) -> None:
+    """Every population whose input is trained must hear from a readout.
+
+    Raises
+    ------
+    LearningError
+        If one does not.
+    """
+    for number, phase in enumerate(model.phases):
+        if not isinstance(phase, Propagate):
+            continue
+        trained = {r.array for r in phase.body.refs.values()} & set(task.parameters)
+        targets = {phase.body.refs[n].array for n in model.effects[number].increments}
+        driven = {model.spiking[target] for target in targets & set(model.spiking)}
+        if trained and driven - signalled:
+            raise LearningError(
+                f"'{min(trained)}' is to be trained, but the neurons it drives have no synapses "
+                "onto a readout, so e-prop has no learning signal for them. Connect them to the "
+                "readout, or take it out of the parameters."
+            )
 
 
 def with_weight(trial: Trial) -> Trial:

@@ -117,7 +117,7 @@ class Fitting:
 
     def _step(self, batch: Batch, tally: Tally, before: Snapshot, place: str) -> None:
         room = self.engine.training
-        room.run(batch, 1 / batch.n_samples)
+        room.run(batch)
         loss = tally.add(room, batch)
         names = self.engine.parameters
         gradient = self.engine.non_finite([f"gradient_{name}" for name in names])

@@ -170,7 +170,9 @@ def _conjunction(node: ast.expr) -> list[ast.expr]:
 
 
 def _distance(comparison: ast.Compare, label: str) -> Expression:
-    left, right = (parse(ast.unparse(side)) for side in (comparison.left, comparison.comparators[0]))
+    left, right = (
+        parse(ast.unparse(side)) for side in (comparison.left, comparison.comparators[0])
+    )
     if isinstance(comparison.ops[0], ast.Gt | ast.GtE):
         return left - right
     if isinstance(comparison.ops[0], ast.Lt | ast.LtE):

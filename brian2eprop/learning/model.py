@@ -46,6 +46,8 @@ class Model:
         Input spikes.
     conditions : mapping of str to Condition
         Spike conditions by the events they make.
+    populations : tuple of frozenset of str
+        State arrays that act on one another within a neuron.
     spiking : mapping of str to str
         The events of the population of each state array, if it spikes.
     detached : frozenset of str
@@ -62,8 +64,13 @@ class Model:
     maps: Mapping[int, Map]
     effects: Mapping[int, Effect]
     conditions: Mapping[str, Condition]
+    populations: tuple[frozenset[str], ...]
     spiking: Mapping[str, str]
     detached: frozenset[str]
+
+    def population(self, array: str) -> frozenset[str]:
+        """The population that a state array belongs to."""
+        return next(population for population in self.populations if array in population)
 
     def weight(self, phase: Propagate) -> str:
         """The one synaptic variable that a pathway adds.
@@ -108,6 +115,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None) -> Model:
     phases = program.sweeps[0].phases
     numbered = list(enumerate(phases))
     conditions = {p.events: spike_condition(p, state) for p in phases if isinstance(p, Detect)}
+    populations = _populations(phases, state)
     unknown = sorted(set(detach or ()) - set(state))
     if unknown:
         raise LearningError(
@@ -128,9 +136,21 @@ def analyse(program: Program, detach: tuple[str, ...] | None) -> Model:
         },
         effects={n: input_spike(p, arrays, state) for n, p in numbered if isinstance(p, Propagate)},
         conditions=conditions,
-        spiking=_spiking(phases, conditions, state),
+        populations=populations,
+        spiking={
+            member: events
+            for events, condition in conditions.items()
+            for population in populations
+            for member in population
+            if population & condition_arrays(condition)
+        },
         detached=frozenset(detach) if detach is not None else _membranes(conditions),
     )
+
+
+def condition_arrays(condition: Condition) -> frozenset[str]:
+    """State arrays that a spike condition depends on."""
+    return frozenset(condition.body.refs[name].array for name in condition.state)
 
 
 def _membranes(conditions: Mapping[str, Condition]) -> frozenset[str]:
@@ -142,16 +162,14 @@ def _membranes(conditions: Mapping[str, Condition]) -> frozenset[str]:
     )
 
 
-def _spiking(
-    phases: tuple[Phase, ...], conditions: Mapping[str, Condition], state: Mapping[str, Array]
-) -> dict[str, str]:
-    """State that stands in a body with the state of a spike condition, directly or not."""
-    bodies = [p.body for p in phases if isinstance(p, ForEach | ForEachEvent)]
-    groups = [{ref.array for ref in body.refs.values()} & set(state) for body in bodies]
-    found: dict[str, str] = {}
-    for events, condition in conditions.items():
-        population = {condition.body.refs[name].array for name in condition.state}
-        for _ in groups:
-            population = population.union(*(g for g in groups if g & population))
-        found |= dict.fromkeys(population, events)
-    return found
+def _populations(
+    phases: tuple[Phase, ...], state: Mapping[str, Array]
+) -> tuple[frozenset[str], ...]:
+    """State that stands together in the bodies of neurons."""
+    found = [frozenset({array}) for array in state]
+    for phase in phases:
+        if isinstance(phase, ForEach | ForEachEvent | Detect):
+            together = {ref.array for ref in phase.body.refs.values()} & set(state)
+            joined = frozenset().union(*(p for p in found if p & together))
+            found = [p for p in found if not p & together] + ([joined] if joined else [])
+    return tuple(found)

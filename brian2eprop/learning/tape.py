@@ -26,7 +26,7 @@ from brian2eprop.device.program import (
     Slots,
 )
 from brian2eprop.learning.linearise import LearningError
-from brian2eprop.learning.symbolic import Expression, names, render
+from brian2eprop.learning.symbolic import Expression, names, render, substitute, symbol
 from brian2eprop.learning.trial import changed_arrays
 
 
@@ -52,10 +52,15 @@ class Tape:
         The model's phases in a step.
     arrays : mapping of str to Array
         The model's arrays.
+    kept : bool
+        Whether a step's values are wanted after the step.
     """
 
-    def __init__(self, phases: tuple[Phase, ...], arrays: Mapping[str, Array]) -> None:
+    def __init__(
+        self, phases: tuple[Phase, ...], arrays: Mapping[str, Array], kept: bool = True
+    ) -> None:
         self.phases = phases
+        self._slots = Slots(kept=True) if kept else None
         self._arrays = arrays
         self._changed = changed_arrays(phases)
         self._expressions: dict[int, list[tuple[str, Expression]]] = {}
@@ -81,16 +86,18 @@ class Tape:
         Returns
         -------
         str
-            The expression's text in the backward body.
+            The expression's text, in which refs go by the names of their arrays, so that
+            expressions of several phases can stand in one body.
         dict of str to Ref
-            The refs it needs there (its constants are the phase's own).
+            The refs it needs (its constants are the phase's own).
         """
         used = names(expression) & set(body.refs)
         if any(self._is_live(body.refs[name]) for name in used):
             tape = self._record(number, expression, size)
             return tape, {tape: Ref(tape, Index.ELEMENT)}
-        refs = {name: self.past(number, body.refs[name]) for name in used}
-        return render(expression), refs
+        past = {name: self.past(number, body.refs[name]) for name in used}
+        renamed = substitute(expression, {name: symbol(r.array) for name, r in past.items()})
+        return render(renamed), {ref.array: ref for ref in past.values()}
 
     def past(self, number: int, ref: Ref) -> Ref:
         """The ref by which the way back finds what a phase's (boolean or shared) ref was."""
@@ -102,14 +109,13 @@ class Tape:
 
     def arrays(self) -> tuple[Array, ...]:
         """The tapes."""
-        kept = Slots(kept=True)
         real = [
-            Array(tape, DType.REAL, self._sizes[tape], Access.SCRATCH, kept)
+            Array(tape, DType.REAL, self._sizes[tape], Access.SCRATCH, self._slots)
             for recorded in self._expressions.values()
             for tape, _ in recorded
         ]
         flags = [
-            Array(f.tape, DType.BOOL, self._arrays[f.array].size, Access.SCRATCH, kept)
+            Array(f.tape, DType.BOOL, self._arrays[f.array].size, Access.SCRATCH, self._slots)
             for f in self._flags
         ]
         return (*real, *flags)

@@ -230,7 +230,7 @@ class Trainer:
         room = self._engine.evaluation
         tally = Tally(self.loss, room.program)
         for batch in batches(data, batch_size, None):
-            room.run(batch, 1 / batch.n_samples)
+            room.run(batch)
             tally.add(room, batch)
         return tally.metrics()
 
@@ -262,7 +262,7 @@ class Trainer:
         room = self._engine.evaluation
         found = []
         for batch in batches(data, size, None):
-            room.run(batch, 1 / batch.n_samples)
+            room.run(batch)
             found.append(room.read("prediction", batch.n_samples))
         return np.concatenate(found)
 

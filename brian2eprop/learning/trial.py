@@ -44,17 +44,15 @@ class Trial:
     ----------
     model : Program
         The captured Program without its recordings.
-    begin, step, end : tuple of Phase
-        Before the steps, in every step, after the steps.
-    n_model_phases : int
-        How many of ``step`` are the model's own; they come first.
+    begin, after, end : tuple of Phase
+        Before the steps, in every step after the model's own phases, after the steps.
     """
 
     model: Program
     arrays: tuple[Array, ...]
     events: tuple[Events, ...]
     begin: tuple[Phase, ...]
-    step: tuple[Phase, ...]
+    after: tuple[Phase, ...]
     end: tuple[Phase, ...]
 
     @property
@@ -75,7 +73,7 @@ class Trial:
             arrays=self.arrays,
             sweeps=(
                 Sweep(Direction.ONCE, self.begin),
-                Sweep(Direction.FORWARD, self.step),
+                Sweep(Direction.FORWARD, (*self.model.sweeps[0].phases, *self.after)),
                 Sweep(Direction.ONCE, self.end),
             ),
             events=self.events,
@@ -129,7 +127,7 @@ def make_trial(model: Program, task: Task, keep_spikes: bool) -> Trial:
             *([Clear("spike counts", tuple(a.name for a, _ in counts))] if counts else []),
             *loss.begin,
         ),
-        step=(*model.sweeps[0].phases, *(phase for _, phase in counts), *loss.step),
+        after=(*(phase for _, phase in counts), *loss.step),
         end=loss.end,
     )
 

@@ -76,9 +76,7 @@ class BodyWriter:
 
     def lines(self, order: Order, first_constant: int) -> Lines:
         """The body's lines; its constants stand from ``first_constant`` on."""
-        return Lines(
-            tuple(self._before(first_constant)), tuple(self._each(order)), order
-        )
+        return Lines(tuple(self._before(first_constant)), tuple(self._each(order)), order)
 
     def constants(self) -> list[tuple[str, Number]]:
         """The body's constants in the order of their numbers."""
