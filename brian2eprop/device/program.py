@@ -206,7 +206,9 @@ class Body:
     r"""What happens for each element: Brian2 abstract code, one assignment a line.
 
     Assigned names that are no refs are locals. The names ``t`` (time at the start of the
-    step, in seconds), ``dt`` and ``step`` are always there.
+    step, in seconds), ``dt`` and ``step`` are always there. Refs are read when the body starts
+    and written when it ends, as in Brian2: two names of one element do not see each other's
+    new value.
 
     Parameters
     ----------
@@ -218,7 +220,8 @@ class Body:
         The names that stand for numbers in SI units; their values are no part of the
         generated source.
     guards : mapping of str to str
-        Conditional writes: refs that are written only where another (boolean) ref holds.
+        Conditional writes: refs whose assignments count only where another (boolean) ref
+        holds at that line; elsewhere they keep their value, for later lines as well.
     """
 
     code: str

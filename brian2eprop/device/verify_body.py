@@ -31,10 +31,13 @@ class Domain:
         The kinds of indices it has besides SCALAR, and the size of the arrays they fit.
     result : str, optional
         The local that the body must assign.
+    length : int, optional
+        How often the body runs in a step, where that is fixed.
     """
 
     sizes: Mapping[Index, int]
     result: str | None = None
+    length: int | None = None
 
 
 def body_faults(program: Program, body: Body, domain: Domain) -> Iterable[str]:
@@ -190,9 +193,13 @@ def _write_faults(
         if line.target not in body.refs:
             continue
         ref = body.refs[line.target]
+        yield from write_fault(program, line.target, arrays[ref.array], line.operator)
         if ref.index is Index.SOURCE:
             yield f"'{line.target}' is written at its source; loop over the neurons instead"
-        yield from write_fault(program, line.target, arrays[ref.array], line.operator)
+        if ref.via is not None:
+            yield f"'{line.target}' is written via array '{ref.via}'; write it without"
+        if ref.index is Index.SCALAR and domain.length != 1:
+            yield f"'{line.target}' is written by many elements; use a Reduce"
 
 
 def _read_faults(

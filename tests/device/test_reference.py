@@ -144,12 +144,10 @@ def test_time_is_double_in_single_precision():
 @settings(max_examples=60, deadline=None)
 def test_slots_hold_what_was_written_that_many_steps_ago(history, kept, calls, data):
     delay = data.draw(st.integers(0, history))
-    body = Body(
-        "v = step + 1\nseen = v_before",
-        {"v": element("v"), "v_before": element("v", -delay), "seen": element("seen")},
-    )
+    write = Body("v = step + 1", {"v": element("v")})
+    look = Body("seen = v_before", {"v_before": element("v", -delay), "seen": element("seen")})
     arrays = [real("v", 1, slots=Slots(history, kept)), real("seen", 1, slots=Slots(kept=True))]
-    network = program(arrays, ForEach("go", 1, body))
+    network = program(arrays, ForEach("write", 1, write), ForEach("look", 1, look))
     memory = memory_of(network, n_steps=max(calls))
     first = 0
     for n_steps in calls:
@@ -376,22 +374,56 @@ def test_a_recurrent_synapse_reads_what_an_earlier_one_wrote():
 
 
 def test_an_index_array_maps_elements():
-    body = Body("total += v", {"total": element("total", via="group"), "v": element("v")})
+    body = Body("v = 10*x + 1", {"x": element("x", via="which"), "v": element("v")})
     network = program(
-        [real("v", 4), real("total", 2), Array("group", DType.INT, 4, Access.SHARED)],
-        ForEach("add", 4, body),
+        [real("v", 4), real("x", 2), Array("which", DType.INT, 4, Access.SHARED)],
+        ForEach("look", 4, body),
     )
-    memory = memory_of(network, v=[1, 2, 4, 8], group=[1, 0, 1, 1])
+    memory = memory_of(network, x=[1, 2], which=[1, 0, 1, 1])
     run(network, memory)
-    np.testing.assert_array_equal(memory.read("total"), [[2, 13]])
+    np.testing.assert_array_equal(memory.read("v"), [[21, 11, 21, 21]])
 
 
-def test_a_scalar_sums_over_elements():
-    body = Body("total += v", {"total": Ref("total", Index.SCALAR), "v": element("v")})
-    network = program([real("v", 4), real("total", 1)], ForEach("add", 4, body))
-    memory = memory_of(network, v=[1, 2, 4, 8])
+def test_a_scalar_is_element_zero():
+    body = Body("first += last", {"first": Ref("v", Index.SCALAR), "last": element("last")})
+    network = program([real("v", 3), real("last", 1)], ForEach("add", 1, body))
+    memory = memory_of(network, v=[1, 2, 4], last=8)
     run(network, memory)
-    np.testing.assert_array_equal(memory.read("total"), [[15]])
+    np.testing.assert_array_equal(memory.read("v"), [[9, 2, 4]])
+
+
+def test_two_names_of_one_element_do_not_see_each_others_new_value():
+    body = Body(
+        "v = 5\nx = same", {name: element("v") for name in ("v", "same")} | {"x": element("x")}
+    )
+    network = program([real("v", 2), real("x", 2)], ForEach("go", 2, body))
+    memory = memory_of(network, v=3)
+    run(network, memory)
+    np.testing.assert_array_equal(memory.read("v"), [[5, 5]])
+    np.testing.assert_array_equal(memory.read("x"), [[3, 3]])
+
+
+def test_a_guarded_name_keeps_its_value_for_later_lines_as_well():
+    refs = {name: element(name) for name in ("v", "x", "free")}
+    network = program(
+        [real("v", 2), real("x", 2), Array("free", DType.BOOL, 2, OWN)],
+        ForEach("go", 2, Body("v += 1\nx = v", refs, guards={"v": "free"})),
+    )
+    memory = memory_of(network, v=3, free=[True, False])
+    run(network, memory)
+    np.testing.assert_array_equal(memory.read("v"), [[4, 3]])
+    np.testing.assert_array_equal(memory.read("x"), [[4, 3]])
+
+
+def test_a_guard_written_in_the_body_holds_from_its_line_on():
+    refs = {name: element(name) for name in ("v", "free")}
+    network = program(
+        [real("v", 1), Array("free", DType.BOOL, 1, OWN)],
+        ForEach("go", 1, Body("v += 1\nfree = True\nv += 10", refs, guards={"v": "free"})),
+    )
+    memory = memory_of(network)
+    run(network, memory)
+    np.testing.assert_array_equal(memory.read("v"), [[10]])
 
 
 @pytest.mark.parametrize(("operation", "expected"), [(Reduction.SUM, -2.0), (Reduction.MAX, 6.0)])

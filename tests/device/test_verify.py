@@ -68,7 +68,7 @@ LEGAL = (
         body("_v = v*exp(-dt/tau)\nv = _v", {"tau": 0.02}, {"v": "free"}, v=V, free=FREE),
     ),
     ForEach("look", 3, body("v = old + m", v=V, old=Ref("v", ELEMENT, -2), m=Ref("m", SCALAR))),
-    ForEach("map", 3, body("x += 1", x=Ref("x", ELEMENT, via="kind"))),
+    ForEach("map", 3, body("v = x", v=V, x=Ref("x", ELEMENT, via="kind"))),
     Detect(
         "threshold", 3, "spikes", body("_cond = v > 1", v=V, free=FREE, last=LAST), ("free", "last")
     ),
@@ -373,6 +373,11 @@ BODY_FAULTS = [
         body("k = 1", k=Ref("kind", ELEMENT)),
         "'k' writes array 'kind', which all instances share; make it per instance or scratch",
     ),
+    (
+        body("x = 1", x=Ref("x", ELEMENT, via="kind")),
+        "'x' is written via array 'kind'; write it without",
+    ),
+    (body("m = 1", m=Ref("m", SCALAR)), "'m' is written by many elements; use a Reduce"),
     (
         body("g = 1", g=Ref("g", SCALAR)),
         "'g' sets array 'g', which is accumulated; write it by '+=' only",

@@ -30,11 +30,9 @@ class Place:
         """A copy of the elements."""
         return np.asarray(self.array[self.index])
 
-    def write(self, value: Any, where: Values | None) -> None:
-        """Set the elements, or those ``where`` holds."""
-        if where is not None:
-            value = np.where(where, value, self.read())
-        self.array[self.index] = value
+    def write(self, values: Any) -> None:
+        """Set the elements."""
+        self.array[self.index] = values
 
 
 def execute(
@@ -45,6 +43,9 @@ def execute(
 ) -> dict[str, Any]:
     """Run abstract code on all elements of its places at once.
 
+    Places are read before the first line and written after the last one, in the order of the
+    first assignments to their names.
+
     Parameters
     ----------
     code : str
@@ -52,7 +53,7 @@ def execute(
     places : mapping of str to Place
         The names that stand for array elements, all of one length or of length one.
     guards : mapping of str to str
-        Names written only where another name holds.
+        Names whose assignments count only where another name holds.
     numbers : mapping of str to number
         The names that stand for numbers.
 
@@ -61,24 +62,31 @@ def execute(
     dict of str to number or array
         The last values of all names.
     """
-    values = dict(numbers)
+    values = {**numbers, **{name: place.read() for name, place in places.items()}}
+    targets: dict[str, None] = {}
     with np.errstate(all="ignore"):
         for statement in _statements(code):
-            values |= {name: places[name].read() for name in statement.names & places.keys()}
+            target = statement.target
             value = eval(statement.code, _ENVIRONMENT, values)
-            if statement.target not in places:
-                values[statement.target] = value
-                continue
-            guard = guards.get(statement.target)
-            where = None if guard is None else places[guard].read()
-            places[statement.target].write(value, where)
+            if target in guards:
+                value = np.where(values[guards[target]], value, values[target])
+            if target in places:
+                value = _stored(value, places[target])
+                targets[target] = None
+            values[target] = value
+    for name in targets:
+        places[name].write(values[name])
     return values
+
+
+def _stored(value: Any, place: Place) -> Values:
+    # The lines that follow meet what the array can hold.
+    return np.broadcast_to(value, place.index.shape).astype(place.array.dtype)
 
 
 @dataclass(frozen=True)
 class _Statement:
     target: str
-    names: frozenset[str]
     code: CodeType
 
 
@@ -88,13 +96,12 @@ def _statements(code: str) -> tuple[_Statement, ...]:
 
 
 def _compiled(assignment: Assignment) -> _Statement:
-    expression, names = assignment.expression, assignment.names
+    expression = assignment.expression
     if assignment.operator:
         target = ast.Name(assignment.target, ast.Load())
         expression = ast.BinOp(target, getattr(ast, assignment.operator)(), expression)
-        names |= {assignment.target}
     tree = ast.fix_missing_locations(ast.Expression(_Elementwise().visit(expression)))
-    return _Statement(assignment.target, names, compile(tree, "<body>", "eval"))
+    return _Statement(assignment.target, compile(tree, "<body>", "eval"))
 
 
 class _Elementwise(ast.NodeTransformer):
