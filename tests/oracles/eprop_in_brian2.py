@@ -36,7 +36,7 @@ def gradients(model: Model, spikes: Bools, goal: Goal) -> Gradients:
     with _runtime(model.dt):
         network, parts = _build(model, spikes, goal)
         network.run(len(spikes) * model.dt * b2.second, namespace={})
-        return _collect(model, parts)
+        return _collect(model, parts, goal)
 
 
 @contextmanager
@@ -132,7 +132,8 @@ def _hidden_synapses(model: Model, source: Any, target: Any, pathway: Pathway) -
         deps_a/dt = -eps_a/tau_a : 1 (clock-driven)
         {current}
         debar/dt = -ebar/tau_out : 1 (clock-driven)
-        {"".join(f"e{age} : 1\n        " for age in range(late + 1))}gradient : 1
+        {"".join(f"e{age} : 1\n        " for age in range(late + 1))}e_sum : 1
+        gradient : 1
         w : 1 (constant)""",
         on_pre=f"{taker}_post += w; eps_{taker} += {open_gate}",
         on_post="eps_v = 0" if hidden.hard_reset else "",
@@ -143,7 +144,7 @@ def _hidden_synapses(model: Model, source: Any, target: Any, pathway: Pathway) -
     )
     synapses.run_regularly("e0 = psi_post*(eps_v - beta_post*eps_a)", when="before_thresholds")
     shift = "".join(f"; e{age} = e{age - 1}" for age in range(late, 0, -1))
-    synapses.run_regularly(f"eps_a += e0; ebar += e{late}{shift}", when="resets")
+    synapses.run_regularly(f"e_sum += e0; eps_a += e0; ebar += e{late}{shift}", when="resets")
     synapses.run_regularly("gradient += learning_post*ebar", when="end", order=3)
     _connect(synapses, pathway)
     return synapses
@@ -223,19 +224,21 @@ def _readout_synapses(model: Model, hidden: Any, readout: Any) -> b2.Synapses:
     return synapses
 
 
-def _collect(model: Model, parts: dict[str, Any]) -> Gradients:
-    def dense(name: str) -> Floats:
+def _collect(model: Model, parts: dict[str, Any], goal: Goal) -> Gradients:
+    def dense(name: str, variable: str = "gradient") -> Floats:
         mask = getattr(model, name).mask
         values = np.zeros(mask.shape)
-        values[np.nonzero(mask)] = parts[name].gradient[:]
+        values[np.nonzero(mask)] = getattr(parts[name], variable)[:]
         return values
 
+    spikes = np.array(parts["fired"].fired.T > 0)
+    excess = goal.strength * (spikes.mean(axis=0) - goal.rate) / len(spikes)
     return Gradients(
-        w_in=dense("w_in"),
-        w_rec=dense("w_rec"),
+        w_in=dense("w_in") + excess * dense("w_in", "e_sum"),
+        w_rec=dense("w_rec") + excess * dense("w_rec", "e_sum"),
         w_out=dense("w_out"),
         bias=np.array(parts["readout"].slope_gradient[:]),
-        spikes=np.array(parts["fired"].fired.T > 0),
+        spikes=spikes,
         readout=np.array(parts["y"].y.T),
         loss=float(np.sum(parts["y"].loss)),
     )

@@ -120,12 +120,17 @@ class Goal:
         The class: cross-entropy of the softmax, averaged over the window.
     values : float array, shape (steps, outputs), optional
         The values: half the squared error, summed over outputs, averaged over the window.
+    strength, rate : float
+        A further term of the loss, ``strength/2 * sum((f - rate)**2)``, with ``f`` the spikes of
+        each hidden neuron by the number of all steps.
     """
 
     start: int
     stop: int
     label: int | None = None
     values: Floats | None = None
+    strength: float = 0.0
+    rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,7 @@ class Gradients:
 
     ``w_in``, ``w_rec``, ``w_out`` have the shapes of the weights, 0 where there is no synapse;
     ``bias`` has shape (outputs,), ``spikes`` (steps, neurons) and ``readout`` (steps, outputs).
+    ``loss`` is that of the readout alone.
     """
 
     w_in: Floats

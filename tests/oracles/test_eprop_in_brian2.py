@@ -33,6 +33,7 @@ class Run:
     distance: Floats
     spikes: Floats
     readout: Floats
+    counts: Floats
 
 
 def smoothed(hidden: Hidden, distance: Floats) -> Floats:
@@ -81,7 +82,8 @@ def simulate(model: Model, weights: Iterable[Floats], sent: Bools, known: Run | 
         a = a + z + change
         outputs.append(y)
     stack = [np.stack(x, axis=1) for x in (distances, [z[None] for z in real], outputs)]
-    return Run(*stack)
+    counts = np.broadcast_to(np.sum(real, axis=0) + np.sum(extra, axis=0), (copies, NEURONS))
+    return Run(stack[0], stack[1], stack[2], counts)
 
 
 def integrate(
@@ -111,6 +113,12 @@ def losses(readout: Floats, goal: Goal) -> Floats:
     return -np.asarray(np.log(right).mean(axis=1))
 
 
+def regulariser(run: Run, goal: Goal) -> Floats:
+    """The rates' term of each copy's loss."""
+    rates = run.counts / run.readout.shape[1]
+    return np.asarray(goal.strength / 2 * ((rates - goal.rate) ** 2).sum(axis=1))
+
+
 def differences(model: Model, sent: Bools, goal: Goal) -> tuple[dict[str, Floats], Run]:
     """Central differences of the loss for each weight and bias, and the run frozen for them."""
     whole = {
@@ -126,7 +134,8 @@ def differences(model: Model, sent: Bools, goal: Goal) -> tuple[dict[str, Floats
         sides = []
         for sign in (1, -1):
             moved = {k: (w + sign * bump if k == name else w[None]) for k, w in whole.items()}
-            sides.append(losses(simulate(model, moved.values(), sent, known).readout, goal))
+            run = simulate(model, moved.values(), sent, known)
+            sides.append(losses(run.readout, goal) + regulariser(run, goal))
         found[name] = ((sides[0] - sides[1]) / (2 * STEP)).reshape(values.shape)
     return found, known
 
@@ -151,10 +160,12 @@ SPREAD = np.linspace(0.008, 0.03, NEURONS)
 ADAPTING = np.array([0.0, 0.1, 0.2, 0.4, 0.6, 0.8])
 LABEL = Goal(20, STEPS, label=1)
 WAVE = Goal(5, 50, values=np.sin(np.arange(STEPS)[:, None] / 9 + np.arange(OUTPUTS)))
+RATES = replace(LABEL, strength=20.0, rate=0.1)
 CASES = {
     "lif": (network(Hidden(SAME), (1, 1, 1)), LABEL),
     "no delay": (network(Hidden(SAME), (0, 0, 0)), LABEL),
     "alif": (network(Hidden(SAME, beta=ADAPTING), (1, 1, 1)), LABEL),
+    "rates": (network(Hidden(SPREAD, beta=ADAPTING, refractory=2), (1, 2, 1)), RATES),
     "current": (network(Hidden(SPREAD, tau_syn=0.005), (1, 2, 1)), LABEL),
     "adapting current": (network(Hidden(SPREAD, tau_syn=0.005, beta=ADAPTING), (2, 3, 4)), WAVE),
     "spread": (network(Hidden(SPREAD, beta=ADAPTING, width=0.7), (1, 1, 1)), WAVE),
