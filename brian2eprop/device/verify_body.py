@@ -31,13 +31,10 @@ class Domain:
         The kinds of indices it has besides SCALAR, and the size of the arrays they fit.
     result : str, optional
         The local that the body must assign.
-    length : int, optional
-        How often the body runs in a step, where that is fixed.
     """
 
     sizes: Mapping[Index, int]
     result: str | None = None
-    length: int | None = None
 
 
 def body_faults(program: Program, body: Body, domain: Domain) -> Iterable[str]:
@@ -198,8 +195,8 @@ def _write_faults(
             yield f"'{line.target}' is written at its source; loop over the neurons instead"
         if ref.via is not None:
             yield f"'{line.target}' is written via array '{ref.via}'; write it without"
-        if ref.index is Index.SCALAR and domain.length != 1:
-            yield f"'{line.target}' is written by many elements; use a Reduce"
+        if ref.index is Index.SCALAR:
+            yield f"'{line.target}' is written as a SCALAR; use a Reduce, or a loop of size 1"
 
 
 def _read_faults(

@@ -90,7 +90,7 @@ def _domain(program: Program, phase: Phase) -> Domain:
         return Domain({Index.ELEMENT: program.find_events(phase.events).size})
     assert isinstance(phase, ForEach | Detect | Reduce)
     results = {Detect: Detect.CONDITION, Reduce: Reduce.VALUE}
-    return Domain({Index.ELEMENT: phase.size}, results.get(type(phase)), phase.size)
+    return Domain({Index.ELEMENT: phase.size}, results.get(type(phase)))
 
 
 def _detect_faults(program: Program, phase: Detect) -> Iterable[str]:

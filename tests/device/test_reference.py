@@ -385,11 +385,11 @@ def test_an_index_array_maps_elements():
 
 
 def test_a_scalar_is_element_zero():
-    body = Body("first += last", {"first": Ref("v", Index.SCALAR), "last": element("last")})
-    network = program([real("v", 3), real("last", 1)], ForEach("add", 1, body))
-    memory = memory_of(network, v=[1, 2, 4], last=8)
+    body = Body("x += first", {"first": Ref("v", Index.SCALAR), "x": element("x")})
+    network = program([real("v", 3), real("x", 2)], ForEach("add", 2, body))
+    memory = memory_of(network, v=[1, 2, 4], x=[8, 16])
     run(network, memory)
-    np.testing.assert_array_equal(memory.read("v"), [[9, 2, 4]])
+    np.testing.assert_array_equal(memory.read("x"), [[9, 17]])
 
 
 def test_two_names_of_one_element_do_not_see_each_others_new_value():

@@ -377,7 +377,10 @@ BODY_FAULTS = [
         body("x = 1", x=Ref("x", ELEMENT, via="kind")),
         "'x' is written via array 'kind'; write it without",
     ),
-    (body("m = 1", m=Ref("m", SCALAR)), "'m' is written by many elements; use a Reduce"),
+    (
+        body("m = 1", m=Ref("m", SCALAR)),
+        "'m' is written as a SCALAR; use a Reduce, or a loop of size 1",
+    ),
     (
         body("g = 1", g=Ref("g", SCALAR)),
         "'g' sets array 'g', which is accumulated; write it by '+=' only",
