@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.backends.base import Backend, Kernel, Memory, Precision, SpikeStream
+from brian2eprop.device.backends.base import Backend, Kernel, Memory, Precision, SpikeStream, zeros
 from brian2eprop.device.backends.compile import shared_library
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import Source, generate
@@ -88,7 +88,7 @@ class CpuKernel(Kernel):
             if array.access is Access.ACCUMULATED
         ]
         if [(*sums.shape, sums.dtype) for sums in self._partial_sums] != shapes:
-            self._partial_sums = [np.empty((w, size), dtype) for w, size, dtype in shapes]
+            self._partial_sums = [zeros(np, (w, size), dtype) for w, size, dtype in shapes]
         return self._partial_sums
 
 
