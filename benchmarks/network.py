@@ -16,6 +16,7 @@ from workload import Workload
 import brian2eprop as b2e
 from brian2eprop.learning.data import Batch, batches, make_dataset, with_labels
 from brian2eprop.learning.engine import Engine
+from brian2eprop.learning.tally import Tally
 
 
 def make_trainer(work: Workload, form: str = "adjoint", backend: str = "cpu") -> b2e.Trainer:
@@ -73,6 +74,7 @@ class Step:
     """
 
     engine: Engine
+    loss: Any
     data: Any
 
     @classmethod
@@ -82,7 +84,9 @@ class Step:
         trainer.parameter_values()  # brings the network's values into the engine
         spikes = b2e.Spikes.from_dense(work.spikes())
         data = make_dataset(spikes, engine.programs.train.streams)
-        return cls(engine, with_labels(data, work.labels(), trainer.loss, work.outputs))
+        return cls(
+            engine, trainer.loss, with_labels(data, work.labels(), trainer.loss, work.outputs)
+        )
 
     def batch(self) -> Batch:
         """The batch, cut out of the data set as an epoch does."""
@@ -91,7 +95,9 @@ class Step:
     def whole(self) -> None:
         """What ``Trainer.fit`` does for a batch."""
         batch = self.batch()
-        self.engine.training.run(batch, 1 / batch.n_samples)
+        room = self.engine.training
+        room.run(batch)
+        Tally(self.loss, room.program).add(room, batch)
         self.engine.non_finite([f"gradient_{name}" for name in self.engine.parameters])
         self.engine.update()
 
@@ -100,7 +106,7 @@ class Step:
         batch = self.batch()
         rooms = {"trial": self.engine.evaluation, "gradient": self.engine.training}
         for room in rooms.values():
-            room.run(batch, 1 / batch.n_samples)
+            room.run(batch)
 
         def runner(room: Any) -> Callable[[], None]:
             return lambda: room.kernel.run(room.memory, 0, batch.n_steps, batch.streams)
@@ -111,7 +117,7 @@ class Step:
         """Loss and hidden spikes a neuron and step, of the weights as they are."""
         batch = self.batch()
         room = self.engine.evaluation
-        room.run(batch, 1 / batch.n_samples)
+        room.run(batch)
         counts = room.read("spike_count_hidden", batch.n_samples)
         loss = room.total("loss", batch.n_samples) / batch.n_samples
         return {"loss": loss, "rate": float(counts.mean()) / batch.n_steps}
