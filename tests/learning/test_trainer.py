@@ -72,11 +72,12 @@ def arrays(training):
         real("trial_steps", 1, shared),
         real("x", N_IN, scratch),
         *[real(name, K, each) for name in ("target", "prediction")],
-        *[real(name, 1, each) for name in ("weight", "loss")],
+        real("loss", 1, each),
         real("spike_count_in", N_IN, each),
     ]
     gradients = [("gradient_net_w", N_IN * K), ("gradient_out_b", K)]
-    return (*found, *[real(n, size, Access.ACCUMULATED) for n, size in gradients if training])
+    summed = [real(name, size, Access.ACCUMULATED) for name, size in gradients]
+    return (*found, real("weight", 1, each), *summed) if training else tuple(found)
 
 
 def program(training):
@@ -105,19 +106,7 @@ def program(training):
         Reduce("peak", K, Reduction.MAX, body("_value = y", y=("out_y", E)), "peak"),
         ForEach("power", K, body("e = exp(y - p)", e=("power", E), y=("out_y", E), p=("peak", S))),
         Reduce("total", K, Reduction.SUM, body("_value = e", e=("power", E)), "total"),
-        ForEach(
-            "predict",
-            K,
-            body(
-                "p = e/s\nd = g*(p - t_k)",
-                p=("prediction", E),
-                e=("power", E),
-                s=("total", S),
-                d=("delta", E),
-                g=("weight", S),
-                t_k=("target", E),
-            ),
-        ),
+        ForEach("predict", K, body("p = e/s", p=("prediction", E), e=("power", E), s=("total", S))),
         Reduce(
             "loss",
             K,
@@ -127,6 +116,17 @@ def program(training):
         ),
     )
     gradients = (
+        ForEach(
+            "delta",
+            K,
+            body(
+                "d = g*(p - t_k)",
+                d=("delta", E),
+                g=("weight", S),
+                p=("prediction", E),
+                t_k=("target", E),
+            ),
+        ),
         ForEachSynapse(
             "w", "net", body("q += x*d", q=("gradient_net_w", Y), x=("x", P), d=("delta", T))
         ),
