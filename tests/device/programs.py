@@ -101,9 +101,7 @@ def network(kind=DENSE, diagonal=True, delay=0, adaptive=False, sweeps=(), extra
             "threshold",
             N,
             "spikes",
-            Body(
-                f"_cond = (v > {theta}) and free", elements("v", "a", "free", "last"), constants
-            ),
+            Body(f"_cond = (v > {theta}) and free", elements("v", "a", "free", "last"), constants),
             ("free", "last"),
         ),
         Feed("input", "source", "inputs"),
@@ -181,11 +179,7 @@ def outer():
             real("w_rec_w", connectivity.n_synapses, SHARED),
             real("g", connectivity.n_synapses, Access.ACCUMULATED),
         ),
-        (
-            Sweep(
-                Direction.ONCE, (ForEachSynapse("all", "w_rec", Body("g += x*y + w**2", refs)),)
-            ),
-        ),
+        (Sweep(Direction.ONCE, (ForEachSynapse("all", "w_rec", Body("g += x*y + w**2", refs)),)),),
         connectivities=(connectivity,),
     )
     return Case(program, values | {"x": np.arange(N) / N, "y": np.cos(np.arange(N))})
@@ -205,11 +199,7 @@ def optimiser():
         "optimiser",
         DT,
         (*arrays, real("g", size, Access.ACCUMULATED)),
-        (
-            Sweep(
-                Direction.ONCE, (ForEach("step", size, body), ForEach("decay", size, decay))
-            ),
-        ),
+        (Sweep(Direction.ONCE, (ForEach("step", size, body), ForEach("decay", size, decay))),),
         layout=Layout.ELEMENTWISE,
     )
     return Case(program, {"g": np.sin(np.arange(size)), "p": np.cos(np.arange(size)), "m": 0.1})

@@ -128,7 +128,10 @@ def test_additions_to_one_element_are_all_made(dtype):
     [
         ("__shfl_sync(b2e::all_lanes, mine, 5)", lambda lane: 0 * lane + 5),
         ("__shfl_xor_sync(b2e::all_lanes, mine, 3)", lambda lane: lane ^ 3),
-        ("__shfl_up_sync(b2e::all_lanes, mine, 2)", lambda lane: np.where(lane < 2, lane, lane - 2)),
+        (
+            "__shfl_up_sync(b2e::all_lanes, mine, 2)",
+            lambda lane: np.where(lane < 2, lane, lane - 2),
+        ),
         (
             "__shfl_down_sync(b2e::all_lanes, mine, 2)",
             lambda lane: np.where(lane > 29, lane, lane + 2),

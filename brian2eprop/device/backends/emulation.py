@@ -108,7 +108,7 @@ def emulated_source(source: str, name: str) -> str:
     """The CUDA source between the headers that make it C++."""
     header = template("emulation.h") + template("emulation_memory.h")
     entry = f"B2E_EMULATED_ENTRY({name})\n"
-    return f"{header}#line 1 \"network.cu\"\n{source}\n{template('emulation_launch.h')}{entry}"
+    return f'{header}#line 1 "network.cu"\n{source}\n{template("emulation_launch.h")}{entry}'
 
 
 def template(name: str) -> str:

@@ -91,6 +91,7 @@ B2E_DEVICE T block_max(T value) {
 }
 
 // Writes the indices of the set flags in ascending order; returns their number to every thread.
+// A thread reads the flags that it met in a B2E_FOR: no barrier is needed between the two.
 // The warps' counts alternate between two rows, so that one barrier a round is enough.
 B2E_DEVICE int compact(ptr<unsigned char> flags, int n, ptr<int> indices) {
     B2E_SHARED(int, votes_of_warp, 2 * max_warps);

@@ -1,0 +1,120 @@
+"""Whole Programs: the CUDA source in the emulation against the interpreter that defines them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from programs import CASES, spikes
+
+from brian2eprop.device.backends import emulated
+from brian2eprop.device.backends.base import Precision
+from brian2eprop.device.backends.emulated import EmulatedBackend
+from brian2eprop.device.backends.emulation import EmulationError
+from brian2eprop.device.backends.reference import ReferenceBackend
+from brian2eprop.device.program import Access
+
+STEPS = 20
+
+
+def prepared(backend, case, instances, n_steps=STEPS):
+    memory = backend.memory(instances)
+    memory.reserve(case.program, n_steps)
+    for name, value in case.values.items():
+        memory.write(name, value)
+    return memory
+
+
+def run(backend, case, instances=4, n_steps=STEPS):
+    """Two calls, so that state is taken over from one to the next."""
+    memory = prepared(backend, case, instances, n_steps)
+    kernel = backend.compile(case.program)
+    for first_step in (0, n_steps):
+        kernel.run(memory, first_step, n_steps, spikes(instances, 2 * n_steps))
+    return memory
+
+
+def assert_same(case, memory, expected, **tolerance):
+    for array in case.program.all_arrays().values():
+        if array.access is not Access.SCRATCH:
+            values, wanted = memory.read(array.name), expected.read(array.name)
+            np.testing.assert_allclose(values, wanted, **tolerance, err_msg=array.name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_kernel_does_what_its_program_means(name):
+    case = CASES[name]
+    expected = run(ReferenceBackend(Precision.FLOAT64), case)
+    memory = run(EmulatedBackend(Precision.FLOAT64), case)
+    # Sums of at most 200 terms, in another order.
+    assert_same(case, memory, expected, rtol=200 * 2.2e-16, atol=1e-14)
+    if "spikes_count" in expected.arrays:
+        assert expected.read("spikes_count").sum() > 100
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_single_precision(name):
+    case = CASES[name]
+    expected = run(ReferenceBackend(Precision.FLOAT64), case)
+    memory = run(EmulatedBackend(Precision.FLOAT32), case)
+    assert all(
+        memory.read(array.name).dtype == np.float32
+        for array in case.program.arrays
+        if array.name in "vwp"
+    )
+    assert_same(case, memory, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("threads", "blocks"), [(32, 1), (128, 4), (256, 2)])
+@pytest.mark.parametrize("name", ["sparse", "training"])
+def test_the_size_of_blocks_and_grids_is_free(name, threads, blocks):
+    case = CASES[name]
+    expected = run(ReferenceBackend(Precision.FLOAT64), case)
+    memory = run(EmulatedBackend(Precision.FLOAT64, threads, blocks), case)
+    assert_same(case, memory, expected, rtol=200 * 2.2e-16, atol=1e-14)
+
+
+def test_steps_outside_the_stream_have_no_input():
+    case = CASES["lif"]
+    memory = prepared(EmulatedBackend(Precision.FLOAT64), case, 2)
+    kernel = EmulatedBackend(Precision.FLOAT64).compile(case.program)
+    kernel.run(memory, 100, STEPS, spikes(2, STEPS))
+    np.testing.assert_array_equal(memory.read("inputs_count"), 0)
+    np.testing.assert_array_equal(memory.read("v"), 0)
+
+
+def test_a_missing_stream_is_named():
+    case = CASES["lif"]
+    backend = EmulatedBackend(Precision.FLOAT64)
+    memory = prepared(backend, case, 2)
+    with pytest.raises(
+        ValueError, match="input stream 'source' of program 'network' has no spikes"
+    ):
+        backend.compile(case.program).run(memory, 0, STEPS)
+
+
+def without_barrier_after(text, label):
+    """The source without the first barrier from the beginning of a phase on."""
+    start = text.index("B2E_BARRIER();\n", text.index(f"{{ // {label}"))
+    return text[:start] + text[start + len("B2E_BARRIER();") :]
+
+
+@pytest.mark.parametrize("label", ["input", "w_rec propagates"])
+def test_a_barrier_left_out_is_noticed(monkeypatch, label):
+    generate = emulated.generate
+
+    def broken(*arguments):
+        source = generate(*arguments)
+        return replace(source, text=without_barrier_after(source.text, label))
+
+    monkeypatch.setattr(emulated, "generate", broken)
+    with pytest.raises(EmulationError, match="Race in array"):
+        run(EmulatedBackend(Precision.FLOAT64), CASES["lif"])
+
+
+def test_an_access_outside_an_array_is_named():
+    case = CASES["sparse"]
+    backend = EmulatedBackend(Precision.FLOAT64)
+    memory = prepared(backend, case, 2)
+    memory.arrays["w_rec_target"][:] = 70
+    with pytest.raises(EmulationError, match=r"element 70 of array '.*', which has 70 elements"):
+        backend.compile(case.program).run(memory, 0, STEPS, spikes(2, STEPS))
