@@ -1,0 +1,119 @@
+"""Callbacks on made-up histories."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from brian2eprop.learning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from brian2eprop.learning.history import History
+
+
+class Trainer:
+    """Keeps what callbacks do to it."""
+
+    def __init__(self):
+        self.epoch = 0
+        self.stop_training = False
+        self.saved = []
+        self.parameters = {"w": 0}
+
+    def save(self, path):
+        self.saved.append((self.epoch, path.name))
+
+    def parameter_values(self):
+        return dict(self.parameters)
+
+    def set_parameter_values(self, values):
+        self.parameters = dict(values)
+
+
+def go_through(callback, name, values):
+    """Epochs with those values of one metric, until told to stop."""
+    trainer = Trainer()
+    callback.on_train_begin(trainer)
+    for epoch, value in enumerate(values, 1):
+        trainer.epoch = epoch
+        trainer.parameters = {"w": epoch}
+        callback.on_epoch_end(trainer, epoch, {"loss": 0.0, name: value})
+        if trainer.stop_training:
+            break
+    callback.on_train_end(trainer, History())
+    return trainer
+
+
+STOPS = [
+    ({}, "val_loss", [3.0, 2.0, 2.5, 1.0], 3),
+    ({}, "val_loss", [3.0, 2.0, 2.0], 3),
+    ({"patience": 1}, "val_loss", [3.0, 2.0, 2.5, 1.0, 1.5, 1.5, 0.0], 6),
+    ({"patience": 2}, "val_loss", [3.0, 3.1, 3.2, 3.3, 0.0], 4),
+    ({"min_delta": 0.5}, "val_loss", [3.0, 2.0, 1.6, 0.0], 3),
+    ({"monitor": "val_accuracy"}, "val_accuracy", [0.1, 0.5, 0.7, 0.6, 0.9], 4),
+    ({"monitor": "accuracy", "patience": 1}, "accuracy", [0.5, 0.4, 0.6, 0.5, 0.5], 5),
+    ({}, "val_loss", [3.0, float("nan"), 1.0], 2),
+]
+
+
+@pytest.mark.parametrize(("options", "name", "values", "last"), STOPS)
+def test_early_stopping(options, name, values, last):
+    trainer = go_through(EarlyStopping(**options), name, values)
+    assert (trainer.stop_training, trainer.epoch) == (True, last)
+
+
+def test_no_stop_while_it_improves():
+    assert not go_through(EarlyStopping(), "val_loss", [3.0, 2.0, 1.0]).stop_training
+
+
+def test_the_best_epoch():
+    callback = EarlyStopping(patience=5, restore_best=True)
+    assert go_through(callback, "val_loss", [3.0, 1.0, 2.0, 1.5]).parameters == {"w": 2}
+    assert callback.best_epoch == 2
+    callback = EarlyStopping(patience=5)
+    assert go_through(callback, "val_loss", [3.0, 1.0, 2.0, 1.5]).parameters == {"w": 4}
+
+
+def test_early_stopping_forgets_an_earlier_training():
+    callback = EarlyStopping()
+    go_through(callback, "val_loss", [1.0, 2.0])
+    assert not go_through(callback, "val_loss", [9.0, 8.0]).stop_training
+
+
+def test_early_stopping_counts_on_from_earlier_epochs():
+    callback, trainer = EarlyStopping(patience=1), Trainer()
+    trainer.epoch = 40
+    callback.on_train_begin(trainer)
+    callback.on_epoch_end(trainer, 41, {"val_loss": float("nan")})
+    assert not trainer.stop_training
+
+
+def test_a_checkpoint_every_epoch():
+    trainer = go_through(ModelCheckpoint("run-{epoch:03}.npz"), "val_loss", [2.0, 3.0])
+    assert trainer.saved == [(1, "run-001.npz"), (2, "run-002.npz")]
+
+
+def test_a_checkpoint_of_the_best_epochs():
+    losses = go_through(ModelCheckpoint("run.npz", "val_loss"), "val_loss", [2.0, 3.0, 1.0])
+    assert [epoch for epoch, _ in losses.saved] == [1, 3]
+    callback = ModelCheckpoint("run.npz", "val_accuracy")
+    rising = go_through(callback, "val_accuracy", [0.2, 0.1, 0.3])
+    assert [epoch for epoch, _ in rising.saved] == [1, 3]
+
+
+def test_the_base_class_does_nothing():
+    callback, trainer = Callback(), SimpleNamespace()
+    callback.on_train_begin(trainer)
+    callback.on_epoch_begin(trainer, 1)
+    callback.on_batch_end(trainer, 1, {})
+    callback.on_epoch_end(trainer, 1, {})
+    callback.on_train_end(trainer, History())
+    assert vars(trainer) == {}
+
+
+def test_sentences():
+    with pytest.raises(ValueError, match="no 'val_loss' to monitor, only loss; choose one .*valid"):
+        go_through(EarlyStopping(), "rates", [{}])
+    with pytest.raises(ValueError, match="ModelCheckpoint: there is no 'f1' to monitor, only loss"):
+        go_through(ModelCheckpoint("run.npz", "f1"), "rates", [{}])
+    with pytest.raises(ValueError, match="patience is -1 and min_delta is 0.0; give numbers that"):
+        EarlyStopping(patience=-1)
+    with pytest.raises(ValueError, match="'{step}.npz' has a placeholder that is not {epoch}; use"):
+        ModelCheckpoint("{step}.npz")
