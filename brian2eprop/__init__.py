@@ -4,10 +4,37 @@ from __future__ import annotations
 
 from brian2.devices.device import all_devices as _all_devices
 
+from brian2eprop import encoding
 from brian2eprop.device.device import EpropDevice as _EpropDevice
 from brian2eprop.device.source import SpikeSource
+from brian2eprop.learning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from brian2eprop.learning.eprop import EProp
+from brian2eprop.learning.linearise import LearningError
+from brian2eprop.learning.losses import CrossEntropy, MeanSquaredError
+from brian2eprop.learning.optimisers import SGD, Adam
+from brian2eprop.learning.regularisers import FiringRate
+from brian2eprop.learning.surrogates import Triangular
+from brian2eprop.learning.trainer import Trainer
 from brian2eprop.spikes import Spikes
 
-__all__ = ["SpikeSource", "Spikes"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "Callback",
+    "CrossEntropy",
+    "EProp",
+    "EarlyStopping",
+    "FiringRate",
+    "LearningError",
+    "MeanSquaredError",
+    "ModelCheckpoint",
+    "SpikeSource",
+    "Spikes",
+    "Trainer",
+    "Triangular",
+    "encoding",
+]
+
+__version__ = "0.1.0"
 
 _all_devices["eprop_cuda"] = _EpropDevice()

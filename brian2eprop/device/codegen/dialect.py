@@ -54,7 +54,13 @@ def _simd_reduction(index: str, n: str, variable: str, operation: str) -> str:
     return f"B2E_SIMD_REDUCE({sign}, {variable})\n{_plain_loop(index, n)}"
 
 
+# Fewer elements than this are done before another thread has woken up.
+_WORTH_THREADS = 16384
+
+
 def _threaded_loop(index: str, n: str) -> str:
+    if int(n) < _WORTH_THREADS:
+        return _simd_loop(index, n)
     return f"B2E_PARALLEL_SIMD\nfor (int {index} = 0; {index} < {n}; ++{index})"
 
 

@@ -21,7 +21,7 @@ extern "C" void b2e_run(void* const* arrays, const long long* lengths, const lon
             {{ instance_sweeps() | indent(12) }}
         }
         {% for view in arrays if view.array.access.value == "accumulated" %}
-        #pragma omp for simd schedule(static)
+        #pragma omp for simd schedule(static) nowait
         for (int element = 0; element < {{ view.array.size }}; ++element) {
             {{ view.type }} sum = 0;
             for (int other = 0; other < workers; ++other)
