@@ -17,6 +17,7 @@ import argparse
 import json
 import statistics
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from limit import byte_limit
@@ -36,42 +37,51 @@ def run_jax(python: Path, repeats: int) -> dict[str, float]:
     return result
 
 
-def measure(step: Step, python: Path, rounds: int, repeats: int) -> dict[str, float]:
-    """Medians over rounds of brian2eprop, its parts and JAX, one after the other."""
-    start = step.first()
-    parts = step.parts()
-    found: dict[str, list[float]] = {name: [] for name in ("whole", *parts, "jax")}
+@dataclass(frozen=True)
+class Result:
+    """Times in ms of each round, by what was timed, and what the first trial gave."""
+
+    times: dict[str, list[float]]
+    ours: dict[str, float]
+    jax: dict[str, float]
+
+
+def measure(step: Step, python: Path, rounds: int, repeats: int) -> Result:
+    """Rounds of brian2eprop, its parts and JAX, one after the other."""
+    first = step.first()
+    work = {"whole": step.whole, **step.parts()}
+    times: dict[str, list[float]] = {name: [] for name in (*work, "jax")}
     for _ in range(rounds):
-        found["whole"].append(milliseconds(step.whole, repeats))
-        for name, part in parts.items():
-            found[name].append(milliseconds(part, repeats))
-        other = run_jax(python, repeats)
-        found["jax"].append(other["ms"])
-    medians = {name: statistics.median(times) for name, times in found.items()}
-    theirs = {f"jax_{name}": other[name] for name in ("loss", "rate")}
-    return medians | start | theirs
+        for name, part in work.items():
+            times[name].append(milliseconds(part, repeats))
+        jax = run_jax(python, repeats)
+        times["jax"].append(jax["ms"])
+    return Result(times, first, jax)
 
 
-def table(found: dict[str, float], limit: float) -> str:
-    """The result as text."""
-    ours, jax = found["whole"], found["jax"]
-    rows = [
-        ("brian2eprop, training step", ours),
-        ("  forward and loss", found["trial"]),
-        ("  backward and gradients", found["gradient"] - found["trial"]),
-        ("  Adam", found["update"]),
-        ("  host", ours - found["gradient"] - found["update"]),
-        ("bytes through the caches allow", limit),
-        ("JAX, training step", jax),
-    ]
-    lines = [f"{name:34s}{value:9.2f} ms" for name, value in rows]
-    lines += [
-        f"{'brian2eprop / JAX':34s}{ours / jax:9.3f}",
-        f"{'brian2eprop / byte limit':34s}{ours / limit:9.2f}",
-    ]
-    for name in ("loss", "rate"):
-        other = found["jax_" + name]
-        lines.append(f"{name + ' before the first update':34s}{found[name]:9.4f} (JAX {other:.4f})")
+def rows(of: dict[str, float]) -> dict[str, float]:
+    """Where the time goes, from the times of the parts."""
+    return {
+        "brian2eprop, training step": of["whole"],
+        "  forward and loss": of["trial"],
+        "  backward and gradients": of["gradient"] - of["trial"],
+        "  Adam": of["update"],
+        "  host": of["whole"] - of["gradient"] - of["update"],
+        "JAX, training step": of["jax"],
+        "brian2eprop / JAX": of["whole"] / of["jax"],
+    }
+
+
+def table(result: Result, limit: float) -> str:
+    """The result as text: the median of the rounds, and the fastest."""
+    median = rows({name: statistics.median(times) for name, times in result.times.items()})
+    fastest = rows({name: min(times) for name, times in result.times.items()})
+    lines = [f"{'':34s}{'median':>10s}{'fastest':>10s}  (ms)"]
+    lines += [f"{name:34s}{median[name]:10.3f}{fastest[name]:10.3f}" for name in median]
+    lines.append(f"{'bytes through the caches allow':34s}{limit:10.3f}")
+    for name, value in result.ours.items():
+        title = f"{name} before the first update"
+        lines.append(f"{title:34s}{value:10.4f} (JAX {result.jax[name]:.4f})")
     return "\n".join(lines)
 
 
@@ -86,8 +96,8 @@ def main() -> None:
         parser.error(f"there is no interpreter {options.jax}; make one with 'make benchmark'.")
     work = Workload()
     step = Step.of(work, make_trainer(work))
-    found = measure(step, options.jax, options.rounds, options.repeats)
-    print(table(found, byte_limit(work, found["rate"], len(CORES))))
+    result = measure(step, options.jax, options.rounds, options.repeats)
+    print(table(result, byte_limit(work, result.ours["rate"], len(CORES))))
 
 
 if __name__ == "__main__":
