@@ -5,8 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-from fake_cupy import CUDADriverError, CUDARuntimeError, installed
-from programs import CASES, spikes
 
 from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.backends.cuda import CudaBackend
@@ -14,6 +12,8 @@ from brian2eprop.device.backends.gpu import GpuUnavailable, find
 from brian2eprop.device.backends.launch import block_threads
 from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import Access
+from tests.device.fake_cupy import CUDADriverError, CUDARuntimeError, installed
+from tests.device.programs import CASES, spikes
 
 
 def refusal(kind, text):

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from programs import CASES, spikes
 
 from brian2eprop.device.backends import emulated
 from brian2eprop.device.backends.base import Precision
@@ -12,6 +11,7 @@ from brian2eprop.device.backends.emulated import EmulatedBackend
 from brian2eprop.device.backends.emulation import EmulationError
 from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import Access
+from tests.device.programs import CASES, spikes
 
 STEPS = 20
 

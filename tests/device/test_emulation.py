@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels import run
 
 from brian2eprop.device.backends.emulation import EmulationError
+from tests.device.kernels import run
 
 THREADS = [32, 64, 256, 512]
 

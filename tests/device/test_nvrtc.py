@@ -2,9 +2,7 @@
 
 import shutil
 
-import kernels
 import pytest
-from programs import CASES
 
 from brian2eprop.device.backends import nvrtc
 from brian2eprop.device.backends.base import Precision
@@ -12,6 +10,8 @@ from brian2eprop.device.backends.compile import CompileError
 from brian2eprop.device.backends.nvrtc import cached_cubin, cubin
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.source import generate
+from tests.device import kernels
+from tests.device.programs import CASES
 
 pytest.importorskip("cuda.bindings.nvrtc")
 
@@ -93,7 +93,7 @@ def test_an_unknown_architecture_is_refused():
 
 def test_a_missing_nvrtc_is_explained(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cuda.bindings", None)
-    with pytest.raises(CompileError, match="NVRTC.*could not be loaded.*pip install brian2eprop"):
+    with pytest.raises(CompileError, match=r"NVRTC.*could not be loaded.*pip install brian2eprop"):
         cubin("", "sm_90")
 
 
@@ -112,6 +112,6 @@ def test_a_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("BRIAN2EPROP_CACHE", str(blocked / "cache"))
-    with pytest.raises(CompileError, match="cannot be stored in .*set BRIAN2EPROP_CACHE"):
+    with pytest.raises(CompileError, match=r"cannot be stored in .*set BRIAN2EPROP_CACHE"):
         cached_cubin('extern "C" __global__ void k() {}', "sm_90")
     shutil.rmtree(tmp_path)
