@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +21,10 @@ def run_example(tmp_path):
             code = code.replace(old, new)
         (tmp_path / "example.py").write_text(code)
         command = [sys.executable, "example.py"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "PYTHONPATH": str(README.parent)}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.split("\n")
 
