@@ -109,11 +109,15 @@ def test_the_base_class_does_nothing():
 
 
 def test_sentences():
-    with pytest.raises(ValueError, match="no 'val_loss' to monitor, only loss; choose one .*valid"):
+    with pytest.raises(
+        ValueError, match=r"no 'val_loss' to monitor, only loss; choose one .*valid"
+    ):
         go_through(EarlyStopping(), "rates", [{}])
     with pytest.raises(ValueError, match="ModelCheckpoint: there is no 'f1' to monitor, only loss"):
         go_through(ModelCheckpoint("run.npz", "f1"), "rates", [{}])
-    with pytest.raises(ValueError, match="patience is -1 and min_delta is 0.0; give numbers that"):
+    with pytest.raises(ValueError, match=r"patience is -1 and min_delta is 0.0; give numbers that"):
         EarlyStopping(patience=-1)
-    with pytest.raises(ValueError, match="'{step}.npz' has a placeholder that is not {epoch}; use"):
+    with pytest.raises(
+        ValueError, match=r"'{step}.npz' has a placeholder that is not {epoch}; use"
+    ):
         ModelCheckpoint("{step}.npz")

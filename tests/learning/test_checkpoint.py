@@ -81,10 +81,19 @@ def test_an_interrupted_rename_keeps_the_file_there_was(path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", no_space)
     with pytest.raises(
-        OSError, match="No space left on device.*earlier file of that name was kept"
+        OSError, match=r"No space left on device.*earlier file of that name was kept"
     ):
         write(path, sample(1))
     np.testing.assert_array_equal(read(path).arrays["net_w"], sample().arrays["net_w"])
+
+
+def test_who_reads_the_old_file_is_not_disturbed(path):
+    write(path, sample())
+    expected = path.read_bytes()
+    with path.open("rb") as reader:
+        write(path, sample(1))
+        assert reader.read() == expected
+    assert path.read_bytes() != expected
 
 
 def test_a_place_that_is_not_there(tmp_path):
@@ -171,7 +180,7 @@ def test_a_state_that_cannot_be(path, change):
 def test_another_version(path):
     np.savez(path, state=np.array(json.dumps({"format": "brian2eprop checkpoint", "version": 2})))
     with pytest.raises(
-        CheckpointError, match="has version 2 of the format, .* reads version 1; in"
+        CheckpointError, match=r"has version 2 of the format, .* reads version 1; in"
     ):
         read(path)
 
@@ -194,5 +203,7 @@ def test_another_task(found, sentence):
 
 @pytest.mark.parametrize("state", [{}, {"bit_generator": "PCG64"}, {"bit_generator": "MT19937"}])
 def test_no_state_of_a_generator(state):
-    with pytest.raises(CheckpointError, match="'run.npz' holds no valid state of the random gener"):
+    with pytest.raises(
+        CheckpointError, match=r"'run.npz' holds no valid state of the random gener"
+    ):
         generator("run.npz", state)

@@ -440,6 +440,12 @@ def test_a_callback_can_stop_the_training(quick_device, data):
     assert len(found.history["loss"]) == found.epoch == 3
 
 
+def test_an_epoch_whose_last_batch_is_the_last_one_counts(quick_device, data):
+    callback = At(1, 4, press_ctrl_c)
+    history = trainer().fit(*data, 9, 5, data, callbacks=[callback], verbose=False)
+    assert len(history["val_loss"]) == 1
+
+
 def test_an_error_in_a_callback_loses_no_update(quick_device, data):
     oracle = Regression(quick_device, *data)
     with pytest.raises(ZeroDivisionError):
@@ -627,7 +633,9 @@ def test_states_of_many_instances(quick_device, data):
     quick_device.values["out_y"] = np.tile(quick_device.values["out_y"], (4, 1))
     np.testing.assert_array_equal(trainer().predict(data[0]), prediction)
     quick_device.values["out_y"][2, 1] += 1
-    with pytest.raises(ValueError, match="'out_y' differs between the instances .*; set it to one"):
+    with pytest.raises(
+        ValueError, match=r"'out_y' differs between the instances .*; set it to one"
+    ):
         trainer().predict(data[0])
 
 

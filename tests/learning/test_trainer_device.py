@@ -1,0 +1,170 @@
+"""The Trainer on the real device, against the same network run by Brian2's own runtime."""
+
+import numpy as np
+import pytest
+from brian2 import (
+    Network,
+    NeuronGroup,
+    SpikeGeneratorGroup,
+    StateMonitor,
+    Synapses,
+    ms,
+    set_device,
+    start_scope,
+)
+
+from brian2eprop.device.source import SpikeSource
+from brian2eprop.learning.eprop import EProp
+from brian2eprop.learning.losses import CrossEntropy
+from brian2eprop.learning.optimisers import Adam
+from brian2eprop.learning.trainer import Trainer
+from brian2eprop.spikes import Spikes
+
+N_IN, N_HIDDEN, N_OUT, STEPS = 12, 15, 2, 25
+PARAMETERS = ("w_in.w", "w_rec.w", "w_out.w", "readout.b")
+
+
+class Model:
+    """A small recurrent network; the synapses lie in no order."""
+
+    def __init__(self, inputs):
+        namespace = {"tau_m": 15 * ms, "tau_out": 20 * ms, "ms": ms}
+        self.hidden = NeuronGroup(
+            N_HIDDEN,
+            "dv/dt = -v/tau_m : 1 (unless refractory)",
+            threshold="v > 1",
+            reset="v -= 1",
+            refractory=3 * ms,
+            method="exact",
+            namespace=namespace,
+            name="hidden",
+        )
+        self.readout = NeuronGroup(
+            N_OUT,
+            "dy/dt = (b - y)/tau_out : 1\nb : 1",
+            method="exact",
+            namespace=namespace,
+            name="readout",
+        )
+        self.rng = np.random.default_rng(8)
+        self.w_in = self.synapses(inputs, self.hidden, "v", "w_in", 0.7)
+        self.w_rec = self.synapses(self.hidden, self.hidden, "v", "w_rec", 0.2)
+        self.w_out = self.synapses(self.hidden, self.readout, "y", "w_out", 0.3)
+        self.hidden.v = "0.9*i/N"
+        self.network = Network(inputs, self.hidden, self.readout, self.w_in, self.w_rec, self.w_out)
+
+    def synapses(self, source, target, variable, name, scale):
+        found = Synapses(source, target, "w : 1", on_pre=f"{variable}_post += w", name=name)
+        pairs = np.argwhere(self.rng.random((len(source), len(target))) < 0.6)
+        i, j = self.rng.permutation(pairs).T
+        found.connect(i=i, j=j)
+        found.w = self.rng.normal(0.1, scale, len(i))
+        return found
+
+    def variables(self):
+        for name in PARAMETERS:
+            group, variable = name.split(".")
+            yield name, getattr(self, group), variable
+
+    def values(self):
+        return {name: np.array(getattr(g, v)[:]) for name, g, v in self.variables()}
+
+    def set_values(self, values):
+        for name, group, variable in self.variables():
+            getattr(group, variable)[:] = values[name]
+
+
+def in_runtime(values, spikes):
+    """Mean softmax of the readout for each sample, by Brian2's runtime."""
+    set_device("runtime")
+    found = []
+    for sample in range(len(spikes)):
+        start_scope()
+        step, neuron = np.nonzero(spikes[sample].to_dense()[0])
+        inputs = SpikeGeneratorGroup(N_IN, neuron, step * ms, name="inputs")
+        model = Model(inputs)
+        model.set_values(values)
+        monitor = StateMonitor(model.readout, "y", record=True)
+        model.network.add(monitor)
+        model.network.run((STEPS + 1) * ms)
+        power = np.exp(monitor.y[:, 1:])  # a monitor records at the start of a step
+        found.append((power / power.sum(axis=0)).mean(axis=1))
+    return np.array(found)
+
+
+def make_trainer(model, **options):
+    return Trainer(
+        model.network,
+        output=model.readout.y,
+        loss=CrossEntropy(),
+        rule=EProp(),
+        parameters=[getattr(group, variable) for _, group, variable in model.variables()],
+        optimiser=Adam(0.01),
+        seed=2,
+        **options,
+    )
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(4)
+    labels = rng.integers(N_OUT, size=30)
+    chance = np.where(np.arange(N_IN) % N_OUT == labels[:, None], 0.3, 0.1)
+    return Spikes.from_dense(rng.random((30, STEPS, N_IN)) < chance[:, None]), labels
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_training_reaches_the_networks_own_variables(data, batch_size):
+    spikes, labels = data
+    set_device("eprop_cuda", backend="cpu", precision="float64", batch_size=batch_size)
+    model = Model(SpikeSource(N_IN, name="inputs"))
+    trainer = make_trainer(model)
+    start = model.values()
+    untrained = trainer.predict(spikes[:3])
+    history = trainer.fit(spikes, labels, epochs=15, batch_size=8, verbose=False)
+    trained = trainer.predict(spikes[:3])
+    values = model.values()
+    assert history["accuracy"][-1] > 0.9 > history["accuracy"][0]
+    assert history["loss"][-1] < history["loss"][0] / 2
+    for name, before in start.items():
+        assert not np.array_equal(values[name], before)
+    np.testing.assert_allclose(untrained, in_runtime(start, spikes[:3]), rtol=1e-9)
+    np.testing.assert_allclose(trained, in_runtime(values, spikes[:3]), rtol=1e-9)
+
+
+def test_training_starts_where_the_network_is(data):
+    """Spikes of an earlier run keep neurons refractory at the start of every sample."""
+    spikes, _ = data
+    set_device("eprop_cuda", backend="cpu", precision="float64")
+    before = Spikes.from_dense(np.ones((1, 10, N_IN)))
+    model = Model(SpikeSource(N_IN, before, name="inputs"))
+    trainer = make_trainer(model)
+    model.network.run(10 * ms, namespace={})
+    inside = trainer.predict(spikes[:1])
+    shifted = np.concatenate([np.ones((1, 10, N_IN), bool), spikes[:1].to_dense()], axis=1)
+    values = model.values()
+    set_device("runtime")
+    start_scope()
+    step, neuron = np.nonzero(shifted[0])
+    again = Model(SpikeGeneratorGroup(N_IN, neuron, step * ms, name="inputs"))
+    again.set_values(values)
+    monitor = StateMonitor(again.readout, "y", record=True)
+    again.network.add(monitor)
+    again.network.run((10 + STEPS + 1) * ms)
+    power = np.exp(monitor.y[:, 11:])
+    np.testing.assert_allclose(inside[0], (power / power.sum(axis=0)).mean(axis=1), rtol=1e-9)
+
+
+def test_a_wrong_device():
+    model = Model(SpikeGeneratorGroup(N_IN, [], [] * ms, name="inputs"))
+    with pytest.raises(RuntimeError, match=r"not on RuntimeDevice; call set_device\('eprop_cuda'"):
+        make_trainer(model)
+
+
+def test_states_that_differ_between_instances(data):
+    set_device("eprop_cuda", backend="cpu", batch_size=3)
+    model = Model(SpikeSource(N_IN, name="inputs"))
+    model.hidden.v = np.arange(3.0)[:, None] * np.ones(N_HIDDEN)
+    trainer = make_trainer(model)
+    with pytest.raises(ValueError, match="'hidden_v' differs between the instances of the batch"):
+        trainer.predict(data[0])
