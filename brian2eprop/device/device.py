@@ -312,7 +312,7 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
 
     # Networks
 
-    @check_units(duration=second, report_period=second)
+    @check_units(duration=second, report_period=second)  # type: ignore[untyped-decorator]
     def network_run(
         self,
         network: Network,

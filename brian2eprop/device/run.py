@@ -103,8 +103,10 @@ class Run:
     def _prepare_monitors(self) -> None:
         if self.device.options.batch_size is None:
             return
-        for tied in (*self.captured.recordings, *self.captured.countings):
-            add_instances(tied.monitor, self.device.arrays, self.device.options.batch_size)
+        monitors = [recording.monitor for recording in self.captured.recordings]
+        monitors += [counting.monitor for counting in self.captured.countings]
+        for monitor in monitors:
+            add_instances(monitor, self.device.arrays, self.device.options.batch_size)
 
 
 def check_states(network: Network) -> None:

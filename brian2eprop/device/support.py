@@ -134,9 +134,10 @@ def _check_synapses(synapses: Synapses) -> None:
             "synapses; move the variable to the postsynaptic group."
         )
     for population in (synapses.source, synapses.target):
-        if population.__class__ not in (NeuronGroup, SpikeSource):
+        kind = population.__class__  # of a proxy, the class of what it stands for
+        if kind not in (NeuronGroup, SpikeSource):
             raise Unsupported(
-                f"'{synapses.name}' connects '{population.name}', a {population.__class__.__name__}, "
+                f"'{synapses.name}' connects '{population.name}', a {kind.__name__}, "
                 "which eprop_cuda does not run; connect whole NeuronGroups and SpikeSources."
             )
 

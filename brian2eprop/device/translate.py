@@ -107,10 +107,12 @@ class Translator:
     def _guards(self, tree: ast.Module) -> dict[str, str]:
         guards = {}
         for name in assigned(tree):
-            condition = getattr(self.piece.variables.get(name), "conditional_write", None)
+            variable: Any = self.piece.variables.get(name)
+            condition: Any = getattr(variable, "conditional_write", None)
             if condition is None or condition.name in self.piece.unconditional:
                 continue
-            if self.piece.variables.get(condition.name) is condition:
+            known: Any = self.piece.variables.get(condition.name)
+            if known is condition:
                 guards[self.name(name)] = self.name(condition.name)
         return guards
 

@@ -1,0 +1,231 @@
+"""Runs on eprop_cuda equal runs on Brian2's own runtime device."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from brian2 import (
+    Network,
+    NeuronGroup,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    defaultclock,
+    ms,
+    set_device,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models import CONNECTIONS, MODELS, Spec, assert_same, build, input_spikes, run_on, source
+
+ALL_BACKENDS = [
+    Spec("adaptive", connections="no diagonal", delay=2),
+    Spec("refractory", two_pathways=True, connections="sparse", delay=3),
+    Spec("mixed types", 1, connections="repeated", delay=5, runs=(3, 1, 2, 30)),
+]
+SPECS = [
+    *(Spec(model, reset, delay=1) for model in MODELS for reset in (0, 1)),
+    *(Spec("adaptive", connections=kind, delay=2, n=7) for kind in CONNECTIONS),
+    *(Spec("current", delay=delay, input_delay=7 - delay) for delay in range(8)),
+    Spec("lif", two_pathways=True, connections="shuffled"),
+    Spec("refractory", two_pathways=True, connections="sparse", delay=3),
+    Spec("lif", delay=5, runs=(3, 1, 2, 30)),
+]
+
+
+def float64(backend: str) -> dict[str, str]:
+    return {"backend": backend, "precision": "float64"}
+
+
+@pytest.mark.parametrize("spec", ALL_BACKENDS, ids=repr)
+def test_equals_runtime_on_every_backend(backend: str, spec: Spec) -> None:
+    check_equals_runtime(backend, spec)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=repr)
+def test_equals_runtime(spec: Spec) -> None:
+    check_equals_runtime("cpu", spec)
+
+
+def check_equals_runtime(backend: str, spec: Spec) -> None:
+    theirs = run_on("runtime", spec)
+    assert theirs.count.sum() > 5, "the network is too quiet to show anything"
+    assert_same(run_on("eprop_cuda", spec, **float64(backend)), theirs)
+
+
+RANDOM_SPECS = st.builds(
+    Spec,
+    model=st.sampled_from(sorted(MODELS)),
+    reset=st.integers(0, 1),
+    connections=st.sampled_from(CONNECTIONS),
+    delay=st.integers(0, 7),
+    input_delay=st.integers(0, 7),
+    seed=st.integers(0, 1000),
+    n=st.integers(3, 12),
+    runs=st.lists(st.integers(1, 30), min_size=1, max_size=3).map(tuple),
+    two_pathways=st.booleans(),
+)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(RANDOM_SPECS)
+def test_random_networks_equal_runtime(spec: Spec) -> None:
+    assert_same(run_on("eprop_cuda", spec, **float64("reference")), run_on("runtime", spec))
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(RANDOM_SPECS)
+def test_random_networks_equal_runtime_compiled(spec: Spec) -> None:
+    assert_same(run_on("eprop_cuda", spec, **float64("cpu")), run_on("runtime", spec))
+
+
+def test_single_precision_follows_double(backend: str) -> None:
+    spec = Spec("current", runs=(12,))
+    silent = np.zeros((12, 5), bool)
+    theirs = run_on("runtime", spec, silent)
+    ours = run_on("eprop_cuda", spec, silent, backend=backend, precision="float32")
+    assert_same(ours, theirs, tolerance=1e-5)
+    assert not np.array_equal(ours.final["v"], theirs.final["v"]), "this was double precision"
+
+
+def test_schedule_is_followed() -> None:
+    """Synapses that run before the threshold deliver one step later; resets can come first."""
+
+    def voltages(device: str, **options: str) -> np.ndarray:
+        set_device(device, **options)
+        group = NeuronGroup(2, "dv/dt = 1/(5*ms) : 1", threshold="v > 1", reset="v = 0", name="g")
+        group.v = [0.5, 0]
+        synapses = Synapses(group, group, on_pre="v_post += 0.05", name="s")
+        synapses.connect(condition="i != j")
+        synapses.pre.when = "groups"
+        synapses.pre.order = -2
+        group.resetter["spike"].when = "before_synapses"
+        monitor = StateMonitor(group, "v", record=True, when="end", name="m")
+        Network(group, synapses, monitor).run(20 * ms)
+        return np.array(monitor.v)
+
+    theirs = voltages("runtime")
+    np.testing.assert_allclose(voltages("eprop_cuda", **float64("cpu")), theirs, rtol=1e-12)
+
+
+def test_inactive_objects_do_not_run() -> None:
+    def counts(device: str, **options: str) -> list[list[int]]:
+        set_device(device, **options)
+        found = []
+        group = NeuronGroup(2, "dv/dt = 1/(5*ms) : 1", threshold="v > 1", reset="v = 0", name="g")
+        group.v = [0, 0.5]
+        synapses = Synapses(group, group, on_pre="v_post += 0.4", name="s")
+        synapses.connect(i=0, j=1)
+        monitor = SpikeMonitor(group, name="m")
+        network = Network(group, synapses, monitor)
+        for active in (False, True, False):
+            synapses.active = synapses.pre.active = active
+            network.run(21 * ms)
+            found.append(monitor.count[:].tolist())
+        return found
+
+    theirs = counts("runtime")
+    rises = np.diff([[0, 0], *theirs], axis=0).tolist()
+    assert rises[1] not in (rises[0], rises[2]), "the synapses change nothing"
+    assert counts("eprop_cuda", **float64("cpu")) == theirs
+
+
+def test_state_and_parameters_change_between_runs(backend: str) -> None:
+    def voltages(device: str, **options: str) -> np.ndarray:
+        spec = Spec("lif", delay=2)
+        set_device(device, **options)
+        objects = build(spec, source(device, input_spikes(1, spec.steps)))
+        network, cells, recurrent = (objects[k] for k in ("network", "cells", "recurrent"))
+        network.run(20 * ms)
+        cells.v[1:3] = "v/2 + 0.1*i"
+        cells.tau = 12 * ms
+        recurrent.w["i == 2"] = 0.9
+        network.run(10 * ms)
+        cells.v = cells.v[::-1].copy()
+        network.run(35 * ms)
+        return np.array(objects["trace"].v)
+
+    theirs = voltages("runtime")
+    np.testing.assert_allclose(voltages("eprop_cuda", **float64(backend)), theirs, atol=1e-10)
+
+
+def test_store_and_restore_keep_spikes_in_flight(backend: str) -> None:
+    spec = Spec("lif", delay=6)
+
+    def rasters(device: str, **options: str) -> list[tuple[list[int], list[float]]]:
+        set_device(device, **options)
+        objects = build(spec, source(device, input_spikes(1, spec.steps)))
+        network, raster = objects["network"], objects["raster"]
+        network.run(30 * ms)
+        network.store()
+        found = []
+        for change in (0, 5):
+            objects["cells"].v += change
+            network.run(25 * ms)
+            found.append((raster.i[:].tolist(), raster.t_[:].tolist()))
+            network.restore()
+        network.run(25 * ms)
+        found.append((raster.i[:].tolist(), raster.t_[:].tolist()))
+        return found
+
+    theirs = rasters("runtime")
+    assert theirs[0] == theirs[2] != theirs[1]
+    assert rasters("eprop_cuda", **float64(backend)) == theirs
+
+
+def test_store_to_a_file(tmp_path: object) -> None:
+    spec = Spec("lif", delay=6)
+    path = f"{tmp_path}/state"
+    set_device("eprop_cuda", **float64("cpu"))
+    objects = build(spec, source("eprop_cuda", input_spikes(1, spec.steps)))
+    objects["network"].run(30 * ms)
+    objects["network"].store(filename=path)
+    objects["network"].run(25 * ms)
+    after = objects["raster"].i[:].tolist()
+    objects["network"].restore(filename=path)
+    objects["network"].run(25 * ms)
+    assert objects["raster"].i[:].tolist() == after
+
+
+def test_kernel_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from brian2eprop.device.backends.reference import ReferenceBackend
+
+    compiled = []
+    original = ReferenceBackend.compile
+
+    def counting(self: ReferenceBackend, program: object) -> object:
+        compiled.append(program)
+        return original(self, program)
+
+    monkeypatch.setattr(ReferenceBackend, "compile", counting)
+    result = run_on("eprop_cuda", replace(Spec(), runs=(5, 5, 5, 7)), **float64("reference"))
+    assert len(compiled) == 1
+    result.objects["network"].run(50 * ms)
+    assert len(compiled) == 1
+
+
+def test_second_network_of_equal_names_starts_anew() -> None:
+    theirs = run_on("runtime", Spec())
+    for _ in range(2):
+        assert_same(run_on("eprop_cuda", Spec(), **float64("cpu")), theirs)
+
+
+def test_refractory_time_at_the_grid(backend: str) -> None:
+    """Refractory periods are counted in steps, not in rounded times."""
+
+    def counts(device: str, **options: str) -> list[int]:
+        set_device(device, **options)
+        defaultclock.dt = 0.1 * ms
+        group = NeuronGroup(
+            3, "dv/dt = 1/(1*ms) : 1 (unless refractory)\nhold : second", threshold="v > 0.05",
+            reset="v = 0", refractory="hold", method="euler", name="g",
+        )  # fmt: skip
+        group.hold = [0.3, 0.7, 1.1] * ms
+        monitor = SpikeMonitor(group, name="m")
+        Network(group, monitor).run(60 * ms)
+        return monitor.count[:].tolist()
+
+    options = {"backend": backend, "precision": "float32"}
+    assert counts("eprop_cuda", **options) == counts("runtime")
