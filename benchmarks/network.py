@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import brian2 as b2
 import numpy as np
@@ -18,8 +18,10 @@ from brian2eprop.learning.data import Batch, batches, make_dataset, with_labels
 from brian2eprop.learning.engine import Engine
 from brian2eprop.learning.tally import Tally
 
+Form = Literal["adjoint", "forward"]
 
-def make_trainer(work: Workload, form: str = "adjoint", backend: str = "cpu") -> b2e.Trainer:
+
+def make_trainer(work: Workload, form: Form = "adjoint", backend: str = "cpu") -> b2e.Trainer:
     """The network of a workload, ready to be trained."""
     b2.set_device("eprop_cuda", backend=backend, precision="float32")
     b2.start_scope()
