@@ -121,11 +121,13 @@ def test_training_reaches_the_networks_own_variables(data, batch_size):
     trainer = make_trainer(model)
     start = model.values()
     untrained = trainer.predict(spikes[:3])
-    history = trainer.fit(spikes, labels, epochs=15, batch_size=8, verbose=False)
+    history = trainer.fit(spikes, labels, 15, 8, validation_data=data, verbose=False)
     trained = trainer.predict(spikes[:3])
     values = model.values()
     assert history["accuracy"][-1] > 0.9 > history["accuracy"][0]
     assert history["loss"][-1] < history["loss"][0] / 2
+    # What was written to the network, in Brian2's order, is what the last epoch ended with.
+    assert trainer.evaluate(*data).loss == pytest.approx(history["val_loss"][-1], rel=1e-12)
     for name, before in start.items():
         assert not np.array_equal(values[name], before)
     np.testing.assert_allclose(untrained, in_runtime(start, spikes[:3]), rtol=1e-9)
