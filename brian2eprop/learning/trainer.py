@@ -266,6 +266,41 @@ class Trainer:
             found.append(room.read("prediction", batch.n_samples))
         return np.concatenate(found)
 
+    def gradients(
+        self, spikes: Samples, labels: npt.ArrayLike, batch_size: int = DEFAULT_BATCH_SIZE
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The rule's gradients of the mean loss, regularisers included; nothing is changed.
+
+        Parameters
+        ----------
+        spikes : Spikes or mapping of str to Spikes
+            Input of the samples.
+        labels : array, shape (samples, ...)
+            What the loss compares with.
+        batch_size : int
+            Number of samples that are run together.
+
+        Returns
+        -------
+        dict of str to array
+            The gradient by each parameter's array name, in the order of its Brian2 variable.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If samples or labels are not what the network takes.
+        """
+        size = check_batch_size(batch_size)
+        data = self._labelled(spikes, labels)
+        self._read_network()
+        engine, totals = self._engine, dict.fromkeys(self._engine.parameters, np.zeros(()))
+        for batch in batches(data, size, None):
+            engine.training.run(batch)
+            for name in totals:
+                share = batch.n_samples / data.n_samples
+                totals[name] = totals[name] + share * engine.store.read(f"gradient_{name}")
+        return totals
+
     # State
 
     def parameter_values(self) -> dict[str, npt.NDArray[Any]]:
