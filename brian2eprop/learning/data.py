@@ -150,7 +150,7 @@ def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> It
     data : Dataset
         The samples.
     size : int
-        Number of instances of a batch.
+        Number of instances of a batch; fewer where there are fewer samples.
     order : int array, shape (samples,), optional
         Order of the samples; as they lie unless given.
 
@@ -159,6 +159,7 @@ def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> It
     Batch
         The next samples.
     """
+    size = min(size, data.n_samples)
     for first in range(0, data.n_samples, size):
         rows: Any = slice(first, first + size)
         if order is not None:

@@ -83,14 +83,24 @@ class Room:
         if self._size == (instances, n_steps):
             return
         values = self.call_values(n_steps)
+        try:
+            memory = self._new_memory(instances, n_steps)
+        except MemoryError as error:
+            raise MemoryError(
+                f"A batch of {instances} samples of {n_steps} steps does not fit into the memory "
+                f"of the backend '{self.backend.name}'; give a smaller batch_size."
+            ) from error
+        for name in memory.arrays.keys() & set(CALL_VALUES):
+            memory.write(name, values[name])
+        self.memory, self._size = memory, (instances, n_steps)
+
+    def _new_memory(self, instances: int, n_steps: int) -> Memory:
         memory = self.backend.memory(instances)
         for array in self.program.all_arrays().values():
             if array.access in _ONE_COPY and array.name in self.store.arrays:
                 memory.arrays[array.name] = self.store.arrays[array.name]
         memory.reserve(self.program, n_steps)
-        for name in memory.arrays.keys() & set(CALL_VALUES):
-            memory.write(name, values[name])
-        self.memory, self._size = memory, (instances, n_steps)
+        return memory
 
 
 @dataclass(frozen=True)

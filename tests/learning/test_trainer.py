@@ -628,6 +628,32 @@ def test_targets_of_another_shape(quick_device):
         trainer(loss=MeanSquaredError()).fit(SPIKES, np.zeros((2, 4, 3)), verbose=False)
 
 
+def test_a_batch_that_does_not_fit(quick_device, data, monkeypatch):
+    found = trainer()
+    expected = found.predict(data[0], batch_size=4)
+    room_for_four = quick_device.backend.memory
+
+    def memory(instances):
+        if instances > 4:
+            raise MemoryError
+        return room_for_four(instances)
+
+    monkeypatch.setattr(quick_device.backend, "memory", memory)
+    with pytest.raises(
+        MemoryError, match=r"of 17 samples of 5 steps does not fit .* 'cpu'; give a"
+    ):
+        found.fit(*data, verbose=False)
+    np.testing.assert_array_equal(found.predict(data[0], batch_size=4), expected)
+
+
+def test_a_batch_size_beyond_the_samples(quick_device, data):
+    oracle = Regression(quick_device, *data)
+    trainer().fit(*data, epochs=2, batch_size=10**15, shuffle=False, verbose=False)
+    for _ in range(2):
+        oracle.epoch(ALL, 17)
+    oracle.agrees_with(quick_device)
+
+
 def test_states_of_many_instances(quick_device, data):
     prediction = trainer().predict(data[0])
     quick_device.values["out_y"] = np.tile(quick_device.values["out_y"], (4, 1))
