@@ -175,13 +175,14 @@ def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> It
         )
 
 
-def check_batch_size(batch_size: Any) -> int:
-    """The batch size, refused where it is no positive whole number."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
-        raise TypeError(f"batch_size is {batch_size!r}; give a positive whole number.")
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; give a positive whole number.")
-    return int(batch_size)
+def check_count(name: str, value: Any) -> int:
+    """The value of an argument, refused where it is no positive whole number."""
+    sentence = f"{name} is {value!r}; give a positive whole number."
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(sentence)
+    if value < 1:
+        raise ValueError(sentence)
+    return int(value)
 
 
 def _by_stream(spikes: Samples, streams: Sequence[Stream]) -> dict[str, Spikes]:

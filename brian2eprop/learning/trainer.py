@@ -17,7 +17,7 @@ from brian2eprop.learning.data import (
     Dataset,
     Samples,
     batches,
-    check_batch_size,
+    check_count,
     make_dataset,
     with_labels,
 )
@@ -187,9 +187,10 @@ class Trainer:
             If a gradient, the loss or a parameter is not finite; the last finite parameters
             are kept.
         """
-        size = check_batch_size(batch_size)
+        size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels)
         validation = None if validation_data is None else self._labelled(*validation_data)
+        epochs = check_count("epochs", epochs)
         plan = Plan(data, validation, size, self._rng if shuffle else None)
         with self._training():
             return Fitting(self, self._engine, plan, callbacks, verbose).run(epochs)
@@ -220,7 +221,7 @@ class Trainer:
         ValueError, TypeError
             If samples or labels are not what the network takes.
         """
-        size = check_batch_size(batch_size)
+        size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels)
         self._read_network()
         return self.evaluate_dataset(data, size)
@@ -256,7 +257,7 @@ class Trainer:
         ValueError, TypeError
             If the samples are not what the network takes.
         """
-        size = check_batch_size(batch_size)
+        size = check_count("batch_size", batch_size)
         data = make_dataset(spikes, self._captured.program.streams)
         self._read_network()
         room = self._engine.evaluation
@@ -290,7 +291,7 @@ class Trainer:
         ValueError, TypeError
             If samples or labels are not what the network takes.
         """
-        size = check_batch_size(batch_size)
+        size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels)
         self._read_network()
         engine, totals = self._engine, dict.fromkeys(self._engine.parameters, np.zeros(()))

@@ -604,6 +604,8 @@ BAD_DATA = [
     (({"out": SPIKES}, [0, 1]), ValueError, "given for out but the network's SpikeSources are in"),
     ((np.zeros((2, STEPS, N_IN)), [0, 1]), TypeError, "are of type ndarray; make them with brian2"),
     (({"in": 1}, [0, 1]), TypeError, "SpikeSource 'in' are of type int; make them with brian2epr"),
+    ((SPIKES, [0, 1], 0), ValueError, "epochs is 0; give a positive whole number"),
+    ((SPIKES, [0, 1], "5"), TypeError, "epochs is '5'; give a positive whole number"),
     ((SPIKES, [0, 1], 1, 0), ValueError, "batch_size is 0; give a positive whole number"),
     ((SPIKES, [0, 1], 1, 2.5), TypeError, "batch_size is 2.5; give a positive whole number"),
 ]
