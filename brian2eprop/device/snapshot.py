@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from brian2.core.network import Network
+from brian2.core.variables import ArrayVariable
 
 from brian2eprop.device.captured import Pathway
 from brian2eprop.device.flight import Flight
@@ -91,6 +91,7 @@ def _own_variables(network: Network, instances: Instances | None) -> Iterable[An
         return
     for found in network.sorted_objects:
         for variable in getattr(found, "variables", {}).values():
-            owned = getattr(variable.owner, "name", None) == found.name
-            if owned and not np.isscalar(variable) and variable in instances.arrays:
+            if not isinstance(variable, ArrayVariable) or variable not in instances.arrays:
+                continue
+            if getattr(variable.owner, "name", None) == found.name:
                 yield variable

@@ -1,0 +1,213 @@
+"""Many instances at once: each is the run that it would be alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from brian2 import Network, NeuronGroup, StateMonitor, Synapses, ms, mV, set_device, volt
+from models import Result, Spec, assert_same, build, input_spikes, run_objects, run_on, source
+
+B = 3
+SPECS = [
+    Spec("adaptive", connections="no diagonal", delay=2, runs=(20, 15)),
+    Spec("refractory", connections="repeated", two_pathways=True, runs=(30,)),
+]
+
+
+def use(backend: str = "reference", precision: str = "float64", **options: object) -> None:
+    set_device("eprop_cuda", batch_size=B, backend=backend, precision=precision, **options)
+
+
+def instance(result: Result, k: int) -> Result:
+    """One instance of a batched result."""
+    monitor = result.objects["raster"]
+    own = monitor.instance[:] == k
+    return Result(
+        (result.spikes[0][own], result.spikes[1][own]),
+        result.count[k],
+        {name: values[k] for name, values in result.traces.items()},
+        {name: values[k] for name, values in result.final.items()},
+        result.weights,
+    )
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=repr)
+def test_instance_equals_single_run(backend: str, spec: Spec) -> None:
+    inputs = np.stack([input_spikes(seed, spec.steps) for seed in range(B)])
+    options = {"backend": backend, "precision": "float64"}
+    batch = run_on("eprop_cuda", spec, inputs, batch_size=B, **options)
+    assert batch.traces["v"].shape == (B, 3, spec.steps)
+    assert batch.final["v"].shape == batch.count.shape == (B, spec.n)
+    for k in range(B):
+        assert_same(instance(batch, k), run_on("runtime", spec, inputs[k]))
+
+
+def test_parameters_differ_between_instances(backend: str) -> None:
+    spec = Spec("lif", runs=(25,))
+    factors = np.array([1.0, 1.5, 0.4])
+    inputs = np.stack([input_spikes(1, spec.steps)] * B)
+    use(backend)
+    objects = build(spec, source("eprop_cuda", inputs))
+    tau, weights = np.array(objects["cells"].tau), np.array(objects["feed"].w)
+    objects["cells"].tau = np.outer(factors, tau) * 1000 * ms
+    objects["feed"].w = np.outer(factors[::-1], weights)
+    batch = run_objects(objects, spec)
+    for k in range(B):
+        set_device("runtime")
+        alone = build(spec, source("runtime", inputs[k]))
+        alone["cells"].tau = factors[k] * tau * 1000 * ms
+        alone["feed"].w = factors[::-1][k] * weights
+        assert_same(instance(batch, k), run_objects(alone, spec))
+
+
+def cells() -> NeuronGroup:
+    return NeuronGroup(4, "dv/dt = (x - v)/(10*ms) : volt\nx : volt\ny = 2*v : volt\nz : 1 (shared)",
+                       method="exact", name="cells")  # fmt: skip
+
+
+def test_shapes_before_a_run() -> None:
+    use()
+    group = cells()
+    assert group.v[:].shape == (B, 4)  # a state
+    assert group.x[:].shape == (4,)  # a parameter
+    assert group.y[:].shape == (B, 4)
+    assert group.y[1].shape == (B,)
+    assert group.y[1:3].shape == (B, 2)
+
+
+def test_values_with_an_instance_axis() -> None:
+    use()
+    group = cells()
+    given = np.arange(12.0).reshape(B, 4)
+    group.x = given * mV
+    np.testing.assert_array_equal(group.x / mV, given)
+    np.testing.assert_array_equal(group.x[2] / mV, given[:, 2])
+    np.testing.assert_array_equal(group.x[1:3] / mV, given[:, 1:3])
+    group.x[1:3] = np.array([[7], [8], [9]]) * mV
+    np.testing.assert_array_equal(group.x[:, None][:, 1, 0] / mV, [7, 8, 9])
+    group.x[0] = 5 * mV
+    np.testing.assert_array_equal(group.x[0] / mV, [5, 5, 5])
+    group.x = [1, 2, 3, 4] * mV
+    np.testing.assert_array_equal(group.x / mV, [[1, 2, 3, 4]] * B)
+    group.z = [1, 2, 3]
+    np.testing.assert_array_equal(group.z[:], [1, 2, 3])
+
+
+def test_expressions_run_in_each_instance() -> None:
+    use(seed=5)
+    group = cells()
+    group.x = np.arange(12.0).reshape(B, 4) * mV
+    group.v = "2*x + i*mV"
+    np.testing.assert_allclose(group.v / mV, 2 * (group.x / mV) + np.arange(4))
+    group.v["i > 1"] = "0*mV"
+    assert not (group.v[:, None][:, 2:] / mV).any()
+    np.testing.assert_allclose(group.v[:2] / mV, 2 * (group.x[:2] / mV) + np.arange(2))
+    np.testing.assert_allclose(group.y / mV, 2 * (group.v / mV))
+    group.v = "rand()*volt"
+    assert len(np.unique(group.v / volt)) == B * 4
+    fresh = NeuronGroup(4, "p : 1")
+    fresh.p = "rand()"
+    assert len(np.unique(fresh.p[:])) == B * 4
+
+
+def test_random_weights_are_shared() -> None:
+    use()
+    group = cells()
+    synapses = Synapses(group, group, "w : 1", on_pre="", name="s")
+    synapses.connect()
+    synapses.w = "rand()"
+    assert synapses.w[:].shape == (16,)
+    synapses.w = np.ones((B, 16))
+    assert synapses.w[:].shape == (B, 16)
+
+
+def test_seed_makes_values_repeat() -> None:
+    found = []
+    for seed in (1, 1, 2):
+        use(seed=seed)
+        group = cells()
+        group.v = "rand()*volt"
+        found.append(np.array(group.v))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[0] != found[2]).all()
+
+
+def test_values_written_in_a_run_get_an_axis(backend: str) -> None:
+    use(backend)
+    group = NeuronGroup(2, "a : 1\nb : 1", threshold="a > 0.5", reset="b += 1; a -= 1")
+    group.a = [[0, 1], [2, 3], [0, 0]]
+    Network(group).run(5 * ms)
+    np.testing.assert_array_equal(group.b[:], [[0, 1], [2, 3], [0, 0]])
+
+
+def test_setting_between_runs_reaches_every_instance(backend: str) -> None:
+    use(backend)
+    group = cells()
+    network = Network(group)
+    group.v = np.arange(12).reshape(B, 4) * mV
+    network.run(1 * ms)
+    decayed = np.exp(-0.1) * np.arange(12).reshape(B, 4)
+    np.testing.assert_allclose(group.v / mV, decayed)
+    group.v[1] = 50 * mV
+    network.run(1 * ms)
+    decayed[:, 1] = 50
+    np.testing.assert_allclose(group.v / mV, decayed * np.exp(-0.1))
+
+
+def test_store_and_restore_every_instance(backend: str) -> None:
+    spec = Spec("lif", delay=6)
+    inputs = np.stack([input_spikes(seed, spec.steps) for seed in range(B)])
+    use(backend)
+    objects = build(spec, source("eprop_cuda", inputs))
+    network, raster, trace = objects["network"], objects["raster"], objects["trace"]
+    found = []
+    network.run(30 * ms)
+    network.store()
+    for _ in range(2):
+        network.run(25 * ms)
+        found.append([np.array(x) for x in (raster.i, raster.instance, raster.count, trace.v_)])
+        network.restore()
+    for first, second in zip(*found, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert trace.v.shape == (B, 3, 30)
+    assert found[0][0].size > raster.i[:].size > 0
+
+
+def test_shared_group_size_is_no_instance_axis() -> None:
+    """Values of shape (N,) are the same in all instances, also where N is the batch size."""
+    use()
+    group = NeuronGroup(B, "x : 1\ndv/dt = -v/(5*ms) : 1", name="g")
+    group.x = [1, 2, 3]
+    group.v = [1, 2, 3]
+    assert group.x[:].tolist() == [1, 2, 3]
+    assert group.v[:].tolist() == [[1, 2, 3]] * B
+
+
+def test_refuses_another_leading_axis() -> None:
+    use()
+    group = cells()
+    message = r"'cells\.x' was given values of the shape \(2, 4\) but batch_size is 3; .* \(3, 4\)"
+    with pytest.raises(ValueError, match=message):
+        group.x = np.ones((2, 4)) * mV
+    assert group.x[:].shape == (4,)
+
+
+def test_refuses_ragged_conditions() -> None:
+    use()
+    group = cells()
+    group.v = np.tri(B, 4) * volt
+    with pytest.raises(ValueError, match=r"different numbers .* of 'cells' .*; read the whole"):
+        group.v["v > 0.5*volt"]
+
+
+def test_monitor_of_a_batch_has_brians_views() -> None:
+    use()
+    group = cells()
+    group.v = np.arange(12).reshape(B, 4) * mV
+    monitor = StateMonitor(group, "v", record=[3, 1])
+    Network(group, monitor).run(5 * ms)
+    assert monitor.v.shape == (B, 2, 5)
+    np.testing.assert_allclose(monitor.v[:, :, 0] / mV, [[3, 1], [7, 5], [11, 9]])
+    np.testing.assert_allclose(monitor[1].v[:, 0] / mV, [1, 5, 9])
+    np.testing.assert_allclose(monitor[[1, 3]].v_[:, :, 0] * 1e3, [[1, 3], [5, 7], [9, 11]])
+    np.testing.assert_allclose(monitor.t / ms, np.arange(5))

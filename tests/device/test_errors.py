@@ -1,0 +1,306 @@
+"""What eprop_cuda does not run is refused by a sentence: object, cause, remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from brian2 import (
+    EventMonitor,
+    Hz,
+    Network,
+    NeuronGroup,
+    PoissonGroup,
+    PoissonInput,
+    PopulationRateMonitor,
+    SpikeGeneratorGroup,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    TimedArray,
+    check_units,
+    linked_var,
+    ms,
+    network_operation,
+    set_device,
+)
+
+from brian2eprop import Spikes, SpikeSource
+from brian2eprop.device.backends import registry
+from brian2eprop.device.backends.base import Precision
+from brian2eprop.device.translate import Unsupported
+
+LEAKY = "dv/dt = -v/(10*ms) : 1"
+
+
+def use(**options: Any) -> None:
+    set_device("eprop_cuda", backend="reference", precision="float64", **options)
+
+
+def cells(name: str = "cells", model: str = LEAKY, **more: Any) -> NeuronGroup:
+    more = {"threshold": "v > 1", "reset": "v = 0", "method": "euler"} | more
+    return NeuronGroup(4, model, name=name, **more)
+
+
+def synapses(group: NeuronGroup, *args: Any, **more: Any) -> list[Any]:
+    found = Synapses(group, group, *args, name="syn", **more)
+    found.connect()
+    return [group, found]
+
+
+def with_operation() -> list[Any]:
+    @network_operation(name="operation")
+    def operate() -> None:
+        pass
+
+    return [cells(), operate]
+
+
+def with_regular_code() -> list[Any]:
+    group = cells()
+    group.run_regularly("v = 0", name="regular")
+    return [group]
+
+
+def with_function() -> list[Any]:
+    @check_units(x=1, result=1)
+    def half(x: float) -> float:
+        return x / 2
+
+    return [cells(reset="v = half(v)", namespace={"half": half})]
+
+
+def with_timed_array() -> list[Any]:
+    return [cells(model="dv/dt = (ta(t) - v)/(10*ms) : 1",
+                  namespace={"ta": TimedArray([1, 2], dt=1 * ms)})]  # fmt: skip
+
+
+def with_links() -> list[Any]:
+    one, other = cells(), NeuronGroup(4, "x : 1 (linked)", name="other")
+    other.x = linked_var(one, "v")
+    return [one, other]
+
+
+def with_delays() -> list[Any]:
+    objects = synapses(cells(), on_pre="v_post += 1")
+    objects[1].delay = "i*ms"
+    return objects
+
+
+def with_subgroup() -> list[Any]:
+    group = cells()
+    found = Synapses(group[:2], group, on_pre="v_post += 1", name="syn")
+    found.connect()
+    return [group, found]
+
+
+def with_generator() -> list[Any]:
+    return [SpikeGeneratorGroup(1, [0], [1] * ms, name="gen")]
+
+
+def with_scalar_write() -> list[Any]:
+    return synapses(cells(model=LEAKY + "\ntotal : 1 (shared)"), on_pre="total_post += 1")
+
+
+def with_early_monitor() -> list[Any]:
+    group = cells()
+    return [group, SpikeMonitor(group, when="start", name="early")]
+
+
+def with_subgroup_monitor() -> list[Any]:
+    group = cells()
+    return [group, SpikeMonitor(group[:2], name="part")]
+
+
+def poisson_input() -> list[Any]:
+    group = cells()
+    return [group, PoissonInput(group, "v", 5, 10 * Hz, weight=1)]
+
+
+def population_rate() -> list[Any]:
+    group = cells()
+    return [group, PopulationRateMonitor(group, name="rate")]
+
+
+def monitor_with_variables() -> list[Any]:
+    group = cells()
+    return [group, SpikeMonitor(group, variables="v", name="mon")]
+
+
+def event_monitor() -> list[Any]:
+    group = cells()
+    return [group, EventMonitor(group, "spike", name="mon")]
+
+
+CASES: list[tuple[Callable[[], list[Any]], str]] = [
+    (lambda: [cells(model="dv/dt = -v/(10*ms) + xi*ms**-0.5 : 1")],
+     r"'cells' are stochastic \(xi\).*; remove the noise term"),
+    (lambda: [cells(reset="v = rand()")], r"'cells_spike_resetter' calls the function 'rand'.*use"),
+    (lambda: [cells(threshold="rand() > 0.5")],
+     r"'cells_spike_thresholder' calls the function 'rand'.*; use"),
+    (with_function, r"'cells_spike_resetter' calls the function 'half'.*; use .*exp"),
+    (with_timed_array, r"'cells_stateupdater' calls the function 'ta'.*set such values before"),
+    (lambda: synapses(cells(), on_pre="v_post += 1", on_post="v_pre += 1"),
+     r"'syn' has on_post code \('syn_post'\).*; use on_pre only"),
+    (lambda: synapses(cells(model=LEAKY + "\nx : 1"), "x_post = 2*v_pre : 1 (summed)"),
+     r"'syn' sums its variable into 'x_post' \(summed\).*; add to the target in on_pre"),
+    (lambda: synapses(cells(), "da/dt = -a/ms : 1 (event-driven)", on_pre="a += 1"),
+     r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
+    (lambda: synapses(cells(), "da/dt = -a/ms : 1 (clock-driven)", on_pre="a += 1", method="euler"),
+     r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
+    (lambda: synapses(cells(), on_pre="v_pre += 1"),
+     r"'syn' writes 'v_pre' of the presynaptic group.*; do it in that group's reset"),
+    (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),
+    (with_delays, r"delays of 'syn_pre' differ between synapses \(0 to 3 steps\).*; give all"),
+    (with_subgroup, r"'syn' connects 'cells_subgroup', a Subgroup.*; connect whole"),
+    (with_subgroup_monitor, r"'part' records the subgroup 'cells_subgroup.*'.*; record the whole"),
+    (with_links, r"'other' has linked variables \(x\).*; connect the groups by Synapses"),
+    (lambda: [PoissonGroup(2, 10 * Hz, name="poisson")],
+     r"'poisson' is a PoissonGroup.*; give its spikes as data, with brian2eprop.SpikeSource"),
+    (with_generator, r"'gen' is a SpikeGeneratorGroup.*; give its spikes as data"),
+    (poisson_input, r"is a PoissonInput.*; give its spikes as data"),
+    (population_rate, r"'rate' is a PopulationRateMonitor.*; record with a SpikeMonitor"),
+    (monitor_with_variables, r"'mon' records v at spikes.*; record them with a StateMonitor"),
+    (event_monitor, r"'mon' is a EventMonitor.*; run the script on Brian2's own device"),
+    (with_early_monitor, r"'early' is scheduled before the spikes.*; schedule it after"),
+    (with_operation, r"'operation' is a NetworkOperation.*; run in pieces and do the operation"),
+    (with_regular_code, r"'regular' runs code of its own \(run_regularly.*; put it into"),
+    (lambda: [cells(events={"low": "v < 0"})], r"'cells' has events other .* \(low\).*; use the"),
+    (lambda: [cells(model=LEAKY + "\ny = v**2 : 1 (constant over dt)")],
+     r"is a SubexpressionUpdater.*; write the expression without 'constant over dt'"),
+    (lambda: [cells(), cells("slow", dt=2 * ms)],
+     r"runs on the clock '.*' but '.*' on '.*'.*; leave out dt and clock, and set defaultclock"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("objects", "message"), CASES)
+def test_refusals(objects: Callable[[], list[Any]], message: str) -> None:
+    use()
+    network = Network(objects())
+    with pytest.raises(Unsupported, match=message) as caught:
+        network.run(1 * ms)
+    assert str(caught.value).endswith(".")
+    assert float(network.t) == 0
+
+
+def test_unconnected_synapses_are_refused_as_in_brian() -> None:
+    use()
+    group = cells()
+    found = Synapses(group, group, on_pre="v_post += 1", name="syn")
+    with pytest.raises(TypeError, match=r"'syn' does not do anything.*Call 'connect', or set"):
+        Network(group, found).run(1 * ms)
+
+
+def test_pathway_of_a_source_that_is_inactive() -> None:
+    use()
+    group = cells()
+    objects = synapses(group, on_pre="v_post += 1")
+    group.thresholder["spike"].active = False
+    group.resetter["spike"].active = False
+    with pytest.raises(Unsupported, match=r"'syn_pre' waits for spikes of 'cells'.*; give it a"):
+        Network(objects).run(1 * ms)
+
+
+def test_delay_changed_under_flying_spikes() -> None:
+    use()
+    dense = np.zeros((1, 10, 4), bool)
+    dense[0, 3] = True
+    inputs = SpikeSource(4, Spikes.from_dense(dense), name="inputs")
+    group = cells()
+    found = Synapses(inputs, group, on_pre="v_post += 0.1", delay=4 * ms, name="syn")
+    found.connect()
+    network = Network(inputs, group, found)
+    network.run(2 * ms)
+    found.delay = 5 * ms  # nothing is in flight yet
+    network.run(3 * ms)
+    found.delay = 1 * ms
+    with pytest.raises(Unsupported, match=r"delay of 'syn_pre' .* changed while .*; change it"):
+        network.run(1 * ms)
+    assert not np.asarray(group.v[:]).any()
+    found.delay = 5 * ms
+    network.run(4 * ms)
+    np.testing.assert_allclose(group.v[:], 0.4)
+
+
+def test_one_name_for_two_arrays() -> None:
+    use()
+    one = NeuronGroup(1, "dx_y/dt = -x_y/ms : 1", method="euler", name="a")
+    two = NeuronGroup(1, "dy/dt = -y/ms : 1", method="euler", name="a_x")
+    with pytest.raises(Unsupported, match=r"would both be called 'a_x_y'.*; rename one"):
+        Network(one, two).run(1 * ms)
+
+
+def test_a_single_step_cannot_be_recorded_outside_of_a_run() -> None:
+    use()
+    group = cells()
+    monitor = StateMonitor(group, "v", record=True, name="mon")
+    Network(group, monitor).run(1 * ms)
+    with pytest.raises(NotImplementedError, match=r"'mon' was run on eprop_cuda .*; call run\(\)"):
+        monitor.record_single_timestep()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, r"batch_size is 0; give None or a positive whole number"),
+        ({"batch_size": 2.0}, r"batch_size is 2.0; give None or a positive whole number"),
+        ({"batch_size": True}, r"batch_size is True; give None or a positive whole number"),
+        ({"backend": "gpu"}, r"backend is 'gpu'; give one of 'auto', 'cpu', 'cuda'"),
+        ({"precision": "double"}, r"precision is 'double'; give one of 'float32', 'float64'"),
+        ({"seed": -1}, r"seed is -1; give None or a whole number"),
+    ],
+)
+def test_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=r"set_device\('eprop_cuda'\): " + message):
+        set_device("eprop_cuda", **options)
+
+
+def test_unknown_backend_names_the_choices() -> None:
+    with pytest.raises(ValueError, match=r"no backend 'abacus'; choose one of 'auto', 'cpu'"):
+        registry.create("abacus", Precision.FLOAT32)
+
+
+def test_options_of_other_devices_are_accepted() -> None:
+    set_device("eprop_cuda", directory=None, with_output=False, build_on_run=False)
+
+
+@pytest.mark.parametrize("gpu", [None, "Some GPU"])
+def test_auto_says_in_one_line_what_it_took(
+    gpu: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(registry, "find_gpu", lambda: (gpu, "because of this"))
+    monkeypatch.setattr(registry.logger, "info", lambda text, **more: said.append(text))
+    expected = "cpu" if gpu is None else "cuda"
+    monkeypatch.setattr(registry, "BACKENDS", {expected: registry.BACKENDS["reference"]})
+    registry.create("auto", Precision.FLOAT32)
+    where = "the CPU" if gpu is None else "the GPU 'Some GPU'"
+    assert said == [f"eprop_cuda runs on {where}: because of this."]
+
+
+@pytest.mark.parametrize(("report", "kind"), [("loud", ValueError), (3, TypeError)])
+def test_report(report: object, kind: type[Exception]) -> None:
+    use()
+    with pytest.raises(kind, match=r"report is .*; give None, 'text'"):
+        Network(cells()).run(1 * ms, report=report)
+
+
+def test_negative_duration() -> None:
+    use()
+    with pytest.raises(ValueError, match=r"duration is -1. ms; give one that is not negative"):
+        Network(cells()).run(-1 * ms)
+
+
+def test_import_needs_no_cuda() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; sys.modules['cupy'] = sys.modules['brian2cuda'] = None\n"
+        "import brian2eprop, brian2\n"
+        "brian2.set_device('eprop_cuda')\n"
+        "assert 'brian2eprop.device.backends.cuda' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,204 @@
+"""Monitors record what Brian2's own record, whatever the length of the calls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from brian2 import (
+    Network,
+    NeuronGroup,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    ms,
+    second,
+    set_device,
+)
+from models import Spec, assert_same, run_on
+
+from brian2eprop.device import progress, state
+
+
+def use(backend: str = "reference", **options: object) -> None:
+    set_device("eprop_cuda", backend=backend, precision="float64", **options)
+
+
+def ramp(n: int = 2) -> NeuronGroup:
+    group = NeuronGroup(
+        n, "dv/dt = rate : 1\nrate : Hz", threshold="v > 1", reset="v = 0", method="euler", name="g"
+    )
+    group.rate = "(1 + i)/(10*ms)"
+    return group
+
+
+@pytest.mark.parametrize("steps", [1, 3, 7])
+def test_length_of_calls_changes_nothing(
+    backend: str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "MAX_STEPS", steps)
+    spec = Spec("adaptive", delay=3, runs=(16, 9))
+    theirs = run_on("runtime", spec)
+    assert_same(run_on("eprop_cuda", spec, backend=backend, precision="float64"), theirs)
+
+
+def test_what_monitors_keep_in_a_call_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MAX_KEPT_BYTES", 1000)
+    use(batch_size=2)
+    group = ramp(5)
+    monitor = StateMonitor(group, "v", record=True)  # 2 * 5 * 8 bytes a step
+    raster = SpikeMonitor(group)  # 2 * (5 + 1) * 4 bytes a step
+    network = Network(group, monitor, raster)
+    network.run(40 * ms)
+    from brian2.devices.device import get_device
+
+    assert get_device()._states[network].capacity == 1000 // 128
+    assert monitor.v.shape == (2, 5, 40)
+
+
+def test_a_step_always_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MAX_KEPT_BYTES", 1)
+    spec = Spec(runs=(12,))
+    theirs = run_on("runtime", spec)
+    assert_same(run_on("eprop_cuda", spec, backend="reference", precision="float64"), theirs)
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_spike_trains(backend: str, batch_size: int | None) -> None:
+    use(backend, batch_size=batch_size)
+    group = ramp()
+    monitor = SpikeMonitor(group)
+    Network(group, monitor).run(30 * ms)
+    trains = monitor.spike_trains()
+    # v passes 1 in step 10 (or 5) after each reset: 11 (or 6) steps from spike to spike.
+    expected = {0: [10, 21], 1: [5, 11, 17, 23, 29]}
+    for train in [trains] if batch_size is None else trains:
+        assert {k: np.round(np.asarray(t / ms), 9).tolist() for k, t in train.items()} == expected
+    assert batch_size is None or len(trains) == batch_size
+    assert monitor.num_spikes == 7 * (batch_size or 1)
+
+
+def test_counting_only() -> None:
+    for batch_size in (None, 2):
+        use(batch_size=batch_size)
+        group = ramp()
+        monitor = SpikeMonitor(group, record=False)
+        Network(group, monitor).run(30 * ms)
+        expected = [2, 5] if batch_size is None else [[2, 5]] * 2
+        assert monitor.count[:].tolist() == expected
+
+
+def record_synapses() -> StateMonitor:
+    group = ramp(3)
+    synapses = Synapses(group, group, "w : 1\nn : 1", on_pre="n += w", name="s")
+    synapses.connect(i=[2, 0, 1, 1], j=[0, 1, 2, 0])
+    synapses.w = [1, 2, 3, 4]
+    monitor = StateMonitor(synapses, ["n", "w", "v_pre", "v_post"], record=[3, 0, 1])
+    Network(group, synapses, monitor).run(24 * ms)
+    return monitor
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_synaptic_variables_are_recorded(backend: str, batch_size: int | None) -> None:
+    set_device("runtime")
+    theirs = record_synapses()
+    assert len(np.unique(theirs.n)) > 5
+    use(backend, batch_size=batch_size)
+    ours = record_synapses()
+    for name in theirs.record_variables:
+        expected = np.array(getattr(theirs, name))
+        shape = expected.shape if batch_size is None else (2, *expected.shape)
+        found = np.array(getattr(ours, name))
+        np.testing.assert_allclose(found, np.broadcast_to(expected, shape), atol=1e-12)
+
+
+def test_shared_variables_and_subexpressions_are_recorded() -> None:
+    use()
+    group = NeuronGroup(2, "x : 1 (shared)\nv = x + t/second : 1", name="g")
+    group.x = 3
+    monitor = StateMonitor(group, ["x", "v"], record=[1])
+    Network(group, monitor).run(3 * ms)
+    assert monitor.x[0].tolist() == [3, 3, 3]
+    np.testing.assert_allclose(monitor.v[0], [3, 3.001, 3.002])
+
+
+def test_report_and_stop() -> None:
+    use()
+    group, told = ramp(), []
+
+    def report(elapsed: object, completed: float, start: object, duration: object) -> None:
+        told.append(completed)
+        if len(told) == 3:
+            network.stop()
+
+    monitor = StateMonitor(group, "v", record=True)
+    network = Network(group, monitor)
+    network.run(1 * second, report=report, report_period=0 * second)
+    assert told[0] == 0 and told == sorted(told) and 0 < told[-1] < 1
+    steps = round(float(network.t / ms))
+    assert monitor.v.shape == (2, steps) and 0 < steps < 1000
+    network.run(10 * ms)
+    np.testing.assert_allclose(monitor.t / ms, np.arange(steps + 10))
+
+
+def test_text_report(capsys: pytest.CaptureFixture[str]) -> None:
+    use()
+    Network(ramp()).run(10 * ms, report="text")
+    assert "(100%) simulated" in capsys.readouterr().out
+
+
+def test_interrupt_leaves_whole_calls() -> None:
+    """Ctrl-C in the middle of a call comes through when the call is done."""
+    import os
+    import signal
+
+    from brian2eprop.device.backends.reference import ReferenceKernel
+
+    use()
+    group = ramp()
+    monitor = StateMonitor(group, "v", record=True)
+    network = Network(group, monitor)
+    original = ReferenceKernel.run
+
+    def interrupted(self: ReferenceKernel, *args: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        original(self, *args)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ReferenceKernel, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            network.run(1 * second)
+    steps = round(float(network.t / ms))
+    assert 0 < steps < 1000
+    network.run(10 * ms)
+    np.testing.assert_allclose(monitor.t / ms, np.arange(steps + 10))
+    alone = run_ramp(steps + 10)
+    np.testing.assert_allclose(monitor.v, alone)
+
+
+def run_ramp(steps: int) -> np.ndarray:
+    set_device("runtime")
+    group = ramp()
+    monitor = StateMonitor(group, "v", record=True)
+    Network(group, monitor).run(steps * ms)
+    return np.array(monitor.v)
+
+
+def test_pace_aims_at_a_tenth_of_a_second() -> None:
+    pace = progress.Pace(1000)
+    for _ in range(10):
+        pace.note(0.001)
+    assert pace.steps == 1000
+    for _ in range(20):
+        pace.note(1.0)
+    assert pace.steps == 1
+
+
+def test_brian_warns_of_values_that_are_not_finite(caplog: pytest.LogCaptureFixture) -> None:
+    from brian2.utils.logger import catch_logs
+
+    use()
+    group = NeuronGroup(2, "dv/dt = v**2/ms : 1", method="euler", name="g")
+    group.v = 10
+    with catch_logs() as logs:
+        Network(group).run(20 * ms)
+    assert any("'v' has NaN" in message for _, _, message in logs)
