@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Precision, SpikeStream
 from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import (
@@ -49,16 +50,17 @@ def program(arrays, *phases, direction=Direction.FORWARD, **parts):
     return Program("test", DT, tuple(arrays), (Sweep(direction, phases),), **parts)
 
 
-def memory_of(network, instances=1, n_steps=1, precision=Precision.FLOAT64, **values):
-    memory = ReferenceBackend(precision).memory(instances)
+def memory_of(backend, network, instances=1, n_steps=1, precision=Precision.FLOAT64, **values):
+    memory = registry.create(backend, precision).memory(instances)
     memory.reserve(network, n_steps)
     for name, value in values.items():
         memory.write(name, value)
     return memory
 
 
-def run(network, memory, first_step=0, n_steps=1, streams=None):
-    ReferenceBackend(memory.precision).compile(network).run(memory, first_step, n_steps, streams)
+def run(backend, network, memory, first_step=0, n_steps=1, streams=None):
+    kernel = registry.create(backend, memory.precision).compile(network)
+    kernel.run(memory, first_step, n_steps, streams)
 
 
 def stream_of(trains):
@@ -75,37 +77,37 @@ def stream_of(trains):
 # Access
 
 
-def test_every_instance_has_its_own_state():
+def test_every_instance_has_its_own_state(backend):
     network = program([real("v", 2)], ForEach("go", 2, Body("v = 2*v + 1", {"v": element("v")})))
-    memory = memory_of(network, 2, v=[[0, 1], [2, 3]])
-    run(network, memory, n_steps=2)
+    memory = memory_of(backend, network, 2, v=[[0, 1], [2, 3]])
+    run(backend, network, memory, n_steps=2)
     np.testing.assert_array_equal(memory.read("v"), [[3, 7], [11, 15]])
 
 
 def test_scratch_keeps_what_the_previous_instance_left():
     body = Body("s += 1\nv = s", {"s": element("s"), "v": element("v")})
     network = program([real("s", 1, Access.SCRATCH), real("v", 1)], ForEach("go", 1, body))
-    memory = memory_of(network, 3)
-    run(network, memory)
+    memory = memory_of("reference", network, 3)
+    run("reference", network, memory)
     np.testing.assert_array_equal(memory.read("v"), [[1], [2], [3]])
 
 
-def test_accumulated_arrays_are_set_to_the_sum_of_all_instances():
+def test_accumulated_arrays_are_set_to_the_sum_of_all_instances(backend):
     body = Body("g += v", {"g": element("g"), "v": element("v")})
     network = program([real("v", 2), real("g", 2, Access.ACCUMULATED)], ForEach("go", 2, body))
-    memory = memory_of(network, 3, v=[[1, 2], [3, 4], [5, 6]], g=99)
+    memory = memory_of(backend, network, 3, v=[[1, 2], [3, 4], [5, 6]], g=99)
     for _ in range(2):
-        run(network, memory)
+        run(backend, network, memory)
         np.testing.assert_array_equal(memory.read("g"), [9, 12])
 
 
-def test_the_elementwise_layout_runs_once_and_keeps_accumulated_arrays():
+def test_the_elementwise_layout_runs_once_and_keeps_accumulated_arrays(backend):
     body = Body("w -= rate*g", {"w": element("w"), "g": element("g")}, {"rate": 0.5})
     arrays = [real("w", 2, Access.SHARED), real("g", 2, Access.ACCUMULATED)]
     phase = ForEach("update", 2, body)
     update = program(arrays, phase, direction=Direction.ONCE, layout=Layout.ELEMENTWISE)
-    memory = memory_of(update, 4, w=[1, 2], g=[2, 4])
-    run(update, memory, n_steps=0)
+    memory = memory_of(backend, update, 4, w=[1, 2], g=[2, 4])
+    run(backend, update, memory, n_steps=0)
     np.testing.assert_array_equal(memory.read("w"), [0, 0])
     np.testing.assert_array_equal(memory.read("g"), [2, 4])
 
@@ -113,7 +115,7 @@ def test_the_elementwise_layout_runs_once_and_keeps_accumulated_arrays():
 # Time
 
 
-def test_the_directions_of_sweeps():
+def test_the_directions_of_sweeps(backend):
     body = Body("v = 10*v + step", {"v": element("v")})
     phase = ForEach("go", 1, body)
     for direction, expected in [
@@ -122,16 +124,16 @@ def test_the_directions_of_sweeps():
         (Direction.BACKWARD, 543),
     ]:
         network = program([real("v", 1)], phase, direction=direction)
-        memory = memory_of(network)
-        run(network, memory, first_step=3, n_steps=3)
+        memory = memory_of(backend, network)
+        run(backend, network, memory, first_step=3, n_steps=3)
         assert memory.read("v") == expected
 
 
-def test_time_is_double_in_single_precision():
+def test_time_is_double_in_single_precision(backend):
     body = Body("last = t", {"last": element("last")})
     network = program([Array("last", DType.DOUBLE, 1, OWN)], ForEach("go", 1, body))
-    memory = memory_of(network, precision=Precision.FLOAT32)
-    run(network, memory, first_step=123456789)
+    memory = memory_of(backend, network, precision=Precision.FLOAT32)
+    run(backend, network, memory, first_step=123456789)
     assert memory.read("last") == 123456789 * DT
 
 
@@ -148,10 +150,10 @@ def test_slots_hold_what_was_written_that_many_steps_ago(history, kept, calls, d
     look = Body("seen = v_before", {"v_before": element("v", -delay), "seen": element("seen")})
     arrays = [real("v", 1, slots=Slots(history, kept)), real("seen", 1, slots=Slots(kept=True))]
     network = program(arrays, ForEach("write", 1, write), ForEach("look", 1, look))
-    memory = memory_of(network, n_steps=max(calls))
+    memory = memory_of("reference", network, n_steps=max(calls))
     first = 0
     for n_steps in calls:
-        run(network, memory, first, n_steps)
+        run("reference", network, memory, first, n_steps)
         slots = memory.read("seen")[0]
         for step in range(first, first + n_steps):
             assert slots[step % len(slots), 0] == max(step + 1 - delay, 0)
@@ -183,10 +185,12 @@ def test_events_arrive_after_their_delay_across_calls(delay, spare, kept, n_inst
         connectivities=(Connectivity("one", ConnectivityKind.SPARSE, n, n, n),),
         streams=(Stream("source", n),),
     )
-    memory = memory_of(network, n_instances, max(calls), one_row=range(n + 1), one_target=[2, 0, 1])
+    memory = memory_of(
+        "reference", network, n_instances, max(calls), one_row=range(n + 1), one_target=[2, 0, 1]
+    )
     first = 0
     for n_steps in calls:
-        run(network, memory, first, n_steps, {"source": stream_of(trains)})
+        run("reference", network, memory, first, n_steps, {"source": stream_of(trains)})
         first += n_steps
     expected = np.zeros((n_instances, n))
     for b, train in enumerate(trains):
@@ -197,7 +201,7 @@ def test_events_arrive_after_their_delay_across_calls(delay, spare, kept, n_inst
     np.testing.assert_array_equal(memory.read("arrived"), expected)
 
 
-def test_a_backward_sweep_meets_kept_events_and_later_steps():
+def test_a_backward_sweep_meets_kept_events_and_later_steps(backend):
     feed = Feed("feed", "source", "spikes")
     count = Body("v = 10*v + step", {"v": element("v")})
     back = ForEachEvent("back", "spikes", count)
@@ -213,8 +217,8 @@ def test_a_backward_sweep_meets_kept_events_and_later_steps():
         events=(Events("spikes", 2, OWN, Slots(kept=True)),),
         streams=(Stream("source", 2),),
     )
-    memory = memory_of(network, n_steps=4)
-    run(network, memory, 0, 4, {"source": stream_of([[[0], [0, 1], [], [1]]])})
+    memory = memory_of(backend, network, n_steps=4)
+    run(backend, network, memory, 0, 4, {"source": stream_of([[[0], [0, 1], [], [1]]])})
     np.testing.assert_array_equal(memory.read("v"), [[10, 31]])
     np.testing.assert_array_equal(memory.read("a")[0, 0], [4])
 
@@ -222,7 +226,7 @@ def test_a_backward_sweep_meets_kept_events_and_later_steps():
 # Phases
 
 
-def test_detect_keeps_ascending_events_and_marks_the_elements():
+def test_detect_keeps_ascending_events_and_marks_the_elements(backend):
     body = Body(
         "_cond = v > theta",
         {
@@ -238,8 +242,8 @@ def test_detect_keeps_ascending_events_and_marks_the_elements():
         ForEachEvent("reset", "spikes", Body("v -= 10", {"v": element("v")})),
         events=(Events("spikes", 4, OWN, Slots()),),
     )
-    memory = memory_of(network, v=[0, 2, 1, 3], free=True, last=-1)
-    run(network, memory, first_step=5)
+    memory = memory_of(backend, network, v=[0, 2, 1, 3], free=True, last=-1)
+    run(backend, network, memory, first_step=5)
     assert memory.read("spikes_count") == 2
     np.testing.assert_array_equal(memory.read("spikes_index")[0, 0, :2], [1, 3])
     np.testing.assert_array_equal(memory.read("v"), [[0, -8, 1, -7]])
@@ -247,30 +251,30 @@ def test_detect_keeps_ascending_events_and_marks_the_elements():
     np.testing.assert_array_equal(memory.read("last"), [[-1, 5 * DT, -1, 5 * DT]])
 
 
-def test_a_condition_without_elements_holds_for_all_or_none():
+def test_a_condition_without_elements_holds_for_all_or_none(backend):
     network = program(
         [],
         Detect("threshold", 3, "spikes", Body("_cond = step > 0")),
         events=(Events("spikes", 3, OWN, Slots()),),
     )
-    memory = memory_of(network)
+    memory = memory_of(backend, network)
     for step, expected in [(0, 0), (1, 3)]:
-        run(network, memory, first_step=step)
+        run(backend, network, memory, first_step=step)
         assert memory.read("spikes_count") == expected
 
 
-def test_steps_outside_of_a_stream_have_no_spikes():
+def test_steps_outside_of_a_stream_have_no_spikes(backend):
     network = program(
         [],
         Feed("feed", "source", "spikes"),
         events=(Events("spikes", 2, OWN, Slots()),),
         streams=(Stream("source", 2),),
     )
-    memory = memory_of(network)
+    memory = memory_of(backend, network)
     stream = stream_of([[[0, 1], [1]]])
     stream = SpikeStream(stream.start, stream.index, first_step=10)
     for step, expected in [(8, 0), (9, 0), (10, 2), (11, 1), (12, 0)]:
-        run(network, memory, step, 1, {"source": stream})
+        run(backend, network, memory, step, 1, {"source": stream})
         assert memory.read("spikes_count") == expected
 
 
@@ -287,7 +291,7 @@ KINDS = [
 ]
 
 
-def synaptic(kind, diagonal, n_source, n_target, *phases, arrays=()):
+def synaptic(backend, kind, diagonal, n_source, n_target, *phases, arrays=()):
     pairs = pairs_of(kind, diagonal, n_source, n_target)
     connectivity = Connectivity("syn", kind, n_source, n_target, len(pairs), diagonal)
     network = program(
@@ -302,15 +306,15 @@ def synaptic(kind, diagonal, n_source, n_target, *phases, arrays=()):
         sources = np.array([i for i, _ in pairs])
         values["syn_row"] = [np.sum(sources < i) for i in range(n_source + 1)]
         values["syn_target"] = [j for _, j in pairs]
-    return network, memory_of(network, **values), pairs
+    return network, memory_of(backend, network, **values), pairs
 
 
 @pytest.mark.parametrize(("kind", "diagonal", "n_source", "n_target"), KINDS)
-def test_propagate_reaches_the_targets_of_events(kind, diagonal, n_source, n_target):
+def test_propagate_reaches_the_targets_of_events(backend, kind, diagonal, n_source, n_target):
     body = Body("v += w", {"v": Ref("v", Index.TARGET), "w": Ref("w", Index.SYNAPSE)})
     phases = (Feed("feed", "source", "spikes"), Propagate("send", "spikes", "syn", body))
-    network, memory, pairs = synaptic(kind, diagonal, n_source, n_target, *phases)
-    run(network, memory, streams={"source": stream_of([[[0, 2]]])})
+    network, memory, pairs = synaptic(backend, kind, diagonal, n_source, n_target, *phases)
+    run(backend, network, memory, streams={"source": stream_of([[[0, 2]]])})
     expected = np.zeros(n_target)
     for synapse, (i, j) in enumerate(pairs):
         if i in (0, 2):
@@ -319,7 +323,9 @@ def test_propagate_reaches_the_targets_of_events(kind, diagonal, n_source, n_tar
 
 
 @pytest.mark.parametrize(("kind", "diagonal", "n_source", "n_target"), KINDS)
-def test_for_each_synapse_meets_sources_targets_and_synapses(kind, diagonal, n_source, n_target):
+def test_for_each_synapse_meets_sources_targets_and_synapses(
+    backend, kind, diagonal, n_source, n_target
+):
     n_synapses = len(pairs_of(kind, diagonal, n_source, n_target))
     body = Body(
         "x = 100*a + 10*b + w",
@@ -332,15 +338,17 @@ def test_for_each_synapse_meets_sources_targets_and_synapses(kind, diagonal, n_s
     )
     arrays = (real("a", n_source), real("b", n_target), real("x", n_synapses))
     phase = ForEachSynapse("all", "syn", body)
-    network, memory, pairs = synaptic(kind, diagonal, n_source, n_target, phase, arrays=arrays)
+    network, memory, pairs = synaptic(
+        backend, kind, diagonal, n_source, n_target, phase, arrays=arrays
+    )
     memory.write("a", np.arange(n_source) + 1)
     memory.write("b", np.arange(n_target) + 2)
-    run(network, memory)
+    run(backend, network, memory)
     expected = [100 * (i + 1) + 10 * (j + 2) + s + 1 for s, (i, j) in enumerate(pairs)]
     np.testing.assert_array_equal(memory.read("x")[0], expected)
 
 
-def test_repeated_targets_are_met_one_after_the_other():
+def test_repeated_targets_are_met_one_after_the_other(backend):
     body = Body("v = 2*v + w", {"v": Ref("v", Index.TARGET), "w": Ref("w", Index.SYNAPSE)})
     network = program(
         [real("v", 2), real("w", 4, Access.SHARED)],
@@ -350,12 +358,12 @@ def test_repeated_targets_are_met_one_after_the_other():
         connectivities=(Connectivity("syn", ConnectivityKind.SPARSE, 2, 2, 4, unique=False),),
         streams=(Stream("source", 2),),
     )
-    memory = memory_of(network, w=[1, 2, 3, 4], syn_row=[0, 3, 4], syn_target=[1, 1, 0, 1])
-    run(network, memory, streams={"source": stream_of([[[0, 1]]])})
+    memory = memory_of(backend, network, w=[1, 2, 3, 4], syn_row=[0, 3, 4], syn_target=[1, 1, 0, 1])
+    run(backend, network, memory, streams={"source": stream_of([[[0, 1]]])})
     np.testing.assert_array_equal(memory.read("v"), [[3, 2 * (2 * 1 + 2) + 4]])
 
 
-def test_a_recurrent_synapse_reads_what_an_earlier_one_wrote():
+def test_a_recurrent_synapse_reads_what_an_earlier_one_wrote(backend):
     body = Body(
         "v_post += v_pre", {"v_post": Ref("v", Index.TARGET), "v_pre": Ref("v", Index.SOURCE)}
     )
@@ -364,8 +372,8 @@ def test_a_recurrent_synapse_reads_what_an_earlier_one_wrote():
         ForEachSynapse("all", "syn", body),
         connectivities=(Connectivity("syn", ConnectivityKind.DENSE, 3, 3, 9),),
     )
-    memory = memory_of(network, v=[1, 1, 1])
-    run(network, memory)
+    memory = memory_of(backend, network, v=[1, 1, 1])
+    run(backend, network, memory)
     expected = [1, 1, 1]
     for i in range(3):
         for j in range(3):
@@ -373,32 +381,32 @@ def test_a_recurrent_synapse_reads_what_an_earlier_one_wrote():
     np.testing.assert_array_equal(memory.read("v")[0], expected)
 
 
-def test_an_index_array_maps_elements():
+def test_an_index_array_maps_elements(backend):
     body = Body("v = 10*x + 1", {"x": element("x", via="which"), "v": element("v")})
     network = program(
         [real("v", 4), real("x", 2), Array("which", DType.INT, 4, Access.SHARED)],
         ForEach("look", 4, body),
     )
-    memory = memory_of(network, x=[1, 2], which=[1, 0, 1, 1])
-    run(network, memory)
+    memory = memory_of(backend, network, x=[1, 2], which=[1, 0, 1, 1])
+    run(backend, network, memory)
     np.testing.assert_array_equal(memory.read("v"), [[21, 11, 21, 21]])
 
 
-def test_a_scalar_is_element_zero():
+def test_a_scalar_is_element_zero(backend):
     body = Body("x += first", {"first": Ref("v", Index.SCALAR), "x": element("x")})
     network = program([real("v", 3), real("x", 2)], ForEach("add", 2, body))
-    memory = memory_of(network, v=[1, 2, 4], x=[8, 16])
-    run(network, memory)
+    memory = memory_of(backend, network, v=[1, 2, 4], x=[8, 16])
+    run(backend, network, memory)
     np.testing.assert_array_equal(memory.read("x"), [[9, 17]])
 
 
-def test_two_names_of_one_element_do_not_see_each_others_new_value():
+def test_two_names_of_one_element_do_not_see_each_others_new_value(backend):
     body = Body(
         "v = 5\nx = same", {name: element("v") for name in ("v", "same")} | {"x": element("x")}
     )
     network = program([real("v", 2), real("x", 2)], ForEach("go", 2, body))
-    memory = memory_of(network, v=3)
-    run(network, memory)
+    memory = memory_of(backend, network, v=3)
+    run(backend, network, memory)
     np.testing.assert_array_equal(memory.read("v"), [[5, 5]])
     np.testing.assert_array_equal(memory.read("x"), [[3, 3]])
 
@@ -409,8 +417,8 @@ def test_a_guarded_name_keeps_its_value_for_later_lines_as_well():
         [real("v", 2), real("x", 2), Array("free", DType.BOOL, 2, OWN)],
         ForEach("go", 2, Body("v += 1\nx = v", refs, guards={"v": "free"})),
     )
-    memory = memory_of(network, v=3, free=[True, False])
-    run(network, memory)
+    memory = memory_of("reference", network, v=3, free=[True, False])
+    run("reference", network, memory)
     np.testing.assert_array_equal(memory.read("v"), [[4, 3]])
     np.testing.assert_array_equal(memory.read("x"), [[4, 3]])
 
@@ -421,25 +429,25 @@ def test_a_guard_written_in_the_body_holds_from_its_line_on():
         [real("v", 1), Array("free", DType.BOOL, 1, OWN)],
         ForEach("go", 1, Body("v += 1\nfree = True\nv += 10", refs, guards={"v": "free"})),
     )
-    memory = memory_of(network)
-    run(network, memory)
+    memory = memory_of("reference", network)
+    run("reference", network, memory)
     np.testing.assert_array_equal(memory.read("v"), [[10]])
 
 
 @pytest.mark.parametrize(("operation", "expected"), [(Reduction.SUM, -2.0), (Reduction.MAX, 6.0)])
-def test_reduce_replaces_its_result(operation, expected):
+def test_reduce_replaces_its_result(backend, operation, expected):
     body = Body("_value = 2*v", {"v": element("v")})
     network = program([real("v", 3), real("m", 1)], Reduce("all", 3, operation, body, "m"))
-    memory = memory_of(network, v=[3, -5, 1], m=50)
-    run(network, memory)
+    memory = memory_of(backend, network, v=[3, -5, 1], m=50)
+    run(backend, network, memory)
     np.testing.assert_array_equal(memory.read("m"), [[expected]])
 
 
-def test_the_maximum_of_negative_values_is_negative():
+def test_the_maximum_of_negative_values_is_negative(backend):
     body = Body("_value = v", {"v": element("v")})
     network = program([real("v", 2), real("m", 1)], Reduce("all", 2, Reduction.MAX, body, "m"))
-    memory = memory_of(network, v=[-3, -5])
-    run(network, memory)
+    memory = memory_of(backend, network, v=[-3, -5])
+    run(backend, network, memory)
     assert memory.read("m") == -3
 
 
@@ -453,8 +461,8 @@ def test_clear_empties_every_slot_of_the_instance_in_hand():
         ForEach("fill", 1, fill),
         direction=Direction.ONCE,
     )
-    memory = memory_of(network, 2, s=9)
-    run(network, memory, first_step=4)
+    memory = memory_of("reference", network, 2, s=9)
+    run("reference", network, memory, first_step=4)
     np.testing.assert_array_equal(memory.read("v"), [[0], [0]])
     np.testing.assert_array_equal(memory.read("s")[0, :, 0], [0, 7, 0])
 
@@ -469,19 +477,19 @@ def test_a_stream_that_is_not_given_is_named():
         events=(Events("spikes", 2, OWN, Slots()),),
         streams=(Stream("source", 2),),
     )
-    memory = memory_of(network, 2)
+    memory = memory_of("reference", network, 2)
     with pytest.raises(
         ValueError,
         match=r"^The input stream 'source' of program 'test' has no spikes; "
         r"give them in streams\['source'\]\.$",
     ):
-        run(network, memory)
+        run("reference", network, memory)
     with pytest.raises(
         ValueError,
         match=r"^The spikes of input stream 'source' are for 1 instances, the memory is for 2; "
         r"give one row of start for each instance\.$",
     ):
-        run(network, memory, streams={"source": stream_of([[[0]]])})
+        run("reference", network, memory, streams={"source": stream_of([[[0]]])})
 
 
 def test_programs_are_verified():
