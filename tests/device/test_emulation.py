@@ -91,6 +91,17 @@ def test_compaction_keeps_the_order(flags, threads):
 
 
 @pytest.mark.parametrize("threads", THREADS)
+def test_flags_may_stand_where_the_indices_go(threads):
+    flags = (np.random.default_rng(threads).random(1500) < 0.5).astype(np.int32)
+    indices, count = flags.copy(), np.zeros(threads, np.int32)
+    body = "count[threadIdx.x] = b2e::compact(indices, n, indices);"
+    run(body, 1500, threads=threads, indices=indices, count=count)
+    expected = np.flatnonzero(flags)
+    np.testing.assert_array_equal(count, len(expected))
+    np.testing.assert_array_equal(indices[: len(expected)], expected)
+
+
+@pytest.mark.parametrize("threads", THREADS)
 @pytest.mark.parametrize("n", [0, 1, 31, 32, 33, 512, 1000])
 def test_compaction_of_all(threads, n):
     ones, indices, count = np.ones(n, np.int32), np.zeros(n, np.int32), np.zeros(threads, np.int32)

@@ -62,7 +62,7 @@ def test_single_precision_stays_single():
     """No double precision instruction where only float went in."""
     body = """
     const float a = x[0];
-    x[1] = _brian_mod(a, 3) + _brian_floordiv(a, 2) + _brian_pow(a, 2) + _clip(a, 0, 1) +
+    x[1] = _brian_mod(a, 3) + _brian_floordiv(a, 2) + _brian_pow(a, 2.5f) + _clip(a, 0, 1) +
            _exprel(a) + _sign(a) + _brian_abs(a) + b2e::block_sum(a) + b2e::block_max(a);"""
     assert b".f64" not in ptx(kernels.source(body, {"x": "float"}))
     assert b".f64" in ptx(kernels.source("x[1] = x[0] + 0.1;", {"x": "float"}))

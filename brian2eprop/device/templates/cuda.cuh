@@ -91,9 +91,11 @@ B2E_DEVICE T block_max(T value) {
 }
 
 // Writes the indices of the set flags in ascending order; returns their number to every thread.
-// A thread reads the flags that it met in a B2E_FOR: no barrier is needed between the two.
+// A thread reads the flags that it met in a B2E_FOR: no barrier is needed between the two. The
+// flags may stand in `indices` itself: what is written lies among what was already read.
 // The warps' counts alternate between two rows, so that one barrier a round is enough.
-B2E_DEVICE int compact(ptr<unsigned char> flags, int n, ptr<int> indices) {
+template <class Flags>
+B2E_DEVICE int compact(Flags flags, int n, ptr<int> indices) {
     B2E_SHARED(int, votes_of_warp, 2 * max_warps);
     const int warp = threadIdx.x / 32;
     const int lane = threadIdx.x % 32;

@@ -116,10 +116,10 @@ ptr<T> slice(ptr<T> pointer, long long offset, long long size) {
     return pointer.part(offset, size);
 }
 
-template <class T>
-T atomicAdd(Location<T> location, T value) {
+template <class T, class Value>
+T atomicAdd(Location<T> location, Value value) {
     const T before = *location.value;
-    *location.value = before + value;
+    *location.value = before + T(value);
     return before;
 }
 
