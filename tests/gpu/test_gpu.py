@@ -11,6 +11,8 @@ from brian2eprop.device.program import Access
 from tests.device.kernels import C_TYPES, source
 from tests.device.programs import CASES, spikes
 
+pytestmark = pytest.mark.gpu
+
 
 def launch(gpu, body, n=0, blocks=1, threads=64, dynamic_bytes=0, **arrays):
     """Run a kernel's body over copies of NumPy arrays, and copy them back."""
