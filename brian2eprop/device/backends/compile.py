@@ -125,6 +125,9 @@ def _failure(done: subprocess.CompletedProcess[str]) -> str:
 
 def _load(path: Path, source: str, flags: Sequence[str]) -> ctypes.CDLL:
     """Load a library; one that was damaged on disk is built again."""
+    # Threads that spin while they wait, OpenMP's default, take the processor from whatever
+    # else runs on the machine. Read when the first library loads OpenMP.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         return ctypes.CDLL(str(path))
     except OSError:
