@@ -1,18 +1,20 @@
-# make demo   trains the demonstration network and writes its figure
-# make test   checks the style and runs all tests but those that need a GPU
-# make gpu    runs the GPU's tests and the benchmarks, and prints one table
+# make demo       trains the demonstration network and writes its figure
+# make test       checks the style and runs all tests but those that need a GPU
+# make gpu        runs the GPU's tests and the benchmarks, and prints one table
+# make benchmark  runs the benchmarks on what there is; JAX gets an environment of its own
 #
 # Each makes the environment .venv if it is not there, and reuses it as long as nothing that
 # describes the project has changed. PYTHON=... names the Python to make it from.
 
 VENV := .venv
 BIN := $(VENV)/bin
+JAX := .venv-jax
 # Which of the extras cuda12 and cuda13 fits the machine's driver.
 CUDA ?= cuda13
 NOTEBOOKS = $(wildcard tutorials/*.ipynb)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint gpu clean
+.PHONY: demo test lint gpu benchmark clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python -m brian2eprop.demo
@@ -26,12 +28,15 @@ lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-gpu: $(VENV)/installed-test $(VENV)/installed-$(CUDA)
+gpu: $(VENV)/installed-test $(VENV)/installed-$(CUDA) $(JAX)/installed
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/python tools/benchmark.py
 
+benchmark: $(VENV)/installed-test $(JAX)/installed
+	$(BIN)/python tools/benchmark.py
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(JAX) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -42,4 +47,11 @@ $(BIN)/python:
 $(VENV)/installed-%: setup.cfg pyproject.toml $(BIN)/python
 	@echo "Installing brian2eprop[$*] into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+# What the benchmarks compare with; it is no part of the package.
+$(JAX)/installed: Makefile $(BIN)/python
+	@echo "Installing JAX into $(JAX)"
+	@$(BIN)/python -m venv --clear $(JAX)
+	@$(JAX)/bin/python -m pip install --quiet --disable-pip-version-check "jax >=0.8, <0.13" "numpy >=2, <3"
 	@touch $@

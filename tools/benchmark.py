@@ -1,48 +1,58 @@
-"""Runs the benchmarks and prints their results as one table.
+"""Runs the benchmarks and prints their results as one Markdown table.
 
-A benchmark is a script in ``benchmarks/``, named below, that prints each result as a row of a
-Markdown table, ``| what | where | result |``; whatever else it prints goes to stderr.
+A benchmark is a script in ``benchmarks/``, named below, that prints a line for each result: its
+name in the first 34 columns, then its values.
 """
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = ("training_step.py", "forms.py")
-HEADER = ("| what | where | result |", "|---|---|---|")
+NAME_WIDTH = 34
 
 
 def main() -> int:
     """Run all benchmarks; the exit status says whether every one ended well."""
-    rows: list[str] = []
+    failed = []
+    print("| benchmark | result | values |", "|---|---|---|", sep="\n")
+    print(row("machine", devices()))
     for name in SCRIPTS:
-        print(f"Running {name}", file=sys.stderr)
-        rows += run(BENCHMARKS / name)
-    print(*HEADER, *rows, sep="\n")
-    return any(row.endswith("failed |") for row in rows)
+        done = subprocess.run(
+            [sys.executable, BENCHMARKS / name], stdout=subprocess.PIPE, text=True, check=False
+        )
+        for line in done.stdout.splitlines():
+            print(row(name, line[:NAME_WIDTH], line[NAME_WIDTH:]), flush=True)
+        if done.returncode:
+            failed.append(name)
+            print(row(name, "failed"))
+    return bool(failed)
 
 
-def run(script: Path) -> list[str]:
-    """The rows that one benchmark prints, and one that says so where it failed."""
-    process = subprocess.run(
-        [sys.executable, script], stdout=subprocess.PIPE, text=True, check=False
-    )
-    rows, others = split(process.stdout.splitlines())
-    print(*others, sep="\n", file=sys.stderr)
-    return [*rows, f"| {script.name} | - | failed |"] if process.returncode else rows
+def row(*cells: str) -> str:
+    """One row of the table."""
+    return "| " + " | ".join(" ".join(cell.split()) for cell in (*cells, "")[:3]) + " |"
 
 
-def split(lines: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Separate the rows of the table from all other lines."""
-    rows: list[str] = []
-    others: list[str] = []
-    for line in lines:
-        (rows if line.startswith("| ") else others).append(line)
-    return rows, others
+def devices() -> str:
+    """The GPU, if NVIDIA's tool names one, and the processor."""
+    try:
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        gpu = subprocess.run(query, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        gpu = "no GPU"
+    return f"{gpu.strip()}, {processor()}"
+
+
+def processor() -> str:
+    """Name of the processor, where Linux tells it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    return names[0].strip() if names else platform.machine()
 
 
 if __name__ == "__main__":
