@@ -6,7 +6,7 @@ import gc
 from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, finalize, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
         )
         self._backend: Backend | None = None
         self._states: WeakKeyDictionary[Network, State] = WeakKeyDictionary()
-        self._state_of: WeakKeyDictionary[Any, State] = WeakKeyDictionary()
+        self._state_of: WeakKeyDictionary[Any, ReferenceType[State]] = WeakKeyDictionary()
         self._storing: Network | None = None
         self._looking = False
 
@@ -121,7 +121,7 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
 
     def get_value(self, var: Any, access_data: bool = True) -> Any:
         """Brian2's array of a variable, up to date; whoever gets it may change it."""
-        state = self._state_of.get(var)
+        state = self._state_holding(var)
         if state is not None:
             state.pull(var)
             if not self._looking:
@@ -132,7 +132,7 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
 
     def fill_with_array(self, var: Any, arr: Any) -> None:
         """Set a variable, in every instance."""
-        state = self._state_of.get(var)
+        state = self._state_holding(var)
         if state is not None:
             state.pull(var)
             state.touch(var)
@@ -148,12 +148,12 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
             self.instances.resize(var)
 
     def _pull(self, variable: Any) -> None:
-        state = self._state_of.get(variable)
+        state = self._state_holding(variable)
         if state is not None:
             state.pull(variable)
 
     def _touch(self, variable: Any) -> None:
-        state = self._state_of.get(variable)
+        state = self._state_holding(variable)
         if state is not None:
             state.touch(variable)
 
@@ -353,12 +353,22 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
         with self._only_looking():
             return capture(network, namespace, self, frozenset(promoted))
 
-    def _state(self, network: Network, captured: Captured) -> State:
+    def _state_for(self, network: Network) -> State:
         state = self._states.get(network)
         if state is None:
             state = self._states[network] = State(self, self.backend, self.options.instances)
+            # Groups outlive their network; what they hold must not be lost with its memory.
+            finalize(network, state.pull_all).atexit = False
+        return state
+
+    def _state_holding(self, variable: Any) -> State | None:
+        found = self._state_of.get(variable)
+        return None if found is None else found()
+
+    def _state(self, network: Network, captured: Captured) -> State:
+        state = self._state_for(network)
         for name, variable in captured.variables.items():
-            self._state_of[variable] = state
+            self._state_of[variable] = ref(state)
             if self.instances is not None and name in captured.written:
                 self.instances.promote(variable)
         return state
@@ -381,9 +391,7 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
         restore_random_state: bool = False,
     ) -> None:
         """Restore a stored state of a network."""
-        state = self._states.get(network)
-        if state is None:
-            state = self._states[network] = State(self, self.backend, self.options.instances)
+        state = self._state_for(network)
         state.pull_all()
         Network.restore.original_function(network, name, filename, restore_random_state)
         snapshot = find_snapshot(network, name, filename)

@@ -61,8 +61,8 @@ def test_parameters_differ_between_instances(backend: str) -> None:
 
 
 def cells() -> NeuronGroup:
-    return NeuronGroup(4, "dv/dt = (x - v)/(10*ms) : volt\nx : volt\ny = 2*v : volt\nz : 1 (shared)",
-                       method="exact", name="cells")  # fmt: skip
+    model = "dv/dt = (x - v)/(10*ms) : volt\nx : volt\ny = 2*v : volt\nz : 1 (shared)"
+    return NeuronGroup(4, model, method="exact", name="cells")
 
 
 def test_shapes_before_a_run() -> None:

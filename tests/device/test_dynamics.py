@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +15,7 @@ from brian2 import (
     StateMonitor,
     Synapses,
     defaultclock,
+    get_device,
     ms,
     set_device,
 )
@@ -90,14 +93,15 @@ def test_single_precision_follows_double(backend: str) -> None:
     assert not np.array_equal(ours.final["v"], theirs.final["v"]), "this was double precision"
 
 
-def test_schedule_is_followed() -> None:
+@pytest.mark.parametrize("delay", [0, 2])
+def test_schedule_is_followed(delay: int) -> None:
     """Synapses that run before the threshold deliver one step later; resets can come first."""
 
     def voltages(device: str, **options: str) -> np.ndarray:
         set_device(device, **options)
         group = NeuronGroup(2, "dv/dt = 1/(5*ms) : 1", threshold="v > 1", reset="v = 0", name="g")
         group.v = [0.5, 0]
-        synapses = Synapses(group, group, on_pre="v_post += 0.05", name="s")
+        synapses = Synapses(group, group, on_pre="v_post += 0.05", delay=delay * ms, name="s")
         synapses.connect(condition="i != j")
         synapses.pre.when = "groups"
         synapses.pre.order = -2
@@ -229,3 +233,41 @@ def test_refractory_time_at_the_grid(backend: str) -> None:
 
     options = {"backend": backend, "precision": "float32"}
     assert counts("eprop_cuda", **options) == counts("runtime")
+
+
+def test_groups_outlive_their_network_and_its_memory() -> None:
+    set_device("eprop_cuda", **float64("reference"))
+    group = NeuronGroup(2, "dv/dt = 1/ms : 1", method="euler", name="g")
+    network = Network(group)
+    network.run(5 * ms)
+    state = weakref.ref(get_device()._states[network])
+    alive = state() is not None
+    del network
+    gc.collect()
+    assert alive
+    assert state() is None, "the memory of a network outlives it"
+    np.testing.assert_allclose(group.v[:], 5)
+
+
+def test_times_are_double_in_single_precision(backend: str) -> None:
+    set_device("eprop_cuda", backend=backend, precision="float32")
+    group = NeuronGroup(
+        2, "dv/dt = 1/(7*ms) : 1\nlast : second", threshold="v > 1", reset="v = 0; last = t",
+        refractory=1 * ms, method="euler", name="g",
+    )  # fmt: skip
+    monitor = SpikeMonitor(group, name="m")
+    Network(group, monitor).run(100 * ms)
+    latest = monitor.t_[:].max()
+    assert group.last_[:].tolist() == group.lastspike_[:].tolist() == [latest] * 2
+    assert latest != np.float32(latest)
+
+
+def test_values_that_were_read_do_not_change_later() -> None:
+    set_device("eprop_cuda", **float64("reference"))
+    group = NeuronGroup(2, "dv/dt = 1/ms : 1", method="euler", name="g")
+    network = Network(group)
+    network.run(1 * ms)
+    first = group.v[:]
+    network.run(1 * ms)
+    np.testing.assert_allclose(group.v[:], 2)
+    np.testing.assert_allclose(first, 1)

@@ -77,6 +77,20 @@ def test_spike_trains(backend: str, batch_size: int | None) -> None:
     assert monitor.num_spikes == 7 * (batch_size or 1)
 
 
+def test_spikes_of_several_calls_are_sorted_by_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "MAX_STEPS", 4)
+    use(batch_size=2)
+    group = ramp()
+    monitor = SpikeMonitor(group)
+    network = Network(group, monitor)
+    for _ in range(2):
+        network.run(15 * ms)
+    assert monitor.instance[:].tolist() == [0] * 7 + [1] * 7
+    times = np.round(monitor.t_[:] * 1e3).tolist()
+    assert times == [5, 10, 11, 17, 21, 23, 29] * 2
+    assert monitor.i[:].tolist() == [1, 0, 1, 1, 0, 1, 1] * 2
+
+
 def test_counting_only() -> None:
     for batch_size in (None, 2):
         use(batch_size=batch_size)
