@@ -23,6 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import CONNECTIONS, MODELS, Spec, assert_same, build, input_spikes, run_on, source
 
+from brian2eprop.device.state import State
+
 ALL_BACKENDS = [
     Spec("adaptive", connections="no diagonal", delay=2),
     Spec("refractory", two_pathways=True, connections="sparse", delay=3),
@@ -237,14 +239,15 @@ def test_refractory_time_at_the_grid(backend: str) -> None:
 
 def test_groups_outlive_their_network_and_its_memory() -> None:
     set_device("eprop_cuda", **float64("reference"))
-    group = NeuronGroup(2, "dv/dt = 1/ms : 1", method="euler", name="g")
-    network = Network(group)
-    network.run(5 * ms)
-    state = weakref.ref(get_device()._states[network])
-    alive = state() is not None
-    del network
+
+    def run() -> tuple[NeuronGroup, weakref.ref[State]]:
+        group = NeuronGroup(2, "dv/dt = 1/ms : 1", method="euler", name="g")
+        network = Network(group)
+        network.run(5 * ms)
+        return group, weakref.ref(get_device()._states[network])
+
+    group, state = run()
     gc.collect()
-    assert alive
     assert state() is None, "the memory of a network outlives it"
     np.testing.assert_allclose(group.v[:], 5)
 
