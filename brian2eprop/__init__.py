@@ -5,9 +5,14 @@ from __future__ import annotations
 from brian2.devices.device import all_devices as _all_devices
 
 from brian2eprop import encoding
-from brian2eprop.device.device import EpropDevice as _EpropDevice
+from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.source import SpikeSource
-from brian2eprop.learning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from brian2eprop.learning.callbacks import (
+    Callback,
+    EarlyStopping,
+    LearningRateSchedule,
+    ModelCheckpoint,
+)
 from brian2eprop.learning.eprop import EProp
 from brian2eprop.learning.linearise import LearningError
 from brian2eprop.learning.losses import CrossEntropy, MeanSquaredError
@@ -26,6 +31,7 @@ __all__ = [
     "EarlyStopping",
     "FiringRate",
     "LearningError",
+    "LearningRateSchedule",
     "MeanSquaredError",
     "ModelCheckpoint",
     "SpikeSource",
@@ -37,4 +43,4 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_all_devices["eprop_cuda"] = _EpropDevice()
+_all_devices["eprop_cuda"] = _eprop_device

@@ -486,3 +486,6 @@ def _draws_for_neurons(target: Any, variables: Mapping[str, Any]) -> bool:
     """
     draws = any(isinstance(v, Function) and not v.stateless for v in variables.values())
     return draws and not hasattr(target.owner, "_connect_called")
+
+
+eprop_device = EpropDevice()

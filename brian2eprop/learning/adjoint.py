@@ -40,7 +40,7 @@ from brian2eprop.learning.linearise import Effect, LearningError, Map
 from brian2eprop.learning.losses import OUTPUT_GRADIENT
 from brian2eprop.learning.model import Model
 from brian2eprop.learning.surrogates import Triangular
-from brian2eprop.learning.symbolic import Expression, substitute, symbol
+from brian2eprop.learning.symbolic import substitute, symbol
 from brian2eprop.learning.tape import Tape
 from brian2eprop.learning.task import Task
 from brian2eprop.learning.trial import TRIAL_STEPS, count_name
@@ -226,7 +226,8 @@ class AdjointWriter:
             slopes = {x: effect.slope(x, name) for x in effect.increments}
             self._touched.add(parameter)
             gradient = body.bind("gradient", Ref(gradient_of(parameter), Index.SYNAPSE))
-            body.line(gradient, "+=", self._crossing_terms(body, slopes))
+            terms = [body.product(slope, body.adjoint(x)) for x, slope in slopes.items()]
+            body.line(gradient, "+=", terms)
             yield Propagate(
                 f"gradient of {parameter}",
                 phase.events,
@@ -241,15 +242,6 @@ class AdjointWriter:
             self._history[phase.events] = max(self._history.get(phase.events, 0), -phase.offset)
             yield self._cross_back(number, phase, effect, feedback)
 
-    def _crossing_terms(self, body: BackwardBody, factors: dict[str, Expression]) -> list[str]:
-        terms = []
-        for name, factor in factors.items():
-            term = body.product(factor, body.adjoint(name))
-            if term and name in body.guards:
-                term = f"{body.guard(body.guards[name])}*{term}"
-            terms.append(term)
-        return terms
-
     def _cross_back(
         self, number: int, phase: Propagate, effect: Effect, feedback: Feedback
     ) -> Phase:
@@ -258,7 +250,7 @@ class AdjointWriter:
         sizes = {
             x: substitute(e, {weight: symbol("feedback")}) for x, e in effect.increments.items()
         }
-        terms = self._crossing_terms(body, sizes)
+        terms = [body.product(size, body.adjoint(x)) for x, size in sizes.items()]
         made = body.body()
         refs = {name: swapped(ref) for name, ref in made.refs.items()}
         refs["feedback"] = Ref(feedback.weight, Index.SYNAPSE)

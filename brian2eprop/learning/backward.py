@@ -43,7 +43,6 @@ class BackwardBody:
         self._number = number
         self._forward = body
         self._size = size
-        self.guards = body.guards
         self._lines: list[str] = []
         self._refs: dict[str, Ref] = {}
         self._constants: dict[str, Number] = {}
@@ -66,11 +65,6 @@ class BackwardBody:
         used = names(expression) & set(self._forward.constants)
         self._constants |= {name: self._forward.constants[name] for name in used}
         return text
-
-    def guard(self, name: str) -> str:
-        """A boolean of the forward body as it was, as a factor."""
-        past = self._tape.past(self._number, self._forward.refs[name])
-        return f"int({self.bind(past.array, past)})"
 
     def product(self, expression: Expression, factor: str) -> str:
         """``expression*factor``; nothing where the expression is zero."""

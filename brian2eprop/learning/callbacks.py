@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,3 +153,31 @@ class ModelCheckpoint(Callback):
         """Save, if this epoch is to be saved."""
         if self._best is None or self._best.improved_by(values):
             trainer.save(Path(self.path.format(epoch=epoch)))
+
+
+class LearningRateSchedule(Callback):
+    """Set the optimiser's learning rate before every epoch.
+
+    Parameters
+    ----------
+    schedule : callable
+        Gives the learning rate of an epoch, counted from 1 over the whole life of the trainer.
+
+    Raises
+    ------
+    ValueError
+        When an epoch begins for which it gives no positive number.
+    """
+
+    def __init__(self, schedule: Callable[[int], float]) -> None:
+        self.schedule = schedule
+
+    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
+        """Set the epoch's learning rate."""
+        rate = float(self.schedule(epoch))
+        if not 0 < rate < math.inf:
+            raise ValueError(
+                f"LearningRateSchedule: the schedule gives {rate} for epoch {epoch}; let it give "
+                "positive numbers."
+            )
+        trainer.optimiser.learning_rate = rate

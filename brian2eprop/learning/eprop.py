@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from brian2eprop.device.program import (
@@ -63,7 +63,7 @@ class EProp:
     """
 
     feedback: Literal["symmetric", "random"] = "symmetric"
-    surrogate: Triangular = Triangular()
+    surrogate: Triangular = field(default_factory=Triangular)
     form: Literal["adjoint", "forward"] = "adjoint"
     feedback_scale: float | None = None
     detach: tuple[str, ...] | None = None

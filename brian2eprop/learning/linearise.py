@@ -88,7 +88,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a spike adds to the variables of a target: ``increments``, where guards hold."""
+    """What a spike adds to the variables of a target."""
 
     body: Body
     increments: Mapping[str, Expression]
@@ -116,19 +116,9 @@ def state_arrays(program: Program) -> dict[str, Array]:
 def linear_map(phase: Phase, arrays: Mapping[str, Array], state: Mapping[str, Array]) -> Map:
     """The map of a dynamics or reset phase; conditional writes keep the old value elsewhere."""
     body: Body = phase.body  # type: ignore[union-attr]
-    values = {
-        name: _guarded(body, name, value)
-        for name, value in values_after(body.code, opaque_names(body, arrays)).items()
-        if name in body.refs
-    }
+    after = values_after(body.code, opaque_names(body, arrays), body.guards)
+    values = {name: value for name, value in after.items() if name in body.refs}
     return Map(body, state_names(body, state), values)
-
-
-def _guarded(body: Body, name: str, value: Expression) -> Expression:
-    if name not in body.guards:
-        return value
-    holds = parse(f"int({body.guards[name]})")
-    return holds * value + (1 - holds) * symbol(name)
 
 
 def state_names(body: Body, state: Mapping[str, Array]) -> tuple[str, ...]:
@@ -194,7 +184,7 @@ def input_spike(
         If it writes a synaptic variable, or what it adds depends on the state.
     """
     body = phase.body
-    values = values_after(body.code, opaque_names(body, arrays))
+    values = values_after(body.code, opaque_names(body, arrays), body.guards)
     increments = {n: sympy.expand(v - symbol(n)) for n, v in values.items() if n in body.refs}
     for name, increment in increments.items():
         if body.refs[name].index is not Index.TARGET:

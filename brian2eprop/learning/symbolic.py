@@ -20,8 +20,11 @@ class DerivativeError(ValueError):
     """An expression has no derivative that can be written down."""
 
 
-class clip(sympy.Function):  # type: ignore[misc]  # noqa: N801 (the name is what is printed)
-    """Brian2's ``clip``, which sympy does not know, with its derivative."""
+class clip(sympy.Function):  # type: ignore[misc]
+    """Brian2's ``clip``, which sympy does not know, with its derivative.
+
+    It has the name that is to be printed.
+    """
 
     def fdiff(self, argindex: int = 1) -> Expression:
         """One where the argument is the one that is returned."""
@@ -85,20 +88,28 @@ def derivative(expression: Expression, name: str) -> Expression:
     return found
 
 
-def values_after(code: str, opaque: frozenset[str] = frozenset()) -> dict[str, Expression]:
+def values_after(
+    code: str, opaque: frozenset[str] = frozenset(), guards: Mapping[str, str] | None = None
+) -> dict[str, Expression]:
     """Every assigned name's value after the code, in terms of values before it.
 
     Names in ``opaque`` stay symbols (that mean the value after the code): booleans, times
-    and indices, which are constant as far as a derivative goes.
+    and indices, which are constant as far as a derivative goes. A guarded name keeps its value
+    where the guard does not hold.
     """
     values: dict[str, Expression] = {}
     for line in assignments(code):
         if line.target in opaque:
             continue
+        before = values.get(line.target, symbol(line.target))
         value = parse(ast.unparse(line.expression))
         if line.operator:
             value = parse(f"_left {_OPERATORS[line.operator]} _right").subs(
                 {symbol("_left"): symbol(line.target), symbol("_right"): value}
             )
-        values[line.target] = substitute(value, values)
+        value = substitute(value, values)
+        if guards and line.target in guards:
+            holds = parse(f"int({guards[line.target]})")
+            value = holds * value + (1 - holds) * before
+        values[line.target] = value
     return values

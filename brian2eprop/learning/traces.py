@@ -416,11 +416,6 @@ class ParameterTraces:
             constants |= {
                 n: phase.body.constants[n] for n in names(slope) & set(phase.body.constants)
             }
-            guard = phase.body.guards.get(of)
-            if guard is not None:
-                past = self.writer.tape.past(number, phase.body.refs[guard])
-                refs[past.array] = past
-                text = f"{text}*int({past.array})"
             refs[f"trace_{of}"] = Ref(self._trace(phase.body.refs[of].array), Index.SYNAPSE)
             lines.append(f"trace_{of} += {text}")
         self.writer.step.append(

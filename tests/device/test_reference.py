@@ -411,26 +411,26 @@ def test_two_names_of_one_element_do_not_see_each_others_new_value(backend):
     np.testing.assert_array_equal(memory.read("x"), [[3, 3]])
 
 
-def test_a_guarded_name_keeps_its_value_for_later_lines_as_well():
+def test_a_guarded_name_keeps_its_value_for_later_lines_as_well(backend):
     refs = {name: element(name) for name in ("v", "x", "free")}
     network = program(
         [real("v", 2), real("x", 2), Array("free", DType.BOOL, 2, OWN)],
         ForEach("go", 2, Body("v += 1\nx = v", refs, guards={"v": "free"})),
     )
-    memory = memory_of("reference", network, v=3, free=[True, False])
-    run("reference", network, memory)
+    memory = memory_of(backend, network, v=3, free=[True, False])
+    run(backend, network, memory)
     np.testing.assert_array_equal(memory.read("v"), [[4, 3]])
     np.testing.assert_array_equal(memory.read("x"), [[4, 3]])
 
 
-def test_a_guard_written_in_the_body_holds_from_its_line_on():
+def test_a_guard_written_in_the_body_holds_from_its_line_on(backend):
     refs = {name: element(name) for name in ("v", "free")}
     network = program(
         [real("v", 1), Array("free", DType.BOOL, 1, OWN)],
         ForEach("go", 1, Body("v += 1\nfree = True\nv += 10", refs, guards={"v": "free"})),
     )
-    memory = memory_of("reference", network)
-    run("reference", network, memory)
+    memory = memory_of(backend, network)
+    run(backend, network, memory)
     np.testing.assert_array_equal(memory.read("v"), [[10]])
 
 

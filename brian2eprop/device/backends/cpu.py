@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Backend, Kernel, Memory, Precision, SpikeStream, zeros
 from brian2eprop.device.backends.compile import shared_library
+from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import Source, generate
 from brian2eprop.device.program import Access, Program
@@ -64,7 +65,9 @@ class CpuKernel(Kernel):
         streams: Mapping[str, SpikeStream] | None = None,
     ) -> None:
         """See :meth:`Kernel.run`."""
-        given = [(streams or {})[name] for name in self.source.streams]
+        given_streams = streams or {}
+        check_streams(self.program, memory.instances, given_streams)
+        given = [given_streams[name] for name in self.source.streams]
         arrays = [memory.arrays[name] for name in self.source.arrays]
         self._entry(
             pointers(arrays),

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from brian2.codegen.statements import Statement
+
 from brian2eprop.device.codegen.lowering import Lowered
 from brian2eprop.device.codegen.statements import (
     C_TYPES,
@@ -97,10 +99,15 @@ class BodyWriter:
 
     def _each(self, order: Order) -> list[str]:
         lines = [self._read(name) for name in self.names if name not in self.scalars]
-        lines += [line for s in self.lowered.statements for line in render_statement(s)]
+        lines += [line for s in self.lowered.statements for line in self._statement(s)]
         lines += [self._reset_on_event(name) for name in self.on_event]
         lines += [self._write(name, order) for name in sorted(self.lowered.written)]
         return [line for line in lines if line]
+
+    def _statement(self, statement: Statement) -> list[str]:
+        guard = self.body.guards.get(statement.var)
+        lines = render_statement(statement)
+        return [f"if ({guard}) {line}" for line in lines] if guard else lines
 
     def _array(self, name: str) -> Array:
         return self.arrays[self.body.refs[name].array]
@@ -144,8 +151,10 @@ class BodyWriter:
             if order is Order.ATOMIC or self._array(name).access is Access.ACCUMULATED:
                 element = LOOP_VARIABLE[self.body.refs[name].index]
                 line = f"b2e::add(p_{name}, {element}, {name});"
+        # A sum that no line added to need not be stored.
         guard = self.body.guards.get(name)
-        return f"if ({guard}) {line}" if guard else line
+        skips = name in self.lowered.added and guard and guard not in self.lowered.written
+        return f"if ({guard}) {line}" if skips else line
 
 
 def slot_pointer(array: Array, pointers: Mapping[str, str], offset: int = 0) -> str:

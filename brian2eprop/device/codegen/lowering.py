@@ -1,4 +1,4 @@
-"""A Body's abstract code becomes Brian2 statements, with what is invariant taken out of the loop."""
+"""A Body's abstract code becomes Brian2 statements, invariants taken out of the loop."""
 
 from __future__ import annotations
 
@@ -87,6 +87,8 @@ def _usage(
     refs = set(body.refs)
     written = (assigned | added) & refs
     needed |= {guard for name, guard in body.guards.items() if name in written}
+    # Where the guard does not hold, they keep their value.
+    needed |= assigned & body.guards.keys()
     only_added = (added - assigned - needed) & refs
     read = (needed & refs) | ((added & refs) - only_added)
     return frozenset(read), frozenset(written), frozenset(only_added)

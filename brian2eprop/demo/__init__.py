@@ -1,0 +1,1 @@
+"""The demonstration: a recurrent adaptive network learns real handwritten digits with e-prop."""
