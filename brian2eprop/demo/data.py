@@ -60,6 +60,5 @@ def load() -> Digits:
     order = np.random.default_rng(SPLIT_SEED).permutation(len(ink))
     first, second = int(0.6 * len(ink)), int(0.8 * len(ink))
     chosen = (order[:first], order[first:second], order[second:])
-    return Digits(
-        *(Part(digits.images[part], spikes[part], digits.target[part]) for part in chosen)
-    )
+    parts = (Part(digits.images[part], spikes[part], digits.target[part]) for part in chosen)
+    return Digits(*parts)

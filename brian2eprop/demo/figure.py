@@ -58,7 +58,7 @@ def draw(
 
     predicted = classifier.trainer.predict(part.spikes).argmax(axis=1)
     figure = plt.figure(figsize=(12, 7), layout="constrained")
-    columns = figure.subfigures(1, 2, width_ratios=(1, 1.1))
+    columns: Any = figure.subfigures(1, 2, width_ratios=(1, 1.1))
     curve, matrix = columns[0].subplots(2, 1, height_ratios=(1, 1.6))
     _draw_curve(curve, history, accuracy)
     _draw_confusion(matrix, confusion(part.labels, predicted))
@@ -102,5 +102,5 @@ def _draw_response(figure: Any, response: Response, part: Part, sample: int) -> 
     hidden.set(ylabel="hidden neuron")
     for digit, values in enumerate(response.softmax.T):
         softmax.plot(values, color=f"C{digit}", label=str(digit))
-    softmax.set(xlabel="time (ms)", ylabel="softmax", xlim=(0, N_STEPS), ylim=(0, 1.02))
+    softmax.set(xlabel="time (ms)", ylabel="softmax", xlim=(-1, N_STEPS), ylim=(0, 1.02))
     softmax.legend(ncols=5, fontsize=8, frameon=False, loc="center right")
