@@ -1,0 +1,306 @@
+"""Compilation: what is cached, and what happens where it goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from brian2eprop.device.backends import compile as compilation
+from brian2eprop.device.backends.compile import CompileError, content_key, shared_library
+
+FLAGS = ("-O0",)
+ANSWER = 'extern "C" int answer() { return 42; }\n'
+# The compiler says what it is, and then does what a test wants.
+VERSION = '[ "$1" = --version ] && echo "fake 1.0" && exit\n'
+# The path after -o.
+RESULT = 'while [ "$1" != -o ]; do shift; done; result=$2\n'
+
+Fake = Callable[[str], None]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder that does not exist yet."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("BRIAN2EPROP_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Makes a shell script the compiler."""
+
+    def make(script: str) -> None:
+        path = tmp_path / "compiler"
+        path.write_text(f"#!/bin/sh\n{VERSION}{script}")
+        path.chmod(0o755)
+        monkeypatch.setenv("CXX", str(path))
+
+    return make
+
+
+def compile_answer() -> int:
+    answer: int = shared_library(ANSWER, FLAGS).answer()
+    return answer
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+# The cache
+
+
+def test_a_library_is_compiled_once(cache: Path, fake: Fake, tmp_path: Path) -> None:
+    fake(f'echo >> "{tmp_path}/calls"\nexec g++ "$@"')
+    assert compile_answer() == compile_answer() == 42
+    assert (tmp_path / "calls").read_text() == "\n"
+    assert files(cache) == [cache / f"{content_key(ANSWER, FLAGS)}.so"]
+
+
+def test_the_compilers_own_temporary_files_go_with_the_rest(
+    cache: Path, fake: Fake, tmp_path: Path
+) -> None:
+    fake(f'touch "$TMPDIR/left"; echo "$TMPDIR" > "{tmp_path}/where"\nexec g++ "$@"')
+    compile_answer()
+    assert Path((tmp_path / "where").read_text().strip()).parent == cache
+    assert len(files(cache)) == 1
+
+
+def test_the_key_knows_all_but_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = content_key(ANSWER, FLAGS)
+    assert content_key(f"// hidden\n{ANSWER}".replace(" }", " } // other"), FLAGS) != key
+    assert content_key(ANSWER.replace("\n", " // hidden v\n"), FLAGS) == key
+    assert content_key(ANSWER.replace("42", "43"), FLAGS) != key
+    assert content_key(ANSWER, ("-O1",)) != key
+    monkeypatch.setenv("CXX", "g++ -m64")
+    assert content_key(ANSWER, FLAGS) != key
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "text"])
+def test_a_damaged_library_is_built_again(cache: Path, tmp_path: Path, damage: str) -> None:
+    # In another process, and under another name: the loader keeps what it has once loaded.
+    name = f"{content_key(ANSWER, FLAGS)}.so"
+    whole = build_elsewhere(tmp_path / "elsewhere" / name)
+    cache.mkdir()
+    (cache / name).write_bytes(
+        {
+            "cut": whole[: len(whole) // 2],
+            "changed": whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
+            "empty": b"",
+            "text": b"no library",
+        }[damage]
+    )
+    assert compile_answer() == 42
+    assert (cache / name).read_bytes() == whole
+
+
+def build_elsewhere(path: Path) -> bytes:
+    """The library as another process stores it."""
+    _, stderr = run_python(f"shared_library({ANSWER!r}, {FLAGS!r})", path.parent).communicate(
+        timeout=60
+    )
+    assert stderr == ""
+    return path.read_bytes()
+
+
+def run_python(code: str, cache: Path) -> subprocess.Popen[str]:
+    code = f"from brian2eprop.device.backends.compile import shared_library\n{code}"
+    environment = {**os.environ, "BRIAN2EPROP_CACHE": str(cache)}
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_two_processes_compile_one_source_at_once(cache: Path, fake: Fake, tmp_path: Path) -> None:
+    # Each compiler waits until the other has begun.
+    fake(
+        f'touch "{tmp_path}/began$$"\n'
+        f'while [ "$(ls "{tmp_path}" | grep -c began)" -lt 2 ]; do sleep 0.05; done\n'
+        'exec g++ "$@"'
+    )
+    code = f"assert shared_library({ANSWER!r}, {FLAGS!r}).answer() == 42"
+    both = [run_python(code, cache) for _ in range(2)]
+    for process in both:
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+    assert len(files(cache)) == 1
+
+
+# Faults of the compiler
+
+
+def test_no_compiler(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(CompileError, match=r"'no-such-compiler' was not found\. Install g\+\+"):
+        compile_answer()
+    monkeypatch.delenv("CXX")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(CompileError, match=r"'g\+\+' was not found.*apt install g\+\+.*or set CXX"):
+        compile_answer()
+    assert not cache.exists()
+
+
+def test_a_compiler_that_is_no_program(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\x7fELF")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    with pytest.raises(CompileError, match=r"broken' cannot be run \(.*\)\. Reinstall it, or set"):
+        compile_answer()
+
+
+def test_options_in_cxx(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "g++ -DNUMBER=7")
+    source = 'extern "C" int answer() { return NUMBER; }'
+    assert shared_library(source, FLAGS).answer() == 7
+
+
+def test_a_source_that_is_wrong(cache: Path) -> None:
+    with pytest.raises(CompileError, match=r"(?s)The C\+\+ compiler failed:.*nonsense.*report"):
+        shared_library("nonsense", FLAGS)
+    assert files(cache) == []
+
+
+def test_a_compiler_that_is_killed(cache: Path, fake: Fake) -> None:
+    fake(f'{RESULT}printf half > "$result"; kill -9 $$')
+    with pytest.raises(
+        CompileError, match=r"killed by signal 9, perhaps for lack of memory.*again"
+    ):
+        compile_answer()
+    assert files(cache) == []
+
+
+def test_a_part_of_the_compiler_that_is_killed(cache: Path, fake: Fake) -> None:
+    fake('echo "g++: fatal error: Killed signal terminated program cc1plus" >&2; exit 1')
+    with pytest.raises(CompileError, match=r"was killed, perhaps for lack of memory.*run again"):
+        compile_answer()
+    assert files(cache) == []
+
+
+@pytest.mark.parametrize("everyone", [True, False], ids=["process group", "python only"])
+def test_an_interruption_leaves_nothing(
+    cache: Path, fake: Fake, tmp_path: Path, everyone: bool
+) -> None:
+    began = tmp_path / "began"
+    fake(f'{RESULT}printf half > "$result"; touch "{began}"; exec sleep 60')
+    process = run_python(f"shared_library({ANSWER!r}, {FLAGS!r})", cache)
+    wait_for(began, process)
+    if everyone:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGINT
+    assert files(cache) == []
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+
+
+# Faults of the cache
+
+
+def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("BRIAN2EPROP_CACHE", str(blocked / "cache"))
+    with pytest.raises(CompileError, match=r"stored in .*/file/cache \(.*\)\. Free some space, or"):
+        compile_answer()
+
+
+def test_a_cache_that_cannot_be_written(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.mkdir()
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(cache))
+
+    monkeypatch.setattr(compilation.tempfile, "TemporaryDirectory", denied)
+    with pytest.raises(CompileError, match=r"Permission denied.*set BRIAN2EPROP_CACHE to a folder"):
+        compile_answer()
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("BRIAN2EPROP_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(compilation.Path, "home", homeless)
+    with pytest.raises(CompileError, match=r"no folder for compiled networks.*BRIAN2EPROP_CACHE"):
+        compile_answer()
+
+
+FULL = r"cannot be stored in .*No space left on device.*Free some space, or set BRIAN2EPROP_CACHE"
+
+
+@pytest.mark.parametrize("call", ["replace", "mkdir"])
+def test_a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    cache.mkdir()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compilation.os, call, full)
+        with pytest.raises(CompileError, match=FULL):
+            compile_answer()
+    assert files(cache) == []
+
+
+def test_a_disk_that_fills_up_while_compiling(cache: Path, fake: Fake) -> None:
+    fake(f'{RESULT}printf half > "$result"; echo "ld: No space left on device" >&2; exit 1')
+    with pytest.raises(CompileError, match=FULL):
+        compile_answer()
+    assert files(cache) == []
+
+
+IN_TMPFS = """
+mount -t tmpfs -o size=12k tmpfs "$BRIAN2EPROP_CACHE" || exit 99
+"$0" -c "$1"; status=$?
+[ -z "$(ls "$BRIAN2EPROP_CACHE")" ] || exit 98
+exit $status
+"""
+
+
+def test_a_disk_that_is_really_full(cache: Path) -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare to mount a small disk with")
+    cache.mkdir()
+    code = (
+        "from brian2eprop.device.backends.compile import shared_library\n"
+        f"shared_library({ANSWER!r}, {FLAGS!r})"
+    )
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", IN_TMPFS, sys.executable, code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "unshare:" in done.stderr or done.returncode == 99:
+        pytest.skip(f"no small disk: {done.stderr}")
+    assert done.returncode == 1, "the compilation succeeded, or left files"
+    last = done.stderr.strip().splitlines()[-1]
+    assert "cannot be stored in" in last
+    assert "Free some space, or set BRIAN2EPROP_CACHE" in last
+
+
+def test_a_library_that_cannot_be_loaded(cache: Path) -> None:
+    source = 'extern "C" int missing(); extern "C" int answer() { return missing(); }'
+    with pytest.raises(CompileError, match=r"cannot be loaded \(.*missing.*'noexec'.*BRIAN2EPROP"):
+        shared_library(source, (*FLAGS, "-Wl,-z,now")).answer()
