@@ -199,9 +199,11 @@ def _intact(path: Path) -> bool:
 
 
 def _load(path: Path) -> ctypes.CDLL:
-    # Threads that spin while they wait, OpenMP's default, take the processor from whatever
-    # else runs on the machine. Read when the first library loads OpenMP.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # How long a thread that waits spins before it sleeps: long enough for the next loop of the
+    # same step, not so long that it takes the processor from whatever else runs. Read when the
+    # first library loads OpenMP.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
