@@ -157,7 +157,7 @@ def _build(source: str, flags: Sequence[str], path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         written = Path(folder) / "source.cpp"
         built = Path(folder) / "library.so"
-        written.write_text(source)
+        written.write_text(source, encoding="utf-8")
         options = [*flags, "-shared", "-fPIC", "-o", str(built), str(written)]
         _check(_run([*compiler(), *options], folder))
         with built.open("ab") as file:
@@ -170,10 +170,12 @@ def _check(done: subprocess.CompletedProcess[str]) -> None:
         return
     if os.strerror(errno.ENOSPC) in done.stderr:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if done.returncode < 0:
+    # The signal ends g++ itself, or the program that g++ has called, which it reports.
+    if done.returncode < 0 or "signal terminated program" in done.stderr:
+        by = f" by signal {-done.returncode}" if done.returncode < 0 else ""
         raise CompileError(
-            f"The C++ compiler was killed by signal {-done.returncode}, perhaps for lack of "
-            "memory. Run again; nothing was left behind."
+            f"The C++ compiler was killed{by}, perhaps for lack of memory. Close other programs "
+            "and run again; nothing was left behind."
         )
     raise CompileError(
         f"The C++ compiler failed:\n{done.stderr.strip()[-4000:]}\nIf CXX or the options it was "
