@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import sympy
 
-from brian2eprop.device.program import Body, Index, Number, Ref
+from brian2eprop.device.program import Body, Index, Ref
+from brian2eprop.learning.lines import Lines
 from brian2eprop.learning.symbolic import Expression, names
 from brian2eprop.learning.tape import Tape
 
@@ -23,8 +24,8 @@ def gradient_of(parameter: str) -> str:
     return f"gradient_{parameter}"
 
 
-class BackwardBody:
-    """Collects the lines, refs and constants of a body made from a forward phase's.
+class BackwardBody(Lines):
+    """A body made from a forward phase's.
 
     Parameters
     ----------
@@ -39,18 +40,11 @@ class BackwardBody:
     """
 
     def __init__(self, tape: Tape, number: int, body: Body, size: int) -> None:
+        super().__init__()
         self._tape = tape
         self._number = number
         self._forward = body
         self._size = size
-        self._lines: list[str] = []
-        self._refs: dict[str, Ref] = {}
-        self._constants: dict[str, Number] = {}
-
-    def bind(self, name: str, ref: Ref) -> str:
-        """Let a name stand for an array element."""
-        self._refs[name] = ref
-        return name
 
     def adjoint(self, name: str, index: Index | None = None) -> str:
         """The adjoint of one of the forward body's refs."""
@@ -73,26 +67,6 @@ class BackwardBody:
         if expression == 1:
             return factor
         return f"{self.coefficient(expression)}*{factor}"
-
-    def line(self, target: str, operator: str, terms: list[str]) -> None:
-        """One assignment of a sum; an addition of nothing is left out."""
-        found = [term for term in terms if term]
-        if found or operator == "=":
-            self._lines.append(f"{target} {operator} {' + '.join(found) or '0.0'}")
-
-    def define(self, name: str, value: Number) -> str:
-        """A constant of the backward body's own."""
-        self._constants[name] = value
-        return name
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is assigned."""
-        return not self._lines
-
-    def body(self) -> Body:
-        """The body."""
-        return Body("\n".join(self._lines), dict(self._refs), dict(self._constants))
 
 
 def swapped(ref: Ref) -> Ref:

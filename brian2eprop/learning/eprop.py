@@ -22,7 +22,8 @@ from brian2eprop.learning.linearise import Effect, LearningError
 from brian2eprop.learning.model import Model, analyse
 from brian2eprop.learning.surrogates import Triangular
 from brian2eprop.learning.task import Task, TrainingPrograms
-from brian2eprop.learning.traces import Route, TraceWriter
+from brian2eprop.learning.trace_body import Route
+from brian2eprop.learning.traces import TraceWriter
 from brian2eprop.learning.trial import Trial, make_trial
 
 
@@ -86,7 +87,7 @@ class EProp:
         LearningError
             If the model, or what is asked of it, cannot be trained by e-prop.
         """
-        trial = with_weight(make_trial(model, task, keep_spikes=self.form == "adjoint"))
+        trial = with_weight(make_trial(model, task, kept=self.form == "adjoint"))
         analysed = analyse(trial.model, self.detach)
         cross = self._crossing(analysed, task)
         write = {"adjoint": adjoint_program, "forward": forward_program}[self.form]
@@ -94,7 +95,7 @@ class EProp:
         verify(train, Stage.ADJOINT)
         return TrainingPrograms(
             train=train,
-            evaluate=make_trial(model, task, keep_spikes=False).program("evaluation"),
+            evaluate=make_trial(model, task, kept=False).program("evaluation"),
             shared={name: v for f in feedbacks for name, v in f.shared.items()},
             refresh=refresh_program(feedbacks, analysed),
         )

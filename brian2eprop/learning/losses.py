@@ -48,8 +48,8 @@ class LossPhases:
     Attributes
     ----------
     arrays : tuple of Array
-        Its arrays; ``output_gradient`` (SCRATCH, one slot a step) is the gradient of the
-        instance's unweighted loss by the output.
+        Its arrays; ``output_gradient`` (SCRATCH, one slot a step if kept) is the gradient of
+        the instance's unweighted loss by the output.
     begin, step, end : tuple of Phase
         Before the sweep, at the end of every step, after the sweep.
     """
@@ -124,8 +124,11 @@ class Loss(ABC):
         """Share of the samples predicted right, where that means something."""
 
     @abstractmethod
-    def phases(self, output: str, size: int) -> LossPhases:
-        """The loss of ``output``, an array of ``size`` elements."""
+    def phases(self, output: str, size: int, kept: bool) -> LossPhases:
+        """The loss of ``output``, an array of ``size`` elements.
+
+        ``kept`` is whether its gradient at every step is wanted after the last.
+        """
 
 
 def _scratch(name: str, size: int, kept: bool = False) -> Array:
@@ -177,7 +180,7 @@ class CrossEntropy(Loss):
         """Share of the samples whose largest mean probability is at the label."""
         return float(np.mean(np.argmax(prediction, axis=1) == np.asarray(labels)))
 
-    def phases(self, output: str, size: int) -> LossPhases:
+    def phases(self, output: str, size: int, kept: bool) -> LossPhases:
         """See :class:`Loss`."""
         y = {"y": Ref(output, Index.ELEMENT)}
         peak = Body("_value = y", y)
@@ -210,7 +213,7 @@ class CrossEntropy(Loss):
                 _scratch("output_loss", size),
                 _scratch("output_peak", 1),
                 _scratch("output_sum", 1),
-                _scratch(OUTPUT_GRADIENT, size, kept=True),
+                _scratch(OUTPUT_GRADIENT, size, kept),
             ),
             begin=(Clear("loss begin", ("prediction", "output_loss")),),
             step=(
@@ -253,7 +256,7 @@ class MeanSquaredError(Loss):
     def accuracy(self, prediction: npt.NDArray[Any], labels: npt.ArrayLike) -> None:
         """A trajectory is not right or wrong."""
 
-    def phases(self, output: str, size: int) -> LossPhases:
+    def phases(self, output: str, size: int, kept: bool) -> LossPhases:
         """See :class:`Loss`."""
         gradient = Body(
             f"_error = {_IN_WINDOW}*(y - target)\n"
@@ -268,15 +271,15 @@ class MeanSquaredError(Loss):
             self._constants(),
         )
         total = Body("_value = output_loss", _elements("output_loss"))
-        kept = Slots(kept=True)
+        every_step = Slots(kept=True)
         return LossPhases(
             arrays=(
-                Array("target", DType.REAL, size, Access.PER_INSTANCE, kept),
-                Array("prediction", DType.REAL, size, Access.PER_INSTANCE, kept),
+                Array("target", DType.REAL, size, Access.PER_INSTANCE, every_step),
+                Array("prediction", DType.REAL, size, Access.PER_INSTANCE, every_step),
                 Array("loss", DType.REAL, 1, Access.PER_INSTANCE),
                 Array("window_steps", DType.REAL, 1, Access.SHARED),
                 _scratch("output_loss", size),
-                _scratch(OUTPUT_GRADIENT, size, kept=True),
+                _scratch(OUTPUT_GRADIENT, size, kept),
             ),
             begin=(Clear("loss begin", ("output_loss",)),),
             step=(ForEach("loss gradient", size, gradient),),

@@ -82,7 +82,7 @@ class Trial:
         )
 
 
-def make_trial(model: Program, task: Task, keep_spikes: bool) -> Trial:
+def make_trial(model: Program, task: Task, kept: bool) -> Trial:
     """Make a trial of a captured Program.
 
     Parameters
@@ -91,8 +91,8 @@ def make_trial(model: Program, task: Task, keep_spikes: bool) -> Trial:
         The captured Program.
     task : Task
         What judges the output.
-    keep_spikes : bool
-        Whether the spikes of all steps are wanted after the last.
+    kept : bool
+        Whether the spikes and the output's gradient of all steps are wanted after the last.
 
     Raises
     ------
@@ -107,10 +107,10 @@ def make_trial(model: Program, task: Task, keep_spikes: bool) -> Trial:
             f"The output '{task.output}' is no state variable of the network. Name one that the "
             "network's equations change, such as readout.y."
         )
-    loss = task.loss.phases(task.output, arrays[task.output].size)
+    loss = task.loss.phases(task.output, arrays[task.output].size, kept)
     state = [array for array in model.arrays if array.name in changed]
     counts = _spike_counts(model)
-    events = tuple(_scratch_events(buffer, keep_spikes) for buffer in model.events)
+    events = tuple(_scratch_events(buffer, kept) for buffer in model.events)
     return Trial(
         model=model,
         arrays=(
