@@ -1,0 +1,107 @@
+"""Generated sources are what they were; what they do is what their Programs mean."""
+
+from __future__ import annotations
+
+import difflib
+
+import numpy as np
+import pytest
+
+from brian2eprop.device.backends import registry
+from brian2eprop.device.backends.base import Memory, Precision
+from brian2eprop.device.codegen.source import environment
+from brian2eprop.device.program import Access, Connectivity, Program
+from tests.device.test_reference import stream_of
+from tests.golden.programs import N_IN, PROGRAMS, SPARSE, N
+from tests.golden.renew import COMMAND, NAMES, generated, path
+
+STEPS, INSTANCES = 30, 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_source_is_as_it_was(name: str) -> None:
+    golden, now = path(name).read_text(encoding="utf-8"), generated(name)
+    if now != golden:
+        pytest.fail(changes(name, golden, now), pytrace=False)
+
+
+def changes(name: str, golden: str, now: str) -> str:
+    """The difference, and what to do about it."""
+    before, after = golden.splitlines(), now.splitlines()
+    lines = difflib.unified_diff(before, after, path(name).name, "generated now", lineterm="")
+    return "\n".join(
+        [
+            f"The source that {name}.cpp gives has changed. If it was meant to, run",
+            f"'{COMMAND}' and commit what it writes; if not, the change is at fault.",
+            *lines,
+        ]
+    )
+
+
+def test_a_change_is_shown_with_the_way_out() -> None:
+    shown = changes("per_instance_cpu", "same\nold\n", "same\nnew\n")
+    assert "\n-old\n+new" in shown
+    assert f"per_instance_cpu.cpp gives has changed. If it was meant to, run\n'{COMMAND}'" in shown
+
+
+def test_every_template_has_a_golden_source() -> None:
+    entries = {
+        name.removesuffix(".cpp")
+        for name in environment().list_templates()
+        if name.endswith(".cpp")
+        and "{% extends" in environment().loader.get_source(environment(), name)[0]
+    }
+    assert entries == set(NAMES)
+
+
+def memory_of(backend: registry.Backend, program: Program) -> Memory:
+    """Memory with random contents; indices are legal ones."""
+    memory = backend.memory(INSTANCES)
+    memory.reserve(program, STEPS)
+    rng = np.random.default_rng(1)
+    for array in program.arrays:
+        # The content of SCRATCH arrays is nobody's, and their number a backend's own.
+        if array.access is not Access.SCRATCH:
+            values = rng.normal(0.1, 0.3, memory.arrays[array.name].shape)
+            memory.write(array.name, values)
+    for connectivity in program.connectivities:
+        if connectivity.kind is SPARSE:
+            write_synapses(memory, connectivity, rng)
+    for name, indices in {"group": rng.integers(0, 3, N), "order": np.arange(N)[::-1]}.items():
+        if name in memory.arrays:
+            memory.write(name, indices)
+    return memory
+
+
+def write_synapses(memory: Memory, connectivity: Connectivity, rng: np.random.Generator) -> None:
+    pairs = rng.choice(N * N, connectivity.n_synapses, replace=not connectivity.unique)
+    source, target = np.divmod(np.sort(pairs), N)
+    memory.write(connectivity.row, np.searchsorted(source, np.arange(N + 1)))
+    memory.write(connectivity.target, target)
+
+
+def run(backend_name: str, program: Program) -> Memory:
+    backend = registry.create(backend_name, Precision.FLOAT64)
+    memory = memory_of(backend, program)
+    rng = np.random.default_rng(2)
+    trains = [
+        [np.flatnonzero(rng.random(N_IN) < 0.3).tolist() for _ in range(STEPS)]
+        for _ in range(INSTANCES)
+    ]
+    streams = {"source": stream_of(trains)} if program.streams else {}
+    backend.compile(program).run(memory, 0, STEPS, streams)
+    return memory
+
+
+@pytest.mark.parametrize("layout", PROGRAMS)
+def test_every_backend_does_what_the_program_means(layout: str, backend: str) -> None:
+    program = PROGRAMS[layout]
+    expected, memory = run("reference", program), run(backend, program)
+    if layout == "per_instance":
+        assert expected.read("spikes_count").sum() > 0
+        assert (expected.read("count") > 1).any()
+    for array in program.arrays:
+        if array.access is not Access.SCRATCH:
+            found, wanted = memory.read(array.name), expected.read(array.name)
+            # Sums of at most a few hundred terms in another order.
+            np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12, err_msg=array.name)

@@ -1,0 +1,202 @@
+"""Two small Programs that together use whatever a template can be asked for."""
+
+from __future__ import annotations
+
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Clear,
+    Connectivity,
+    ConnectivityKind,
+    Detect,
+    Direction,
+    DType,
+    Events,
+    Feed,
+    ForEach,
+    ForEachEvent,
+    ForEachSynapse,
+    Index,
+    Layout,
+    Phase,
+    Program,
+    Propagate,
+    Reduce,
+    Reduction,
+    Ref,
+    Slots,
+    Stream,
+    Sweep,
+)
+
+N_IN, N = 5, 12
+DELAY = 2
+
+DENSE, SPARSE = ConnectivityKind.DENSE, ConnectivityKind.SPARSE
+OWN, SHARED, SCRATCH = Access.PER_INSTANCE, Access.SHARED, Access.SCRATCH
+
+CONNECTIVITIES = {
+    "dense": Connectivity("dense", DENSE, N_IN, N, N_IN * N),
+    "others": Connectivity("others", DENSE, N, N, N * (N - 1), diagonal=False),
+    "sparse": Connectivity("sparse", SPARSE, N, N, 30),
+    "repeated": Connectivity("repeated", SPARSE, N, N, 20, unique=False),
+}
+
+
+def real(name: str, size: int = N, access: Access = OWN, slots: Slots | None = None) -> Array:
+    return Array(name, DType.REAL, size, access, slots)
+
+
+def element(array: str, offset: int = 0, via: str | None = None) -> Ref:
+    return Ref(array, Index.ELEMENT, offset, via)
+
+
+def per_instance() -> Program:
+    """Every phase, connectivity, access, direction and kind of index."""
+    weights = [real(f"w_{c.name}", c.n_synapses, SHARED) for c in CONNECTIVITIES.values()]
+    return Program(
+        "golden",
+        1e-3,
+        (
+            real("v"),
+            real("drive"),
+            real("trace", slots=Slots(kept=True)),
+            real("past", slots=Slots(DELAY)),
+            Array("last", DType.DOUBLE, N, OWN),
+            Array("free", DType.BOOL, N, OWN),
+            Array("count", DType.INT, N, OWN),
+            Array("group", DType.INT, N, SHARED),
+            real("leak", 3, SHARED),
+            real("gain", 1, SHARED),
+            real("total", 1),
+            real("peak", 1, SCRATCH),
+            real("adjoint", access=SCRATCH),
+            real("gradient", CONNECTIVITIES["dense"].n_synapses, Access.ACCUMULATED),
+            *weights,
+        ),
+        (
+            Sweep(Direction.ONCE, (Clear("forget", ("adjoint", "past", "inputs_count")),)),
+            Sweep(Direction.FORWARD, forward()),
+            Sweep(Direction.ONCE, summary()),
+            Sweep(Direction.BACKWARD, backward()),
+        ),
+        events=(
+            Events("inputs", N_IN, SCRATCH, Slots(kept=True)),
+            Events("spikes", N, OWN, Slots(DELAY)),
+        ),
+        connectivities=tuple(CONNECTIVITIES.values()),
+        streams=(Stream("source", N_IN),),
+    )
+
+
+def forward() -> tuple[Phase, ...]:
+    """A step of the network."""
+    update = Body(
+        "free = timestep(t - last, dt) >= timestep(rest, dt)\n"
+        "_v = v*exp(-dt/tau) - leak*gain + past_before*(1 - exp(-dt/tau))\n"
+        "v = clip(_v, -2, 2)\n"
+        "trace = v\n"
+        "past = drive",
+        {
+            "v": element("v"),
+            "free": element("free"),
+            "last": element("last"),
+            "leak": element("leak", via="group"),
+            "gain": Ref("gain", Index.SCALAR),
+            "past_before": element("past", -DELAY),
+            "past": element("past"),
+            "trace": element("trace"),
+            "drive": element("drive"),
+        },
+        {"tau": 20e-3, "rest": 2e-3},
+        {"v": "free"},
+    )
+    detect = Body(
+        "_cond = v > threshold and free",
+        {"v": element("v"), "free": element("free"), "last": element("last")},
+        {"threshold": 0.5},
+    )
+    reset = Body(
+        "v -= threshold\ncount += 1 + count % parity // 2",
+        {"v": element("v"), "count": element("count")},
+        {"threshold": 0.5, "parity": 2},
+    )
+    return (
+        ForEach("update", N, update),
+        Detect("threshold", N, "spikes", detect, ("free", "last")),
+        Feed("feed", "source", "inputs"),
+        propagate("dense", "inputs"),
+        propagate("others", "spikes"),
+        propagate("sparse", "spikes", -DELAY),
+        propagate("repeated", "spikes", -1),
+        # What a synapse adds depends on what those before it did: one after the other.
+        propagate("sparse", "spikes", 0, "v_post = v_post + w*v_post", "serial"),
+        ForEachEvent("reset", "spikes", reset),
+    )
+
+
+def propagate(
+    connectivity: str, events: str, offset: int = 0, code: str = "v_post += w", label: str = ""
+) -> Propagate:
+    refs = {"v_post": Ref("v", Index.TARGET), "w": Ref(f"w_{connectivity}", Index.SYNAPSE)}
+    return Propagate(label or connectivity, events, connectivity, Body(code, refs), offset)
+
+
+def summary() -> tuple[Phase, ...]:
+    """After the last step."""
+    squares = Body("_value = v**2*gain", {"v": element("v"), "gain": Ref("gain", Index.SCALAR)})
+    refs = {
+        "total": Ref("total", Index.SCALAR),
+        "v_pre": Ref("v", Index.SOURCE),
+        "w": Ref("w_others", Index.SYNAPSE),
+        "a": Ref("adjoint", Index.TARGET),
+    }
+    return (
+        Reduce("sum", N, Reduction.SUM, squares, "total"),
+        Reduce("maximum", N, Reduction.MAX, Body("_value = v", {"v": element("v")}), "peak"),
+        ForEachSynapse("all", "others", Body("a += w*v_pre/(1 + total)", refs)),
+    )
+
+
+def backward() -> tuple[Phase, ...]:
+    """A step of the way back."""
+    refs = {"a": element("adjoint"), "trace": element("trace")}
+    learn = {"a": Ref("adjoint", Index.TARGET), "g": Ref("gradient", Index.SYNAPSE)}
+    return (
+        ForEach("decay", N, Body("a = 0.9*a + trace", refs)),
+        Propagate("learn", "inputs", "dense", Body("g += a", learn)),
+    )
+
+
+def elementwise() -> Program:
+    """Updates of arrays of which there is one, large and small."""
+    size = 20000
+    update = Body(
+        "m = decay*m + (1 - decay)*g\nw -= rate*m/(sqrt(abs(m)) + 1e-8)",
+        {
+            "m": element("m"),
+            "w": element("w"),
+            "g": element("g"),
+            "rate": Ref("rate", Index.SCALAR),
+        },
+        {"decay": 0.9},
+    )
+    order = Body("sorted = w", {"sorted": element("sorted"), "w": element("w", via="order")})
+    return Program(
+        "golden",
+        1.0,
+        (
+            real("w", size, SHARED),
+            real("m", size, SHARED),
+            real("g", size, Access.ACCUMULATED),
+            real("rate", 1, SHARED),
+            Array("order", DType.INT, N, SHARED),
+            real("sorted", N, SHARED),
+        ),
+        (Sweep(Direction.ONCE, (ForEach("update", size, update), ForEach("order", N, order))),),
+        layout=Layout.ELEMENTWISE,
+    )
+
+
+PROGRAMS = {"per_instance": per_instance(), "elementwise": elementwise()}
