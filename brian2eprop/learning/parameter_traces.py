@@ -186,17 +186,14 @@ class ParameterTraces:
         updates = []
         for of in found.values:
             slopes = {by: found.slope(of, by) for by in found.state}
+            direct = self._direct(number, phase, partial(found.slope, of))
             terms = [self._own_trace(phase, of)]
-            if any(slope != int(of == by) for by, slope in slopes.items()):
-                spiked = f"int({self.body.neuron(self.writer.spiked(phase.events))})"
+            if direct or any(slope != int(of == by) for by, slope in slopes.items()):
                 after = [
                     self._product(number, phase.body, slope, self._own_trace(phase, by), size)
                     for by, slope in slopes.items()
                 ]
-                after += self._direct(number, phase, partial(found.slope, of))
-                kept = " + ".join(term for term in after if term) or "0.0"
-                trace = self._own_trace(phase, of)
-                terms = [f"{spiked}*({kept})", f"(1 - {spiked})*{trace}"]
+                terms = self._where_spiked(phase, of, [*after, *direct])
             if phase.body.refs[of].array not in self.model.detached:
                 eligibility = self.body.own(self._eligibility)
                 terms.append(self._product(number, phase.body, found.jump(of), eligibility, size))
@@ -204,6 +201,12 @@ class ParameterTraces:
             updates.append(of)
         for of in updates:
             self.body.line(self._own_trace(phase, of), "=", [f"_after_{of}"])
+
+    def _where_spiked(self, phase: ForEachEvent, of: str, after: list[str]) -> list[str]:
+        """The trace after the reset for the neurons that spiked, as it was for the others."""
+        spiked = f"int({self.body.neuron(self.writer.spiked(phase.events))})"
+        reset = " + ".join(term for term in after if term) or "0.0"
+        return [f"{spiked}*({reset})", f"(1 - {spiked})*{self._own_trace(phase, of)}"]
 
     def _input_spike(self, number: int, phase: Propagate) -> None:
         """A spike's direct effect on the trace is added where the spike arrives."""

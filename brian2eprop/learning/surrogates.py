@@ -54,7 +54,7 @@ class Triangular:
         if self.width is not None:
             return parse(str(self.width))
         at_rest = {name: sympy.Integer(0) for name in condition.state}
-        width = sympy.simplify(-substitute(condition.distance, at_rest))
+        width = sympy.Abs(sympy.simplify(substitute(condition.distance, at_rest)))
         if width == 0:
             raise LearningError(
                 f"The pseudo-derivative has no width: the threshold '{condition.body.code}' is "

@@ -1,0 +1,324 @@
+"""E-prop of models of every kind: what is exact by differences, the rest by its two forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, second, set_device
+
+import brian2eprop as b2e
+
+STEPS, N_IN, N_HIDDEN, N_OUT = 40, 6, 5, 3
+LIF = "dv/dt = -v/tau_m : 1"
+OUT = "dy/dt = (b - y)/tau_out : 1\nb : 1 (constant)\ntau_out : second (constant)"
+
+
+class Net:
+    """A small network with what a test wants to be different."""
+
+    def __init__(
+        self,
+        equations: str = LIF,
+        *,
+        threshold: str = "v > v_th",
+        reset: str = "v -= v_th",
+        method: str = "exact",
+        on_pre: str = "v_post += w",
+        readout: str = OUT,
+        to_readout: str = "y_post += w",
+        connect_out: bool = True,
+        p_rec: float = 1.0,
+        p_out: float = 1.0,
+        drive: float = 1.0,
+        refractory: Any = False,
+    ) -> None:
+        set_device("eprop_cuda", backend="cpu", precision="float64", seed=8)
+        defaultclock.dt = 1 * ms
+        rng = np.random.default_rng(8)
+        tau_m, v_th = 20 * ms, 1.0
+        space = {"tau_m": tau_m, "tau_s": 5 * ms, "tau_a": 50 * ms, "v_th": v_th, "beta": 0.2}
+        self.inputs = b2e.SpikeSource(N_IN, name="inputs")
+        self.hidden = NeuronGroup(
+            N_HIDDEN,
+            equations,
+            threshold=threshold,
+            reset=reset,
+            method=method,
+            refractory=refractory,
+            namespace=space,
+            name="hidden",
+        )
+        self.readout = NeuronGroup(N_OUT, readout, method="exact", name="readout")
+        if "tau_out" in readout:
+            self.readout.tau_out = np.linspace(10, 30, N_OUT) * ms
+        self.w_in = Synapses(self.inputs, self.hidden, "w : 1", on_pre=on_pre, name="w_in")
+        self.w_in.connect()
+        self.w_in.w = drive * rng.normal(0.3, 0.5, N_IN * N_HIDDEN)
+        self.w_rec = Synapses(self.hidden, self.hidden, "w : 1", on_pre=on_pre, name="w_rec")
+        self.w_rec.connect(condition=f"rand() < {p_rec}")
+        self.w_rec.w = drive * rng.normal(0, 0.4, len(self.w_rec))
+        self.w_out = Synapses(self.hidden, self.readout, "w : 1", on_pre=to_readout, name="w_out")
+        self.w_out.connect(p=p_out if connect_out else 0.0)
+        self.w_out.w = rng.normal(0, 0.5, len(self.w_out))
+        self.network = Network(
+            self.inputs, self.hidden, self.readout, self.w_in, self.w_rec, self.w_out
+        )
+        self.spikes = b2e.Spikes.from_dense(rng.random((2, STEPS, N_IN)) < 0.3)
+
+    def trainer(self, parameters: list[Any], rule: b2e.EProp | None = None) -> b2e.Trainer:
+        return b2e.Trainer(
+            self.network,
+            output=self.readout.y,
+            loss=b2e.CrossEntropy(window=(5 * ms, STEPS * ms)),
+            rule=rule or b2e.EProp(),
+            parameters=parameters,
+            optimiser=b2e.SGD(1.0),
+        )
+
+    def gradients(self, parameters: list[Any], form: str = "adjoint") -> dict[str, Any]:
+        trainer = self.trainer(parameters, b2e.EProp(form=form))  # type: ignore[arg-type]
+        assert trainer.evaluate(self.spikes, [0, 2]).rates["hidden"] > 20
+        return trainer.gradients(self.spikes, [0, 2])
+
+
+def slopes(net: Net, view: Any, step: float = 1e-5) -> Any:
+    """Central differences of the loss by each element of a variable."""
+    values = np.array(view[:], dtype=float)
+    unit = 1.0 if view.dim.is_dimensionless else second
+    trainer = net.trainer([net.w_out.w])
+    found = np.zeros_like(values)
+    for n in range(len(values)):
+        losses = []
+        for sign in (1, -1):
+            moved = values.copy()
+            moved[n] *= 1 + sign * step
+            view[:] = moved * unit
+            losses.append(trainer.evaluate(net.spikes, [0, 2]).loss)
+        found[n] = (losses[0] - losses[1]) / (2 * step * values[n])
+    view[:] = values * unit
+    return found
+
+
+@pytest.mark.parametrize("name", ["b", "tau_out"])
+def test_gradient_of_a_readouts_parameter_is_the_slope_of_the_loss(name: str) -> None:
+    """Nothing between them and the loss spikes; tau_out's derivative depends on the state."""
+    net = Net()
+    net.readout.b = [0.3, -0.2, 0.5]
+    view = getattr(net.readout, name)
+    found = net.gradients([view])[f"readout_{name}"]
+    np.testing.assert_allclose(found, slopes(net, view), rtol=1e-6)
+
+
+def test_gradient_of_sparse_output_weights_is_the_slope_of_the_loss() -> None:
+    net = Net(p_out=0.6)
+    found = net.gradients([net.w_out.w])["w_out_w"]
+    np.testing.assert_allclose(found, slopes(net, net.w_out.w), rtol=1e-6, atol=1e-9)
+
+
+def test_gradient_through_a_readout_with_a_synaptic_current() -> None:
+    two = "dy/dt = (x - y)/(20*ms) : 1\ndx/dt = -x/(4*ms) : 1"
+    net = Net(readout=two, to_readout="x_post += w")
+    found = net.gradients([net.w_out.w])["w_out_w"]
+    np.testing.assert_allclose(found, slopes(net, net.w_out.w), rtol=1e-6, atol=1e-9)
+
+
+UNIFORM = "dy/dt = (b - y)/(20*ms) : 1\nb : 1 (constant)"
+KINDS = {
+    "bias current": ({"equations": "dv/dt = (c - v)/tau_m : 1\nc : 1 (constant)"}, ["c"]),
+    "membrane time": ({"equations": "dv/dt = -v/tau : 1\ntau : second (constant)"}, ["tau"]),
+    "threshold": (
+        {"equations": LIF + "\nth : 1 (constant)", "threshold": "v > th", "reset": "v -= th"},
+        ["th"],
+    ),
+    "adaptation current": (
+        {
+            "equations": "dv/dt = (-v - k)/tau_m : 1\ndk/dt = -k/tau_a : 1",
+            "reset": "v -= v_th; k += 0.2",
+        },
+        [],
+    ),
+    "multiplicative adaptation": (
+        {
+            "equations": LIF + "\nda/dt = -a/tau_a : 1",
+            "threshold": "v > v_th + beta*a",
+            "reset": "v -= v_th; a = 0.8*a + 1 - 0.1*v",
+        },
+        [],
+    ),
+    "nonlinear": ({"equations": "dv/dt = (0.3*v**2 - v)/tau_m : 1", "method": "euler"}, []),
+    "exponential euler": (
+        {
+            "equations": "dv/dt = -v*(1 + a)/tau_m : 1\nda/dt = -a/tau_a : 1",
+            "method": "exponential_euler",
+            "reset": "v = 0; a += 0.5",
+        },
+        [],
+    ),
+    "two increments": (
+        {
+            "equations": "dv/dt = (x - v)/tau_m : 1\ndx/dt = -x/tau_s : 1",
+            "on_pre": "v_post += 0.3*w; x_post += 2*w",
+        },
+        [],
+    ),
+    "refractory": (
+        {"equations": LIF + " (unless refractory)", "refractory": 3 * ms, "on_pre": "v_post += w"},
+        [],
+    ),
+    "sparse": ({"p_rec": 0.5, "p_out": 0.7}, []),
+    "two-variable readout": (
+        {
+            "readout": "dy/dt = (x - y)/(20*ms) : 1\ndx/dt = -x/(4*ms) : 1",
+            "to_readout": "x_post += w",
+        },
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_forms_agree(kind: str) -> None:
+    """Two programs that share the derivatives only: the same numbers to rounding."""
+    options, own = KINDS[kind]
+    found = []
+    for form in ("adjoint", "forward"):
+        net = Net(**{"readout": UNIFORM, **options})
+        if "c" in own:
+            net.hidden.c = np.linspace(0.1, 0.5, N_HIDDEN)
+        if "tau" in own:
+            net.hidden.tau = np.linspace(8, 30, N_HIDDEN) * ms
+        if "th" in own:
+            net.hidden.th = np.linspace(0.7, 1.2, N_HIDDEN)
+        views = [net.w_in.w, net.w_rec.w, net.w_out.w, *(getattr(net.hidden, n) for n in own)]
+        found.append(net.gradients(views, form))
+    for name, adjoint in found[0].items():
+        scale = np.abs(adjoint).max()
+        assert scale > 0, name
+        assert np.abs(adjoint - found[1][name]).max() / scale < 1e-10, name
+
+
+def test_adaptation_counts_and_the_membranes_reset_does_not() -> None:
+    """Detaching the adaptation as well changes the gradient; naming the membrane does not."""
+    adaptive = {
+        "equations": LIF + "\nda/dt = -a/tau_a : 1",
+        "threshold": "v > v_th + beta*a",
+        "reset": "v -= v_th; a += 1",
+    }
+    found = []
+    for detach in (None, ("hidden_v",), ("hidden_v", "hidden_a")):
+        net = Net(**adaptive)
+        trainer = net.trainer([net.w_in.w], b2e.EProp(detach=detach))
+        found.append(trainer.gradients(net.spikes, [0, 2])["w_in_w"])
+    np.testing.assert_array_equal(found[0], found[1])
+    assert np.abs(found[0] - found[2]).max() > 1e-3 * np.abs(found[0]).max()
+
+
+def test_random_feedback_is_drawn_by_the_seed() -> None:
+    def gradient(seed: int) -> Any:
+        net = Net()
+        trainer = b2e.Trainer(
+            net.network,
+            output=net.readout.y,
+            loss=b2e.CrossEntropy(),
+            rule=b2e.EProp(feedback="random"),
+            parameters=[net.w_in.w],
+            optimiser=b2e.SGD(1.0),
+            seed=seed,
+        )
+        return trainer.gradients(net.spikes, [0, 2])["w_in_w"]
+
+    np.testing.assert_array_equal(gradient(1), gradient(1))
+    assert not np.array_equal(gradient(1), gradient(2))
+
+
+REFUSED = {
+    "state at a spike": (
+        {"on_pre": "v_post += w*(2 - v_post)"},
+        r"What w_\w+_pre adds to 'v_post' depends on the state \(v_post\).*put the rest into",
+    ),
+    "threshold": (
+        {"threshold": "v > v_th or v < -5"},
+        r"threshold '.*' of hidden_\w+ cannot be differentiated. Write it as one comparison",
+    ),
+    "no width": (
+        {"threshold": "v > 0*v_th", "reset": "v = 0"},
+        r"pseudo-derivative has no width.*Triangular\(width=",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_trained_is_refused(case: str) -> None:
+    options, text = REFUSED[case]
+    options = {"to_readout": "y_post += w", **options}
+    net = Net(**options)
+    with pytest.raises(b2e.LearningError, match=text):
+        net.trainer([net.w_in.w])
+
+
+def test_output_that_is_no_state_is_refused() -> None:
+    net = Net()
+    text = "output 'readout_b' is no state variable of the network. Name one"
+    with pytest.raises(b2e.LearningError, match=text):
+        b2e.Trainer(
+            net.network,
+            output=net.readout.b,
+            loss=b2e.CrossEntropy(),
+            rule=b2e.EProp(),
+            parameters=[net.w_in.w],
+            optimiser=b2e.SGD(1.0),
+        )
+
+
+def test_population_without_a_readout_is_refused() -> None:
+    net = Net()
+    others = NeuronGroup(
+        4,
+        LIF,
+        threshold="v > 1",
+        reset="v = 0",
+        method="exact",
+        name="others",
+        namespace={"tau_m": 10 * ms},
+    )
+    w_others = Synapses(net.hidden, others, "w : 1", on_pre="v_post += w", name="w_others")
+    w_others.connect()
+    net.network.add(others, w_others)
+    with pytest.raises(b2e.LearningError, match="'w_others_w' is to be trained, but the neurons"):
+        net.trainer([w_others.w])
+
+
+def test_forward_form_needs_readouts_that_filter_alike() -> None:
+    net = Net()
+    with pytest.raises(b2e.LearningError, match=r"(?s)'tau_out' in .* Use EProp\(form='adjoint'\)"):
+        net.trainer([net.w_in.w], b2e.EProp(form="forward"))
+
+
+@pytest.mark.parametrize(("option", "value"), [("feedback", "antisymmetric"), ("form", "sideways")])
+def test_unknown_option(option: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"EProp has no {option} '{value}'. Choose one of"):
+        b2e.EProp(**{option: value})
+
+
+def test_unknown_state_to_detach() -> None:
+    net = Net()
+    with pytest.raises(
+        b2e.LearningError,
+        match="'hidden_u' is no state variable of the network and cannot be detached",
+    ):
+        net.trainer([net.w_in.w], b2e.EProp(detach=("hidden_u",)))
+
+
+def test_units_do_not_matter() -> None:
+    """The same network in volts: the gradient by a weight in volts is that by its number."""
+    net = Net(
+        "dv/dt = -v/tau_m : volt",
+        threshold="v > v_th*mV",
+        reset="v -= v_th*mV",
+        on_pre="v_post += w*mV",
+    )
+    plain = Net()
+    found = net.gradients([net.w_in.w])["w_in_w"]
+    np.testing.assert_allclose(found, plain.gradients([plain.w_in.w])["w_in_w"], rtol=1e-9)

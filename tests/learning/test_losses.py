@@ -1,0 +1,108 @@
+"""Losses and the firing-rate regulariser: what they take, and what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from brian2 import Hz, ms, mV
+from brian2.units.fundamentalunits import DimensionMismatchError
+
+from brian2eprop import CrossEntropy, FiringRate, MeanSquaredError, Triangular
+from brian2eprop.device.program import Body
+from brian2eprop.learning.linearise import Condition, LearningError
+from brian2eprop.learning.symbolic import parse, render
+
+
+def test_window_counts_steps_that_start_in_it() -> None:
+    # 2.9 ms to 7.1 ms contains the starts of steps 3 to 7; a decimal edge on the grid belongs.
+    assert CrossEntropy().window_steps(50, 1e-3) == 50
+    assert CrossEntropy(window=(3 * ms, 7 * ms)).window_steps(50, 1e-3) == 4
+    assert CrossEntropy(window=(0.3 * ms, 0.6 * ms)).window_steps(50, 1e-4) == 3
+
+
+@pytest.mark.parametrize(
+    ("window", "error", "text"),
+    [
+        ((5 * ms, 5 * ms), ValueError, "must start at zero or later and end after its start"),
+        ((-1 * ms, 5 * ms), ValueError, "must start at zero or later"),
+        ((1 * mV, 5 * mV), DimensionMismatchError, "a start and an end in units of time"),
+    ],
+)
+def test_bad_window(window: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        CrossEntropy(window=window)
+
+
+def test_window_outside_the_trial() -> None:
+    with pytest.raises(ValueError, match=r"contains no step of a trial of 10 steps of 1 ms. Move"):
+        MeanSquaredError(window=(20 * ms, 30 * ms)).window_steps(10, 1e-3)
+
+
+def test_labels_become_one_hot_rows() -> None:
+    rows = CrossEntropy().targets([2, 0], 3, 10)
+    np.testing.assert_array_equal(rows, [[0, 0, 1], [1, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ([0, 3], "label 3 is no class of an output of 3 neurons. Labels are whole numbers from 0"),
+        ([0, -1], "label -1 is no class"),
+        ([0.5, 1], "label 0.5 is no class"),
+        ([0, np.nan], "Label 1 is not a finite number. Remove the sample or mend"),
+        ([[0, 1]], r"one label a sample, an array of shape \(samples,\), not of shape \(1, 2\)"),
+    ],
+)
+def test_bad_labels(labels: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        CrossEntropy().targets(labels, 3, 10)
+
+
+def test_targets_of_squared_error() -> None:
+    held = MeanSquaredError().targets([[1.0, 2.0]], 2, 4)
+    np.testing.assert_array_equal(held, np.broadcast_to([1.0, 2.0], (1, 4, 2)))
+
+
+@pytest.mark.parametrize(
+    ("targets", "text"),
+    [
+        (np.zeros((3, 5, 2)), r"shape \(samples, 4, 2\) or \(samples, 2\), not \(3, 5, 2\)"),
+        (np.zeros(3), r"not \(3,\)"),
+        ([[0.0, 1.0], [np.inf, 0.0]], "target of sample 1 is not finite everywhere"),
+    ],
+)
+def test_bad_targets(targets: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        MeanSquaredError().targets(targets, 2, 4)
+
+
+def test_accuracy_is_the_share_of_right_answers() -> None:
+    prediction = np.array([[0.2, 0.8], [0.6, 0.4], [0.1, 0.9], [0.7, 0.3]])
+    assert CrossEntropy().accuracy(prediction, [1, 1, 1, 0]) == 0.75
+    assert MeanSquaredError().accuracy(prediction, prediction) is None
+
+
+def test_bad_regulariser() -> None:
+    with pytest.raises(DimensionMismatchError, match="must be a rate; write it as 10"):
+        FiringRate(10 * ms)
+    with pytest.raises(ValueError, match="a target and a strength of zero or more"):
+        FiringRate(-1 * Hz)
+
+
+def test_triangle_without_width_is_refused() -> None:
+    condition = Condition(Body("_cond = v > a"), ("a", "v"), parse("v - a"), ())
+    with pytest.raises(LearningError, match=r"has no width: .*Triangular\(width="):
+        Triangular()(condition)
+
+
+def test_triangle_is_high_at_threshold_and_zero_a_width_away() -> None:
+    """gamma/width at threshold, half of it half a width away; the default width is 2 here."""
+    condition = Condition(Body("_cond = v > 2"), ("v",), parse("v - 2"), ())
+    names = {"abs": abs, "clip": lambda x, low, high: min(max(x, low), high)}
+    for surrogate, width in ((Triangular(0.3, width=0.5), 0.5), (Triangular(0.3), 2.0)):
+        psi = render(surrogate(condition))
+        at = (2.0, 2.0 + width / 2, 2.0 - width, 2.0 + 3 * width)
+        found = [eval(psi, {**names, "v": v}) for v in at]
+        assert found == pytest.approx([0.3 / width, 0.15 / width, 0.0, 0.0])
