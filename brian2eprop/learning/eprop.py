@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import numpy.typing as npt
 
 from brian2eprop.device.program import (
     Access,
@@ -17,7 +20,7 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.device.verify import Stage, verify
 from brian2eprop.learning.adjoint import AdjointWriter, Cross, gradient_array
-from brian2eprop.learning.feedback import Feedback, random, symmetric
+from brian2eprop.learning.feedback import Feedback, check_used, given, random, symmetric
 from brian2eprop.learning.linearise import Effect, LearningError
 from brian2eprop.learning.model import Model, analyse
 from brian2eprop.learning.surrogates import Triangular
@@ -42,8 +45,10 @@ class EProp:
 
     Parameters
     ----------
-    feedback : {'symmetric', 'random'}
-        Whether :math:`B` are the output weights, or fixed random ones.
+    feedback : {'symmetric', 'random'} or mapping of str to array
+        Whether :math:`B` are the output weights, fixed random ones, or fixed ones that are
+        given: for the synapses of each name, such as ``{'w_out': B}``, an array of shape
+        (sources, targets) in the unit of the output weights, read where there is a synapse.
     surrogate : Triangular
         The pseudo-derivative :math:`\psi`.
     form : {'adjoint', 'forward'}
@@ -63,18 +68,23 @@ class EProp:
     Bellec et al. 2020, Nature Communications 11:3625, equations 1 to 4 and 13, 14, 23 to 26.
     """
 
-    feedback: Literal["symmetric", "random"] = "symmetric"
+    feedback: Literal["symmetric", "random"] | Mapping[str, npt.ArrayLike] = "symmetric"
     surrogate: Triangular = field(default_factory=Triangular)
     form: Literal["adjoint", "forward"] = "adjoint"
     feedback_scale: float | None = None
     detach: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.feedback, str | Mapping):
+            raise ValueError(
+                "EProp's feedback is neither a name nor a mapping. Choose one of symmetric, "
+                "random, or give arrays by the name of their synapses: {'w_out': array}."
+            )
         for name, value, choices in (
             ("feedback", self.feedback, ("symmetric", "random")),
             ("form", self.form, ("adjoint", "forward")),
         ):
-            if value not in choices:
+            if isinstance(value, str) and value not in choices:
                 raise ValueError(
                     f"EProp has no {name} '{value}'. Choose one of {', '.join(choices)}."
                 )
@@ -92,6 +102,8 @@ class EProp:
         cross = self._crossing(analysed, task)
         write = {"adjoint": adjoint_program, "forward": forward_program}[self.form]
         train, feedbacks = write(trial, analysed, task, self.surrogate, cross)
+        if isinstance(self.feedback, Mapping):
+            check_used(self.feedback, feedbacks)
         verify(train, Stage.ADJOINT)
         return TrainingPrograms(
             train=train,
@@ -109,6 +121,8 @@ class EProp:
                 return None
             pathway = model.connectivities[phase.connectivity]
             weight = phase.body.refs[model.weight(phase)].array
+            if isinstance(self.feedback, Mapping):
+                return given(pathway, task.contents, self.feedback)
             if self.feedback == "symmetric":
                 return symmetric(pathway, task.contents, weight)
             return random(pathway, task.contents, self.feedback_scale, task.seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from brian2eprop.device.program import (
     Index,
     Ref,
 )
+from brian2eprop.learning.linearise import LearningError
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,69 @@ def random(
     pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], scale: float | None, seed: int
 ) -> Feedback:
     """Feedback by fixed normal weights, by default of variance ``1/n_source``."""
-    connectivity, order, shared = _transposed(pathway, contents)
     deviation = pathway.n_source**-0.5 if scale is None else scale
-    values = np.random.default_rng(seed).normal(0, deviation, pathway.n_synapses)[order]
+    values = np.random.default_rng(seed).normal(0, deviation, pathway.n_synapses)
+    return _fixed(pathway, contents, values)
+
+
+def given(
+    pathway: Connectivity,
+    contents: Mapping[str, npt.NDArray[Any]],
+    weights: Mapping[str, npt.ArrayLike],
+) -> Feedback:
+    """Feedback by fixed weights of shape (sources, targets), by name of the pathway.
+
+    Raises
+    ------
+    LearningError
+        If there are none for the pathway, or they are of another shape or not finite.
+    """
+    name, shape = pathway.name, (pathway.n_source, pathway.n_target)
+    if name not in weights:
+        raise LearningError(
+            f"EProp was given no feedback for the synapses '{name}', which lead to the output. "
+            f"Add '{name}': an array of shape {shape}."
+        )
+    matrix = np.asarray(weights[name], dtype=float)
+    if matrix.shape != shape:
+        raise LearningError(
+            f"EProp's feedback for the synapses '{name}' has the shape {matrix.shape}. Give one "
+            f"weight for every source and target: an array of shape {shape}."
+        )
+    if not np.all(np.isfinite(matrix)):
+        raise LearningError(
+            f"EProp's feedback for the synapses '{name}' is not finite everywhere. Give finite "
+            "weights."
+        )
+    return _fixed(pathway, contents, matrix[endpoints(pathway, contents)])
+
+
+def check_used(weights: Mapping[str, npt.ArrayLike], feedbacks: Iterable[Feedback]) -> None:
+    """Every name that weights were given for must be a pathway that carries a signal back.
+
+    Raises
+    ------
+    LearningError
+        If one is not.
+    """
+    known = sorted(feedback.weight.removeprefix("feedback_") for feedback in feedbacks)
+    for name in weights:
+        if name not in known:
+            raise LearningError(
+                f"EProp was given feedback for '{name}', but no synapses of that name lead to the "
+                f"output. Those that do are {', '.join(known) or 'none'}."
+            )
+
+
+def _fixed(
+    pathway: Connectivity,
+    contents: Mapping[str, npt.NDArray[Any]],
+    values: npt.NDArray[np.float64],
+) -> Feedback:
+    """Feedback by one constant a synapse, in the pathway's order."""
+    connectivity, order, shared = _transposed(pathway, contents)
     array = Array(connectivity.name, DType.REAL, pathway.n_synapses, Access.SHARED)
-    return Feedback(connectivity, (array,), {**shared, connectivity.name: values}, None)
+    return Feedback(connectivity, (array,), {**shared, connectivity.name: values[order]}, None)
 
 
 def endpoints(
