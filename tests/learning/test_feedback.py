@@ -1,0 +1,96 @@
+"""Feedback that is given: the weights that carry the learning signal back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from brian2 import Network, NeuronGroup, Synapses, set_device
+
+import brian2eprop as b2e
+
+N_IN, N_HIDDEN, N_OUT, STEPS = 5, 6, 3, 40
+
+
+def make_trainer(feedback: Any, form: str, dense: bool) -> tuple[b2e.Trainer, Any]:
+    """A trainer, and its output weights as an array (nan where there is no synapse)."""
+    set_device("eprop_cuda", backend="cpu", precision="float64")
+    rng = np.random.default_rng(3)
+    inputs = b2e.SpikeSource(N_IN, name="inputs")
+    hidden = NeuronGroup(
+        N_HIDDEN,
+        "dv/dt = -v/(10*ms) : 1",
+        threshold="v > 1",
+        reset="v -= 1",
+        method="exact",
+        name="hidden",
+    )
+    readout = NeuronGroup(N_OUT, "dy/dt = -y/(20*ms) : 1", method="exact", name="readout")
+    w_in = Synapses(inputs, hidden, "w : 1", on_pre="v_post += w", name="w_in")
+    w_in.connect()
+    w_in.w = rng.normal(0.4, 0.5, len(w_in))
+    w_out = Synapses(hidden, readout, "w : 1", on_pre="y_post += w", name="w_out")
+    chosen = rng.permutation(N_HIDDEN * N_OUT)[: None if dense else 11]
+    w_out.connect(i=chosen // N_OUT, j=chosen % N_OUT)
+    w_out.w = rng.normal(0, 1, len(w_out))
+    matrix = np.full((N_HIDDEN, N_OUT), np.nan)
+    matrix[w_out.i[:], w_out.j[:]] = w_out.w[:]
+    trainer = b2e.Trainer(
+        Network(inputs, hidden, readout, w_in, w_out),
+        output=readout.y,
+        loss=b2e.CrossEntropy(),
+        rule=b2e.EProp(feedback=feedback, form=form),
+        parameters=[w_in.w, w_out.w],
+        optimiser=b2e.SGD(0.1),
+    )
+    return trainer, matrix
+
+
+def gradients(trainer: b2e.Trainer) -> Any:
+    spikes = np.random.default_rng(4).random((1, STEPS, N_IN)) < 0.3
+    return trainer.gradients(b2e.Spikes.from_dense(spikes), [1])
+
+
+@pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_output_weights_as_given_feedback_are_symmetric_feedback(form: str, dense: bool) -> None:
+    symmetric, weights = make_trainer("symmetric", form, dense)
+    expected = gradients(symmetric)
+    given, _ = make_trainer({"w_out": np.nan_to_num(weights)}, form, dense)
+    found = gradients(given)
+    assert np.abs(expected["w_in_w"]).max() > 0
+    for name, reference in expected.items():
+        np.testing.assert_array_equal(found[name], reference)
+
+
+def test_the_learning_signal_is_proportional_to_given_feedback() -> None:
+    feedback = np.random.default_rng(5).normal(0, 1, (N_HIDDEN, N_OUT))
+    once, _ = make_trainer({"w_out": feedback}, "adjoint", dense=True)
+    twice, _ = make_trainer({"w_out": 2 * feedback}, "adjoint", dense=True)
+    before, after = gradients(once), gradients(twice)
+    np.testing.assert_array_equal(after["w_in_w"], 2 * before["w_in_w"])
+    np.testing.assert_array_equal(after["w_out_w"], before["w_out_w"])
+
+
+@pytest.mark.parametrize(
+    ("feedback", "cause", "remedy"),
+    [
+        ({"w_out": np.ones((3, 6))}, r"'w_out' has the shape \(3, 6\)", r"of shape \(6, 3\)"),
+        ({"w_out": np.full((6, 3), np.nan)}, "'w_out' is not finite", "Give finite weights"),
+        ({}, "no feedback for the synapses 'w_out'", r"Add 'w_out': an array of shape \(6, 3\)"),
+        (
+            {"w_out": np.ones((6, 3)), "w_in": np.ones((5, 6))},
+            "feedback for 'w_in', but no synapses of that name",
+            "Those that do are w_out",
+        ),
+    ],
+)
+def test_feedback_that_does_not_fit(feedback: Any, cause: str, remedy: str) -> None:
+    with pytest.raises(b2e.LearningError, match=f"EProp.*{cause}.*{remedy}"):
+        make_trainer(feedback, "adjoint", dense=True)
+
+
+def test_feedback_without_the_synapses_name() -> None:
+    with pytest.raises(ValueError, match=r"EProp's feedback is neither.*\{'w_out': array\}"):
+        b2e.EProp(feedback=np.ones((6, 3)))  # type: ignore[arg-type]
