@@ -215,6 +215,20 @@ def test_adaptation_counts_and_the_membranes_reset_does_not() -> None:
     assert np.abs(found[0] - found[2]).max() > 1e-3 * np.abs(found[0]).max()
 
 
+def test_a_threshold_sees_the_flags_of_before_its_spikes() -> None:
+    """Whoever may spike is not refractory, so a factor that says so changes nothing."""
+    found = []
+    for factor in ("", "*int(not_refractory)"):
+        net = Net(
+            LIF + "\nda/dt = -a/tau_a : 1",
+            threshold=f"v > v_th + beta*a{factor}",
+            reset="v -= v_th; a += 1",
+            refractory=3 * ms,
+        )
+        found.append(net.gradients([net.w_in.w])["w_in_w"])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
+
+
 def test_random_feedback_is_drawn_by_the_seed() -> None:
     def gradient(seed: int) -> Any:
         net = Net()
