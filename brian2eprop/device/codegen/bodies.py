@@ -9,6 +9,7 @@ from enum import Enum
 from brian2.codegen.statements import Statement
 
 from brian2eprop.device.codegen.lowering import Lowered
+from brian2eprop.device.codegen.names import pointer, via
 from brian2eprop.device.codegen.statements import (
     C_TYPES,
     DOUBLE_SUFFIX,
@@ -118,13 +119,13 @@ class BodyWriter:
     def _element(self, name: str) -> str:
         ref = self.body.refs[name]
         element = LOOP_VARIABLE[ref.index]
-        return f"p_{name}[{f'via_{name}[{element}]' if ref.via else element}]"
+        return f"{pointer(name)}[{f'{via(name)}[{element}]' if ref.via else element}]"
 
     def _pointer(self, name: str) -> list[str]:
         ref = self.body.refs[name]
-        lines = [f"b2e::ptr<{self._type(name)}> p_{name} = {self.slot(ref)};"]
+        lines = [f"b2e::ptr<{self._type(name)}> {pointer(name)} = {self.slot(ref)};"]
         if ref.via:
-            lines.append(f"b2e::ptr<int> via_{name} = {self.pointers[ref.via]};")
+            lines.append(f"b2e::ptr<int> {via(name)} = {self.pointers[ref.via]};")
         return lines
 
     def slot(self, ref: Ref) -> str:
@@ -150,7 +151,7 @@ class BodyWriter:
             line = f"{self._element(name)} += {name};"
             if order is Order.ATOMIC or self._array(name).access is Access.ACCUMULATED:
                 element = LOOP_VARIABLE[self.body.refs[name].index]
-                line = f"b2e::add(p_{name}, {element}, {name});"
+                line = f"b2e::add({pointer(name)}, {element}, {name});"
         # A sum that no line added to need not be stored.
         guard = self.body.guards.get(name)
         skips = name in self.lowered.added and guard and guard not in self.lowered.written

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from brian2eprop.device.codegen.bodies import BodyWriter, Lines, Order, slot_pointer
 from brian2eprop.device.codegen.lowering import Lowered, lower
+from brian2eprop.device.codegen.names import with_own_names
 from brian2eprop.device.program import (
     Clear,
     Connectivity,
@@ -56,6 +57,7 @@ class PhaseWriter:
         kind = type(phase).__name__
         if isinstance(phase, Feed | Clear):
             return PhaseView(kind, phase)
+        phase = with_own_names(phase)
         connectivity = None
         if isinstance(phase, Propagate | ForEachSynapse):
             connectivity = self.program.find_connectivity(phase.connectivity)
