@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -10,10 +10,12 @@ from brian2 import Network, NeuronGroup, Synapses, set_device
 
 import brian2eprop as b2e
 
+Form = Literal["adjoint", "forward"]
+
 N_IN, N_HIDDEN, N_OUT, STEPS = 5, 6, 3, 40
 
 
-def make_trainer(feedback: Any, form: str, dense: bool) -> tuple[b2e.Trainer, Any]:
+def make_trainer(feedback: Any, form: Form, dense: bool) -> tuple[b2e.Trainer, Any]:
     """A trainer, and its output weights as an array (nan where there is no synapse)."""
     set_device("eprop_cuda", backend="cpu", precision="float64")
     rng = np.random.default_rng(3)
@@ -54,7 +56,7 @@ def gradients(trainer: b2e.Trainer) -> Any:
 
 @pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
 @pytest.mark.parametrize("form", ["adjoint", "forward"])
-def test_output_weights_as_given_feedback_are_symmetric_feedback(form: str, dense: bool) -> None:
+def test_output_weights_as_given_feedback_are_symmetric_feedback(form: Form, dense: bool) -> None:
     symmetric, weights = make_trainer("symmetric", form, dense)
     expected = gradients(symmetric)
     given, _ = make_trainer({"w_out": np.nan_to_num(weights)}, form, dense)

@@ -17,7 +17,7 @@ of a step, empty in the first, comes one step earlier.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +28,13 @@ import brian2eprop as b2e
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Form = Literal["adjoint", "forward"]
 
 UPDATES = 5
 RATE = 10 * Hz
 C_REG = 300.0
 TAU_A = 2 * second
+DT = 1 * ms
 # The published losses are sums and products of single precision numbers, given to 1e-12; two
 # implementations in double precision agree with them to 2e-7.
 TOLERANCE = 1e-6
@@ -75,7 +77,7 @@ class Weights:
 
 
 def decay(tau: Any) -> float:
-    return float(np.exp(-float(defaultclock.dt) / float(tau)))
+    return float(np.exp(-float(DT) / float(tau)))
 
 
 def draw_weights(rng: np.random.RandomState, n_in: int, n_rec: int) -> tuple[Floats, Floats]:
@@ -114,8 +116,9 @@ def connect(name: str, source: Any, target: Any, effect: str, gain: float, w: Fl
     return synapses
 
 
-def make_trainer(neurons: Neurons, weights: Weights, form: str, **learning: Any) -> b2e.Trainer:
+def make_trainer(neurons: Neurons, weights: Weights, form: Form, **learning: Any) -> b2e.Trainer:
     set_device("eprop_cuda", backend="cpu", precision="float64")
+    defaultclock.dt = DT
     inputs = b2e.SpikeSource(len(weights.w_in), name="inputs")
     hidden = spiking_group(neurons)
     readout = NeuronGroup(
@@ -125,12 +128,12 @@ def make_trainer(neurons: Neurons, weights: Weights, form: str, **learning: Any)
         name="readout",
         namespace={"tau_m": neurons.tau_m},
     )
-    alpha = decay(neurons.tau_m)
-    gain = neurons.gain / alpha
+    left = decay(neurons.tau_m)
+    scale = neurons.gain / left
     synapses = [
-        connect("w_in", inputs, hidden, "v_post", gain, weights.w_in),
-        connect("w_rec", hidden, hidden, "v_post", gain, weights.w_rec),
-        connect("w_out", hidden, readout, "y_post", 1 - alpha, weights.w_out),
+        connect("w_in", inputs, hidden, "v_post", scale, weights.w_in),
+        connect("w_rec", hidden, hidden, "v_post", scale, weights.w_rec),
+        connect("w_out", hidden, readout, "y_post", 1 - left, weights.w_out),
     ]
     return b2e.Trainer(
         Network(inputs, hidden, readout, *synapses),
@@ -171,7 +174,7 @@ def sines(rng: np.random.RandomState, steps: int) -> Floats:
 
 
 @pytest.mark.parametrize("form", ["adjoint", "forward"])
-def test_pattern_generation(form: str) -> None:
+def test_pattern_generation(form: Form) -> None:
     """The published loss and gradient are sums over 1000 steps; these are means."""
     steps, size, tau = 1000, 100, 30 * ms
     rng = np.random.RandomState(1)
@@ -215,7 +218,7 @@ def evidence(rng: np.random.RandomState) -> tuple[Bools, int]:
 
 
 @pytest.mark.parametrize("form", ["adjoint", "forward"])
-def test_evidence_accumulation(form: str) -> None:
+def test_evidence_accumulation(form: Form) -> None:
     """The published loss and gradient, regulariser included, are means over the window."""
     size, window, tau, limit = 100, 150, 20 * ms, np.sqrt(3 / 51)
     rng = np.random.RandomState(1)
