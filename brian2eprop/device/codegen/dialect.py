@@ -29,6 +29,9 @@ class Dialect:
         target always with the same thread).
     resident_bytes : int
         How much of a worker's arrays is held in fast memory for a whole call.
+    flag_bytes : int
+        How much memory of a fixed size the flags of all thresholds together may take; those
+        beyond stand in the events' own slot.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Dialect:
     elementwise_loop: Callable[[str, str], str]
     splits_rows: bool
     resident_bytes: int
+    flag_bytes: int
 
 
 def _plain_loop(index: str, n: str) -> str:
@@ -85,6 +89,7 @@ CPU = Dialect(
     elementwise_loop=_threaded_loop,
     splits_rows=True,
     resident_bytes=0,
+    flag_bytes=256 * 1024,  # of a thread's stack, which may be as small as 2 MiB
 )
 
 # 46 KiB: a block may use 48 KiB of shared memory on every architecture without asking for more,
@@ -98,4 +103,5 @@ CUDA = Dialect(
     elementwise_loop=_grid_loop,
     splits_rows=False,
     resident_bytes=46 * 1024,
+    flag_bytes=16 * 1024,  # of the 48 KiB that a kernel may declare
 )

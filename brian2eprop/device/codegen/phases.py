@@ -24,12 +24,16 @@ from brian2eprop.device.program import (
 
 @dataclass(frozen=True)
 class PhaseView:
-    """A phase, the name of its template's macro, and the C++ of its body."""
+    """A phase, the name of its template's macro, and the C++ of its body.
+
+    ``own_flags`` is for Detect: whether its flags have memory of their own.
+    """
 
     kind: str
     phase: Phase
     lines: Lines | None = None
     connectivity: Connectivity | None = None
+    own_flags: bool = True
 
 
 class PhaseWriter:
@@ -41,13 +45,16 @@ class PhaseWriter:
         The Program.
     pointers : mapping of str to str
         C++ name of each array's pointer.
+    flag_bytes : int
+        See :class:`Dialect`.
     """
 
-    def __init__(self, program: Program, pointers: Mapping[str, str]) -> None:
+    def __init__(self, program: Program, pointers: Mapping[str, str], flag_bytes: int) -> None:
         self.program = program
         self.pointers = pointers
         self.arrays = program.all_arrays()
         self.constants: list[float] = [program.dt]
+        self._flag_bytes = flag_bytes
 
     def views(self, phases: Iterable[Phase]) -> list[PhaseView]:
         """The views of some phases; constants are numbered as they come."""
@@ -66,7 +73,14 @@ class PhaseWriter:
         writer = BodyWriter(phase.body, lowered, self.arrays, self.pointers, on_event)
         lines = writer.lines(synapse_order(phase, lowered, connectivity), len(self.constants))
         self.constants += [float(value) for _, value in writer.constants()]
-        return PhaseView(kind, phase, lines, connectivity)
+        return PhaseView(kind, phase, lines, connectivity, self._own_flags(phase))
+
+    def _own_flags(self, phase: Phase) -> bool:
+        """Whether the flags of a Detect fit into what is left for flags."""
+        size = phase.size if isinstance(phase, Detect) else 0
+        fits = size <= self._flag_bytes
+        self._flag_bytes -= size if fits else 0
+        return fits
 
     def slot(self, array: str, offset: int = 0) -> str:
         """The C++ of a pointer to an array's slot."""

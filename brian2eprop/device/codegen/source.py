@@ -86,7 +86,7 @@ def generate(program: Program, precision: Precision, dialect: Dialect) -> Source
     arrays = program.all_arrays()
     pointers = {name: f"a{number}" for number, name in enumerate(arrays)}
     views, resident_bytes = _array_views(arrays, pointers, precision, dialect)
-    writer = PhaseWriter(program, pointers)
+    writer = PhaseWriter(program, pointers, dialect.flag_bytes)
     depths = {depth_name(a): a.slots for a in arrays.values() if a.slots is not None}
     context = {
         "program": program,

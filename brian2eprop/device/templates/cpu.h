@@ -59,4 +59,15 @@ inline int compact(const unsigned char* flags, int n, int* indices) {
     return count;
 }
 
+// The same for flags that stand where the indices go: an index is never written beyond its flag.
+inline int compact(const int* flags, int n, int* indices) {
+    int count = 0;
+    for (int i = 0; i < n; ++i) {
+        const int flag = flags[i];
+        indices[count] = i;
+        count += flag;
+    }
+    return count;
+}
+
 }  // namespace b2e

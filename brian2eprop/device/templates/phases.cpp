@@ -35,8 +35,12 @@ const int count = {{ slot(events.count) }}[0];
 {% macro Detect(view) %}
 {% set events = events[view.phase.events] %}
 {{ lines(view.lines.before) }}
+{% if not view.own_flags %}
+b2e::ptr<int> flags = {{ slot(events.index) }};
+{% else %}
 B2E_SHARED(unsigned char, flags, {{ round8(view.phase.size) }});
-{% if view.phase.size % 8 %}
+{% endif %}
+{% if view.own_flags and view.phase.size % 8 %}
 {{ dialect.loop("beyond", 8 - view.phase.size % 8) }} flags[{{ view.phase.size }} + beyond] = 0;
 {% endif %}
 {{ dialect.simd_loop("element", view.phase.size) }} {
