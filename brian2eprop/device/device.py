@@ -95,9 +95,9 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If a value is none that the option takes.
+            If a value is none that the option takes, or there is no such option.
         """
-        options = read_options(batch_size, backend, precision, seed)
+        options = read_options(batch_size, backend, precision, seed, others)
         for state in self._states.values():
             state.pull_all()
         chosen = {"batch_size": batch_size, "backend": backend, "precision": precision}

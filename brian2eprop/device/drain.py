@@ -33,7 +33,7 @@ def read_slots(memory: Memory, name: str, steps: npt.NDArray[np.int64]) -> npt.N
         The values.
     """
     stored = memory.arrays[name]
-    chosen = stored[:, steps % stored.shape[1]]
+    chosen = stored[:, memory.xp.asarray(steps % stored.shape[1])]
     return np.asarray(chosen if memory.xp is np else memory.xp.asnumpy(chosen))
 
 

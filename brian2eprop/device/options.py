@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -38,13 +40,35 @@ class Options:
         return 1 if self.batch_size is None else self.batch_size
 
 
-def read_options(batch_size: Any, backend: Any, precision: Any, seed: Any) -> Options:
+# What scripts give to Brian2's other devices; it changes nothing here.
+OF_OTHER_DEVICES = frozenset(
+    {
+        "additional_source_files",
+        "clean",
+        "compile",
+        "debug",
+        "directory",
+        "disable_asserts",
+        "profile",
+        "results_directory",
+        "run",
+        "run_args",
+        "with_output",
+    }
+)
+
+
+def read_options(
+    batch_size: Any, backend: Any, precision: Any, seed: Any, others: Iterable[str] = ()
+) -> Options:
     """Check the options.
 
     Parameters
     ----------
     batch_size, backend, precision, seed
         As given to ``set_device``.
+    others : iterable of str
+        Names of what else was given.
 
     Returns
     -------
@@ -54,8 +78,9 @@ def read_options(batch_size: Any, backend: Any, precision: Any, seed: Any) -> Op
     Raises
     ------
     ValueError
-        If a value is none that the option takes.
+        If a value is none that the option takes, or there is no such option.
     """
+    _check_names(others)
     if batch_size is not None and not _whole(batch_size, 1):
         raise _refusal("batch_size", batch_size, "None or a positive whole number")
     if backend not in registry.names():
@@ -66,6 +91,16 @@ def read_options(batch_size: Any, backend: Any, precision: Any, seed: Any) -> Op
     if precision not in names:
         raise _refusal("precision", precision, f"one of {', '.join(map(repr, names))}")
     return Options(batch_size, backend, Precision(precision), seed)
+
+
+def _check_names(others: Iterable[str]) -> None:
+    own = [option.name for option in fields(Options)]
+    for name in sorted(set(others) - OF_OTHER_DEVICES):
+        close = get_close_matches(name, own, 1)
+        raise ValueError(
+            f"set_device('eprop_cuda'): there is no option '{name}'; "
+            + (f"did you mean '{close[0]}'?" if close else f"its options are {', '.join(own)}.")
+        )
 
 
 def _whole(value: Any, least: int) -> bool:

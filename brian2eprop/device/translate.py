@@ -8,7 +8,6 @@ from typing import Any
 
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
-from brian2.utils.stringtools import deindent
 
 from brian2eprop.device.captured import Piece
 from brian2eprop.device.functions import FUNCTIONS
@@ -49,7 +48,7 @@ class Translator:
 
     def body(self) -> Body:
         """The piece as a Body."""
-        tree = ast.parse(deindent(self.piece.code).strip())
+        tree = parse(self.piece.code)
         lines = [self._line(line) for line in tree.body]
         return Body("\n".join(lines), self.refs, self.constants, self._guards(tree))
 
@@ -138,6 +137,11 @@ class _Inliner(ast.NodeTransformer):
         return ast.copy_location(ast.Call(node.func, arguments, []), node)
 
 
+def parse(code: str) -> ast.Module:
+    """Abstract code as statements; as in Brian2, the lines' indentation means nothing."""
+    return ast.parse("\n".join(line.strip() for line in code.splitlines()))
+
+
 def assigned(tree: ast.Module) -> list[str]:
     """The names that the statements assign, in order."""
     names = []
@@ -151,7 +155,7 @@ def assigned(tree: ast.Module) -> list[str]:
 def time_stamped(piece: Piece, clock: Any) -> set[Any]:
     """The variables that a piece sets to an expression with the time ``t`` in it."""
     found = set()
-    for line in ast.parse(deindent(piece.code).strip()).body:
+    for line in parse(piece.code).body:
         value = getattr(line, "value", None)
         if value is None or not _mentions(value, piece.variables, clock.variables["t"]):
             continue

@@ -274,3 +274,33 @@ def test_values_that_were_read_do_not_change_later() -> None:
     network.run(1 * ms)
     np.testing.assert_allclose(group.v[:], 2)
     np.testing.assert_allclose(first, 1)
+
+
+def test_indentation_of_statements_means_nothing(backend: str) -> None:
+    counts = []
+    for device, options in (("runtime", {}), ("eprop_cuda", float64(backend))):
+        set_device(device, **options)
+        group = NeuronGroup(
+            3,
+            "dv/dt = 1/(5*ms) : 1\nn : 1",
+            threshold="v > 0.5",
+            reset="""v = 0
+                     n += 1
+                   n += 0.5*v""",
+            method="euler",
+            name="cells",
+        )
+        Network(group).run(20 * ms)
+        counts.append(np.array(group.n))
+    np.testing.assert_array_equal(counts[0], counts[1])
+    assert counts[0].min() > 1
+
+
+@pytest.mark.parametrize(("backend_name", "n"), [("cpu", 300_001), ("emulated", 17_001)])
+def test_flags_of_large_groups_stand_in_the_events(backend_name: str, n: int) -> None:
+    set_device("eprop_cuda", **float64(backend_name))
+    group = NeuronGroup(n, "v : 1", threshold="v > 0", reset="v = 0", name="cells")
+    group.v = "i % 3 == 1"
+    monitor = SpikeMonitor(group)
+    Network(group, monitor).run(2 * ms)
+    np.testing.assert_array_equal(monitor.i, np.arange(1, n, 3))

@@ -30,6 +30,8 @@ from brian2 import (
 from brian2eprop import Spikes, SpikeSource
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Precision
+from brian2eprop.device.backends.compile import CompileError
+from brian2eprop.device.backends.gpu import GpuUnavailable
 from brian2eprop.device.translate import Unsupported
 
 LEAKY = "dv/dt = -v/(10*ms) : 1"
@@ -250,6 +252,8 @@ def test_a_single_step_cannot_be_recorded_outside_of_a_run() -> None:
         ({"backend": "gpu"}, r"backend is 'gpu'; give one of 'auto', 'cpu', 'cuda'"),
         ({"precision": "double"}, r"precision is 'double'; give one of 'float32', 'float64'"),
         ({"seed": -1}, r"seed is -1; give None or a whole number"),
+        ({"bacth_size": 8}, r"there is no option 'bacth_size'; did you mean 'batch_size'\?"),
+        ({"gain": 8}, r"there is no option 'gain'; its options are batch_size, backend, prec"),
     ],
 )
 def test_options(options: dict[str, Any], message: str) -> None:
@@ -278,6 +282,23 @@ def test_auto_says_in_one_line_what_it_took(
     registry.create("auto", Precision.FLOAT32)
     where = "the CPU" if gpu is None else "the GPU 'Some GPU'"
     assert said == [f"eprop_cuda runs on {where}: because of this."]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (GpuUnavailable("There is no driver. Install one."), "There is no driver. Install one"),
+        (CompileError("NVRTC is missing."), "NVRTC is missing"),
+    ],
+)
+def test_why_there_is_no_gpu(
+    error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find() -> None:
+        raise error
+
+    monkeypatch.setattr(registry, "find", find)
+    assert registry.find_gpu() == (None, reason)
 
 
 @pytest.mark.parametrize(("report", "kind"), [("loud", ValueError), (3, TypeError)])

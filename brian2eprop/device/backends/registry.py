@@ -8,6 +8,8 @@ from importlib import import_module
 from brian2.utils.logger import get_logger
 
 from brian2eprop.device.backends.base import Backend, Precision
+from brian2eprop.device.backends.compile import CompileError
+from brian2eprop.device.backends.gpu import GpuUnavailable, find
 
 logger = get_logger(__name__)
 
@@ -77,12 +79,6 @@ def find_gpu() -> tuple[str | None, str]:
         Why, as the end of a sentence.
     """
     try:
-        runtime = import_module("cupy").cuda.runtime
-    except ImportError:
-        return None, "CuPy is not installed (pip install brian2eprop[cuda13] for a GPU)"
-    try:
-        if runtime.getDeviceCount() < 1:
-            return None, "CuPy finds no GPU"
-        return str(runtime.getDeviceProperties(0)["name"].decode()), "CuPy found it"
-    except Exception as error:  # CuPy's errors are of no common type
-        return None, f"CuPy cannot use a GPU ({error})"
+        return find().name, "CuPy found it"
+    except (GpuUnavailable, CompileError) as error:
+        return None, str(error).rstrip(".")
