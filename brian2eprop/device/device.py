@@ -426,7 +426,17 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
         -------
         Captured
             The Program, and what ties it to Brian2's variables.
+
+        Raises
+        ------
+        TypeError
+            If it is no Network.
         """
+        if not isinstance(network, Network):
+            raise TypeError(
+                f"A network is needed, not an object of type {type(network).__name__}; give a "
+                "Network, such as Network(collect())."
+            )
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
         return self._capture(network, namespace)

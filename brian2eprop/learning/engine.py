@@ -13,6 +13,7 @@ import numpy.typing as npt
 from brian2eprop.device.backends.base import Backend, Kernel, Memory
 from brian2eprop.device.program import Access, Array, Program
 from brian2eprop.learning.data import Batch
+from brian2eprop.learning.host import INITIAL
 from brian2eprop.learning.optimisers import Optimiser
 from brian2eprop.learning.task import TrainingPrograms
 from brian2eprop.learning.trial import changed_arrays
@@ -213,6 +214,25 @@ class Engine:
         """Go back to a training state."""
         self.iteration = snapshot.iteration
         self.load(snapshot.arrays)
+
+    def check_given(self) -> None:
+        """Refuse to begin with values that no training can mend.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not finite, or another variable holds NaN.
+        """
+        name = self.non_finite(self.parameters) or next(filter(self._holds_nan, self.given), None)
+        if name is not None:
+            raise ValueError(
+                f"Trainer: '{name.removeprefix(INITIAL)}' holds values that are not finite, before "
+                "any training; set it to finite values."
+            )
+
+    def _holds_nan(self, name: str) -> bool:
+        values = self.store.arrays[name]
+        return bool((values != values).any())
 
     def non_finite(self, names: Sequence[str]) -> str | None:
         """The first of the arrays that holds NaN or infinity, if any."""

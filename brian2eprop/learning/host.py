@@ -181,7 +181,7 @@ def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, rol
     """
     if not (hasattr(view, "variable") and hasattr(view, "group_name")):
         raise TypeError(
-            f"Trainer: the {role} {view!r} is no variable of a group; give one as "
+            f"Trainer: the {role} {_shown(view)} is no variable of a group; give one as "
             "group.variable, such as synapses.w."
         )
     name = device.array_name(view)
@@ -191,6 +191,10 @@ def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, rol
             "Network, or choose a variable that the equations use."
         )
     return name
+
+
+def _shown(view: Any) -> str:
+    return f"of type {type(view).__name__}" if isinstance(view, np.ndarray) else repr(view)
 
 
 def _parameter_fault(array: Array, count: int) -> str | None:

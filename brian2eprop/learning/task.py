@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
@@ -66,6 +66,7 @@ class TrainingPrograms:
     refresh: Program | None
 
 
+@runtime_checkable
 class Rule(Protocol):
     """A learning rule."""
 

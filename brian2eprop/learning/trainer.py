@@ -12,6 +12,7 @@ import numpy.typing as npt
 from brian2.core.namespace import get_local_namespace
 
 from brian2eprop.learning import checkpoint, host
+from brian2eprop.learning.arguments import check_callbacks, check_kind
 from brian2eprop.learning.callbacks import Callback
 from brian2eprop.learning.data import (
     Dataset,
@@ -75,7 +76,8 @@ class Trainer:
     RuntimeError
         If Brian2's device is not ``eprop_cuda``.
     TypeError, ValueError
-        If output or parameters are no variables of the network that can be used so.
+        If output or parameters are no variables of the network that can be used so, or
+        another argument is not of its kind.
     """
 
     def __init__(
@@ -90,6 +92,9 @@ class Trainer:
         regularisers: Sequence[FiringRate] = (),
         seed: int | None = None,
     ) -> None:
+        check_kind("loss", loss, Loss, "one, such as CrossEntropy()")
+        check_kind("rule", rule, Rule, "one, such as EProp()")
+        check_kind("optimiser", optimiser, Optimiser, "one, such as Adam(1e-3)")
         self.loss = loss
         self.optimiser = optimiser
         self.history = History()
@@ -182,17 +187,20 @@ class Trainer:
         Raises
         ------
         ValueError, TypeError
-            If samples or labels are not what the network takes.
+            If samples or labels are not what the network takes, a callback is none, or the
+            network holds parameters that are not finite, or states that are NaN.
         FloatingPointError
             If a gradient, the loss or a parameter is not finite; the last finite parameters
             are kept.
         """
         size = check_count("batch_size", batch_size)
+        check_callbacks(callbacks)
         data = self._labelled(spikes, labels)
         validation = None if validation_data is None else self._labelled(*validation_data)
         epochs = check_count("epochs", epochs)
         plan = Plan(data, validation, size, self._rng if shuffle else None)
         with self._training():
+            self._engine.check_given()
             return Fitting(self, self._engine, plan, callbacks, verbose).run(epochs)
 
     # Evaluation

@@ -21,6 +21,7 @@ from brian2 import (
     Synapses,
     TimedArray,
     check_units,
+    get_device,
     linked_var,
     ms,
     network_operation,
@@ -259,6 +260,12 @@ def test_a_single_step_cannot_be_recorded_outside_of_a_run() -> None:
 def test_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=r"set_device\('eprop_cuda'\): " + message):
         set_device("eprop_cuda", **options)
+
+
+def test_what_is_no_network() -> None:
+    use()
+    with pytest.raises(TypeError, match=r"not an object of type list; give a Network, such as"):
+        get_device().capture([cells()])
 
 
 def test_unknown_backend_names_the_choices() -> None:

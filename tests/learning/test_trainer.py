@@ -473,6 +473,17 @@ def test_a_non_finite_gradient_stops_before_the_update(quick_device, data):
     oracle.agrees_with(quick_device)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("net_w", np.inf), ("net_w", np.nan), ("out_y", np.nan)]
+)
+def test_values_that_are_not_finite_before_the_training(quick_device, data, name, value):
+    quick_device.values[name][1] = value
+    with pytest.raises(
+        ValueError, match=f"'{name}' holds values that are not finite, before any .*; set"
+    ):
+        trainer().fit(*data, verbose=False)
+
+
 def test_parameters_that_overflow_go_back_to_the_epochs_start(quick_device, data):
     oracle = Regression(quick_device, *data)
     found = trainer()
@@ -583,7 +594,12 @@ BAD_ARGUMENTS = [
     ({"parameters": [view("net_w")] * 2}, ValueError, "'net_w' is there more than once; name it"),
     ({"parameters": []}, ValueError, "there are no parameters; give some"),
     ({"parameters": [3.0]}, TypeError, "parameter 3.0 is no variable of a group; give one as"),
+    ({"parameters": [np.ones(3)]}, TypeError, "parameter of type ndarray is no variable of a gr"),
     ({"output": view("lost_y")}, ValueError, "output 'lost_y' is not used by the network; add"),
+    ({"loss": "mse"}, TypeError, r"loss is 'mse'; give one, such as CrossEntropy\(\)"),
+    ({"loss": CrossEntropy}, TypeError, r"loss is the class CrossEntropy; give one, such as"),
+    ({"optimiser": "adam"}, TypeError, r"optimiser is 'adam'; give one, such as Adam\(1e-3\)"),
+    ({"rule": [1]}, TypeError, r"rule is of type list; give one, such as EProp\(\)"),
 ]
 
 
@@ -591,6 +607,18 @@ BAD_ARGUMENTS = [
 def test_bad_arguments(quick_device, change, error, sentence):
     with pytest.raises(error, match=sentence):
         trainer(**change)
+
+
+BAD_CALLBACKS = [
+    (EarlyStopping("loss"), "callbacks is of type EarlyStopping; give a list"),
+    ([EarlyStopping], "the class EarlyStopping is no callback; give an instance"),
+]
+
+
+@pytest.mark.parametrize(("callbacks", "sentence"), BAD_CALLBACKS)
+def test_bad_callbacks(quick_device, data, callbacks, sentence):
+    with pytest.raises(TypeError, match=sentence):
+        trainer().fit(*data, callbacks=callbacks, verbose=False)
 
 
 SPIKES = Spikes.from_dense(np.zeros((2, STEPS, N_IN)))
