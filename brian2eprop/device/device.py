@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from contextlib import contextmanager
 from typing import Any
-from weakref import ReferenceType, WeakKeyDictionary, finalize, ref
+from weakref import WeakKeyDictionary, finalize, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from brian2.core.functions import Function
 from brian2.core.namespace import get_local_namespace
 from brian2.core.network import Network
 from brian2.core.variables import VariableView
-from brian2.devices.device import RuntimeDevice, all_devices
+from brian2.devices.device import all_devices
 from brian2.units import second
 from brian2.units.fundamentalunits import check_units
 
@@ -24,7 +23,7 @@ from brian2eprop.device.backends.base import Backend
 from brian2eprop.device.builder import array_name
 from brian2eprop.device.capture import capture, make_inert
 from brian2eprop.device.captured import Captured
-from brian2eprop.device.instances import InstanceLoop, Instances
+from brian2eprop.device.instances import InstanceLoop
 from brian2eprop.device.options import Options, read_options
 from brian2eprop.device.progress import Progress
 from brian2eprop.device.run import Run, check_states
@@ -32,12 +31,13 @@ from brian2eprop.device.snapshot import OWN, find_snapshot, put_snapshot, take_s
 from brian2eprop.device.state import State, in_brian_order, in_program_order
 from brian2eprop.device.support import check_network
 from brian2eprop.device.translate import Unsupported
+from brian2eprop.device.values import ValuesDevice
 
 _SETTERS = ("group_variable_set", "group_variable_set_conditional")
 _GETTERS = ("group_variable_get", "group_variable_get_conditional")
 
 
-class EpropDevice(RuntimeDevice):  # type: ignore[misc]
+class EpropDevice(ValuesDevice):
     """Brian2's runtime device, but runs are compiled as a whole, for one or many instances.
 
     See ``brian2.set_device`` and :meth:`activate` for its options.
@@ -56,14 +56,10 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
 
     def _start(self, options: Options) -> None:
         self.options = options
-        self.instances = (
-            None if options.batch_size is None else Instances(options.batch_size, self._raw)
-        )
+        self.start_values(options.batch_size)
         self._backend: Backend | None = None
         self._states: WeakKeyDictionary[Network, State] = WeakKeyDictionary()
-        self._state_of: WeakKeyDictionary[Any, ReferenceType[State]] = WeakKeyDictionary()
         self._storing: Network | None = None
-        self._looking = False
 
     def activate(
         self,
@@ -112,130 +108,6 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
         if self._backend is None:
             self._backend = registry.create(self.options.backend, self.options.precision)
         return self._backend
-
-    # Brian2's arrays
-
-    def _raw(self, variable: Any) -> npt.NDArray[Any]:
-        values: npt.NDArray[Any] = super().get_value(variable)
-        return values
-
-    def get_value(self, var: Any, access_data: bool = True) -> Any:
-        """Brian2's array of a variable, up to date; whoever gets it may change it."""
-        state = self._state_holding(var)
-        if state is not None:
-            state.pull(var)
-            if not self._looking:
-                state.touch(var)
-        if self.instances is not None and access_data and var in self.instances.arrays:
-            self._raw(var)[:] = self.instances.arrays[var][0]
-        return super().get_value(var, access_data)
-
-    def fill_with_array(self, var: Any, arr: Any) -> None:
-        """Set a variable, in every instance."""
-        state = self._state_holding(var)
-        if state is not None:
-            state.pull(var)
-            state.touch(var)
-        super().fill_with_array(var, arr)
-        if self.instances is not None:
-            self.instances.fill(var, self._raw(var))
-
-    def resize(self, var: Any, new_size: Any) -> None:
-        """Resize a variable, in every instance."""
-        self._pull(var)
-        super().resize(var, new_size)
-        if self.instances is not None:
-            self.instances.resize(var)
-
-    def _pull(self, variable: Any) -> None:
-        state = self._state_holding(variable)
-        if state is not None:
-            state.pull(variable)
-
-    def _touch(self, variable: Any) -> None:
-        state = self._state_holding(variable)
-        if state is not None:
-            state.touch(variable)
-
-    @contextmanager
-    def _only_looking(self) -> Any:
-        before, self._looking = self._looking, True
-        try:
-            yield
-        finally:
-            self._looking = before
-
-    def host_values(self, variable: Any) -> npt.NDArray[Any]:
-        """See :class:`brian2eprop.device.state.Host`."""
-        if self.instances is not None and variable in self.instances.arrays:
-            return self.instances.arrays[variable]
-        return self._raw(variable)
-
-    def set_host_values(self, variable: Any, values: npt.NDArray[Any]) -> None:
-        """See :class:`brian2eprop.device.state.Host`."""
-        if self.instances is None:
-            self._raw(variable)[:] = values[0]
-        else:
-            self.instances.promote(variable)[:] = values
-
-    def add_counts(self, variable: Any, instance: Any, neuron: Any) -> None:
-        """Add spikes to a monitor's ``count``."""
-        if self.instances is None:
-            np.add.at(self._raw(variable), neuron, 1)
-        else:
-            np.add.at(self.instances.promote(variable), (instance, neuron), 1)
-
-    # Reading and setting variables
-
-    def _varies(self, variable: Any) -> bool:
-        return self.instances is not None and variable in self.instances
-
-    def variableview_get_with_index_array(self, view: VariableView, item: Any) -> Any:
-        """Read a variable."""
-        if self._varies(view.variable):
-            self._pull(view.variable)
-            assert self.instances is not None
-            return self.instances.read(view, item)
-        with self._only_looking():
-            values = VariableView.get_with_index_array.original_function(view, item)
-        # A live view would go stale with the next run, which changes the device's own array.
-        return values.copy() if view.variable in self._state_of else values
-
-    def variableview_set_with_index_array(
-        self, view: VariableView, item: Any, value: Any, check_units: bool
-    ) -> None:
-        """Set a variable."""
-        original = VariableView.set_with_index_array.original_function
-        if self.instances is None:
-            original(view, item, value, check_units)
-            return
-        self._pull(view.variable)
-        self._touch(view.variable)
-        if self.instances.has_axis(view, value):
-            self.instances.write(view, item, value, check_units)
-            return
-        original(view, item, value, check_units)
-        if self._varies(view.variable):
-            spread = np.broadcast_to(np.asarray(value), np.shape(self._selected(view, item)))
-            self.instances.write(
-                view, item, np.broadcast_to(spread, (self.instances.size, *spread.shape)), False
-            )
-
-    @staticmethod
-    def _selected(view: VariableView, item: Any) -> Any:
-        values = VariableView.get_with_index_array.original_function(view, item)
-        return values
-
-    def variableview_get_subexpression_with_index_array(
-        self, view: VariableView, item: Any, run_namespace: Any
-    ) -> Any:
-        """Evaluate a subexpression."""
-        original = VariableView.get_subexpression_with_index_array.original_function
-        if self.instances is None or view.variable.scalar:
-            return original(view, item, run_namespace)
-        single = np.ndim(view.indexing(item, view.index_var)) == 0
-        result = original(view, np.atleast_1d(item) if single else item, run_namespace)
-        return result[..., 0] if single else result
 
     # Code objects
 
@@ -360,10 +232,6 @@ class EpropDevice(RuntimeDevice):  # type: ignore[misc]
             # Groups outlive their network; what they hold must not be lost with its memory.
             finalize(network, state.pull_all).atexit = False
         return state
-
-    def _state_holding(self, variable: Any) -> State | None:
-        found = self._state_of.get(variable)
-        return None if found is None else found()
 
     def _state(self, network: Network, captured: Captured) -> State:
         state = self._state_for(network)
