@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,11 +37,11 @@ DEFAULT_BATCH_SIZE = 64
 class Trainer:
     """Trains parameters of a Brian2 network.
 
-    The network is captured when the Trainer is made: equations, connectivity and constants
-    are those of that moment. Values of variables (initial states, parameters) are read anew
-    whenever ``fit``, ``evaluate`` or ``predict`` is called, and the trained parameters are
-    written back to the Brian2 variables. Every sample starts from those initial states at
-    ``t = 0``; the network's own state and time stay as they are.
+    The network is captured when the Trainer is made: equations, connectivity, constants and
+    the state that every sample starts from (at ``t = 0``) are those of that moment, whatever
+    the network itself runs later. Values of parameters are read anew whenever ``fit``,
+    ``evaluate`` or ``predict`` is called, and the trained ones are written back to the Brian2
+    variables; the network's own state and time stay as they are.
 
     Parameters
     ----------
@@ -106,6 +106,7 @@ class Trainer:
         self._captured = self._device.capture(network, get_local_namespace(level=1))
         arrays = host.find_parameters(self._device, self._captured, parameters)
         self._engine = self._make_engine(rule, output, arrays, tuple(regularisers), seed)
+        self._initial = self._read(n for n in self._engine.given if n.startswith(host.INITIAL))
         self._rng = np.random.default_rng(seed)
 
     def _make_engine(
@@ -397,8 +398,12 @@ class Trainer:
     def _read_network(self) -> None:
         """Take over what the user may have changed, unless a training is on its way."""
         if not self._fitting:
-            names, now = self._engine.given, float(self._network.t_)
-            self._engine.load(host.read(self._device, self._captured, names, now))
+            names = [name for name in self._engine.given if name not in self._initial]
+            self._engine.load({**self._read(names), **self._initial})
+
+    def _read(self, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+        now = float(self._network.t_)
+        return host.read(self._device, self._captured, names, now)
 
     @contextmanager
     def _training(self) -> Iterator[None]:
