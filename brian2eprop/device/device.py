@@ -13,6 +13,7 @@ from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
 from brian2.core.functions import Function
 from brian2.core.namespace import get_local_namespace
 from brian2.core.network import Network
+from brian2.core.preferences import prefs
 from brian2.core.variables import VariableView
 from brian2.devices.device import all_devices
 from brian2.units import second
@@ -114,8 +115,13 @@ class EpropDevice(ValuesDevice):
     def code_object_class(
         self, codeobj_class: Any = None, fallback_pref: str = "codegen.target"
     ) -> Any:
-        """The class that compiles code outside of runs; while capturing, one that knows all."""
-        if self.capturing:
+        """The class of code outside of runs; while capturing, one that knows all.
+
+        Outside of runs code runs once, so NumPy is faster than any compiler, unless the user
+        has chosen one.
+        """
+        chosen = codeobj_class is not None or prefs[fallback_pref] != "auto"
+        if self.capturing or not chosen:
             return NumpyCodeObject
         return super().code_object_class(codeobj_class, fallback_pref)
 
