@@ -204,6 +204,11 @@ class EpropDevice(ValuesDevice):
         """Run a network, as ``Network.run`` does."""
         if duration < 0:
             raise ValueError(f"run: duration is {duration}; give one that is not negative.")
+        if profile:
+            raise Unsupported(
+                f"'{network.name}' is to be profiled object by object, but eprop_cuda runs all of "
+                "its objects in one kernel. Leave profile=True out and time the whole run."
+            )
         gc.collect()  # so that groups that are in no network are warned about
         if namespace is None:
             namespace = get_local_namespace(level=level + 3)

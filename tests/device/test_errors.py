@@ -332,3 +332,12 @@ def test_import_needs_no_cuda() -> None:
         "assert 'brian2eprop.device.backends.cuda' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_profiling_is_refused() -> None:
+    use()
+    network = Network(cells(), name="whole")
+    with pytest.raises(
+        Unsupported, match=r"'whole' is to be profiled .* one kernel. Leave profile"
+    ):
+        network.run(1 * ms, profile=True)
