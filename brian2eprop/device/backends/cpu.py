@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,26 @@ def integers(values: Sequence[int]) -> Any:
     return (ctypes.c_longlong * max(1, len(values)))(*values)
 
 
+@dataclass(frozen=True)
+class Bound:
+    """The arguments of a kernel that stay the same from call to call.
+
+    ``held`` keeps the arrays alive whose addresses they are.
+    """
+
+    held: tuple[npt.NDArray[Any], ...]
+    workers: int
+    arrays: Any
+    lengths: Any
+    depths: Any
+    partial_sums: Any
+
+    def fits(self, arrays: Sequence[npt.NDArray[Any]], workers: int) -> bool:
+        """Whether the arrays are still the same ones, for as many workers."""
+        same = all(one is other for one, other in zip(self.held, arrays, strict=False))
+        return same and workers == self.workers
+
+
 class CpuKernel(Kernel):
     """A Program compiled by g++."""
 
@@ -54,8 +75,8 @@ class CpuKernel(Kernel):
         self.program = program
         self.source: Source = generate(program, precision, CPU)
         self._entry = shared_library(self.source.text, FLAGS).b2e_run
-        self._constants = np.array(self.source.constants)
-        self._partial_sums: list[npt.NDArray[Any]] = []
+        self._constants = (ctypes.c_double * len(self.source.constants))(*self.source.constants)
+        self._bound: Bound | None = None
 
     def run(
         self,
@@ -68,31 +89,42 @@ class CpuKernel(Kernel):
         given_streams = streams or {}
         check_streams(self.program, memory.instances, given_streams)
         given = [given_streams[name] for name in self.source.streams]
-        arrays = [memory.arrays[name] for name in self.source.arrays]
+        bound = self._bind(memory)
         self._entry(
-            pointers(arrays),
-            integers([array.size for array in arrays]),
-            integers(slot_counts(self.source, memory)),
-            self._constants.ctypes.data_as(ctypes.c_void_p),
+            bound.arrays,
+            bound.lengths,
+            bound.depths,
+            self._constants,
             pointers([part for stream in given for part in (stream.start, stream.index)]),
             integers([n for s in given for n in (s.first_step, s.start.shape[1] - 1)]),
-            pointers(self._sums(memory)),
+            bound.partial_sums,
             ctypes.c_longlong(first_step),
             ctypes.c_longlong(n_steps),
             memory.instances,
             memory.workers,
         )
 
-    def _sums(self, memory: Memory) -> list[npt.NDArray[Any]]:
+    def _bind(self, memory: Memory) -> Bound:
+        arrays = [memory.arrays[name] for name in self.source.arrays]
+        if self._bound is None or not self._bound.fits(arrays, memory.workers):
+            sums = self._partial_sums(memory)
+            self._bound = Bound(
+                held=(*arrays, *sums),
+                workers=memory.workers,
+                arrays=pointers(arrays),
+                lengths=integers([array.size for array in arrays]),
+                depths=integers(slot_counts(self.source, memory)),
+                partial_sums=pointers(sums),
+            )
+        return self._bound
+
+    def _partial_sums(self, memory: Memory) -> list[npt.NDArray[Any]]:
         """Each worker's own copy of the accumulated arrays."""
-        shapes = [
-            (memory.workers, array.size, memory.dtype(array))
+        return [
+            zeros(np, (memory.workers, array.size), memory.dtype(array))
             for array in self.program.all_arrays().values()
             if array.access is Access.ACCUMULATED
         ]
-        if [(*sums.shape, sums.dtype) for sums in self._partial_sums] != shapes:
-            self._partial_sums = [zeros(np, (w, size), dtype) for w, size, dtype in shapes]
-        return self._partial_sums
 
 
 def slot_counts(source: Source, memory: Memory) -> list[int]:
