@@ -1,0 +1,37 @@
+"""The public names are a contract: they change on purpose only, and each says what it is."""
+
+from __future__ import annotations
+
+import pytest
+
+import brian2eprop
+
+NAMES = {
+    "Adam",
+    "Callback",
+    "CrossEntropy",
+    "EProp",
+    "EarlyStopping",
+    "FiringRate",
+    "LearningError",
+    "LearningRateSchedule",
+    "MeanSquaredError",
+    "ModelCheckpoint",
+    "SGD",
+    "SpikeSource",
+    "Spikes",
+    "Trainer",
+    "Triangular",
+    "encoding",
+}
+
+
+def test_public_names() -> None:
+    assert set(brian2eprop.__all__) == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_public_name_is_documented(name: str) -> None:
+    documentation = getattr(brian2eprop, name).__doc__
+    assert documentation
+    assert documentation.strip().splitlines()[0].endswith(".")
