@@ -39,11 +39,11 @@ from brian2eprop.learning.feedback import Feedback
 from brian2eprop.learning.linearise import Effect, LearningError, Map
 from brian2eprop.learning.losses import OUTPUT_GRADIENT
 from brian2eprop.learning.model import Model
+from brian2eprop.learning.rates import rate_terms
 from brian2eprop.learning.surrogates import Triangular
 from brian2eprop.learning.symbolic import substitute, symbol
 from brian2eprop.learning.tape import Tape
 from brian2eprop.learning.task import Task
-from brian2eprop.learning.trial import TRIAL_STEPS, count_name
 
 Cross = Callable[[Propagate, Effect], Feedback | None]
 
@@ -197,7 +197,7 @@ class AdjointWriter:
         body = BackwardBody(self.tape, number, phase.body, phase.size)
         signal = body.bind("adjoint_spike", self._signal(phase.events, Index.ELEMENT))
         pseudo = body.coefficient(self.surrogate(condition))
-        rates = self._rate_terms(body, phase.events)
+        rates = rate_terms(body, self.task, self.model.dt, phase.events, Index.ELEMENT)
         body.line("_signal", "=", [f"{pseudo}*({' + '.join([signal, *rates])})"])
         for name in condition.state:
             body.line(body.adjoint(name), "+=", [body.product(condition.slope(name), "_signal")])
@@ -205,18 +205,6 @@ class AdjointWriter:
             self._add_gradient(body, parameter, [body.product(condition.slope(name), "_signal")])
         body.line(signal, "=", ["0.0"])
         yield ForEach(f"adjoint of {phase.label}", phase.size, body.body())
-
-    def _rate_terms(self, body: BackwardBody, events: str) -> list[str]:
-        terms = []
-        for number, regulariser in enumerate(self.task.regularisers):
-            body.bind("spike_count", Ref(count_name(events), Index.ELEMENT))
-            body.bind("trial_steps", Ref(TRIAL_STEPS, Index.SCALAR))
-            body.bind("weight", Ref("weight", Index.SCALAR))
-            strength = body.define(f"rate_strength_{number}", float(regulariser.strength))
-            target = float(regulariser.target) * self.model.dt
-            wanted = body.define(f"rate_target_{number}", target)
-            terms.append(f"weight*{strength}/trial_steps*(spike_count/trial_steps - {wanted})")
-        return terms
 
     def _input_spike(self, number: int, phase: Propagate) -> Iterable[Phase]:
         effect = self.model.effects[number]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from brian2eprop.device.program import (
     Access,
     Array,
+    Body,
     Direction,
     DType,
     Layout,
@@ -113,11 +114,12 @@ class EProp:
         )
 
     def _crossing(self, model: Model, task: Task) -> Cross:
-        """E-prop's rule: only readouts, which do not spike, send a signal back."""
+        """E-prop's rule: only the output's neurons, which do not spike, send a signal back."""
+        output = model.population(task.output)
 
         def cross(phase: Propagate, effect: Effect) -> Feedback | None:
             targets = {phase.body.refs[name].array for name in effect.increments}
-            if targets & set(model.spiking):
+            if not targets & output or targets & set(model.spiking):
                 return None
             pathway = model.connectivities[phase.connectivity]
             weight = phase.body.refs[model.weight(phase)].array
@@ -195,9 +197,14 @@ def find_routes(model: Model, task: Task, cross: Cross) -> tuple[Route, ...]:
     Raises
     ------
     LearningError
-        If one has several pathways to it.
+        If one has several pathways to it, or the output's neurons spike.
     """
     output = model.population(task.output)
+    if output & set(model.spiking):
+        raise LearningError(
+            f"The neurons of the output '{task.output}' spike, which the forward form does not "
+            "follow. Use EProp(form='adjoint')."
+        )
     found: dict[str, Route] = {}
     for number, phase in enumerate(model.phases):
         if not isinstance(phase, Propagate) or phase.events not in model.conditions:
@@ -217,24 +224,24 @@ def find_routes(model: Model, task: Task, cross: Cross) -> tuple[Route, ...]:
 
 
 def check_signals(model: Model, signalled: set[str], task: Task) -> None:
-    """Every population whose input is trained must hear from a readout.
+    """What is trained must act on the output's neurons, or on some that hear from the output.
 
     Raises
     ------
     LearningError
-        If one does not.
+        If it does not.
     """
+    output = model.population(task.output)
     for number, phase in enumerate(model.phases):
-        if not isinstance(phase, Propagate):
-            continue
-        trained = {r.array for r in phase.body.refs.values()} & set(task.parameters)
-        targets = {phase.body.refs[n].array for n in model.effects[number].increments}
-        driven = {model.spiking[target] for target in targets & set(model.spiking)}
-        if trained and driven - signalled:
+        body = getattr(phase, "body", Body(""))
+        trained = {ref.array for ref in body.refs.values()} & set(task.parameters)
+        others = model.acted_on(number) - output
+        deaf = {array for array in others if model.spiking.get(array) not in signalled}
+        if trained and deaf:
             raise LearningError(
-                f"'{min(trained)}' is to be trained, but the neurons it drives have no synapses "
-                "onto a readout, so e-prop has no learning signal for them. Connect them to the "
-                "readout, or take it out of the parameters."
+                f"'{min(trained)}' is to be trained, but the neurons it acts on ('{min(deaf)}') "
+                "have no synapses onto the output, so e-prop has no learning signal for them. "
+                "Connect them to the output, or take it out of the parameters."
             )
 
 

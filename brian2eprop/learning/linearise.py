@@ -19,7 +19,6 @@ import sympy
 
 from brian2eprop.device.assignments import assignments, written
 from brian2eprop.device.program import (
-    Access,
     Array,
     Body,
     Detect,
@@ -200,8 +199,3 @@ def input_spike(
                 "'g_post += w', and put the rest into the target's equations."
             )
     return Effect(body, increments)
-
-
-def is_parameter(array: Array) -> bool:
-    """Whether an array may be trained: real, and no run changes it."""
-    return array.dtype is DType.REAL and array.access is Access.SHARED

@@ -72,6 +72,15 @@ class Model:
         """The population that a state array belongs to."""
         return next(population for population in self.populations if array in population)
 
+    def acted_on(self, number: int) -> set[str]:
+        """State arrays of the neurons that a phase acts on."""
+        phase = self.phases[number]
+        body = getattr(phase, "body", None)
+        if body is None:
+            return set()
+        names = self.effects[number].increments if number in self.effects else body.refs
+        return {body.refs[name].array for name in names} & set(self.state)
+
     def weight(self, phase: Propagate) -> str:
         """The one synaptic variable that a pathway adds.
 

@@ -21,9 +21,9 @@ from brian2eprop.learning.backward import gradient_of
 from brian2eprop.learning.linearise import LearningError
 from brian2eprop.learning.lines import Lines
 from brian2eprop.learning.losses import OUTPUT_GRADIENT
+from brian2eprop.learning.rates import rate_terms
 from brian2eprop.learning.symbolic import Expression, derivative, names
 from brian2eprop.learning.trace_body import Place, Route, TraceBody
-from brian2eprop.learning.trial import TRIAL_STEPS, count_name
 
 if TYPE_CHECKING:
     from brian2eprop.learning.traces import TraceWriter
@@ -264,16 +264,11 @@ class ParameterTraces:
         self._collect_rates()
 
     def _collect_rates(self) -> None:
+        assert self.events is not None
         ending = TraceBody(self.place, self.writer.tape)
-        for number, regulariser in enumerate(self.writer.task.regularisers):
-            assert self.events is not None
-            count, steps = ending.neuron(count_name(self.events)), ending.scalar(TRIAL_STEPS)
-            strength = ending.define(f"rate_strength_{number}", float(regulariser.strength))
-            target = float(regulariser.target) * self.model.dt
-            wanted = ending.define(f"rate_target_{number}", target)
-            error = f"{strength}/{steps}*({count}/{steps} - {wanted})"
-            weighted = f"{ending.scalar('weight')}*{error}*{ending.own(self._rates)}"
-            ending.line(ending.own(self._sum), "+=", [weighted])
+        terms = rate_terms(ending, self.writer.task, self.model.dt, self.events, self.place.index)
+        for term in terms:
+            ending.line(ending.own(self._sum), "+=", [f"{term}*{ending.own(self._rates)}"])
         self.writer.end += ending.flush(f"rates in the gradient of {self.parameter}")
 
     def _own_trace(self, phase: ForEach | Detect | ForEachEvent, name: str) -> str:

@@ -5,7 +5,7 @@ It is the forward part of every training Program, and all of an evaluation's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from brian2eprop.device.assignments import written
@@ -218,12 +218,3 @@ def _spike_counts(model: Program) -> list[tuple[Array, Phase]]:
 def count_name(events: str) -> str:
     """Array that counts the spikes of an event buffer."""
     return f"spike_count_{events.removesuffix('_spikes')}"
-
-
-def initial_names(trial: Trial) -> Mapping[str, str]:
-    """Array of the initial values of each state array."""
-    return {
-        a.name.removeprefix("initial_"): a.name
-        for a in trial.arrays
-        if a.name.startswith("initial_")
-    }

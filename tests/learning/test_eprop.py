@@ -300,8 +300,39 @@ def test_population_without_a_readout_is_refused() -> None:
     w_others = Synapses(net.hidden, others, "w : 1", on_pre="v_post += w", name="w_others")
     w_others.connect()
     net.network.add(others, w_others)
-    with pytest.raises(b2e.LearningError, match="'w_others_w' is to be trained, but the neurons"):
-        net.trainer([w_others.w])
+    text = (
+        r"'w_others_w' is to be trained, but .*'others_v'.* no synapses onto the output.* Connect"
+    )
+    for form in ("adjoint", "forward"):
+        with pytest.raises(b2e.LearningError, match=text):
+            net.trainer([w_others.w], b2e.EProp(form=form))  # type: ignore[arg-type]
+
+
+def test_readout_that_is_not_the_output_is_refused() -> None:
+    """Its gradient would be zero; so would that of what only reaches it."""
+    net = Net(readout=UNIFORM)
+    other = NeuronGroup(2, UNIFORM, method="exact", name="other")
+    w_other = Synapses(net.hidden, other, "w : 1", on_pre="y_post += w", name="w_other")
+    w_other.connect()
+    net.network.add(other, w_other)
+    for form in ("adjoint", "forward"):
+        for view, name in ((w_other.w, "w_other_w"), (other.b, "other_b")):
+            with pytest.raises(b2e.LearningError, match=f"'{name}' is to be trained, but"):
+                net.trainer([view], b2e.EProp(form=form))  # type: ignore[arg-type]
+
+
+def test_output_that_spikes_is_for_the_adjoint_form() -> None:
+    net = Net()
+    for form, refused in (("adjoint", False), ("forward", True)):
+        rule = b2e.EProp(form=form)  # type: ignore[arg-type]
+        task: dict[str, Any] = {"loss": b2e.CrossEntropy(), "optimiser": b2e.SGD(1.0)}
+        task |= {"output": net.hidden.v, "parameters": [net.w_in.w], "rule": rule}
+        if refused:
+            with pytest.raises(b2e.LearningError, match=r"'hidden_v' spike, .*form='adjoint'"):
+                b2e.Trainer(net.network, **task)
+        else:
+            found = b2e.Trainer(net.network, **task).gradients(net.spikes, [0, 2])
+            assert np.abs(found["w_in_w"]).max() > 0
 
 
 def test_forward_form_needs_readouts_that_filter_alike() -> None:

@@ -15,8 +15,6 @@ from brian2.utils.stringtools import get_identifiers
 
 from brian2eprop.device.program import Array, Body, DType, Index
 
-BUILTINS = ("t", "dt", "step")
-
 _VARIABLE_DTYPE: dict[DType, type] = {
     DType.REAL: np.float64,
     DType.DOUBLE: np.float64,
