@@ -14,9 +14,9 @@ import numpy.typing as npt
 from workload import Workload
 
 import brian2eprop as b2e
-from brian2eprop.learning.data import Batch, batches, make_dataset, with_labels
-from brian2eprop.learning.engine import Engine
-from brian2eprop.learning.tally import Tally
+from brian2eprop.learning.training.data import Batch, batches, make_dataset, with_labels
+from brian2eprop.learning.training.engine import Engine
+from brian2eprop.learning.training.tally import Tally
 
 Form = Literal["adjoint", "forward"]
 

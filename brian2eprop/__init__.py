@@ -7,19 +7,19 @@ from brian2.devices.device import all_devices as _all_devices
 from brian2eprop import encoding
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.source import SpikeSource
-from brian2eprop.learning.callbacks import (
+from brian2eprop.learning.model.linearise import LearningError
+from brian2eprop.learning.model.surrogates import Triangular
+from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
+from brian2eprop.learning.objective.regularisers import FiringRate
+from brian2eprop.learning.rules.eprop import EProp
+from brian2eprop.learning.training.callbacks import (
     Callback,
     EarlyStopping,
     LearningRateSchedule,
     ModelCheckpoint,
 )
-from brian2eprop.learning.eprop import EProp
-from brian2eprop.learning.linearise import LearningError
-from brian2eprop.learning.losses import CrossEntropy, MeanSquaredError
-from brian2eprop.learning.optimisers import SGD, Adam
-from brian2eprop.learning.regularisers import FiringRate
-from brian2eprop.learning.surrogates import Triangular
-from brian2eprop.learning.trainer import Trainer
+from brian2eprop.learning.training.optimisers import SGD, Adam
+from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
 
 __all__ = [

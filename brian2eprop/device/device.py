@@ -21,18 +21,18 @@ from brian2.units.fundamentalunits import check_units
 
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Backend
-from brian2eprop.device.builder import array_name
-from brian2eprop.device.capture import capture, make_inert
-from brian2eprop.device.captured import Captured
-from brian2eprop.device.instances import InstanceLoop
+from brian2eprop.device.capture.builder import array_name
+from brian2eprop.device.capture.captured import Captured
+from brian2eprop.device.capture.network import capture, make_inert
+from brian2eprop.device.capture.support import check_network
+from brian2eprop.device.capture.translate import Unsupported
+from brian2eprop.device.memory.instances import InstanceLoop
+from brian2eprop.device.memory.snapshot import OWN, find_snapshot, put_snapshot, take_snapshot
+from brian2eprop.device.memory.state import State, in_brian_order, in_program_order
+from brian2eprop.device.memory.values import ValuesDevice
 from brian2eprop.device.options import Options, read_options
-from brian2eprop.device.progress import Progress
-from brian2eprop.device.run import Run, check_states
-from brian2eprop.device.snapshot import OWN, find_snapshot, put_snapshot, take_snapshot
-from brian2eprop.device.state import State, in_brian_order, in_program_order
-from brian2eprop.device.support import check_network
-from brian2eprop.device.translate import Unsupported
-from brian2eprop.device.values import ValuesDevice
+from brian2eprop.device.run.progress import Progress
+from brian2eprop.device.run.run import Run, check_states
 
 _SETTERS = ("group_variable_set", "group_variable_set_conditional")
 _GETTERS = ("group_variable_get", "group_variable_get_conditional")

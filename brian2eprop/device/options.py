@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from brian2eprop.device.backends import registry
-from brian2eprop.device.backends.base import Precision
+from brian2eprop.device.program import Precision
 
 
 @dataclass(frozen=True)

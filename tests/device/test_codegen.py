@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brian2eprop.device.backends import registry
-from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.backends.compile import content_key
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import generate
@@ -28,6 +27,7 @@ from brian2eprop.device.program import (
     ForEach,
     ForEachEvent,
     Index,
+    Precision,
     Program,
     Ref,
     Slots,

@@ -8,8 +8,8 @@ from brian2 import Network, NeuronGroup, Synapses, ms, set_device
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brian2eprop.device.connectivity import Found, find_connectivity
 from brian2eprop.device.program import ConnectivityKind
+from brian2eprop.device.program.connectivity import Found, find_connectivity
 
 
 def listed(found: Found) -> list[tuple[int, int]]:

@@ -6,12 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.backends.cuda import CudaBackend
 from brian2eprop.device.backends.gpu import GpuUnavailable, find
 from brian2eprop.device.backends.launch import block_threads
 from brian2eprop.device.backends.reference import ReferenceBackend
-from brian2eprop.device.program import Access
+from brian2eprop.device.program import Access, Precision
 from tests.device.fake_cupy import CUDADriverError, CUDARuntimeError, installed
 from tests.device.programs import CASES, spikes
 

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import CONNECTIONS, MODELS, Spec, assert_same, build, input_spikes, run_on, source
 
-from brian2eprop.device.state import State
+from brian2eprop.device.memory.state import State
 
 ALL_BACKENDS = [
     Spec("adaptive", connections="no diagonal", delay=2),

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from brian2eprop.device.backends import emulated
-from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.backends.emulated import EmulatedBackend
 from brian2eprop.device.backends.emulation import EmulationError
 from brian2eprop.device.backends.reference import ReferenceBackend
-from brian2eprop.device.program import Access
+from brian2eprop.device.program import Access, Precision
 from tests.device.programs import CASES, spikes
 
 STEPS = 20

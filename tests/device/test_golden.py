@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from brian2eprop.device.backends import registry
-from brian2eprop.device.backends.base import Memory, Precision
+from brian2eprop.device.backends.base import Memory
 from brian2eprop.device.codegen.source import environment
-from brian2eprop.device.program import Access, Connectivity, Program
+from brian2eprop.device.program import Access, Connectivity, Precision, Program
 from tests.device.test_reference import stream_of
 from tests.golden.programs import N_IN, PROGRAMS, SPARSE, N
 from tests.golden.renew import COMMAND, NAMES, generated, path

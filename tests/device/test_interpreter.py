@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brian2eprop.device.backends.interpreter import Place, execute
-from brian2eprop.device.functions import FUNCTIONS
+from brian2eprop.device.program.functions import FUNCTIONS
 
 POINTS = [-2.5, -0.75, -1e-9, 0.25, 0.5, 1.0, 3.0]
 

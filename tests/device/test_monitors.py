@@ -16,7 +16,8 @@ from brian2 import (
 )
 from models import Spec, assert_same, run_on
 
-from brian2eprop.device import progress, state
+from brian2eprop.device.memory import state
+from brian2eprop.device.run import progress
 
 
 def use(backend: str = "reference", **options: object) -> None:

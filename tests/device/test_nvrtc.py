@@ -5,11 +5,11 @@ import shutil
 import pytest
 
 from brian2eprop.device.backends import nvrtc
-from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.backends.compile import CompileError
 from brian2eprop.device.backends.nvrtc import cached_cubin, cubin
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.source import generate
+from brian2eprop.device.program import Precision
 from tests.device import kernels
 from tests.device.programs import CASES
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brian2eprop.device.backends import registry
-from brian2eprop.device.backends.base import Precision, SpikeStream
+from brian2eprop.device.backends.base import SpikeStream
 from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import (
     Access,
@@ -23,6 +23,7 @@ from brian2eprop.device.program import (
     ForEachSynapse,
     Index,
     Layout,
+    Precision,
     Program,
     Propagate,
     Reduce,
@@ -32,7 +33,7 @@ from brian2eprop.device.program import (
     Stream,
     Sweep,
 )
-from brian2eprop.device.verify import ProgramError
+from brian2eprop.device.program.verify import ProgramError
 
 DT = 1e-3
 OWN = Access.PER_INSTANCE

@@ -29,7 +29,7 @@ from brian2eprop.device.program import (
     Stream,
     Sweep,
 )
-from brian2eprop.device.verify import ProgramError, Stage, verify
+from brian2eprop.device.program.verify import ProgramError, Stage, verify
 
 OWN = Access.PER_INSTANCE
 DENSE, SPARSE = ConnectivityKind.DENSE, ConnectivityKind.SPARSE

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.codegen.dialect import CPU, CUDA
 from brian2eprop.device.codegen.source import generate
+from brian2eprop.device.program import Precision
 from tests.golden.programs import PROGRAMS
 
 FOLDER = Path(__file__).parent

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.backends.cuda import CudaBackend
 from brian2eprop.device.backends.nvrtc import cached_cubin
 from brian2eprop.device.backends.reference import ReferenceBackend
-from brian2eprop.device.program import Access
+from brian2eprop.device.program import Access, Precision
 from tests.device.kernels import C_TYPES, source
 from tests.device.programs import CASES, spikes
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from brian2eprop.learning.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from brian2eprop.learning.history import History
+from brian2eprop.learning.training.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from brian2eprop.learning.training.history import History
 
 
 class Trainer:

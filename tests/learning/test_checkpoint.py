@@ -9,7 +9,7 @@ import signal
 import numpy as np
 import pytest
 
-from brian2eprop.learning.checkpoint import (
+from brian2eprop.learning.training.checkpoint import (
     Checkpoint,
     CheckpointError,
     check_arrays,

@@ -11,8 +11,8 @@ from brian2.units.fundamentalunits import DimensionMismatchError
 
 from brian2eprop import CrossEntropy, FiringRate, MeanSquaredError, Triangular
 from brian2eprop.device.program import Body
-from brian2eprop.learning.linearise import Condition, LearningError
-from brian2eprop.learning.symbolic import parse, render
+from brian2eprop.learning.model.linearise import Condition, LearningError
+from brian2eprop.learning.model.symbolic import parse, render
 
 
 def test_window_counts_steps_that_start_in_it() -> None:

@@ -5,11 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.backends.reference import ReferenceBackend
-from brian2eprop.device.program import Access, Array, DType
-from brian2eprop.device.verify import Stage, verify
-from brian2eprop.learning.optimisers import SGD, Adam
+from brian2eprop.device.program import Access, Array, DType, Precision
+from brian2eprop.device.program.verify import Stage, verify
+from brian2eprop.learning.training.optimisers import SGD, Adam
 
 PARAMETERS = (
     Array("w", DType.REAL, 5, Access.SHARED),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brian2eprop.learning.symbolic import (
+from brian2eprop.learning.model.symbolic import (
     DerivativeError,
     derivative,
     names,

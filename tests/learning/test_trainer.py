@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from brian2 import ms
 
-from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.backends.cpu import CpuBackend
 from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import (
@@ -31,6 +30,7 @@ from brian2eprop.device.program import (
     ForEachSynapse,
     Index,
     Layout,
+    Precision,
     Program,
     Propagate,
     Reduce,
@@ -40,13 +40,13 @@ from brian2eprop.device.program import (
     Stream,
     Sweep,
 )
-from brian2eprop.learning import host
-from brian2eprop.learning.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from brian2eprop.learning.checkpoint import CheckpointError
-from brian2eprop.learning.losses import CrossEntropy, MeanSquaredError
-from brian2eprop.learning.optimisers import SGD, Adam
-from brian2eprop.learning.task import TrainingPrograms
-from brian2eprop.learning.trainer import Trainer
+from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
+from brian2eprop.learning.objective.task import TrainingPrograms
+from brian2eprop.learning.training import host
+from brian2eprop.learning.training.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from brian2eprop.learning.training.checkpoint import CheckpointError
+from brian2eprop.learning.training.optimisers import SGD, Adam
+from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
 
 N_IN, K, STEPS, DT = 6, 3, 5, 1e-3

@@ -14,10 +14,10 @@ from brian2 import (
 )
 
 from brian2eprop.device.source import SpikeSource
-from brian2eprop.learning.eprop import EProp
-from brian2eprop.learning.losses import CrossEntropy
-from brian2eprop.learning.optimisers import Adam
-from brian2eprop.learning.trainer import Trainer
+from brian2eprop.learning.objective.losses import CrossEntropy
+from brian2eprop.learning.rules.eprop import EProp
+from brian2eprop.learning.training.optimisers import Adam
+from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
 
 N_IN, N_HIDDEN, N_OUT, STEPS = 12, 15, 2, 25

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 import brian2eprop as b2e
-from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.backends.nvrtc import cubin
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.source import generate
-from brian2eprop.device.program import Access, Array, DType, Program
+from brian2eprop.device.program import Access, Array, DType, Precision, Program
 from tests.device.test_nvrtc import ARCHITECTURES
 from tests.learning.test_gradients import FORMS, trainer_of
 from tests.oracles.test_eprop_in_brian2 import CASES

@@ -5,25 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.program import Access, Array, DType, Program
-
-
-class Precision(Enum):
-    """Precision of the REAL arrays."""
-
-    FLOAT32 = "float32"
-    FLOAT64 = "float64"
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The NumPy type."""
-        return np.dtype(self.value)
+from brian2eprop.device.program import Access, Array, DType, Precision, Program
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.backends.base import Backend, Kernel, Memory, Precision, SpikeStream, zeros
+from brian2eprop.device.backends.base import Backend, Kernel, Memory, SpikeStream, zeros
 from brian2eprop.device.backends.compile import shared_library
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import Source, generate
-from brian2eprop.device.program import Access, Program
+from brian2eprop.device.program import Access, Precision, Program
 
 # No -ffast-math: NaN and infinity must stay what they are. The rest of what it allows is asked
 # for where it matters: vectors by "omp simd", contraction because both operands round anyway.

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from brian2eprop.device.backends.base import Backend, Kernel, Memory, Precision, SpikeStream
+from brian2eprop.device.backends.base import Backend, Kernel, Memory, SpikeStream
 from brian2eprop.device.backends.gpu import Gpu, find
 from brian2eprop.device.backends.launch import Arguments, arguments, block_threads, grid_blocks
 from brian2eprop.device.backends.nvrtc import cached_cubin
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.source import generate
-from brian2eprop.device.program import Program
+from brian2eprop.device.program import Precision, Program
 
 # Blocks wait for barriers and for memory; while one waits, its neighbours on the multiprocessor
 # work. More than these would mostly queue, and each has SCRATCH arrays of its own.

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from brian2eprop.device.backends.base import Backend, Kernel, Memory, Precision, SpikeStream
+from brian2eprop.device.backends.base import Backend, Kernel, Memory, SpikeStream
 from brian2eprop.device.backends.cpu import integers, pointers
 from brian2eprop.device.backends.emulation import EmulatedFunction
 from brian2eprop.device.backends.launch import Arguments, arguments, grid_blocks
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.source import generate
-from brian2eprop.device.program import Program
+from brian2eprop.device.program import Precision, Program
 
 
 class EmulatedKernel(Kernel):

@@ -113,7 +113,7 @@ def emulated_source(source: str, name: str) -> str:
 
 def template(name: str) -> str:
     """The text of one of the templates."""
-    return (files("brian2eprop.device") / "templates" / name).read_text()
+    return (files("brian2eprop.device.codegen") / "templates" / name).read_text()
 
 
 def _table(arrays: Mapping[str, int]) -> tuple[Any, Any]:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from brian2eprop.device.assignments import Assignment, assignments
-from brian2eprop.device.functions import FUNCTIONS
+from brian2eprop.device.program.assignments import Assignment, assignments
+from brian2eprop.device.program.functions import FUNCTIONS
 
 Values = npt.NDArray[Any]
 

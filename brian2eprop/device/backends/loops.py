@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.assignments import written
 from brian2eprop.device.backends.base import Memory
 from brian2eprop.device.program import Body, Connectivity, ConnectivityKind, Index
+from brian2eprop.device.program.assignments import written
 
 Indices = npt.NDArray[np.int64]
 

@@ -32,7 +32,7 @@ from brian2eprop.device.program import (
     Ref,
     Sweep,
 )
-from brian2eprop.device.verify import Stage, verify
+from brian2eprop.device.program.verify import Stage, verify
 
 
 class ReferenceBackend(Backend):

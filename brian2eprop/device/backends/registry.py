@@ -7,9 +7,10 @@ from importlib import import_module
 
 from brian2.utils.logger import get_logger
 
-from brian2eprop.device.backends.base import Backend, Precision
+from brian2eprop.device.backends.base import Backend
 from brian2eprop.device.backends.compile import CompileError
 from brian2eprop.device.backends.gpu import GpuUnavailable, find
+from brian2eprop.device.program import Precision
 
 logger = get_logger(__name__)
 

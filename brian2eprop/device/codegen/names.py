@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from brian2eprop.device.assignments import ALWAYS_THERE
-from brian2eprop.device.functions import FUNCTIONS
 from brian2eprop.device.program import (
     Body,
     Detect,
@@ -16,6 +14,8 @@ from brian2eprop.device.program import (
     Propagate,
     Reduce,
 )
+from brian2eprop.device.program.assignments import ALWAYS_THERE
+from brian2eprop.device.program.functions import FUNCTIONS
 
 # A phase with a body.
 Loop = ForEach | ForEachEvent | Detect | Propagate | ForEachSynapse | Reduce

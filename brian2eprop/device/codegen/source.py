@@ -9,13 +9,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from brian2eprop.device.backends.base import Precision
 from brian2eprop.device.codegen.bodies import depth_name
 from brian2eprop.device.codegen.dialect import Dialect
 from brian2eprop.device.codegen.phases import PhaseWriter
 from brian2eprop.device.codegen.statements import C_TYPES
-from brian2eprop.device.program import Access, Array, DType, Layout, Program, Slots
-from brian2eprop.device.verify import Stage, verify
+from brian2eprop.device.program import Access, Array, DType, Layout, Precision, Program, Slots
+from brian2eprop.device.program.verify import Stage, verify
 
 ITEM_BYTES = {DType.DOUBLE: 8, DType.INT: 4, DType.BOOL: 1}
 
@@ -127,7 +126,7 @@ def _header(name: str) -> str:
 def environment() -> Any:
     """The templates; a misspelt name in one is an error."""
     return Environment(
-        loader=PackageLoader("brian2eprop.device", "templates"),
+        loader=PackageLoader("brian2eprop.device.codegen", "templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

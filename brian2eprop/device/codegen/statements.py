@@ -13,8 +13,8 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.utils.stringtools import word_substitute
 
-from brian2eprop.device.functions import FUNCTIONS
 from brian2eprop.device.program import DType
+from brian2eprop.device.program.functions import FUNCTIONS
 
 C_TYPES: dict[DType, str] = {
     DType.REAL: "real",

@@ -1,0 +1,198 @@
+"""Collects a Program's parts while its phases are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from brian2.core.variables import ArrayVariable
+from brian2.units import second
+
+from brian2eprop.device.capture.captured import (
+    Captured,
+    Counting,
+    Pathway,
+    Piece,
+    Recording,
+)
+from brian2eprop.device.capture.translate import Translator, Unsupported, time_stamped
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Detect,
+    Direction,
+    DType,
+    Events,
+    Phase,
+    Program,
+    Slots,
+    Stream,
+    Sweep,
+)
+from brian2eprop.device.program.assignments import written
+from brian2eprop.device.program.connectivity import Found
+from brian2eprop.device.program.connectivity.found import Integers
+
+
+@dataclass
+class Builder:
+    """The parts of a Program, as far as they are known.
+
+    Parameters
+    ----------
+    clock : brian2 Clock
+        The network's clock.
+    pieces : mapping of str to Piece
+        What Brian2 wants done, by name of the object.
+    """
+
+    clock: Any
+    pieces: Mapping[str, Piece]
+    phases: list[Phase] = field(default_factory=list)
+    arrays: dict[str, Array] = field(default_factory=dict)
+    variables: dict[str, Any] = field(default_factory=dict)
+    events: dict[str, Events] = field(default_factory=dict)
+    found: dict[str, Found] = field(default_factory=dict)
+    orders: dict[str, Integers] = field(default_factory=dict)
+    tables: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
+    sources: dict[str, Any] = field(default_factory=dict)
+    emitters: dict[str, Any] = field(default_factory=dict)
+    recordings: list[Recording] = field(default_factory=list)
+    countings: list[Counting] = field(default_factory=list)
+    pathways: dict[str, Pathway] = field(default_factory=dict)
+
+    def body(self, owner: Any, locate: Callable[[Any, str], Any]) -> Body:
+        """The body of an object's piece."""
+        piece = self.pieces[owner.name]
+        body = Translator(owner.name, piece, self.clock, locate).body()
+        for variable in time_stamped(piece, self.clock):
+            self._keep_double(variable)
+        return body
+
+    def array_of(self, variable: Any) -> str:
+        """Name of the array that holds a Brian2 variable, declared at the first call."""
+        name = array_name(variable)
+        known = self.variables.setdefault(name, variable)
+        if known is not variable:
+            raise Unsupported(
+                f"'{known.owner.name}.{known.name}' and '{variable.owner.name}.{variable.name}' "
+                f"would both be called '{name}' on the device; rename one of the groups."
+            )
+        if name not in self.arrays:
+            size = int(np.prod(variable.size))
+            self.arrays[name] = Array(name, dtype_of(variable), size, Access.SHARED)
+        return name
+
+    def table(self, name: str, values: npt.ArrayLike) -> str:
+        """Name of a new array of indices."""
+        self.tables[name] = np.asarray(values, np.int32)
+        self.arrays[name] = Array(name, DType.INT, self.tables[name].size, Access.SHARED)
+        return name
+
+    def emit(self, group: Any) -> str:
+        """Name of the event buffer of a group's spikes, declared for the group that emits."""
+        name = events_name(group)
+        self.events[name] = Events(name, len(group), Access.PER_INSTANCE, Slots())
+        self.emitters[name] = group
+        return name
+
+    def heard(self, listener: Any, group: Any) -> str:
+        """Name of the event buffer that a listener reads."""
+        name = events_name(group)
+        if name not in self.events and not any(
+            found.name == group.name for found in self.emitters.values()
+        ):
+            raise Unsupported(
+                f"'{listener.name}' waits for spikes of '{group.name}', which emits none in this "
+                "run; give it a threshold, keep it active and in the network, or set "
+                f"'{listener.name}' inactive."
+            )
+        return name
+
+    def widen(self, events: str, history: int = 0, kept: bool = False) -> None:
+        """Keep more of an event buffer's steps."""
+        buffer = self.events[events]
+        slots = Slots(max(buffer.slots.history, history), buffer.slots.kept or kept)
+        self.events[events] = replace(buffer, slots=slots)
+
+    def finish(self, name: str, dt: float, promoted: Collection[str]) -> Captured:
+        """The Program and its ties.
+
+        Parameters
+        ----------
+        name : str
+            Name of the Program.
+        dt : float
+            Time step in seconds.
+        promoted : collection of str
+            Arrays that differ between instances although no phase writes them.
+        """
+        changed = self._written()
+        own = changed | set(promoted)
+        arrays = tuple(
+            replace(array, access=Access.PER_INSTANCE) if array.name in own else array
+            for array in self.arrays.values()
+        )
+        connectivities = {item.connectivity.name: item for item in self.found.values()}
+        program = Program(
+            name,
+            dt,
+            arrays,
+            (Sweep(Direction.FORWARD, tuple(self.phases)),),
+            tuple(self.events.values()),
+            tuple(item.connectivity for item in connectivities.values()),
+            tuple(Stream(stream, len(source)) for stream, source in self.sources.items()),
+        )
+        tables = dict(self.tables)
+        for item in connectivities.values():
+            tables.update(item.tables)
+        return Captured(
+            program,
+            self.variables,
+            self.orders,
+            tables,
+            frozenset(changed & self.variables.keys()),
+            self.sources,
+            self.emitters,
+            tuple(self.recordings),
+            tuple(self.countings),
+            self.pathways,
+        )
+
+    def _written(self) -> set[str]:
+        names = set()
+        for phase in self.phases:
+            body = getattr(phase, "body", None)
+            if body is None:
+                continue
+            also = phase.on_event if isinstance(phase, Detect) else ()
+            names |= {body.refs[ref].array for ref in (*written(body), *also)}
+        return names
+
+    def _keep_double(self, variable: Any) -> None:
+        if variable.dim is second.dim and array_name(variable) in self.arrays:
+            name = array_name(variable)
+            self.arrays[name] = replace(self.arrays[name], dtype=DType.DOUBLE)
+
+
+def array_name(variable: ArrayVariable) -> str:
+    """Name of the array of a Brian2 variable."""
+    return f"{variable.owner.name}_{variable.name}"
+
+
+def events_name(group: Any) -> str:
+    """Name of the event buffer of a group's spikes."""
+    return f"{group.name}_spikes"
+
+
+def dtype_of(variable: ArrayVariable) -> DType:
+    """Type of the array of a Brian2 variable."""
+    if variable.is_boolean:
+        return DType.BOOL
+    if variable.is_integer:
+        return DType.INT
+    return DType.DOUBLE if variable.name == "lastspike" else DType.REAL

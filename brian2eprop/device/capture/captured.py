@@ -1,0 +1,104 @@
+"""What a capture yields: the Program, and what ties its arrays to Brian2's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.device.program import Program
+from brian2eprop.device.program.connectivity.found import Integers
+from brian2eprop.device.source import SpikeSource
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What Brian2 wants done by one code object.
+
+    Parameters
+    ----------
+    code : str
+        Abstract code.
+    variables : mapping of str to brian2 Variable or Function
+        What its names stand for.
+    indices : mapping of str to str
+        Brian2's index of each array.
+    options : mapping of str to object
+        The template's options.
+    unconditional : frozenset of str
+        Conditions that do not hold writes back (resets ignore refractoriness).
+    """
+
+    code: str
+    variables: Mapping[str, Any]
+    indices: Mapping[str, str]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    unconditional: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A StateMonitor with the Program's array of each recorded variable."""
+
+    monitor: Any
+    arrays: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Counting:
+    """A SpikeMonitor with the Program's event buffer it reads."""
+
+    monitor: Any
+    events: str
+
+
+@dataclass(frozen=True)
+class Pathway:
+    """Where a pathway reads its spikes, and how many steps late."""
+
+    events: str
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """A Brian2 network as a Program.
+
+    Parameters
+    ----------
+    program : Program
+        What happens in a run.
+    variables : mapping of str to brian2 ArrayVariable
+        The Brian2 variable of each array that holds one.
+    orders : mapping of str to int array
+        Arrays of synaptic variables that lie in another order than in Brian2: element ``k``
+        is Brian2's synapse ``order[k]``.
+    tables : mapping of str to int array
+        Values of the arrays that hold no variable: rows, targets and other indices.
+    written : frozenset of str
+        The arrays of variables that a run changes.
+    sources : mapping of str to SpikeSource
+        The source of each stream.
+    emitters : mapping of str to brian2 Group
+        The group whose spikes each event buffer holds.
+    recordings : tuple of Recording
+        The StateMonitors.
+    countings : tuple of Counting
+        The SpikeMonitors.
+    pathways : mapping of str to Pathway
+        The synaptic pathways by name.
+    """
+
+    program: Program
+    variables: Mapping[str, Any]
+    orders: Mapping[str, Integers]
+    tables: Mapping[str, npt.NDArray[np.int32]]
+    written: frozenset[str]
+    sources: Mapping[str, SpikeSource]
+    emitters: Mapping[str, Any]
+    recordings: tuple[Recording, ...]
+    countings: tuple[Counting, ...]
+    pathways: Mapping[str, Pathway]

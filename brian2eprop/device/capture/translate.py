@@ -1,0 +1,171 @@
+"""One code object's abstract code becomes a Body."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from brian2.core.functions import DEFAULT_FUNCTIONS, Function
+from brian2.core.variables import ArrayVariable, Constant, Subexpression
+
+from brian2eprop.device.capture.captured import Piece
+from brian2eprop.device.program import Body, Number, Ref
+from brian2eprop.device.program.functions import FUNCTIONS
+
+CLOCK_NAMES = {"t": "t", "dt": "dt", "timestep": "step"}
+
+# Gives the Ref of a variable that Brian2 reaches through the given index.
+Locate = Callable[[Any, str], Ref]
+
+
+class Unsupported(NotImplementedError):
+    """Something that the device does not run."""
+
+
+class Translator:
+    """Translates one piece.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the object, for messages.
+    piece : Piece
+        What to translate.
+    clock : brian2 Clock
+        The network's clock.
+    locate : callable
+        Gives the Ref of an array variable and Brian2's index of it.
+    """
+
+    def __init__(self, owner: str, piece: Piece, clock: Any, locate: Locate) -> None:
+        self.owner = owner
+        self.piece = piece
+        self.clock = clock
+        self.locate = locate
+        self.refs: dict[str, Ref] = {}
+        self.constants: dict[str, Number] = {}
+
+    def body(self) -> Body:
+        """The piece as a Body."""
+        tree = parse(self.piece.code)
+        lines = [self._line(line) for line in tree.body]
+        return Body("\n".join(lines), self.refs, self.constants, self._guards(tree))
+
+    def name(self, name: str) -> str:
+        """The name in the body of a name in the abstract code, bound to what it stands for."""
+        variable = self.piece.variables.get(name)
+        if isinstance(variable, ArrayVariable):
+            return self._array(name, variable)
+        if isinstance(variable, Constant):
+            value = variable.get_value()
+            self.constants[self._free(name)] = value.item() if hasattr(value, "item") else value
+        return self._free(name)
+
+    def function(self, name: str) -> None:
+        """Refuse functions that bodies do not have."""
+        function = self.piece.variables.get(name)
+        if name in FUNCTIONS and function in (None, DEFAULT_FUNCTIONS.get(name)):
+            return
+        what = "the function" if isinstance(function, Function) else "the name"
+        raise Unsupported(
+            f"'{self.owner}' calls {what} '{name}' in a run, which eprop_cuda does not have; "
+            f"use {', '.join(FUNCTIONS)}, or set such values before the run."
+        )
+
+    def _line(self, line: ast.stmt) -> str:
+        if not isinstance(line, ast.Assign | ast.AugAssign):
+            raise Unsupported(
+                f"'{self.owner}' has the line '{ast.unparse(line)}', which is no assignment; "
+                "write one, such as 'v = 0'."
+            )
+        return ast.unparse(_Inliner(self).visit(line))
+
+    def _array(self, name: str, variable: Any) -> str:
+        built_in = self._clock_name(variable)
+        if built_in is not None:
+            return built_in
+        ref = self.locate(variable, self.piece.indices[name])
+        # Two names of one element ('v' and 'v_post') must become one: bodies know no aliases.
+        for known, other in self.refs.items():
+            if other == ref:
+                return known
+        self.refs[self._free(name)] = ref
+        return self._free(name)
+
+    def _clock_name(self, variable: Any) -> str | None:
+        for name, built_in in CLOCK_NAMES.items():
+            if variable is self.clock.variables[name]:
+                return built_in
+        return None
+
+    @staticmethod
+    def _free(name: str) -> str:
+        return f"{name}_" if name in CLOCK_NAMES.values() else name
+
+    def _guards(self, tree: ast.Module) -> dict[str, str]:
+        guards = {}
+        for name in assigned(tree):
+            variable: Any = self.piece.variables.get(name)
+            condition: Any = getattr(variable, "conditional_write", None)
+            if condition is None or condition.name in self.piece.unconditional:
+                continue
+            known: Any = self.piece.variables.get(condition.name)
+            if known is condition:
+                guards[self.name(name)] = self.name(condition.name)
+        return guards
+
+
+class _Inliner(ast.NodeTransformer):
+    """Puts subexpressions in place and binds every other name."""
+
+    def __init__(self, translator: Translator) -> None:
+        self.translator = translator
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Replace the name."""
+        variable = self.translator.piece.variables.get(node.id)
+        if isinstance(variable, Subexpression):
+            inner = ast.parse(" ".join(variable.expr.split()), mode="eval").body
+            return self.visit(inner)  # type: ignore[no-any-return]
+        return ast.copy_location(ast.Name(self.translator.name(node.id), node.ctx), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Keep the function's name, replace the arguments'."""
+        self.translator.function(ast.unparse(node.func))
+        arguments = [self.visit(argument) for argument in node.args]
+        return ast.copy_location(ast.Call(node.func, arguments, []), node)
+
+
+def parse(code: str) -> ast.Module:
+    """Abstract code as statements; as in Brian2, the lines' indentation means nothing."""
+    return ast.parse("\n".join(line.strip() for line in code.splitlines()))
+
+
+def assigned(tree: ast.Module) -> list[str]:
+    """The names that the statements assign, in order."""
+    names = []
+    for line in tree.body:
+        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+        if isinstance(target, ast.Name):
+            names.append(target.id)
+    return list(dict.fromkeys(names))
+
+
+def time_stamped(piece: Piece, clock: Any) -> set[Any]:
+    """The variables that a piece sets to an expression with the time ``t`` in it."""
+    found = set()
+    for line in parse(piece.code).body:
+        value = getattr(line, "value", None)
+        if value is None or not _mentions(value, piece.variables, clock.variables["t"]):
+            continue
+        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+        variable = piece.variables.get(getattr(target, "id", ""))
+        if isinstance(variable, ArrayVariable):
+            found.add(variable)
+    return found
+
+
+def _mentions(value: ast.expr, variables: Mapping[str, Any], wanted: Any) -> bool:
+    names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+    return any(variables.get(name) is wanted for name in names)

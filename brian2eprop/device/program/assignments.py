@@ -1,0 +1,115 @@
+"""The assignments that a body's abstract code is made of."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from brian2eprop.device.program.functions import FUNCTIONS
+from brian2eprop.device.program.program import Body
+
+# The names that stand for a value in every body.
+ALWAYS_THERE = frozenset({"t", "dt", "step"})
+
+_NODES = (
+    *(ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.BinOp),
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow),
+    *(ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
+    *(ast.Call, ast.Name, ast.Load, ast.Constant),
+)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One line of a body: ``target = expression`` or ``target <operator>= expression``.
+
+    Parameters
+    ----------
+    target : str
+        The name assigned to.
+    operator : str
+        Name of the ``ast`` class of an augmented assignment's operator, ``""`` for none.
+    expression : ast.expr
+        The right hand side.
+    """
+
+    target: str
+    operator: str
+    expression: ast.expr
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names whose values the right hand side takes."""
+        called = {id(call.func) for call in self._walk(ast.Call)}
+        return frozenset(name.id for name in self._walk(ast.Name) if id(name) not in called)
+
+    def _walk[T: ast.AST](self, kind: type[T]) -> Iterator[T]:
+        return (node for node in ast.walk(self.expression) if isinstance(node, kind))
+
+
+def assignments(code: str) -> tuple[Assignment, ...]:
+    """Parse abstract code.
+
+    Parameters
+    ----------
+    code : str
+        Abstract code, one assignment a line.
+
+    Returns
+    -------
+    tuple of Assignment
+        The assignments in order.
+
+    Raises
+    ------
+    ValueError
+        If a line is no assignment, or uses what bodies do not have.
+    """
+    try:
+        lines = ast.parse(code).body
+    except SyntaxError as error:
+        raise ValueError(
+            f"line {error.lineno} is no abstract code ({error.msg}); write one assignment a line"
+        ) from error
+    return tuple(_assignment(line) for line in lines)
+
+
+def written(body: Body) -> frozenset[str]:
+    """The names of the refs that the body writes."""
+    return frozenset(found.target for found in assignments(body.code)) & body.refs.keys()
+
+
+def _assignment(line: ast.stmt) -> Assignment:
+    match line:
+        case ast.Assign(targets=[ast.Name(id=target)], value=value):
+            operator = ""
+        case ast.AugAssign(target=ast.Name(id=target), op=op, value=value):
+            operator = type(op).__name__
+        case _:
+            text = ast.unparse(line)
+            raise ValueError(f"'{text}' is no assignment to a name; write 'name = ...'")
+    for node in ast.walk(value):
+        _check(node)
+    return Assignment(target, operator, value)
+
+
+def _check(node: ast.AST) -> None:
+    if not isinstance(node, _NODES):
+        raise ValueError(f"bodies have no {type(node).__name__}; use arithmetic and functions")
+    if isinstance(node, ast.Compare) and len(node.ops) > 1:
+        raise ValueError(f"'{ast.unparse(node)}' compares twice; join two comparisons by 'and'")
+    if isinstance(node, ast.Constant) and not isinstance(node.value, bool | int | float):
+        raise ValueError(f"{node.value!r} is no number; use numbers and names only")
+    if isinstance(node, ast.Call):
+        _check_call(node)
+
+
+def _check_call(call: ast.Call) -> None:
+    name = ast.unparse(call.func)
+    if name not in FUNCTIONS:
+        raise ValueError(f"there is no function '{name}'; there are {', '.join(FUNCTIONS)}")
+    if call.keywords or len(call.args) != FUNCTIONS[name]:
+        raise ValueError(
+            f"'{ast.unparse(call)}' should have {FUNCTIONS[name]} arguments; give as many"
+        )

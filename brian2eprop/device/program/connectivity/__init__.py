@@ -1,0 +1,36 @@
+"""Finds out which kind of connectivity a list of synapses is; one file a kind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from brian2eprop.device.program.connectivity.dense import match_dense
+from brian2eprop.device.program.connectivity.found import Found, Integers, Pairs
+from brian2eprop.device.program.connectivity.sparse import as_sparse
+
+__all__ = ["Found", "Pairs", "find_connectivity"]
+
+
+def find_connectivity(
+    name: str, sources: Integers, targets: Integers, n_source: int, n_target: int
+) -> Found:
+    """The connectivity that holds the given synapses.
+
+    Parameters
+    ----------
+    name : str
+        Name of the synapses.
+    sources, targets : integer arrays, shape (n_synapses,)
+        Presynaptic and postsynaptic neuron of each synapse, in any order.
+    n_source, n_target : int
+        Sizes of the two populations.
+
+    Returns
+    -------
+    Found
+        DENSE where every pair, or every pair but the diagonal, is there once; else SPARSE.
+    """
+    pairs = Pairs(
+        name, np.asarray(sources, np.int64), np.asarray(targets, np.int64), n_source, n_target
+    )
+    return match_dense(pairs) or as_sparse(pairs)

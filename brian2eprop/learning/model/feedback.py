@@ -1,0 +1,175 @@
+"""Synapses that carry the learning signal back: a pathway's, turned around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Connectivity,
+    ConnectivityKind,
+    DType,
+    ForEach,
+    Index,
+    Ref,
+)
+from brian2eprop.learning.model.linearise import LearningError
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """A pathway's synapses ordered by target, with weights of their own.
+
+    Attributes
+    ----------
+    connectivity : Connectivity
+        From the pathway's targets to its sources.
+    arrays : tuple of Array
+        Its SHARED arrays besides the connectivity's.
+    shared : mapping of str to array
+        What the SHARED arrays hold at the start.
+    refresh : ForEach, optional
+        What copies the pathway's own weights (symmetric feedback).
+    """
+
+    connectivity: Connectivity
+    arrays: tuple[Array, ...]
+    shared: Mapping[str, npt.NDArray[Any]]
+    refresh: ForEach | None
+
+    @property
+    def weight(self) -> str:
+        """Array of the feedback's weights."""
+        return self.connectivity.name
+
+
+def symmetric(
+    pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], weight: str
+) -> Feedback:
+    """Feedback by the pathway's own weights, the array ``weight``."""
+    connectivity, order, shared = _transposed(pathway, contents)
+    name = connectivity.name
+    origin = f"{name}_origin"
+    refs = {
+        "feedback": Ref(name, Index.ELEMENT),
+        "w": Ref(weight, Index.ELEMENT, via=origin),
+    }
+    return Feedback(
+        connectivity,
+        (
+            Array(name, DType.REAL, pathway.n_synapses, Access.SHARED),
+            Array(origin, DType.INT, pathway.n_synapses, Access.SHARED),
+        ),
+        {**shared, origin: order.astype(np.int32)},
+        ForEach(f"refresh {name}", pathway.n_synapses, Body("feedback = w", refs)),
+    )
+
+
+def random(
+    pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], scale: float | None, seed: int
+) -> Feedback:
+    """Feedback by fixed normal weights, by default of variance ``1/n_source``."""
+    deviation = pathway.n_source**-0.5 if scale is None else scale
+    values = np.random.default_rng(seed).normal(0, deviation, pathway.n_synapses)
+    return _fixed(pathway, contents, values)
+
+
+def given(
+    pathway: Connectivity,
+    contents: Mapping[str, npt.NDArray[Any]],
+    weights: Mapping[str, npt.ArrayLike],
+) -> Feedback:
+    """Feedback by fixed weights of shape (sources, targets), by name of the pathway.
+
+    Raises
+    ------
+    LearningError
+        If there are none for the pathway, or they are of another shape or not finite.
+    """
+    name, shape = pathway.name, (pathway.n_source, pathway.n_target)
+    if name not in weights:
+        raise LearningError(
+            f"EProp was given no feedback for the synapses '{name}', which lead to the output. "
+            f"Add '{name}': an array of shape {shape}."
+        )
+    matrix = np.asarray(weights[name], dtype=float)
+    if matrix.shape != shape:
+        raise LearningError(
+            f"EProp's feedback for the synapses '{name}' has the shape {matrix.shape}. Give one "
+            f"weight for every source and target: an array of shape {shape}."
+        )
+    if not np.all(np.isfinite(matrix)):
+        raise LearningError(
+            f"EProp's feedback for the synapses '{name}' is not finite everywhere. Give finite "
+            "weights."
+        )
+    return _fixed(pathway, contents, matrix[endpoints(pathway, contents)])
+
+
+def check_used(weights: Mapping[str, npt.ArrayLike], feedbacks: Iterable[Feedback]) -> None:
+    """Every name that weights were given for must be a pathway that carries a signal back.
+
+    Raises
+    ------
+    LearningError
+        If one is not.
+    """
+    known = sorted(feedback.weight.removeprefix("feedback_") for feedback in feedbacks)
+    for name in weights:
+        if name not in known:
+            raise LearningError(
+                f"EProp was given feedback for '{name}', but no synapses of that name lead to the "
+                f"output. Those that do are {', '.join(known) or 'none'}."
+            )
+
+
+def _fixed(
+    pathway: Connectivity,
+    contents: Mapping[str, npt.NDArray[Any]],
+    values: npt.NDArray[np.float64],
+) -> Feedback:
+    """Feedback by one constant a synapse, in the pathway's order."""
+    connectivity, order, shared = _transposed(pathway, contents)
+    array = Array(connectivity.name, DType.REAL, pathway.n_synapses, Access.SHARED)
+    return Feedback(connectivity, (array,), {**shared, connectivity.name: values[order]}, None)
+
+
+def endpoints(
+    pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Source and target of every synapse, in the connectivity's order."""
+    if pathway.kind is ConnectivityKind.SPARSE:
+        rows = np.diff(contents[pathway.row])
+        return np.repeat(np.arange(pathway.n_source), rows), contents[pathway.target].astype(int)
+    source, target = np.divmod(np.arange(pathway.n_source * pathway.n_target), pathway.n_target)
+    chosen = slice(None) if pathway.diagonal else source != target
+    return source[chosen], target[chosen]
+
+
+def _transposed(
+    pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]]
+) -> tuple[Connectivity, npt.NDArray[np.int64], dict[str, npt.NDArray[Any]]]:
+    """The connectivity turned around, which synapse each of its synapses was, its arrays."""
+    source, target = endpoints(pathway, contents)
+    order = np.argsort(target, kind="stable")
+    turned = Connectivity(
+        f"feedback_{pathway.name}",
+        pathway.kind,
+        n_source=pathway.n_target,
+        n_target=pathway.n_source,
+        n_synapses=pathway.n_synapses,
+        diagonal=pathway.diagonal,
+        unique=pathway.unique,
+    )
+    if turned.kind is ConnectivityKind.DENSE:
+        return turned, order, {}
+    row = np.searchsorted(target[order], np.arange(pathway.n_target + 1))
+    shared = {turned.row: row.astype(np.int32), turned.target: source[order].astype(np.int32)}
+    return turned, order, shared

@@ -1,0 +1,201 @@
+"""Every phase of a model becomes its local derivatives.
+
+A network on a grid is a map made of phases. Four kinds carry state, and each has a local
+linear form, found by differentiating the phase's own equations:
+
+dynamics          h <- F(h, p)              dF/dh, dF/dp           (ForEach)
+spike condition   z  = [g(h, p) > 0]        dg/dh, dg/dp           (Detect)
+input spike       h_j <- h_j + e(w_ji, p)   de/dw                  (Propagate)
+reset             h <- R(h) where z         dR/dh, jump R(h) - h   (ForEachEvent)
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy
+
+from brian2eprop.device.program import (
+    Array,
+    Body,
+    Detect,
+    DType,
+    Index,
+    Phase,
+    Program,
+    Propagate,
+)
+from brian2eprop.device.program.assignments import assignments, written
+from brian2eprop.learning.model.symbolic import (
+    Expression,
+    derivative,
+    names,
+    parse,
+    symbol,
+    values_after,
+)
+
+
+class LearningError(ValueError):
+    """A model, or what is asked of it, cannot be trained; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class Map:
+    """What a dynamics or reset body does to the real state variables it writes.
+
+    Attributes
+    ----------
+    body : Body
+        The body; the names below are its own.
+    state : tuple of str
+        Its refs that are real state variables, written or only read.
+    values : mapping of str to Expression
+        Value afterwards of each written one, in terms of values before.
+    """
+
+    body: Body
+    state: tuple[str, ...]
+    values: Mapping[str, Expression]
+
+    def slope(self, of: str, by: str) -> Expression:
+        """Derivative of one name's value afterwards by another name's value before."""
+        if of not in self.values:
+            return sympy.Integer(int(of == by))
+        return sympy.expand_mul(derivative(self.values[of], by))
+
+    def jump(self, of: str) -> Expression:
+        """Value afterwards minus value before."""
+        return sympy.simplify(self.values[of] - symbol(of))
+
+
+@dataclass(frozen=True)
+class Condition:
+    """When a neuron spikes: where ``distance > 0`` and every mask holds."""
+
+    body: Body
+    state: tuple[str, ...]
+    distance: Expression
+    masks: tuple[str, ...]
+
+    def slope(self, by: str) -> Expression:
+        """Derivative of the distance to threshold."""
+        return derivative(self.distance, by)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a spike adds to the variables of a target."""
+
+    body: Body
+    increments: Mapping[str, Expression]
+
+    def slope(self, of: str, by: str) -> Expression:
+        """Derivative of the increment of a target variable by a synaptic variable."""
+        return derivative(self.increments[of], by)
+
+
+def state_arrays(program: Program) -> dict[str, Array]:
+    """Real arrays that the model's phases change: what a gradient can flow through."""
+    changed = {
+        phase.body.refs[name].array
+        for phase in program.phases()
+        if hasattr(phase, "body")
+        for name in written(phase.body)
+    }
+    return {
+        name: array
+        for name, array in program.all_arrays().items()
+        if name in changed and array.dtype is DType.REAL and array.slots is None
+    }
+
+
+def linear_map(phase: Phase, arrays: Mapping[str, Array], state: Mapping[str, Array]) -> Map:
+    """The map of a dynamics or reset phase; conditional writes keep the old value elsewhere."""
+    body: Body = phase.body  # type: ignore[union-attr]
+    after = values_after(body.code, opaque_names(body, arrays), body.guards)
+    values = {name: value for name, value in after.items() if name in body.refs}
+    return Map(body, state_names(body, state), values)
+
+
+def state_names(body: Body, state: Mapping[str, Array]) -> tuple[str, ...]:
+    """The refs of a body that are state variables."""
+    return tuple(sorted(name for name, ref in body.refs.items() if ref.array in state))
+
+
+def opaque_names(body: Body, arrays: Mapping[str, Array]) -> frozenset[str]:
+    """The refs of a body that no gradient flows through: booleans, times, indices."""
+    return frozenset(n for n, ref in body.refs.items() if arrays[ref.array].dtype is not DType.REAL)
+
+
+def spike_condition(phase: Detect, state: Mapping[str, Array]) -> Condition:
+    """The distance to threshold of a condition such as ``v > v_th and not_refractory``.
+
+    Raises
+    ------
+    LearningError
+        If the condition is not one comparison, with or without booleans that must hold.
+    """
+    line = next(a for a in assignments(phase.body.code) if a.target == Detect.CONDITION)
+    terms = _conjunction(line.expression)
+    comparisons = [term for term in terms if isinstance(term, ast.Compare)]
+    masks = [term.id for term in terms if isinstance(term, ast.Name)]
+    if len(comparisons) != 1 or len(masks) + 1 != len(terms):
+        raise LearningError(
+            f"The threshold '{ast.unparse(line.expression)}' of {phase.label} cannot be "
+            "differentiated. Write it as one comparison, such as 'v > v_th', and booleans "
+            "joined to it by 'and'."
+        )
+    distance = _distance(comparisons[0], phase.label)
+    return Condition(phase.body, state_names(phase.body, state), distance, tuple(masks))
+
+
+def _conjunction(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
+        return [term for value in node.values for term in _conjunction(value)]
+    return [node]
+
+
+def _distance(comparison: ast.Compare, label: str) -> Expression:
+    left, right = (
+        parse(ast.unparse(side)) for side in (comparison.left, comparison.comparators[0])
+    )
+    if isinstance(comparison.ops[0], ast.Gt | ast.GtE):
+        return left - right
+    if isinstance(comparison.ops[0], ast.Lt | ast.LtE):
+        return right - left
+    raise LearningError(
+        f"The threshold '{ast.unparse(comparison)}' of {label} cannot be differentiated. "
+        "Compare by '>', '>=', '<' or '<='."
+    )
+
+
+def input_spike(
+    phase: Propagate, arrays: Mapping[str, Array], state: Mapping[str, Array]
+) -> Effect:
+    """What a spike adds to its targets.
+
+    Raises
+    ------
+    LearningError
+        If it writes a synaptic variable, or what it adds depends on the state.
+    """
+    body = phase.body
+    values = values_after(body.code, opaque_names(body, arrays), body.guards)
+    increments = {n: sympy.expand(v - symbol(n)) for n, v in values.items() if n in body.refs}
+    for name, increment in increments.items():
+        if body.refs[name].index is not Index.TARGET:
+            raise LearningError(
+                f"{phase.label} changes the synaptic variable '{name}' at a spike, which the "
+                "learning rules do not follow. Let on_pre add to a variable of the target only."
+            )
+        depends = sorted(names(increment) & set(state_names(body, state)))
+        if depends:
+            raise LearningError(
+                f"What {phase.label} adds to '{name}' depends on the state ({', '.join(depends)}), "
+                "which the learning rules do not follow. Let on_pre add parameters only, such as "
+                "'g_post += w', and put the rest into the target's equations."
+            )
+    return Effect(body, increments)

@@ -1,0 +1,184 @@
+"""A captured model with the derivatives of its phases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from brian2eprop.device.program import (
+    Array,
+    Connectivity,
+    Detect,
+    DType,
+    Events,
+    ForEach,
+    ForEachEvent,
+    Index,
+    Phase,
+    Program,
+    Propagate,
+)
+from brian2eprop.learning.model.linearise import (
+    Condition,
+    Effect,
+    LearningError,
+    Map,
+    input_spike,
+    linear_map,
+    spike_condition,
+    state_arrays,
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's phases and their derivatives, by number of the phase.
+
+    Attributes
+    ----------
+    phases : tuple of Phase
+        The phases of a step.
+    state : mapping of str to Array
+        Arrays a gradient flows through.
+    maps : mapping of int to Map
+        Dynamics and resets.
+    effects : mapping of int to Effect
+        Input spikes.
+    conditions : mapping of str to Condition
+        Spike conditions by the events they make.
+    populations : tuple of frozenset of str
+        State arrays that act on one another within a neuron.
+    spiking : mapping of str to str
+        The events of the population of each state array, if it spikes.
+    detached : frozenset of str
+        State arrays whose jump at a spike is taken as given: its derivative through the spike
+        is left out.
+    """
+
+    dt: float
+    phases: tuple[Phase, ...]
+    arrays: Mapping[str, Array]
+    events: Mapping[str, Events]
+    connectivities: Mapping[str, Connectivity]
+    state: Mapping[str, Array]
+    maps: Mapping[int, Map]
+    effects: Mapping[int, Effect]
+    conditions: Mapping[str, Condition]
+    populations: tuple[frozenset[str], ...]
+    spiking: Mapping[str, str]
+    detached: frozenset[str]
+
+    def population(self, array: str) -> frozenset[str]:
+        """The population that a state array belongs to."""
+        return next(population for population in self.populations if array in population)
+
+    def acted_on(self, number: int) -> set[str]:
+        """State arrays of the neurons that a phase acts on."""
+        phase = self.phases[number]
+        body = getattr(phase, "body", None)
+        if body is None:
+            return set()
+        names = self.effects[number].increments if number in self.effects else body.refs
+        return {body.refs[name].array for name in names} & set(self.state)
+
+    def weight(self, phase: Propagate) -> str:
+        """The one synaptic variable that a pathway adds.
+
+        Raises
+        ------
+        LearningError
+            If there is none or more than one.
+        """
+        refs = phase.body.refs
+        found = [
+            name
+            for name, ref in refs.items()
+            if ref.index is Index.SYNAPSE and self.arrays[ref.array].dtype is DType.REAL
+        ]
+        if len(found) != 1:
+            raise LearningError(
+                f"{phase.label} carries the learning signal and so must add exactly one synaptic "
+                f"variable, but it has {len(found)} ({', '.join(found) or 'none'}). Write it as "
+                "'y_post += w'."
+            )
+        return found[0]
+
+
+def analyse(program: Program, detach: tuple[str, ...] | None) -> Model:
+    """Differentiate every phase of a captured Program.
+
+    Parameters
+    ----------
+    program : Program
+        The captured Program without recordings.
+    detach : tuple of str, optional
+        State arrays whose reset is taken as given; by default those that bring a neuron
+        closer to its threshold, whatever the parameters (the membrane).
+
+    Raises
+    ------
+    LearningError
+        If a phase has no derivative, or ``detach`` names what is no state.
+    """
+    arrays, state = program.all_arrays(), state_arrays(program)
+    phases = program.sweeps[0].phases
+    numbered = list(enumerate(phases))
+    conditions = {p.events: spike_condition(p, state) for p in phases if isinstance(p, Detect)}
+    populations = _populations(phases, state)
+    unknown = sorted(set(detach or ()) - set(state))
+    if unknown:
+        raise LearningError(
+            f"'{unknown[0]}' is no state variable of the network and cannot be detached. There "
+            f"are {', '.join(sorted(state))}."
+        )
+    return Model(
+        dt=program.dt,
+        phases=phases,
+        arrays=arrays,
+        events={buffer.name: buffer for buffer in program.events},
+        connectivities={found.name: found for found in program.connectivities},
+        state=state,
+        maps={
+            n: linear_map(p, arrays, state)
+            for n, p in numbered
+            if isinstance(p, ForEach | ForEachEvent)
+        },
+        effects={n: input_spike(p, arrays, state) for n, p in numbered if isinstance(p, Propagate)},
+        conditions=conditions,
+        populations=populations,
+        spiking={
+            member: events
+            for events, condition in conditions.items()
+            for population in populations
+            for member in population
+            if population & condition_arrays(condition)
+        },
+        detached=frozenset(detach) if detach is not None else _membranes(conditions),
+    )
+
+
+def condition_arrays(condition: Condition) -> frozenset[str]:
+    """State arrays that a spike condition depends on."""
+    return frozenset(condition.body.refs[name].array for name in condition.state)
+
+
+def _membranes(conditions: Mapping[str, Condition]) -> frozenset[str]:
+    return frozenset(
+        condition.body.refs[name].array
+        for condition in conditions.values()
+        for name in condition.state
+        if condition.slope(name).is_positive
+    )
+
+
+def _populations(
+    phases: tuple[Phase, ...], state: Mapping[str, Array]
+) -> tuple[frozenset[str], ...]:
+    """State that stands together in the bodies of neurons."""
+    found = [frozenset({array}) for array in state]
+    for phase in phases:
+        if isinstance(phase, ForEach | ForEachEvent | Detect):
+            together = {ref.array for ref in phase.body.refs.values()} & set(state)
+            joined = frozenset().union(*(p for p in found if p & together))
+            found = [p for p in found if not p & together] + ([joined] if joined else [])
+    return tuple(found)

@@ -1,0 +1,220 @@
+"""A trial: the model run from its initial state, its spikes counted and its output judged.
+
+It is the forward part of every training Program, and all of an evaluation's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Clear,
+    Connectivity,
+    Detect,
+    Direction,
+    DType,
+    Events,
+    Feed,
+    ForEach,
+    ForEachEvent,
+    Index,
+    Phase,
+    Program,
+    Ref,
+    Slots,
+    Stream,
+    Sweep,
+)
+from brian2eprop.device.program.assignments import written
+from brian2eprop.learning.model.linearise import LearningError
+from brian2eprop.learning.objective.task import Task
+
+TRIAL_STEPS = "trial_steps"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The parts of a trial, to be put together with a rule's.
+
+    Attributes
+    ----------
+    model : Program
+        The captured Program without its recordings.
+    begin, after, end : tuple of Phase
+        Before the steps, in every step after the model's own phases, after the steps.
+    """
+
+    model: Program
+    arrays: tuple[Array, ...]
+    events: tuple[Events, ...]
+    begin: tuple[Phase, ...]
+    after: tuple[Phase, ...]
+    end: tuple[Phase, ...]
+
+    @property
+    def connectivities(self) -> tuple[Connectivity, ...]:
+        """The model's connectivities."""
+        return self.model.connectivities
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """The model's input streams."""
+        return self.model.streams
+
+    def program(self, name: str) -> Program:
+        """The trial alone as a Program."""
+        return Program(
+            name=name,
+            dt=self.model.dt,
+            arrays=self.arrays,
+            sweeps=(
+                Sweep(Direction.ONCE, self.begin),
+                Sweep(Direction.FORWARD, (*self.model.sweeps[0].phases, *self.after)),
+                Sweep(Direction.ONCE, self.end),
+            ),
+            events=self.events,
+            connectivities=self.connectivities,
+            streams=self.streams,
+        )
+
+
+def make_trial(model: Program, task: Task, kept: bool) -> Trial:
+    """Make a trial of a captured Program.
+
+    Parameters
+    ----------
+    model : Program
+        The captured Program.
+    task : Task
+        What judges the output.
+    kept : bool
+        Whether the spikes and the output's gradient of all steps are wanted after the last.
+
+    Raises
+    ------
+    LearningError
+        If the output is no state variable, or a parameter differs from instance to instance.
+    """
+    model = without_recordings(model)
+    arrays = model.all_arrays()
+    changed = changed_arrays(model.phases())
+    if task.output not in changed or arrays[task.output].dtype is not DType.REAL:
+        raise LearningError(
+            f"The output '{task.output}' is no state variable of the network. Name one that the "
+            "network's equations change, such as readout.y."
+        )
+    loss = task.loss.phases(task.output, arrays[task.output].size, kept)
+    state = [array for array in model.arrays if array.name in changed]
+    counts = _spike_counts(model)
+    events = tuple(_scratch_events(buffer, kept) for buffer in model.events)
+    return Trial(
+        model=model,
+        arrays=(
+            *(_shared_or_scratch(array, changed) for array in model.arrays),
+            *(replace(a, name=f"initial_{a.name}", access=Access.SHARED) for a in state),
+            *(array for array, _ in counts),
+            Array(TRIAL_STEPS, DType.REAL, 1, Access.SHARED),
+            *loss.arrays,
+        ),
+        events=events,
+        begin=(
+            Clear("forget spikes", tuple(buffer.count for buffer in events)),
+            *_initialise(state),
+            *([Clear("spike counts", tuple(a.name for a, _ in counts))] if counts else []),
+            *loss.begin,
+        ),
+        after=(*(phase for _, phase in counts), *loss.step),
+        end=loss.end,
+    )
+
+
+def without_recordings(model: Program) -> Program:
+    """The Program without phases that only record, and what they record into."""
+    arrays = model.all_arrays()
+    kept = {name for name, array in arrays.items() if array.slots and array.slots.kept}
+    phases = tuple(p for p in model.sweeps[0].phases if not _only_records(p, kept))
+    used = {ref.array for p in phases for ref in _refs(p)} | {
+        ref.via for p in phases for ref in _refs(p)
+    }
+    recorded = {ref.array for p in model.phases() for ref in _refs(p)} - used
+    recorded |= {ref.via for p in model.phases() for ref in _refs(p) if ref.via} - used
+    return replace(
+        model,
+        arrays=tuple(array for array in model.arrays if array.name not in recorded),
+        sweeps=(Sweep(Direction.FORWARD, phases),),
+    )
+
+
+def _refs(phase: Phase) -> Iterable[Ref]:
+    return () if isinstance(phase, Feed | Clear) else phase.body.refs.values()
+
+
+def _only_records(phase: Phase, kept: set[str]) -> bool:
+    if not isinstance(phase, ForEach):
+        return False
+    return all(phase.body.refs[name].array in kept for name in written(phase.body))
+
+
+def changed_arrays(phases: Iterable[Phase]) -> set[str]:
+    """Names of the arrays that phases write."""
+    found = set()
+    for phase in phases:
+        if isinstance(phase, Feed | Clear):
+            continue
+        names = set(written(phase.body))
+        names |= set(phase.on_event) if isinstance(phase, Detect) else set()
+        found |= {phase.body.refs[name].array for name in names}
+    return found
+
+
+def _shared_or_scratch(array: Array, changed: set[str]) -> Array:
+    if array.name in changed:
+        return replace(array, access=Access.SCRATCH)
+    if array.access is Access.PER_INSTANCE:
+        raise LearningError(
+            f"'{array.name}' has a value of its own in every instance, but training runs every "
+            "sample with the same parameters. Set it to one value for all instances."
+        )
+    return array
+
+
+def _scratch_events(buffer: Events, keep: bool) -> Events:
+    return replace(
+        buffer, access=Access.SCRATCH, slots=Slots(history=buffer.slots.history, kept=keep)
+    )
+
+
+def _initialise(state: Iterable[Array]) -> list[Phase]:
+    """One phase a size: every state variable takes its initial value."""
+    by_size: dict[int, list[Array]] = {}
+    for array in state:
+        by_size.setdefault(array.size, []).append(array)
+    phases: list[Phase] = []
+    for size, arrays in by_size.items():
+        names = [array.name for array in arrays]
+        refs = {name: Ref(name, Index.ELEMENT) for name in names}
+        refs |= {f"initial_{name}": Ref(f"initial_{name}", Index.ELEMENT) for name in names}
+        code = "\n".join(f"{name} = initial_{name}" for name in names)
+        phases.append(ForEach("initial state", size, Body(code, refs)))
+    return phases
+
+
+def _spike_counts(model: Program) -> list[tuple[Array, Phase]]:
+    """For every population with a threshold, its array of counts and what counts."""
+    found: list[tuple[Array, Phase]] = []
+    for phase in model.phases():
+        if isinstance(phase, Detect):
+            name = count_name(phase.events)
+            body = Body("spike_count += 1", {"spike_count": Ref(name, Index.ELEMENT)})
+            array = Array(name, DType.REAL, phase.size, Access.PER_INSTANCE)
+            found.append((array, ForEachEvent(f"count {phase.events}", phase.events, body)))
+    return found
+
+
+def count_name(events: str) -> str:
+    """Array that counts the spikes of an event buffer."""
+    return f"spike_count_{events.removesuffix('_spikes')}"

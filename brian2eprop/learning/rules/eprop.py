@@ -1,0 +1,268 @@
+"""E-prop: what crosses a spike on the way back is the learning signal of the readouts alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy.typing as npt
+
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Direction,
+    DType,
+    Layout,
+    Program,
+    Propagate,
+    Sweep,
+)
+from brian2eprop.device.program.verify import Stage, verify
+from brian2eprop.learning.adjoint.writer import AdjointWriter, Cross, gradient_array
+from brian2eprop.learning.model.feedback import Feedback, check_used, given, random, symmetric
+from brian2eprop.learning.model.linearise import Effect, LearningError
+from brian2eprop.learning.model.model import Model, analyse
+from brian2eprop.learning.model.surrogates import Triangular
+from brian2eprop.learning.objective.task import Task, TrainingPrograms
+from brian2eprop.learning.objective.trial import Trial, make_trial
+from brian2eprop.learning.traces.trace_body import Route
+from brian2eprop.learning.traces.writer import TraceWriter
+
+
+@dataclass(frozen=True)
+class EProp:
+    r"""Eligibility propagation.
+
+    The gradient of a recurrent network with the paths from one neuron's spikes to another's
+    state left out, save those to the readouts:
+
+    .. math:: \frac{dE}{dW_{ji}} \approx \sum_t L_j^t e_{ji}^t, \quad
+              L_j^t = \sum_k B_{jk} \frac{\partial E}{\partial y_k^t}, \quad
+              e_{ji}^t = \psi_j^t \frac{\partial g_j}{\partial h_j} \frac{dh_j^t}{dW_{ji}}
+
+    Everything in it is derived from the model's equations.
+
+    Parameters
+    ----------
+    feedback : {'symmetric', 'random'} or mapping of str to array
+        Whether :math:`B` are the output weights, fixed random ones, or fixed ones that are
+        given: for the synapses of each name, such as ``{'w_out': B}``, an array of shape
+        (sources, targets) in the unit of the output weights, read where there is a synapse.
+    surrogate : Triangular
+        The pseudo-derivative :math:`\psi`.
+    form : {'adjoint', 'forward'}
+        How the sum over time is computed; both give the same numbers. 'adjoint' goes back
+        through a trial, at the cost of its spikes; its memory grows with neurons times steps.
+        'forward' carries an eligibility trace for every synapse along, at the cost of all
+        synapses in every step; its memory does not depend on the number of steps.
+    feedback_scale : float, optional
+        Standard deviation of random feedback (in the unit of the output weights); by default
+        one over the root of the number of neurons that receive it.
+    detach : tuple of str, optional
+        State whose jump at the neuron's own spike is taken as given, as 'hidden_v'; by default
+        the membranes.
+
+    References
+    ----------
+    Bellec et al. 2020, Nature Communications 11:3625, equations 1 to 4 and 13, 14, 23 to 26.
+    """
+
+    feedback: Literal["symmetric", "random"] | Mapping[str, npt.ArrayLike] = "symmetric"
+    surrogate: Triangular = field(default_factory=Triangular)
+    form: Literal["adjoint", "forward"] = "adjoint"
+    feedback_scale: float | None = None
+    detach: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.feedback, str | Mapping):
+            raise ValueError(
+                "EProp's feedback is neither a name nor a mapping. Choose one of symmetric, "
+                "random, or give arrays by the name of their synapses: {'w_out': array}."
+            )
+        for name, value, choices in (
+            ("feedback", self.feedback, ("symmetric", "random")),
+            ("form", self.form, ("adjoint", "forward")),
+        ):
+            if isinstance(value, str) and value not in choices:
+                raise ValueError(
+                    f"EProp has no {name} '{value}'. Choose one of {', '.join(choices)}."
+                )
+
+    def training_program(self, model: Program, task: Task) -> TrainingPrograms:
+        """The Programs that train a model on a task.
+
+        Raises
+        ------
+        LearningError
+            If the model, or what is asked of it, cannot be trained by e-prop.
+        """
+        trial = with_weight(make_trial(model, task, kept=self.form == "adjoint"))
+        analysed = analyse(trial.model, self.detach)
+        cross = self._crossing(analysed, task)
+        write = {"adjoint": adjoint_program, "forward": forward_program}[self.form]
+        train, feedbacks = write(trial, analysed, task, self.surrogate, cross)
+        if isinstance(self.feedback, Mapping):
+            check_used(self.feedback, feedbacks)
+        verify(train, Stage.ADJOINT)
+        return TrainingPrograms(
+            train=train,
+            evaluate=make_trial(model, task, kept=False).program("evaluation"),
+            shared={name: v for f in feedbacks for name, v in f.shared.items()},
+            refresh=refresh_program(feedbacks, analysed),
+        )
+
+    def _crossing(self, model: Model, task: Task) -> Cross:
+        """E-prop's rule: only the output's neurons, which do not spike, send a signal back."""
+        output = model.population(task.output)
+
+        def cross(phase: Propagate, effect: Effect) -> Feedback | None:
+            targets = {phase.body.refs[name].array for name in effect.increments}
+            if not targets & output or targets & set(model.spiking):
+                return None
+            pathway = model.connectivities[phase.connectivity]
+            weight = phase.body.refs[model.weight(phase)].array
+            if isinstance(self.feedback, Mapping):
+                return given(pathway, task.contents, self.feedback)
+            if self.feedback == "symmetric":
+                return symmetric(pathway, task.contents, weight)
+            return random(pathway, task.contents, self.feedback_scale, task.seed)
+
+        return cross
+
+
+def adjoint_program(
+    trial: Trial, model: Model, task: Task, surrogate: Triangular, cross: Cross
+) -> tuple[Program, list[Feedback]]:
+    """The Program that goes forward through a trial and back."""
+    writer = AdjointWriter(model, task, surrogate, cross)
+    adjoint = writer.write()
+    check_signals(model, writer.signalled, task)
+    train = Program(
+        name="e-prop, adjoint form",
+        dt=model.dt,
+        arrays=(*trial.arrays, *adjoint.arrays),
+        sweeps=(
+            Sweep(Direction.ONCE, trial.begin),
+            Sweep(Direction.FORWARD, (*adjoint.forward, *trial.after)),
+            Sweep(Direction.ONCE, (*trial.end, *adjoint.begin)),
+            Sweep(Direction.BACKWARD, adjoint.step),
+            Sweep(Direction.ONCE, adjoint.end),
+        ),
+        events=trial.events,
+        connectivities=(*trial.connectivities, *adjoint.connectivities),
+        streams=trial.streams,
+    )
+    return train, writer.feedbacks
+
+
+def forward_program(
+    trial: Trial, model: Model, task: Task, surrogate: Triangular, cross: Cross
+) -> tuple[Program, list[Feedback]]:
+    """The Program that carries eligibility traces along."""
+    routes = find_routes(model, task, cross)
+    check_signals(model, {route.phase.events for route in routes}, task)
+    writer = TraceWriter(model, task, surrogate, routes)
+    feedbacks = [route.feedback for route in routes]
+    train = Program(
+        name="e-prop, forward form",
+        dt=model.dt,
+        arrays=(
+            *trial.arrays,
+            *writer.tape.arrays(),
+            *writer.arrays,
+            *writer.flags(),
+            *(gradient_array(model, parameter) for parameter in task.parameters),
+            *(array for feedback in feedbacks for array in feedback.arrays),
+        ),
+        sweeps=(
+            Sweep(Direction.ONCE, (*trial.begin, writer.begin())),
+            Sweep(
+                Direction.FORWARD,
+                (*writer.tape.forward(), *trial.after, *writer.flag_phases(), *writer.step),
+            ),
+            Sweep(Direction.ONCE, (*trial.end, *writer.end)),
+        ),
+        events=trial.events,
+        connectivities=(*trial.connectivities, *(f.connectivity for f in feedbacks)),
+        streams=trial.streams,
+    )
+    return train, feedbacks
+
+
+def find_routes(model: Model, task: Task, cross: Cross) -> tuple[Route, ...]:
+    """How each population's spikes reach the output.
+
+    Raises
+    ------
+    LearningError
+        If one has several pathways to it, or the output's neurons spike.
+    """
+    output = model.population(task.output)
+    if output & set(model.spiking):
+        raise LearningError(
+            f"The neurons of the output '{task.output}' spike, which the forward form does not "
+            "follow. Use EProp(form='adjoint')."
+        )
+    found: dict[str, Route] = {}
+    for number, phase in enumerate(model.phases):
+        if not isinstance(phase, Propagate) or phase.events not in model.conditions:
+            continue
+        effect = model.effects[number]
+        if not {phase.body.refs[name].array for name in effect.increments} & output:
+            continue
+        feedback = cross(phase, effect)
+        if phase.events in found:
+            raise LearningError(
+                f"{phase.label} is a second pathway from {phase.events} to the output, which "
+                "the forward form does not follow. Use EProp(form='adjoint')."
+            )
+        if feedback is not None:
+            found[phase.events] = Route(number, phase, feedback)
+    return tuple(found.values())
+
+
+def check_signals(model: Model, signalled: set[str], task: Task) -> None:
+    """What is trained must act on the output's neurons, or on some that hear from the output.
+
+    Raises
+    ------
+    LearningError
+        If it does not.
+    """
+    output = model.population(task.output)
+    for number, phase in enumerate(model.phases):
+        body = getattr(phase, "body", Body(""))
+        trained = {ref.array for ref in body.refs.values()} & set(task.parameters)
+        others = model.acted_on(number) - output
+        deaf = {array for array in others if model.spiking.get(array) not in signalled}
+        if trained and deaf:
+            raise LearningError(
+                f"'{min(trained)}' is to be trained, but the neurons it acts on ('{min(deaf)}') "
+                "have no synapses onto the output, so e-prop has no learning signal for them. "
+                "Connect them to the output, or take it out of the parameters."
+            )
+
+
+def with_weight(trial: Trial) -> Trial:
+    """The trial with the instances' weights in the loss, which only gradients need."""
+    weight = Array("weight", DType.REAL, 1, Access.PER_INSTANCE)
+    return replace(trial, arrays=(*trial.arrays, weight))
+
+
+def refresh_program(feedbacks: list[Feedback], model: Model) -> Program | None:
+    """What copies the output weights into symmetric feedback."""
+    phases = tuple(f.refresh for f in feedbacks if f.refresh is not None)
+    if not phases:
+        return None
+    refs = [ref for phase in phases for ref in phase.body.refs.values()]
+    used = {ref.array for ref in refs} | {ref.via for ref in refs if ref.via is not None}
+    known = {a.name: a for f in feedbacks for a in f.arrays} | dict(model.arrays)
+    return Program(
+        name="refresh feedback",
+        dt=model.dt,
+        arrays=tuple(known[name] for name in sorted(used)),
+        sweeps=(Sweep(Direction.ONCE, phases),),
+        layout=Layout.ELEMENTWISE,
+    )

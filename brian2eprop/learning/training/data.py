@@ -1,0 +1,228 @@
+"""The samples of a training, checked once, and their batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.device.backends.base import SpikeStream
+from brian2eprop.device.program import Stream
+from brian2eprop.learning.objective.losses import Loss
+from brian2eprop.spikes import Spikes
+
+Samples = Spikes | Mapping[str, Spikes]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples of one length.
+
+    Parameters
+    ----------
+    spikes : mapping of str to Spikes
+        Input spikes of each stream.
+    n_samples, n_steps : int
+        Number of samples, and of steps of each.
+    labels : array, shape (samples, ...), optional
+        What the user gave.
+    targets : array, shape (samples, ...), optional
+        What the loss compares with.
+    """
+
+    spikes: Mapping[str, Spikes]
+    n_samples: int
+    n_steps: int
+    labels: npt.NDArray[Any] | None = None
+    targets: npt.NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples, padded by empty ones to the size of a batch.
+
+    Parameters
+    ----------
+    size : int
+        Number of instances, padding included.
+    n_samples, n_steps : int
+        Number of real samples, which come first, and of steps.
+    streams : mapping of str to SpikeStream
+        Input of the instances.
+    labels, targets : array, shape (n_samples, ...), optional
+        Those of the real samples.
+    """
+
+    size: int
+    n_samples: int
+    n_steps: int
+    streams: Mapping[str, SpikeStream]
+    labels: npt.NDArray[Any] | None
+    targets: npt.NDArray[Any] | None
+
+
+def make_dataset(spikes: Samples, streams: Sequence[Stream]) -> Dataset:
+    """Samples for a network.
+
+    Parameters
+    ----------
+    spikes : Spikes or mapping of str to Spikes
+        Input spikes, by the name of their SpikeSource where there are several.
+    streams : sequence of Stream
+        The inputs that the network has.
+
+    Returns
+    -------
+    Dataset
+        The samples, without labels.
+
+    Raises
+    ------
+    TypeError
+        If the spikes are no Spikes.
+    ValueError
+        If inputs are missing or unknown, or differ in numbers of samples, steps or neurons.
+    """
+    given = _by_stream(spikes, streams)
+    for stream in streams:
+        if given[stream.name].n_neurons != stream.size:
+            raise ValueError(
+                f"SpikeSource '{stream.name}' has {stream.size} neurons but its spikes are of "
+                f"{given[stream.name].n_neurons}; give spikes of {stream.size} neurons."
+            )
+    lengths = {(len(found), found.n_steps) for found in given.values()}
+    if len(lengths) > 1:
+        raise ValueError(
+            "The SpikeSources' spikes differ in (samples, steps): "
+            f"{', '.join(str(length) for length in sorted(lengths))}; give as many for each."
+        )
+    n_samples, n_steps = lengths.pop()
+    if n_samples == 0 or n_steps == 0:
+        raise ValueError(
+            f"The spikes have {n_samples} samples of {n_steps} steps; give at least one of each."
+        )
+    return Dataset(given, n_samples, n_steps)
+
+
+def with_labels(data: Dataset, labels: npt.ArrayLike, loss: Loss, n_outputs: int) -> Dataset:
+    """The samples with labels, and with what the loss makes of these.
+
+    Parameters
+    ----------
+    data : Dataset
+        The samples.
+    labels : array, shape (samples, ...)
+        One label (a class, a trajectory) a sample.
+    loss : Loss
+        Judges the labels.
+    n_outputs : int
+        Number of output neurons.
+
+    Returns
+    -------
+    Dataset
+        The same samples, labelled.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer labels than samples, or the loss refuses them.
+    """
+    values = np.asarray(labels)
+    n_labels = len(values) if values.ndim else 0
+    if n_labels != data.n_samples:
+        raise ValueError(
+            f"There are {data.n_samples} samples of spikes but {n_labels} labels; give one label "
+            "a sample."
+        )
+    targets = loss.targets(values, n_outputs, data.n_steps)
+    return Dataset(data.spikes, data.n_samples, data.n_steps, values, targets)
+
+
+def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> Iterator[Batch]:
+    """All samples, batch by batch, in the given order; the last batch may hold fewer.
+
+    Parameters
+    ----------
+    data : Dataset
+        The samples.
+    size : int
+        Number of instances of a batch; fewer where there are fewer samples.
+    order : int array, shape (samples,), optional
+        Order of the samples; as they lie unless given.
+
+    Yields
+    ------
+    Batch
+        The next samples.
+    """
+    size = min(size, data.n_samples)
+    for first in range(0, data.n_samples, size):
+        rows: Any = slice(first, first + size)
+        if order is not None:
+            rows = order[rows]
+        streams = {name: _padded(spikes[rows], size) for name, spikes in data.spikes.items()}
+        yield Batch(
+            size,
+            min(size, data.n_samples - first),
+            data.n_steps,
+            streams,
+            None if data.labels is None else data.labels[rows],
+            None if data.targets is None else data.targets[rows],
+        )
+
+
+def check_count(name: str, value: Any) -> int:
+    """The value of an argument, refused where it is no positive whole number."""
+    sentence = f"{name} is {value!r}; give a positive whole number."
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(sentence)
+    if value < 1:
+        raise ValueError(sentence)
+    return int(value)
+
+
+def _by_stream(spikes: Samples, streams: Sequence[Stream]) -> dict[str, Spikes]:
+    names = [stream.name for stream in streams]
+    if not names:
+        raise ValueError(
+            "The network has no SpikeSource that could take the samples; add one as its input."
+        )
+    if isinstance(spikes, Spikes) and len(names) > 1:
+        raise ValueError(
+            f"The network has the SpikeSources {', '.join(names)}; give a dictionary with the "
+            "Spikes of each by its name."
+        )
+    given = {names[0]: spikes} if isinstance(spikes, Spikes) else _mapping(spikes)
+    if set(given) != set(names):
+        raise ValueError(
+            f"Spikes are given for {', '.join(given) or 'nothing'} but the network's "
+            f"SpikeSources are {', '.join(names)}; give Spikes for each of them by name."
+        )
+    for name, found in given.items():
+        if not isinstance(found, Spikes):
+            raise TypeError(
+                f"The spikes for SpikeSource '{name}' are of type {type(found).__name__}; make "
+                "them with brian2eprop.Spikes, e.g. Spikes.from_dense(...)."
+            )
+    return given
+
+
+def _mapping(spikes: Any) -> dict[str, Spikes]:
+    if not isinstance(spikes, Mapping):
+        raise TypeError(
+            f"The spikes are of type {type(spikes).__name__}; make them with brian2eprop.Spikes, "
+            "e.g. Spikes.from_dense(...), or give a dictionary of these."
+        )
+    return dict(spikes)
+
+
+def _padded(spikes: Spikes, size: int) -> SpikeStream:
+    missing = size - len(spikes)
+    if not missing:
+        return spikes.stream()
+    empty = np.full((missing, spikes.n_steps + 1), spikes.index.size)
+    return SpikeStream(np.concatenate([spikes.start, empty]), spikes.index)

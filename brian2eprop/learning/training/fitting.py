@@ -1,0 +1,184 @@
+"""One call of ``Trainer.fit``: its epochs and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from brian2.utils.logger import get_logger
+from tqdm import tqdm
+
+from brian2eprop.learning.training.callbacks import Callback
+from brian2eprop.learning.training.data import Batch, Dataset, batches
+from brian2eprop.learning.training.engine import Engine, Snapshot
+from brian2eprop.learning.training.history import History
+from brian2eprop.learning.training.interrupt import Interruption
+from brian2eprop.learning.training.tally import Tally
+
+if TYPE_CHECKING:
+    from brian2eprop.learning.training.trainer import Trainer
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an epoch goes through.
+
+    Parameters
+    ----------
+    data : Dataset
+        The samples that are trained on.
+    validation : Dataset, optional
+        The samples that are evaluated after the epoch.
+    batch_size : int
+        Number of samples of an update.
+    rng : Generator, optional
+        Shuffles the samples; they keep their order where there is none.
+    """
+
+    data: Dataset
+    validation: Dataset | None
+    batch_size: int
+    rng: np.random.Generator | None
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches of an epoch."""
+        return -(-self.data.n_samples // self.batch_size)
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches of the next epoch."""
+        order = None if self.rng is None else self.rng.permutation(self.data.n_samples)
+        return batches(self.data, self.batch_size, order)
+
+
+@dataclass
+class Fitting:
+    """Goes through the epochs.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Whose parameters are trained.
+    engine : Engine
+        Its engine.
+    plan : Plan
+        What an epoch goes through.
+    callbacks : sequence of Callback
+        Called between batches and epochs.
+    verbose : bool
+        Whether progress is shown.
+    """
+
+    trainer: Trainer
+    engine: Engine
+    plan: Plan
+    callbacks: Sequence[Callback]
+    verbose: bool
+    history: History = field(default_factory=History)
+    interruption: Interruption = field(default_factory=Interruption)
+
+    def run(self, epochs: int) -> History:
+        """Go through that many epochs, or until told to stop."""
+        self.trainer.stop_training = False
+        with self.interruption:
+            try:
+                self._call("on_train_begin")
+                for _ in range(epochs):
+                    if not self._epoch() or self._stopping():
+                        break
+            except KeyboardInterrupt:
+                self.interruption.requested = True
+            self._report_interruption()
+            self._call("on_train_end", self.history)
+        return self.history
+
+    def _epoch(self) -> bool:
+        """Whether the epoch was gone through to its end."""
+        number = self.trainer.epoch + 1
+        self._call("on_epoch_begin", number)
+        before = self.engine.snapshot()
+        tally = Tally(self.trainer.loss, self.engine.training.program)
+        with self._bar(number) as bar:
+            for k, batch in enumerate(self.plan.batches(), 1):
+                self._step(batch, tally, before, f"epoch {number}, batch {k}")
+                values = tally.metrics().named()
+                bar.set_postfix(_shown(values), refresh=False)
+                bar.update()
+                self._call("on_batch_end", k, values)
+                if self._stopping() and k < self.plan.n_batches:
+                    return False
+            self._check_parameters(before, f"epoch {number}")
+            self._end_epoch(number, tally, bar)
+        return True
+
+    def _step(self, batch: Batch, tally: Tally, before: Snapshot, place: str) -> None:
+        room = self.engine.training
+        room.run(batch)
+        loss = tally.add(room, batch)
+        names = self.engine.parameters
+        gradient = self.engine.non_finite([f"gradient_{name}" for name in names])
+        if gradient is not None or not np.isfinite(loss):
+            self._check_parameters(before, place)
+            what = "the loss" if gradient is None else _quoted(gradient)
+            raise FloatingPointError(
+                f"Training stopped in {place}: {what} is not finite. The parameters of the update "
+                "before are kept; lower the learning rate or look for activity that explodes."
+            )
+        self.engine.update()
+
+    def _check_parameters(self, before: Snapshot, place: str) -> None:
+        """Refuse to go on with a non-finite parameter, and go back to the epoch's start."""
+        parameter = self.engine.non_finite(self.engine.parameters)
+        if parameter is None:
+            return
+        self.engine.restore(before)
+        raise FloatingPointError(
+            f"Training stopped in {place}: the parameter '{parameter}' is not finite. The "
+            "parameters from before this epoch are kept; lower the learning rate."
+        )
+
+    def _end_epoch(self, number: int, tally: Tally, bar: Any) -> None:
+        metrics = tally.metrics()
+        values: dict[str, Any] = {**metrics.named(), "rates": dict(metrics.rates)}
+        if self.plan.validation is not None:
+            result = self.trainer.evaluate_dataset(self.plan.validation, self.plan.batch_size)
+            values |= result.named("val_")
+        bar.set_postfix(_shown(values))
+        self.trainer.epoch = number
+        self.trainer.history.record(values)
+        self.history.record(values)
+        self._call("on_epoch_end", number, values)
+
+    def _bar(self, number: int) -> Any:
+        return tqdm(
+            total=self.plan.n_batches,
+            desc=f"Epoch {number}",
+            unit="batch",
+            disable=not self.verbose,
+        )
+
+    def _stopping(self) -> bool:
+        return self.trainer.stop_training or self.interruption.requested
+
+    def _report_interruption(self) -> None:
+        if self.interruption.requested:
+            logger.warn(
+                f"The training was interrupted after {self.trainer.epoch} whole epochs; the "
+                "parameters of the last update are kept."
+            )
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, name)(self.trainer, *arguments)
+
+
+def _shown(values: dict[str, Any]) -> dict[str, str]:
+    return {name: f"{value:.4f}" for name, value in values.items() if isinstance(value, float)}
+
+
+def _quoted(gradient: str) -> str:
+    return f"the gradient of '{gradient.removeprefix('gradient_')}'"
