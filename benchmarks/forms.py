@@ -18,8 +18,8 @@ def measure(work: Workload, form: Form) -> tuple[float, dict[str, np.ndarray]]:
     """Time of forward and gradient in ms, and the gradients themselves."""
     step = Step.of(work, make_trainer(work, form))
     time = milliseconds(step.parts()["gradient"], FORMS[form])
-    names = [f"gradient_{name}" for name in step.engine.parameters]
-    return time, {name: step.engine.store.read(name) for name in names}
+    engine = step.engine
+    return time, {name: engine.store.read(array) for name, array in engine.gradients.items()}
 
 
 def difference(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:

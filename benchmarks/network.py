@@ -99,8 +99,8 @@ class Step:
         batch = self.batch()
         room = self.engine.training
         room.run(batch)
-        Tally(self.loss, room.program).add(room, batch)
-        self.engine.non_finite([f"gradient_{name}" for name in self.engine.parameters])
+        Tally(self.loss, room).add(batch)
+        self.engine.bad_gradient()
         self.engine.update()
 
     def parts(self) -> dict[str, Callable[[], None]]:
@@ -120,8 +120,8 @@ class Step:
         batch = self.batch()
         room = self.engine.evaluation
         room.run(batch)
-        counts = room.read("spike_count_hidden", batch.n_samples)
-        loss = room.total("loss", batch.n_samples) / batch.n_samples
+        counts = room.read(room.roles.counts["hidden"], batch.n_samples)
+        loss = room.total(room.roles.loss, batch.n_samples) / batch.n_samples
         return {"loss": loss, "rate": float(counts.mean()) / batch.n_steps}
 
 

@@ -46,8 +46,8 @@ def test_a_kernel_does_what_its_program_means(name):
     memory = run(EmulatedBackend(Precision.FLOAT64), case)
     # Sums of at most 200 terms, in another order.
     assert_same(case, memory, expected, rtol=200 * 2.2e-16, atol=1e-14)
-    if "spikes_count" in expected.arrays:
-        assert expected.read("spikes_count").sum() > 100
+    if "spikes:count" in expected.arrays:
+        assert expected.read("spikes:count").sum() > 100
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -77,7 +77,7 @@ def test_steps_outside_the_stream_have_no_input():
     memory = prepared(EmulatedBackend(Precision.FLOAT64), case, 2)
     kernel = EmulatedBackend(Precision.FLOAT64).compile(case.program)
     kernel.run(memory, 100, STEPS, spikes(2, STEPS))
-    np.testing.assert_array_equal(memory.read("inputs_count"), 0)
+    np.testing.assert_array_equal(memory.read("inputs:count"), 0)
     np.testing.assert_array_equal(memory.read("v"), 0)
 
 
@@ -114,6 +114,6 @@ def test_an_access_outside_an_array_is_named():
     case = CASES["sparse"]
     backend = EmulatedBackend(Precision.FLOAT64)
     memory = prepared(backend, case, 2)
-    memory.arrays["w_rec_target"][:] = 70
+    memory.arrays["w_rec:target"][:] = 70
     with pytest.raises(EmulationError, match=r"element 70 of array '.*', which has 70 elements"):
         backend.compile(case.program).run(memory, 0, STEPS, spikes(2, STEPS))

@@ -187,7 +187,11 @@ def test_events_arrive_after_their_delay_across_calls(delay, spare, kept, n_inst
         streams=(Stream("source", n),),
     )
     memory = memory_of(
-        "reference", network, n_instances, max(calls), one_row=range(n + 1), one_target=[2, 0, 1]
+        "reference",
+        network,
+        n_instances,
+        max(calls),
+        **{"one:row": range(n + 1), "one:target": [2, 0, 1]},
     )
     first = 0
     for n_steps in calls:
@@ -245,8 +249,8 @@ def test_detect_keeps_ascending_events_and_marks_the_elements(backend):
     )
     memory = memory_of(backend, network, v=[0, 2, 1, 3], free=True, last=-1)
     run(backend, network, memory, first_step=5)
-    assert memory.read("spikes_count") == 2
-    np.testing.assert_array_equal(memory.read("spikes_index")[0, 0, :2], [1, 3])
+    assert memory.read("spikes:count") == 2
+    np.testing.assert_array_equal(memory.read("spikes:index")[0, 0, :2], [1, 3])
     np.testing.assert_array_equal(memory.read("v"), [[0, -8, 1, -7]])
     np.testing.assert_array_equal(memory.read("free"), [[True, False, True, False]])
     np.testing.assert_array_equal(memory.read("last"), [[-1, 5 * DT, -1, 5 * DT]])
@@ -261,7 +265,7 @@ def test_a_condition_without_elements_holds_for_all_or_none(backend):
     memory = memory_of(backend, network)
     for step, expected in [(0, 0), (1, 3)]:
         run(backend, network, memory, first_step=step)
-        assert memory.read("spikes_count") == expected
+        assert memory.read("spikes:count") == expected
 
 
 def test_steps_outside_of_a_stream_have_no_spikes(backend):
@@ -276,7 +280,7 @@ def test_steps_outside_of_a_stream_have_no_spikes(backend):
     stream = SpikeStream(stream.start, stream.index, first_step=10)
     for step, expected in [(8, 0), (9, 0), (10, 2), (11, 1), (12, 0)]:
         run(backend, network, memory, step, 1, {"source": stream})
-        assert memory.read("spikes_count") == expected
+        assert memory.read("spikes:count") == expected
 
 
 def pairs_of(kind, diagonal, n_source, n_target):
@@ -305,8 +309,8 @@ def synaptic(backend, kind, diagonal, n_source, n_target, *phases, arrays=()):
     values = {"w": np.arange(1, len(pairs) + 1)}
     if kind is ConnectivityKind.SPARSE:
         sources = np.array([i for i, _ in pairs])
-        values["syn_row"] = [np.sum(sources < i) for i in range(n_source + 1)]
-        values["syn_target"] = [j for _, j in pairs]
+        values["syn:row"] = [np.sum(sources < i) for i in range(n_source + 1)]
+        values["syn:target"] = [j for _, j in pairs]
     return network, memory_of(backend, network, **values), pairs
 
 
@@ -359,7 +363,9 @@ def test_repeated_targets_are_met_one_after_the_other(backend):
         connectivities=(Connectivity("syn", ConnectivityKind.SPARSE, 2, 2, 4, unique=False),),
         streams=(Stream("source", 2),),
     )
-    memory = memory_of(backend, network, w=[1, 2, 3, 4], syn_row=[0, 3, 4], syn_target=[1, 1, 0, 1])
+    memory = memory_of(
+        backend, network, w=[1, 2, 3, 4], **{"syn:row": [0, 3, 4], "syn:target": [1, 1, 0, 1]}
+    )
     run(backend, network, memory, streams={"source": stream_of([[[0, 1]]])})
     np.testing.assert_array_equal(memory.read("v"), [[3, 2 * (2 * 1 + 2) + 4]])
 

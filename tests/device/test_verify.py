@@ -81,7 +81,7 @@ LEGAL = (
     ForEachSynapse("learn", "syn", body("g += y", g=Ref("g", SYNAPSE), y=Ref("x", SOURCE))),
 )
 REDUCE = Reduce("all", 3, Reduction.SUM, body("_value = v", v=V), "m")
-CLEAR = Clear("clear", ("v", "spikes_count", "m"))
+CLEAR = Clear("clear", ("v", "spikes:count", "m"))
 
 
 def program(*phases, directions=(Direction.FORWARD,), **parts):
@@ -139,12 +139,12 @@ PROGRAM_FAULTS = [
         "2 array declarations have the name 'v'; rename all but one",
     ),
     (
-        program(arrays=(*ARRAYS, Array("spikes_count", DType.INT, 1, OWN))),
-        "2 array declarations have the name 'spikes_count'; rename all but one",
+        program(arrays=(*ARRAYS, Array("spikes:count", DType.INT, 1, OWN))),
+        "2 array declarations have the name 'spikes:count'; rename all but one",
     ),
     (
-        program(arrays=(*ARRAYS, Array("back_row", DType.INT, 4, Access.SHARED))),
-        "2 array declarations have the name 'back_row'; rename all but one",
+        program(arrays=(*ARRAYS, Array("back:row", DType.INT, 4, Access.SHARED))),
+        "2 array declarations have the name 'back:row'; rename all but one",
     ),
     (
         program(connectivities=(*CONNECTIVITIES, CONNECTIVITIES[0])),
@@ -278,7 +278,7 @@ PHASE_FAULTS = [
             f"array '{into}' cannot hold the result; "
             f"make it REAL, of size 1 and per instance or scratch",
         )
-        for into in ("v", "spikes_count", "g")
+        for into in ("v", "spikes:count", "g")
     ),
     (
         Clear("p", ("v", "w")),

@@ -76,7 +76,7 @@ def per_instance() -> Program:
             *weights,
         ),
         (
-            Sweep(Direction.ONCE, (Clear("forget", ("adjoint", "past", "inputs_count")),)),
+            Sweep(Direction.ONCE, (Clear("forget", ("adjoint", "past", "inputs:count")),)),
             Sweep(Direction.FORWARD, forward()),
             Sweep(Direction.ONCE, summary()),
             Sweep(Direction.BACKWARD, backward()),

@@ -95,7 +95,7 @@ def test_more_instances_than_blocks(gpu):
     assert backend.memory(instances).workers < instances
     memory = run(backend, case, instances, n_steps=5)
     expected = run(ReferenceBackend(Precision.FLOAT64), case, instances, n_steps=5)
-    np.testing.assert_array_equal(memory.read("spikes_count"), expected.read("spikes_count"))
+    np.testing.assert_array_equal(memory.read("spikes:count"), expected.read("spikes:count"))
     np.testing.assert_allclose(memory.read("v"), expected.read("v"), rtol=1e-12, atol=1e-14)
 
 

@@ -14,6 +14,7 @@ PARAMETERS = (
     Array("w", DType.REAL, 5, Access.SHARED),
     Array("b", DType.REAL, 1, Access.SHARED),
 )
+GRADIENTS = {"w": "gradient_w", "b": "gradient_b"}
 TOLERANCE = {Precision.FLOAT64: 1e-13, Precision.FLOAT32: 1e-5}
 
 
@@ -21,7 +22,7 @@ def run(optimiser, gradients, start, precision=Precision.FLOAT64, rates=None):
     """The parameters after each update, for gradients of shape (updates, 6)."""
     backend = ReferenceBackend(precision)
     memory = backend.memory(1)
-    program = optimiser.program(PARAMETERS)
+    program = optimiser.program(PARAMETERS, GRADIENTS)
     verify(program, Stage.GENERATION)
     kernel = backend.compile(program)
     memory.reserve(program, 0)
@@ -90,8 +91,8 @@ def test_momentum_repeats_earlier_gradients(data):
 
 
 def test_one_program_for_all_learning_rates():
-    assert Adam(0.1).program(PARAMETERS) == Adam(0.2).program(PARAMETERS)
-    assert SGD(0.1).program(PARAMETERS) == SGD(0.2).program(PARAMETERS)
+    assert Adam(0.1).program(PARAMETERS, GRADIENTS) == Adam(0.2).program(PARAMETERS, GRADIENTS)
+    assert SGD(0.1).program(PARAMETERS, GRADIENTS) == SGD(0.2).program(PARAMETERS, GRADIENTS)
 
 
 BAD = [

@@ -6,6 +6,7 @@ batches, padding, order, updates, metrics, values read and written, and its sent
 
 import os
 import signal
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -41,7 +42,7 @@ from brian2eprop.device.program import (
     Sweep,
 )
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
-from brian2eprop.learning.objective.task import TrainingPrograms
+from brian2eprop.learning.objective.task import Roles, TrainingPrograms
 from brian2eprop.learning.training import host
 from brian2eprop.learning.training.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from brian2eprop.learning.training.checkpoint import CheckpointError
@@ -84,7 +85,7 @@ def program(training):
     spike = body("x += 1/n\nc += 1", x=("x", E), c=("spike_count_in", E), n=("trial_steps", S))
     phases = {
         ONCE: (
-            Clear("clear", ("x", "spike_count_in", "in_spikes_count")),
+            Clear("clear", ("x", "spike_count_in", "in_spikes:count")),
             ForEach(
                 "start",
                 K,
@@ -160,7 +161,20 @@ class SoftmaxRule:
             (Sweep(ONCE, (ForEach("double", N_IN * K, double),)),),
             layout=Layout.ELEMENTWISE,
         )
-        return TrainingPrograms(program(True), program(False), {}, refresh)
+        roles = Roles(
+            initial={"out_y": "initial_out_y"},
+            counts={"in": "spike_count_in"},
+            target="target",
+            prediction="prediction",
+            loss="loss",
+            per_call={
+                "trial_steps": float,
+                "window_steps": partial(task.loss.window_steps, dt=DT),
+            },
+            weight="weight",
+            gradients={"net_w": "gradient_net_w", "out_b": "gradient_out_b"},
+        )
+        return TrainingPrograms(program(True), program(False), {}, refresh, roles)
 
 
 class Device:

@@ -58,5 +58,5 @@ def assert_compiles(program: Program, precision: Precision, architecture: str) -
 def test_every_optimiser_compiles(
     optimiser: b2e.Adam | b2e.SGD, precision: Precision, architecture: str
 ) -> None:
-    program = optimiser.program([WEIGHTS, BIAS])
+    program = optimiser.program([WEIGHTS, BIAS], {"w": "gradient_w", "b": "gradient_b"})
     assert_compiles(program, precision, architecture)

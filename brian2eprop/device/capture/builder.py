@@ -186,7 +186,7 @@ def array_name(variable: ArrayVariable) -> str:
 
 def events_name(group: Any) -> str:
     """Name of the event buffer of a group's spikes."""
-    return f"{group.name}_spikes"
+    return str(group.name)
 
 
 def dtype_of(variable: ArrayVariable) -> DType:

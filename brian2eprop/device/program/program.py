@@ -117,7 +117,7 @@ class Array:
 class Events:
     """A buffer of spikes: for each slot a count and up to ``size`` ascending indices.
 
-    It is stored as two INT arrays, ``<name>_count`` (size 1) and ``<name>_index`` (size
+    It is stored as two INT arrays, ``<name>:count`` (size 1) and ``<name>:index`` (size
     ``size``), with the given access and slots; see :meth:`arrays`.
     """
 
@@ -129,12 +129,12 @@ class Events:
     @property
     def count(self) -> str:
         """Name of the array of counts."""
-        return f"{self.name}_count"
+        return f"{self.name}:count"
 
     @property
     def index(self) -> str:
         """Name of the array of indices."""
-        return f"{self.name}_index"
+        return f"{self.name}:index"
 
     def arrays(self) -> tuple[Array, Array]:
         """The two arrays the buffer is stored in."""
@@ -158,8 +158,8 @@ class Connectivity:
     DENSE: synapse ``i * n_target + j``, every pair; or, with ``diagonal=False`` (square
     only), every pair but ``i == j``, counted without gaps: ``i * (n - 1) + j - (j > i)``.
     SPARSE: synapses ``row[i] .. row[i + 1]`` of source ``i`` have the targets
-    ``target[row[i]] ..``; both are SHARED INT arrays of the Program (``<name>_row`` of size
-    ``n_source + 1``, ``<name>_target`` of size ``n_synapses``).
+    ``target[row[i]] ..``; both are SHARED INT arrays of the Program (``<name>:row`` of size
+    ``n_source + 1``, ``<name>:target`` of size ``n_synapses``).
     """
 
     name: str
@@ -173,12 +173,12 @@ class Connectivity:
     @property
     def row(self) -> str:
         """Name of the array of row starts (SPARSE)."""
-        return f"{self.name}_row"
+        return f"{self.name}:row"
 
     @property
     def target(self) -> str:
         """Name of the array of targets (SPARSE)."""
-        return f"{self.name}_target"
+        return f"{self.name}:target"
 
     def arrays(self) -> tuple[Array, ...]:
         """The arrays the connectivity is stored in."""

@@ -35,6 +35,7 @@ from brian2eprop.device.program import (
 Window = tuple[Quantity, Quantity] | None
 
 OUTPUT_GRADIENT = "output_gradient"
+TARGET, PREDICTION, LOSS, WINDOW_STEPS = "target", "prediction", "loss", "window_steps"
 
 # A step belongs to the window when it starts in it; half a step of tolerance, because a time
 # given as a decimal number may lie a rounding error off the grid.
@@ -205,10 +206,10 @@ class CrossEntropy(Loss):
         total = Body("_value = output_loss", _elements("output_loss"))
         return LossPhases(
             arrays=(
-                Array("target", DType.REAL, size, Access.PER_INSTANCE),
-                Array("prediction", DType.REAL, size, Access.PER_INSTANCE),
-                Array("loss", DType.REAL, 1, Access.PER_INSTANCE),
-                Array("window_steps", DType.REAL, 1, Access.SHARED),
+                Array(TARGET, DType.REAL, size, Access.PER_INSTANCE),
+                Array(PREDICTION, DType.REAL, size, Access.PER_INSTANCE),
+                Array(LOSS, DType.REAL, 1, Access.PER_INSTANCE),
+                Array(WINDOW_STEPS, DType.REAL, 1, Access.SHARED),
                 _scratch("output_exponential", size),
                 _scratch("output_loss", size),
                 _scratch("output_peak", 1),
@@ -274,10 +275,10 @@ class MeanSquaredError(Loss):
         every_step = Slots(kept=True)
         return LossPhases(
             arrays=(
-                Array("target", DType.REAL, size, Access.PER_INSTANCE, every_step),
-                Array("prediction", DType.REAL, size, Access.PER_INSTANCE, every_step),
-                Array("loss", DType.REAL, 1, Access.PER_INSTANCE),
-                Array("window_steps", DType.REAL, 1, Access.SHARED),
+                Array(TARGET, DType.REAL, size, Access.PER_INSTANCE, every_step),
+                Array(PREDICTION, DType.REAL, size, Access.PER_INSTANCE, every_step),
+                Array(LOSS, DType.REAL, 1, Access.PER_INSTANCE),
+                Array(WINDOW_STEPS, DType.REAL, 1, Access.SHARED),
                 _scratch("output_loss", size),
                 _scratch(OUTPUT_GRADIENT, size, kept),
             ),

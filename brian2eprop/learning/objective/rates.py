@@ -5,7 +5,7 @@ from __future__ import annotations
 from brian2eprop.device.program import Index, Ref
 from brian2eprop.learning.model.lines import Lines
 from brian2eprop.learning.objective.task import Task
-from brian2eprop.learning.objective.trial import TRIAL_STEPS, count_name
+from brian2eprop.learning.objective.trial import TRIAL_STEPS, count_of
 
 
 def rate_terms(lines: Lines, task: Task, dt: float, events: str, index: Index) -> list[str]:
@@ -31,7 +31,7 @@ def rate_terms(lines: Lines, task: Task, dt: float, events: str, index: Index) -
     """
     terms = []
     for number, regulariser in enumerate(task.regularisers):
-        count = lines.bind("spike_count", Ref(count_name(events), index))
+        count = lines.bind("spike_count", Ref(count_of(events), index))
         steps = lines.bind(TRIAL_STEPS, Ref(TRIAL_STEPS, Index.SCALAR))
         weight = lines.bind("weight", Ref("weight", Index.SCALAR))
         strength = lines.define(f"rate_strength_{number}", float(regulariser.strength))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -42,8 +42,41 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Roles:
+    """Which array of a training Program plays which part.
+
+    Attributes
+    ----------
+    initial : mapping of str to str
+        For every state array of the model the SHARED array of its value at the start of a
+        sample.
+    counts : mapping of str to str
+        For every group with a threshold the PER_INSTANCE array that counts its spikes.
+    target, prediction, loss : str
+        PER_INSTANCE: what the loss compares with, what ``predict`` returns, and the loss of an
+        instance, unweighted (REAL, size 1).
+    per_call : mapping of str to callable
+        SHARED arrays of size 1 whose content follows from the number of steps of a call.
+    weight : str, optional
+        PER_INSTANCE, REAL, size 1: the weight of an instance's loss in the gradients (1/batch; 0
+        for padding); where there are gradients.
+    gradients : mapping of str to str
+        For every parameter the array of the gradient of the weighted loss.
+    """
+
+    initial: Mapping[str, str]
+    counts: Mapping[str, str]
+    target: str
+    prediction: str
+    loss: str
+    per_call: Mapping[str, Callable[[int], float]]
+    weight: str | None = None
+    gradients: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TrainingPrograms:
-    """The Programs of one task; their arrays are those of docs/architecture.md.
+    """The Programs of one task.
 
     Attributes
     ----------
@@ -52,18 +85,18 @@ class TrainingPrograms:
     evaluate : Program
         The same without gradients.
     shared : mapping of str to array
-        What the rule's own SHARED arrays hold at the start. ``trial_steps`` and
-        ``window_steps`` (REAL, size 1) are not among them: whoever runs the Programs writes
-        the number of steps of a trial, and how many of them count for the loss
-        (``loss.window_steps(n_steps, dt)``).
+        What the rule's own SHARED arrays hold at the start.
     refresh : Program, optional
         ELEMENTWISE; to be run at the start and after every change of the parameters.
+    roles : Roles
+        The parts that the Programs' arrays play.
     """
 
     train: Program
     evaluate: Program
     shared: Mapping[str, npt.NDArray[Any]]
     refresh: Program | None
+    roles: Roles
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from brian2eprop.device.program import (
     Access,
@@ -31,7 +32,8 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.device.program.assignments import written
 from brian2eprop.learning.model.linearise import LearningError
-from brian2eprop.learning.objective.task import Task
+from brian2eprop.learning.objective.losses import LOSS, PREDICTION, TARGET, WINDOW_STEPS
+from brian2eprop.learning.objective.task import Roles, Task
 
 TRIAL_STEPS = "trial_steps"
 
@@ -46,6 +48,8 @@ class Trial:
         The captured Program without its recordings.
     begin, after, end : tuple of Phase
         Before the steps, in every step after the model's own phases, after the steps.
+    roles : Roles
+        The parts that its arrays play.
     """
 
     model: Program
@@ -54,6 +58,7 @@ class Trial:
     begin: tuple[Phase, ...]
     after: tuple[Phase, ...]
     end: tuple[Phase, ...]
+    roles: Roles
 
     @property
     def connectivities(self) -> tuple[Connectivity, ...]:
@@ -115,8 +120,8 @@ def make_trial(model: Program, task: Task, kept: bool) -> Trial:
         model=model,
         arrays=(
             *(_shared_or_scratch(array, changed) for array in model.arrays),
-            *(replace(a, name=f"initial_{a.name}", access=Access.SHARED) for a in state),
-            *(array for array, _ in counts),
+            *(replace(a, name=initial_of(a.name), access=Access.SHARED) for a in state),
+            *counts.values(),
             Array(TRIAL_STEPS, DType.REAL, 1, Access.SHARED),
             *loss.arrays,
         ),
@@ -124,11 +129,22 @@ def make_trial(model: Program, task: Task, kept: bool) -> Trial:
         begin=(
             Clear("forget spikes", tuple(buffer.count for buffer in events)),
             *_initialise(state),
-            *([Clear("spike counts", tuple(a.name for a, _ in counts))] if counts else []),
+            *([Clear("spike counts", tuple(a.name for a in counts.values()))] if counts else []),
             *loss.begin,
         ),
-        after=(*(phase for _, phase in counts), *loss.step),
+        after=(*(_count(events, array.name) for events, array in counts.items()), *loss.step),
         end=loss.end,
+        roles=Roles(
+            initial={array.name: initial_of(array.name) for array in state},
+            counts={events: array.name for events, array in counts.items()},
+            target=TARGET,
+            prediction=PREDICTION,
+            loss=LOSS,
+            per_call={
+                TRIAL_STEPS: float,
+                WINDOW_STEPS: partial(task.loss.window_steps, dt=model.dt),
+            },
+        ),
     )
 
 
@@ -197,24 +213,31 @@ def _initialise(state: Iterable[Array]) -> list[Phase]:
     for size, arrays in by_size.items():
         names = [array.name for array in arrays]
         refs = {name: Ref(name, Index.ELEMENT) for name in names}
-        refs |= {f"initial_{name}": Ref(f"initial_{name}", Index.ELEMENT) for name in names}
-        code = "\n".join(f"{name} = initial_{name}" for name in names)
+        refs |= {initial_of(name): Ref(initial_of(name), Index.ELEMENT) for name in names}
+        code = "\n".join(f"{name} = {initial_of(name)}" for name in names)
         phases.append(ForEach("initial state", size, Body(code, refs)))
     return phases
 
 
-def _spike_counts(model: Program) -> list[tuple[Array, Phase]]:
-    """For every population with a threshold, its array of counts and what counts."""
-    found: list[tuple[Array, Phase]] = []
-    for phase in model.phases():
-        if isinstance(phase, Detect):
-            name = count_name(phase.events)
-            body = Body("spike_count += 1", {"spike_count": Ref(name, Index.ELEMENT)})
-            array = Array(name, DType.REAL, phase.size, Access.PER_INSTANCE)
-            found.append((array, ForEachEvent(f"count {phase.events}", phase.events, body)))
-    return found
+def _spike_counts(model: Program) -> dict[str, Array]:
+    """The array that counts the spikes of every population with a threshold, by its events."""
+    return {
+        phase.events: Array(count_of(phase.events), DType.REAL, phase.size, Access.PER_INSTANCE)
+        for phase in model.phases()
+        if isinstance(phase, Detect)
+    }
 
 
-def count_name(events: str) -> str:
+def _count(events: str, array: str) -> Phase:
+    body = Body("spike_count += 1", {"spike_count": Ref(array, Index.ELEMENT)})
+    return ForEachEvent(f"count {events}", events, body)
+
+
+def count_of(events: str) -> str:
     """Array that counts the spikes of an event buffer."""
-    return f"spike_count_{events.removesuffix('_spikes')}"
+    return f"spike_count_{events}"
+
+
+def initial_of(array: str) -> str:
+    """Array that holds the value of a state array at the start of a sample."""
+    return f"initial_{array}"

@@ -20,6 +20,7 @@ from brian2eprop.device.program import (
     Sweep,
 )
 from brian2eprop.device.program.verify import Stage, verify
+from brian2eprop.learning.adjoint.backward import gradient_of
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Cross, gradient_array
 from brian2eprop.learning.model.feedback import Feedback, check_used, given, random, symmetric
 from brian2eprop.learning.model.linearise import Effect, LearningError
@@ -111,6 +112,9 @@ class EProp:
             evaluate=make_trial(model, task, kept=False).program("evaluation"),
             shared={name: v for f in feedbacks for name, v in f.shared.items()},
             refresh=refresh_program(feedbacks, analysed),
+            roles=replace(
+                trial.roles, gradients={name: gradient_of(name) for name in task.parameters}
+            ),
         )
 
     def _crossing(self, model: Model, task: Task) -> Cross:
@@ -248,7 +252,8 @@ def check_signals(model: Model, signalled: set[str], task: Task) -> None:
 def with_weight(trial: Trial) -> Trial:
     """The trial with the instances' weights in the loss, which only gradients need."""
     weight = Array("weight", DType.REAL, 1, Access.PER_INSTANCE)
-    return replace(trial, arrays=(*trial.arrays, weight))
+    roles = replace(trial.roles, weight=weight.name)
+    return replace(trial, arrays=(*trial.arrays, weight), roles=roles)
 
 
 def refresh_program(feedbacks: list[Feedback], model: Model) -> Program | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,15 +12,12 @@ import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Backend, Kernel, Memory
 from brian2eprop.device.program import Access, Array, Program
-from brian2eprop.learning.objective.task import TrainingPrograms
+from brian2eprop.learning.objective.task import Roles, TrainingPrograms
 from brian2eprop.learning.objective.trial import changed_arrays
 from brian2eprop.learning.training.data import Batch
-from brian2eprop.learning.training.host import INITIAL
 from brian2eprop.learning.training.optimisers import Optimiser
 
 Values = npt.NDArray[Any]
-# SHARED arrays of size 1 whose contents depend on the number of steps of a call.
-CALL_VALUES = ("trial_steps", "window_steps")
 
 _ONE_COPY = (Access.SHARED, Access.ACCUMULATED)
 
@@ -36,21 +33,15 @@ class Room:
         What runs.
     store : Memory
         Holds the arrays of which there is one copy for all Programs.
-    call_values : callable
-        Gives, for a number of steps, the contents of the arrays in ``CALL_VALUES``.
+    roles : Roles
+        The parts that its arrays play.
     """
 
-    def __init__(
-        self,
-        backend: Backend,
-        program: Program,
-        store: Memory,
-        call_values: Callable[[int], Mapping[str, float]],
-    ) -> None:
+    def __init__(self, backend: Backend, program: Program, store: Memory, roles: Roles) -> None:
         self.backend = backend
         self.program = program
         self.store = store
-        self.call_values = call_values
+        self.roles = roles
         self.memory = store
         self._size = (0, 0)
 
@@ -62,12 +53,12 @@ class Room:
     def run(self, batch: Batch) -> None:
         """Run a batch; the gradients are those of its mean loss."""
         self._prepare(batch.size, batch.n_steps)
-        if "weight" in self.memory.arrays:
+        if self.roles.weight in self.memory.arrays:
             weights = np.zeros((batch.size, 1))
             weights[: batch.n_samples] = 1 / batch.n_samples
-            self.memory.write("weight", weights)
+            self.memory.write(self.roles.weight, weights)
         if batch.targets is not None:
-            target = self.memory.arrays["target"]
+            target = self.memory.arrays[self.roles.target]
             target[: batch.n_samples] = self.memory.xp.asarray(batch.targets, target.dtype)
         self.kernel.run(self.memory, 0, batch.n_steps, batch.streams)
 
@@ -83,7 +74,7 @@ class Room:
     def _prepare(self, instances: int, n_steps: int) -> None:
         if self._size == (instances, n_steps):
             return
-        values = self.call_values(n_steps)
+        values = {name: value(n_steps) for name, value in self.roles.per_call.items()}
         try:
             memory = self._new_memory(instances, n_steps)
         except MemoryError as error:
@@ -91,7 +82,7 @@ class Room:
                 f"A batch of {instances} samples of {n_steps} steps does not fit into the memory "
                 f"of the backend '{self.backend.name}'; give a smaller batch_size."
             ) from error
-        for name in memory.arrays.keys() & set(CALL_VALUES):
+        for name in memory.arrays.keys() & values.keys():
             memory.write(name, values[name])
         self.memory, self._size = memory, (instances, n_steps)
 
@@ -125,8 +116,6 @@ class Engine:
         How gradients change parameters.
     parameters : sequence of Array
         What is trained.
-    call_values : callable
-        Gives, for a number of steps, the contents of the arrays in ``CALL_VALUES``.
     """
 
     def __init__(
@@ -135,24 +124,24 @@ class Engine:
         programs: TrainingPrograms,
         optimiser: Optimiser,
         parameters: Sequence[Array],
-        call_values: Callable[[int], Mapping[str, float]],
     ) -> None:
         self.backend = backend
         self.programs = programs
         self.optimiser = optimiser
         self.parameters = tuple(array.name for array in parameters)
         self.iteration = 0
-        self._update = optimiser.program(parameters)
+        self.gradients = programs.roles.gradients
+        self._update = optimiser.program(parameters, self.gradients)
         self.store = self._make_store()
-        self.training = Room(backend, programs.train, self.store, call_values)
-        self.evaluation = Room(backend, programs.evaluate, self.store, call_values)
+        self.training = Room(backend, programs.train, self.store, programs.roles)
+        self.evaluation = Room(backend, programs.evaluate, self.store, programs.roles)
 
     def _make_store(self) -> Memory:
         arrays = {
             array.name: array
             for program in (self.programs.train, self.programs.evaluate)
             for array in program.all_arrays().values()
-            if array.access in _ONE_COPY and array.name not in CALL_VALUES
+            if array.access in _ONE_COPY and array.name not in self.programs.roles.per_call
         }
         store = self.backend.memory(1)
         store.reserve(Program("store", 1.0, tuple(arrays.values()), ()), 0)
@@ -175,18 +164,21 @@ class Engine:
     @property
     def own(self) -> tuple[str, ...]:
         """Names of the arrays that a training changes or draws: the state to be kept."""
-        gradients = {f"gradient_{name}" for name in self.parameters}
-        updated = set(self._update.all_arrays()) - gradients
+        updated = set(self._update.all_arrays()) - set(self.gradients.values())
         return tuple(sorted(updated | set(self.programs.shared) | set(self.parameters)))
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Names of the arrays whose contents come from the network."""
-        gradients = {f"gradient_{name}" for name in self.parameters}
+        """Names of the arrays whose contents come from the network, initial values included."""
         refresh = self.programs.refresh
         drawn = set() if refresh is None else changed_arrays(refresh.phases())
-        not_given = (set(self.own) | gradients | drawn) - set(self.parameters)
+        not_given = (set(self.own) | set(self.gradients.values()) | drawn) - set(self.parameters)
         return tuple(sorted(set(self.store.arrays) - not_given))
+
+    def source_of(self, name: str) -> str:
+        """The network's array that a given array takes its contents from."""
+        sources = {initial: state for state, initial in self.programs.roles.initial.items()}
+        return sources.get(name, name)
 
     def load(self, values: Mapping[str, Values]) -> None:
         """Write arrays of the store and bring what follows from them up to date."""
@@ -226,13 +218,18 @@ class Engine:
         name = self.non_finite(self.parameters) or next(filter(self._holds_nan, self.given), None)
         if name is not None:
             raise ValueError(
-                f"Trainer: '{name.removeprefix(INITIAL)}' holds values that are not finite, before "
-                "any training; set it to finite values."
+                f"Trainer: '{self.source_of(name)}' holds values that are not finite, before any "
+                "training; set it to finite values."
             )
 
     def _holds_nan(self, name: str) -> bool:
         values = self.store.arrays[name]
         return bool((values != values).any())
+
+    def bad_gradient(self) -> str | None:
+        """The first parameter whose gradient holds NaN or infinity, if any."""
+        bad = self.non_finite(list(self.gradients.values()))
+        return next((name for name, found in self.gradients.items() if found == bad), None)
 
     def non_finite(self, names: Sequence[str]) -> str | None:
         """The first of the arrays that holds NaN or infinity, if any."""

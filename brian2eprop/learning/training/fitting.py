@@ -101,7 +101,7 @@ class Fitting:
         number = self.trainer.epoch + 1
         self._call("on_epoch_begin", number)
         before = self.engine.snapshot()
-        tally = Tally(self.trainer.loss, self.engine.training.program)
+        tally = Tally(self.trainer.loss, self.engine.training)
         with self._bar(number) as bar:
             for k, batch in enumerate(self.plan.batches(), 1):
                 self._step(batch, tally, before, f"epoch {number}, batch {k}")
@@ -116,14 +116,12 @@ class Fitting:
         return True
 
     def _step(self, batch: Batch, tally: Tally, before: Snapshot, place: str) -> None:
-        room = self.engine.training
-        room.run(batch)
-        loss = tally.add(room, batch)
-        names = self.engine.parameters
-        gradient = self.engine.non_finite([f"gradient_{name}" for name in names])
+        self.engine.training.run(batch)
+        loss = tally.add(batch)
+        gradient = self.engine.bad_gradient()
         if gradient is not None or not np.isfinite(loss):
             self._check_parameters(before, place)
-            what = "the loss" if gradient is None else _quoted(gradient)
+            what = "the loss" if gradient is None else f"the gradient of '{gradient}'"
             raise FloatingPointError(
                 f"Training stopped in {place}: {what} is not finite. The parameters of the update "
                 "before are kept; lower the learning rate or look for activity that explodes."
@@ -178,7 +176,3 @@ class Fitting:
 
 def _shown(values: dict[str, Any]) -> dict[str, str]:
     return {name: f"{value:.4f}" for name, value in values.items() if isinstance(value, float)}
-
-
-def _quoted(gradient: str) -> str:
-    return f"the gradient of '{gradient.removeprefix('gradient_')}'"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,8 +11,6 @@ from brian2.devices.device import get_device
 
 from brian2eprop.device.backends.base import Backend
 from brian2eprop.device.program import Access, Array, DType, Program
-
-INITIAL = "initial_"
 
 
 class CapturedNetwork(Protocol):
@@ -71,7 +69,7 @@ def training_device() -> TrainingDevice:
 
 
 def read(
-    device: TrainingDevice, captured: CapturedNetwork, names: Iterable[str], now: float
+    device: TrainingDevice, captured: CapturedNetwork, sources: Mapping[str, str], now: float
 ) -> dict[str, npt.NDArray[Any]]:
     """Contents of SHARED arrays of a training Program, from the network's variables.
 
@@ -81,11 +79,11 @@ def read(
         The device.
     captured : CapturedNetwork
         The network.
-    names : iterable of str
-        Arrays of the network, ``initial_<state>`` among them.
+    sources : mapping of str to str
+        For each array the array of the network that it takes its contents from.
     now : float
-        Time of the network in seconds. Samples start at ``t = 0``, so the times of the last
-        spikes, which lie before ``now``, are moved to lie as long before 0.
+        Time of the network in seconds. Samples start at ``t = 0``, so time stamps such as
+        those of the last spikes, which lie before ``now``, are moved to lie as long before 0.
 
     Returns
     -------
@@ -97,10 +95,12 @@ def read(
     ValueError
         If a variable differs between the instances of a batch.
     """
+    arrays = captured.program.all_arrays()
     found = {}
-    for name in names:
-        values = _one_instance(name, device.read_array(captured, name.removeprefix(INITIAL)))
-        found[name] = values - now if name.endswith("_lastspike") else values
+    for name, source in sources.items():
+        values = _one_instance(source, device.read_array(captured, source))
+        # Only time stamps, such as that of the last spike, are DOUBLE.
+        found[name] = values - now if arrays[source].dtype is DType.DOUBLE else values
     return found
 
 
@@ -109,7 +109,7 @@ def _one_instance(name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values
     if not np.array_equal(values, np.broadcast_to(values[:1], values.shape), equal_nan=True):
         raise ValueError(
-            f"Trainer: '{name.removeprefix(INITIAL)}' differs between the instances of the batch, "
+            f"Trainer: '{name}' differs between the instances of the batch, "
             "but every sample starts from the same values; set it to one value for all instances."
         )
     first: npt.NDArray[Any] = values[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from brian2eprop.device.backends.base import Memory
@@ -31,20 +31,22 @@ class Optimiser(ABC):
 
     learning_rate: float
 
-    def program(self, parameters: Sequence[Array]) -> Program:
+    def program(self, parameters: Sequence[Array], gradients: Mapping[str, str]) -> Program:
         """The Program of one update.
 
         Parameters
         ----------
         parameters : sequence of Array
-            The arrays that are trained; the gradient of each is ``gradient_<name>``.
+            The arrays that are trained.
+        gradients : mapping of str to str
+            For each of them the array of its gradient.
 
         Returns
         -------
         Program
             ELEMENTWISE, over every parameter, its gradient and the optimiser's own arrays.
         """
-        parts = [self._update(parameter) for parameter in parameters]
+        parts = [self._update(p, _like(p, gradients[p.name])) for p in parameters]
         arrays = {array.name: array for _, used in parts for array in used}
         phases = tuple(phase for phase, _ in parts)
         return Program(
@@ -68,7 +70,7 @@ class Optimiser(ABC):
         """
 
     @abstractmethod
-    def _update(self, parameter: Array) -> tuple[ForEach, tuple[Array, ...]]:
+    def _update(self, parameter: Array, gradient: Array) -> tuple[ForEach, tuple[Array, ...]]:
         """The phase that updates one parameter, and the arrays it uses."""
 
     def _rate(self) -> float:
@@ -119,7 +121,7 @@ class Adam(Optimiser):
         correction = math.sqrt(1 - self.beta_2**iteration) / (1 - self.beta_1**iteration)
         memory.write("adam_rate", self._rate() * correction)
 
-    def _update(self, parameter: Array) -> tuple[ForEach, tuple[Array, ...]]:
+    def _update(self, parameter: Array, gradient: Array) -> tuple[ForEach, tuple[Array, ...]]:
         own = {
             "m": _like(parameter, f"adam_m_{parameter.name}"),
             "s": _like(parameter, f"adam_v_{parameter.name}"),
@@ -135,7 +137,7 @@ class Adam(Optimiser):
             "rest_2": 1 - self.beta_2,
             "epsilon": self.epsilon,
         }
-        return _phase("adam", parameter, code, own, constants)
+        return _phase("adam", parameter, code, {"g": gradient, **own}, constants)
 
 
 @dataclass
@@ -171,13 +173,13 @@ class SGD(Optimiser):
         """Write the learning rate; see :meth:`Optimiser.prepare`."""
         memory.write("sgd_rate", self._rate())
 
-    def _update(self, parameter: Array) -> tuple[ForEach, tuple[Array, ...]]:
+    def _update(self, parameter: Array, gradient: Array) -> tuple[ForEach, tuple[Array, ...]]:
         own = {"rate": Array("sgd_rate", parameter.dtype, 1, Access.SHARED)}
         if self.momentum == 0:
-            return _phase("sgd", parameter, "w = w - rate*g", own, {})
+            return _phase("sgd", parameter, "w = w - rate*g", {"g": gradient, **own}, {})
         own["u"] = _like(parameter, f"sgd_u_{parameter.name}")
         code = "u = momentum*u - rate*g\nw = w + u"
-        return _phase("sgd", parameter, code, own, {"momentum": self.momentum})
+        return _phase("sgd", parameter, code, {"g": gradient, **own}, {"momentum": self.momentum})
 
 
 def _like(parameter: Array, name: str) -> Array:
@@ -189,7 +191,6 @@ def _phase(
 ) -> tuple[ForEach, tuple[Array, ...]]:
     arrays = {
         "w": parameter,
-        "g": _like(parameter, f"gradient_{parameter.name}"),
         **own,
     }
     body = Body(code, _refs(arrays.items(), scalars={"rate"}), constants)

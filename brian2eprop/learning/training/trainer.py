@@ -106,7 +106,7 @@ class Trainer:
         self._captured = self._device.capture(network, get_local_namespace(level=1))
         arrays = host.find_parameters(self._device, self._captured, parameters)
         self._engine = self._make_engine(rule, output, arrays, tuple(regularisers), seed)
-        self._initial = self._read(n for n in self._engine.given if n.startswith(host.INITIAL))
+        self._initial = self._read(self._engine.programs.roles.initial.values())
         self._rng = np.random.default_rng(seed)
 
     def _make_engine(
@@ -133,15 +133,7 @@ class Trainer:
             rule.training_program(program, task),
             self.optimiser,
             parameters,
-            self._call_values,
         )
-
-    def _call_values(self, n_steps: int) -> dict[str, float]:
-        dt = self._captured.program.dt
-        return {
-            "trial_steps": n_steps,
-            "window_steps": self.loss.window_steps(n_steps, dt),
-        }
 
     # Training
 
@@ -238,10 +230,10 @@ class Trainer:
     def evaluate_dataset(self, data: Dataset, batch_size: int) -> Metrics:
         """Judge the parameters that the engine holds, on samples that are checked already."""
         room = self._engine.evaluation
-        tally = Tally(self.loss, room.program)
+        tally = Tally(self.loss, room)
         for batch in batches(data, batch_size, None):
             room.run(batch)
-            tally.add(room, batch)
+            tally.add(batch)
         return tally.metrics()
 
     def predict(
@@ -273,7 +265,7 @@ class Trainer:
         found = []
         for batch in batches(data, size, None):
             room.run(batch)
-            found.append(room.read("prediction", batch.n_samples))
+            found.append(room.read(room.roles.prediction, batch.n_samples))
         return np.concatenate(found)
 
     def gradients(
@@ -306,9 +298,9 @@ class Trainer:
         engine, totals = self._engine, dict.fromkeys(self._engine.parameters, np.zeros(()))
         for batch in batches(data, size, None):
             engine.training.run(batch)
-            for name in totals:
-                share = batch.n_samples / data.n_samples
-                totals[name] = totals[name] + share * engine.store.read(f"gradient_{name}")
+            share = batch.n_samples / data.n_samples
+            for name, gradient in engine.gradients.items():
+                totals[name] = totals[name] + share * engine.store.read(gradient)
         return totals
 
     # State
@@ -403,7 +395,8 @@ class Trainer:
 
     def _read(self, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
         now = float(self._network.t_)
-        return host.read(self._device, self._captured, names, now)
+        sources = {name: self._engine.source_of(name) for name in names}
+        return host.read(self._device, self._captured, sources, now)
 
     @contextmanager
     def _training(self) -> Iterator[None]:
