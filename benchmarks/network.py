@@ -14,6 +14,7 @@ import numpy.typing as npt
 from workload import Workload
 
 import brian2eprop as b2e
+from brian2eprop.device.backends.base import Call
 from brian2eprop.learning.training.data import Batch, batches, make_dataset, with_labels
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.tally import Tally
@@ -111,7 +112,7 @@ class Step:
             room.run(batch)
 
         def runner(room: Any) -> Callable[[], None]:
-            return lambda: room.kernel.run(room.memory, 0, batch.n_steps, batch.streams)
+            return lambda: room.kernel.run(room.memory, Call(0, batch.n_steps, batch.streams))
 
         return {name: runner(room) for name, room in rooms.items()} | {"update": self.engine.update}
 

@@ -10,8 +10,7 @@ from brian2eprop.device.program import (
     Array,
     Body,
     Clear,
-    Connectivity,
-    ConnectivityKind,
+    Dense,
     Detect,
     Direction,
     DType,
@@ -21,13 +20,14 @@ from brian2eprop.device.program import (
     ForEachEvent,
     ForEachSynapse,
     Index,
-    Layout,
+    Over,
     Program,
     Propagate,
     Reduce,
     Reduction,
     Ref,
     Slots,
+    Sparse,
     Stream,
     Sweep,
 )
@@ -35,7 +35,7 @@ from brian2eprop.device.program import (
 DT = 1e-3
 N_IN, N = 37, 70
 PER_INSTANCE, SHARED, SCRATCH = Access.PER_INSTANCE, Access.SHARED, Access.SCRATCH
-DENSE, SPARSE = ConnectivityKind.DENSE, ConnectivityKind.SPARSE
+DENSE, SPARSE = Dense, Sparse
 
 
 @dataclass(frozen=True)
@@ -59,22 +59,22 @@ def synapses(name, kind, n_source, diagonal=True, seed=1):
     rng = np.random.default_rng(seed)
     weights = f"{name}_w"
     if kind is DENSE:
-        n = n_source * N if diagonal else N * (N - 1)
-        return Connectivity(name, kind, n_source, N, n, diagonal), {weights: rng.normal(0, 0.3, n)}
+        dense = Dense(name, n_source, N, diagonal)
+        return dense, {weights: rng.normal(0, 0.3, dense.n_synapses)}
     rows = [np.sort(rng.choice(N, rng.integers(0, 20), replace=False)) for _ in range(n_source)]
     ends = np.cumsum([0, *[len(row) for row in rows]])
-    connectivity = Connectivity(name, kind, n_source, N, int(ends[-1]))
+    connectivity = Sparse(name, n_source, N, int(ends[-1]))
     values = {
         weights: rng.normal(0, 0.5, int(ends[-1])),
-        connectivity.row: ends,
-        connectivity.target: np.concatenate(rows),
+        connectivity.table("row"): ends,
+        connectivity.table("target"): np.concatenate(rows),
     }
     return connectivity, values
 
 
 def propagate(name, events, delay=0):
     refs = {"v_post": Ref("v", Index.TARGET), "w": Ref(f"{name}_w", Index.SYNAPSE)}
-    return Propagate(f"{name} propagates", events, name, Body("v_post += w", refs), -delay)
+    return Propagate(f"{name} propagates", events, name, Body("v_post += w", refs), delay)
 
 
 def network(kind=DENSE, diagonal=True, delay=0, adaptive=False, sweeps=(), extra=(), events=()):
@@ -154,7 +154,7 @@ def training():
     )
     extra = (
         real("e", access=SCRATCH),
-        real("gradient", N_IN * N, Access.ACCUMULATED),
+        real("gradient", N_IN * N, SHARED),
         real("loss", 1),
         real("peak", 1),
     )
@@ -177,7 +177,7 @@ def outer():
             real("x"),
             real("y"),
             real("w_rec_w", connectivity.n_synapses, SHARED),
-            real("g", connectivity.n_synapses, Access.ACCUMULATED),
+            real("g", connectivity.n_synapses, SHARED),
         ),
         (Sweep(Direction.ONCE, (ForEachSynapse("all", "w_rec", Body("g += x*y + w**2", refs)),)),),
         connectivities=(connectivity,),
@@ -198,9 +198,14 @@ def optimiser():
     program = Program(
         "optimiser",
         DT,
-        (*arrays, real("g", size, Access.ACCUMULATED)),
-        (Sweep(Direction.ONCE, (ForEach("step", size, body), ForEach("decay", size, decay))),),
-        layout=Layout.ELEMENTWISE,
+        (*arrays, real("g", size, SHARED)),
+        (
+            Sweep(
+                Direction.ONCE,
+                (ForEach("step", size, body), ForEach("decay", size, decay)),
+                Over.SHARED,
+            ),
+        ),
     )
     return Case(program, {"g": np.sin(np.arange(size)), "p": np.cos(np.arange(size)), "m": 0.1})
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brian2eprop.device.backends import registry
+from brian2eprop.device.backends.base import Call
 from brian2eprop.device.backends.compile import content_key
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import generate
@@ -137,7 +138,7 @@ def run(found: Program, precision: Precision, step: int = 0, **values: Any) -> A
     memory.reserve(found, 1)
     for name, value in values.items():
         memory.write(name, value)
-    backend.compile(found).run(memory, step, 1)
+    backend.compile(found).run(memory, Call(step, 1))
     return memory
 
 

@@ -8,20 +8,27 @@ from brian2 import Network, NeuronGroup, Synapses, ms, set_device
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brian2eprop.device.program import ConnectivityKind
+from brian2eprop.device.program import Dense, Side, Sparse
 from brian2eprop.device.program.connectivity import Found, find_connectivity
 
 
 def listed(found: Found) -> list[tuple[int, int]]:
     """The pairs of a connectivity, as its definition in the Program says."""
-    shape = found.connectivity
-    if shape.kind is ConnectivityKind.SPARSE:
-        row, target = found.tables[shape.row], found.tables[shape.target]
-        return [
-            (i, int(target[k])) for i in range(shape.n_source) for k in range(row[i], row[i + 1])
-        ]
-    n, m = shape.n_source, shape.n_target
-    return [(i, j) for i in range(n) for j in range(m) if shape.diagonal or i != j]
+    source, target = found.connectivity.pairs(found.tables)
+    return list(zip(source.tolist(), target.tolist(), strict=True))
+
+
+def rows(found: Found, side: Side) -> list[tuple[int, int, int]]:
+    """Number, source and target of the synapses, met row by row."""
+    connectivity = found.connectivity
+    contents = {**found.tables, **connectivity.derived(found.tables, {side})}
+    met = []
+    for neuron in range(connectivity.rows(side)):
+        row = connectivity.row(contents, neuron, side)
+        for other, synapse in zip(row.neighbours.tolist(), row.synapses.tolist(), strict=True):
+            pair = (neuron, other) if side is Side.SOURCE else (other, neuron)
+            met.append((synapse, *pair))
+    return met
 
 
 def check(found: Found, i: np.ndarray, j: np.ndarray) -> None:
@@ -30,6 +37,16 @@ def check(found: Found, i: np.ndarray, j: np.ndarray) -> None:
     assert listed(found) == list(zip(i[order].tolist(), j[order].tolist(), strict=True))
     assert sorted(order.tolist()) == list(range(i.size))
     assert found.connectivity.n_synapses == i.size
+    numbered = [(k, *pair) for k, pair in enumerate(listed(found))]
+    assert rows(found, Side.SOURCE) == numbered
+    by_target = rows(found, Side.TARGET)
+    assert sorted(by_target) == numbered
+    assert [pair[::-1] for _, *pair in by_target] == sorted(pair[::-1] for _, *pair in by_target)
+    turned = found.connectivity.transposed("turned", found.tables)
+    source, target = turned.connectivity.pairs(turned.tables)
+    k = turned.order
+    assert listed(found) == sorted(zip(target.tolist(), source.tolist(), strict=True))
+    assert [listed(found)[n] for n in k] == list(zip(target.tolist(), source.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
@@ -44,7 +61,7 @@ def test_dense(n: int, m: int, diagonal: bool, shuffled: bool) -> None:
         order = np.random.default_rng(1).permutation(i.size)
         i, j = i[order], j[order]
     found = find_connectivity("s", i, j, n, m)
-    assert found.connectivity.kind is ConnectivityKind.DENSE
+    assert isinstance(found.connectivity, Dense)
     assert found.connectivity.diagonal is diagonal
     assert (found.order is None) is not shuffled
     assert not found.tables
@@ -64,10 +81,10 @@ def test_any_pairs(n: int, m: int, data: st.DataObject) -> None:
 def test_as_many_synapses_as_pairs_is_not_yet_dense() -> None:
     i, j = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1])
     found = find_connectivity("s", i, j, 2, 2)
-    assert found.connectivity.kind is ConnectivityKind.SPARSE
+    assert isinstance(found.connectivity, Sparse)
     assert not found.connectivity.unique
     off_diagonal = find_connectivity("s", np.array([0, 1]), np.array([0, 1]), 2, 2)
-    assert off_diagonal.connectivity.kind is ConnectivityKind.SPARSE
+    assert isinstance(off_diagonal.connectivity, Sparse)
 
 
 def test_equal_pairs_keep_their_order() -> None:

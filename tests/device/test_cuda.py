@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from brian2eprop.device.backends.base import Call
 from brian2eprop.device.backends.cuda import CudaBackend
 from brian2eprop.device.backends.gpu import GpuUnavailable, find
 from brian2eprop.device.backends.launch import block_threads
@@ -26,7 +27,7 @@ def run(backend, case, instances=5, n_steps=10):
         memory.write(name, value)
     kernel = backend.compile(case.program)
     for first_step in (0, n_steps):
-        kernel.run(memory, first_step, n_steps, spikes(instances, 2 * n_steps))
+        kernel.run(memory, Call(first_step, n_steps, spikes(instances, 2 * n_steps)))
     return memory
 
 
@@ -68,10 +69,14 @@ def test_an_elementwise_grid_has_a_thread_for_each_element(cupy):
 
 def test_large_shared_memory_is_asked_for(cupy, monkeypatch):
     backend = CudaBackend(Precision.FLOAT64)
-    assert backend.compile(CASES["lif"].program)._function.max_dynamic_shared_size_bytes is None
+    assert backend.compile(CASES["lif"].program)._functions[0].max_dynamic_shared_size_bytes is None
     monkeypatch.setattr("brian2eprop.device.backends.cuda.DEFAULT_SHARED_BYTES", 1000)
     kernel = backend.compile(CASES["lif"].program)
-    assert kernel._function.max_dynamic_shared_size_bytes == kernel.source.resident_bytes > 1000
+    assert (
+        kernel._functions[-1].max_dynamic_shared_size_bytes
+        == kernel.source.launches[-1].resident_bytes
+        > 1000
+    )
 
 
 # Refusals
@@ -143,7 +148,7 @@ def test_a_launch_that_fails(cupy):
     def fail(*arguments, **options):
         raise CUDADriverError("CUDA_ERROR_LAUNCH_FAILED")
 
-    kernel._function = fail
+    kernel._functions = [fail]
     text = "The GPU 'Fake GPU' failed to run program 'network' (CUDA_ERROR_LAUNCH_FAILED)."
     with refusal(RuntimeError, text):
-        kernel.run(memory, 0, 10, spikes(2, 10))
+        kernel.run(memory, Call(0, 10, spikes(2, 10)))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from brian2eprop.device.backends import emulated
+from brian2eprop.device.backends.base import Call
 from brian2eprop.device.backends.emulated import EmulatedBackend
 from brian2eprop.device.backends.emulation import EmulationError
 from brian2eprop.device.backends.reference import ReferenceBackend
@@ -28,7 +29,7 @@ def run(backend, case, instances=4, n_steps=STEPS):
     memory = prepared(backend, case, instances, n_steps)
     kernel = backend.compile(case.program)
     for first_step in (0, n_steps):
-        kernel.run(memory, first_step, n_steps, spikes(instances, 2 * n_steps))
+        kernel.run(memory, Call(first_step, n_steps, spikes(instances, 2 * n_steps)))
     return memory
 
 
@@ -76,7 +77,7 @@ def test_steps_outside_the_stream_have_no_input():
     case = CASES["lif"]
     memory = prepared(EmulatedBackend(Precision.FLOAT64), case, 2)
     kernel = EmulatedBackend(Precision.FLOAT64).compile(case.program)
-    kernel.run(memory, 100, STEPS, spikes(2, STEPS))
+    kernel.run(memory, Call(100, STEPS, spikes(2, STEPS)))
     np.testing.assert_array_equal(memory.read("inputs:count"), 0)
     np.testing.assert_array_equal(memory.read("v"), 0)
 
@@ -88,7 +89,7 @@ def test_a_missing_stream_is_named():
     with pytest.raises(
         ValueError, match="input stream 'source' of program 'network' has no spikes"
     ):
-        backend.compile(case.program).run(memory, 0, STEPS)
+        backend.compile(case.program).run(memory, Call(0, STEPS))
 
 
 def without_barrier_after(text, label):
@@ -116,4 +117,4 @@ def test_an_access_outside_an_array_is_named():
     memory = prepared(backend, case, 2)
     memory.arrays["w_rec:target"][:] = 70
     with pytest.raises(EmulationError, match=r"element 70 of array '.*', which has 70 elements"):
-        backend.compile(case.program).run(memory, 0, STEPS, spikes(2, STEPS))
+        backend.compile(case.program).run(memory, Call(0, STEPS, spikes(2, STEPS)))

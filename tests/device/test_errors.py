@@ -86,12 +86,6 @@ def with_links() -> list[Any]:
     return [one, other]
 
 
-def with_delays() -> list[Any]:
-    objects = synapses(cells(), on_pre="v_post += 1")
-    objects[1].delay = "i*ms"
-    return objects
-
-
 def with_subgroup() -> list[Any]:
     group = cells()
     found = Synapses(group[:2], group, on_pre="v_post += 1", name="syn")
@@ -153,10 +147,10 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
      r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
     (lambda: synapses(cells(), "da/dt = -a/ms : 1 (clock-driven)", on_pre="a += 1", method="euler"),
      r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
-    (lambda: synapses(cells(), on_pre="v_pre += 1"),
-     r"'syn' writes 'v_pre' of the presynaptic group.*; do it in that group's reset"),
+    (lambda: synapses(cells(), on_pre="v_pre = 1"),
+     r"'syn' sets 'v_pre' of the presynaptic group.*; only add to it there by '\+=', or do it in "
+     r"that group's reset"),
     (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),
-    (with_delays, r"delays of 'syn_pre' differ between synapses \(0 to 3 steps\).*; give all"),
     (with_subgroup, r"'syn' connects 'cells_subgroup', a Subgroup.*; connect whole"),
     (with_subgroup_monitor, r"'part' records the subgroup 'cells_subgroup.*'.*; record the whole"),
     (with_links, r"'other' has linked variables \(x\).*; connect the groups by Synapses"),

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from brian2eprop.device.backends import registry
-from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.codegen.source import environment
-from brian2eprop.device.program import Access, Connectivity, Precision, Program
+from brian2eprop.device.backends.base import Call, Memory
+from brian2eprop.device.codegen.source import LAYOUT_TEMPLATES
+from brian2eprop.device.program import Access, Precision, Program, Sparse
 from tests.device.test_reference import stream_of
-from tests.golden.programs import N_IN, PROGRAMS, SPARSE, N
-from tests.golden.renew import COMMAND, NAMES, generated, path
+from tests.golden.programs import DELAY, N_IN, PROGRAMS, N
+from tests.golden.renew import COMMAND, DIALECTS, NAMES, generated, path
 
 STEPS, INSTANCES = 30, 3
 
@@ -44,14 +44,11 @@ def test_a_change_is_shown_with_the_way_out() -> None:
     assert f"per_instance_cpu.cpp gives has changed. If it was meant to, run\n'{COMMAND}'" in shown
 
 
-def test_every_template_has_a_golden_source() -> None:
-    entries = {
-        name.removesuffix(".cpp")
-        for name in environment().list_templates()
-        if name.endswith(".cpp")
-        and "{% extends" in environment().loader.get_source(environment(), name)[0]
+def test_every_layout_has_golden_sources() -> None:
+    used = {
+        f"{template}_{dialect}" for template in LAYOUT_TEMPLATES.values() for dialect in DIALECTS
     }
-    assert entries == set(NAMES)
+    assert used == set(NAMES)
 
 
 def memory_of(backend: registry.Backend, program: Program) -> Memory:
@@ -65,19 +62,26 @@ def memory_of(backend: registry.Backend, program: Program) -> Memory:
             values = rng.normal(0.1, 0.3, memory.arrays[array.name].shape)
             memory.write(array.name, values)
     for connectivity in program.connectivities:
-        if connectivity.kind is SPARSE:
+        if isinstance(connectivity, Sparse):
             write_synapses(memory, connectivity, rng)
-    for name, indices in {"group": rng.integers(0, 3, N), "order": np.arange(N)[::-1]}.items():
+    given = {
+        "group": rng.integers(0, 3, N),
+        "order": np.arange(N)[::-1],
+        "delays": rng.integers(0, DELAY + 1, 30),
+        "late": rng.integers(0, DELAY + 1, 20),
+        "formed": rng.integers(0, STEPS, 20),
+    }
+    for name, indices in given.items():
         if name in memory.arrays:
             memory.write(name, indices)
     return memory
 
 
-def write_synapses(memory: Memory, connectivity: Connectivity, rng: np.random.Generator) -> None:
+def write_synapses(memory: Memory, connectivity: Sparse, rng: np.random.Generator) -> None:
     pairs = rng.choice(N * N, connectivity.n_synapses, replace=not connectivity.unique)
     source, target = np.divmod(np.sort(pairs), N)
-    memory.write(connectivity.row, np.searchsorted(source, np.arange(N + 1)))
-    memory.write(connectivity.target, target)
+    memory.write(connectivity.table("row"), np.searchsorted(source, np.arange(N + 1)))
+    memory.write(connectivity.table("target"), target)
 
 
 def run(backend_name: str, program: Program) -> Memory:
@@ -89,7 +93,7 @@ def run(backend_name: str, program: Program) -> Memory:
         for _ in range(INSTANCES)
     ]
     streams = {"source": stream_of(trains)} if program.streams else {}
-    backend.compile(program).run(memory, 0, STEPS, streams)
+    backend.compile(program).run(memory, Call(0, STEPS, streams))
     return memory
 
 

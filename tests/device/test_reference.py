@@ -4,15 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brian2eprop.device.backends import registry
-from brian2eprop.device.backends.base import SpikeStream
+from brian2eprop.device.backends.base import Call, SpikeStream
 from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import (
     Access,
     Array,
     Body,
     Clear,
-    Connectivity,
-    ConnectivityKind,
+    Dense,
     Detect,
     Direction,
     DType,
@@ -22,7 +21,7 @@ from brian2eprop.device.program import (
     ForEachEvent,
     ForEachSynapse,
     Index,
-    Layout,
+    Over,
     Precision,
     Program,
     Propagate,
@@ -30,6 +29,7 @@ from brian2eprop.device.program import (
     Reduction,
     Ref,
     Slots,
+    Sparse,
     Stream,
     Sweep,
 )
@@ -47,8 +47,8 @@ def element(name, offset=0, via=None):
     return Ref(name, Index.ELEMENT, offset, via)
 
 
-def program(arrays, *phases, direction=Direction.FORWARD, **parts):
-    return Program("test", DT, tuple(arrays), (Sweep(direction, phases),), **parts)
+def program(arrays, *phases, direction=Direction.FORWARD, over=Over.INSTANCES, **parts):
+    return Program("test", DT, tuple(arrays), (Sweep(direction, phases, over),), **parts)
 
 
 def memory_of(backend, network, instances=1, n_steps=1, precision=Precision.FLOAT64, **values):
@@ -61,7 +61,7 @@ def memory_of(backend, network, instances=1, n_steps=1, precision=Precision.FLOA
 
 def run(backend, network, memory, first_step=0, n_steps=1, streams=None):
     kernel = registry.create(backend, memory.precision).compile(network)
-    kernel.run(memory, first_step, n_steps, streams)
+    kernel.run(memory, Call(first_step, n_steps, streams or {}))
 
 
 def stream_of(trains):
@@ -93,20 +93,20 @@ def test_scratch_keeps_what_the_previous_instance_left():
     np.testing.assert_array_equal(memory.read("v"), [[1], [2], [3]])
 
 
-def test_accumulated_arrays_are_set_to_the_sum_of_all_instances(backend):
+def test_what_all_instances_add_is_added_to_what_was_there(backend):
     body = Body("g += v", {"g": element("g"), "v": element("v")})
-    network = program([real("v", 2), real("g", 2, Access.ACCUMULATED)], ForEach("go", 2, body))
+    network = program([real("v", 2), real("g", 2, Access.SHARED)], ForEach("go", 2, body))
     memory = memory_of(backend, network, 3, v=[[1, 2], [3, 4], [5, 6]], g=99)
-    for _ in range(2):
+    for times in (1, 2):
         run(backend, network, memory)
-        np.testing.assert_array_equal(memory.read("g"), [9, 12])
+        np.testing.assert_array_equal(memory.read("g"), [99 + 9 * times, 99 + 12 * times])
 
 
-def test_the_elementwise_layout_runs_once_and_keeps_accumulated_arrays(backend):
+def test_a_sweep_over_what_is_shared_runs_once_whatever_the_instances(backend):
     body = Body("w -= rate*g", {"w": element("w"), "g": element("g")}, {"rate": 0.5})
-    arrays = [real("w", 2, Access.SHARED), real("g", 2, Access.ACCUMULATED)]
+    arrays = [real("w", 2, Access.SHARED), real("g", 2, Access.SHARED)]
     phase = ForEach("update", 2, body)
-    update = program(arrays, phase, direction=Direction.ONCE, layout=Layout.ELEMENTWISE)
+    update = program(arrays, phase, direction=Direction.ONCE, over=Over.SHARED)
     memory = memory_of(backend, update, 4, w=[1, 2], g=[2, 4])
     run(backend, update, memory, n_steps=0)
     np.testing.assert_array_equal(memory.read("w"), [0, 0])
@@ -181,9 +181,9 @@ def test_events_arrive_after_their_delay_across_calls(delay, spare, kept, n_inst
         Feed("feed", "source", "spikes"),
         # A digit for each step makes the order visible.
         ForEach("shift", n, Body("a = 2*a", {"a": element("arrived")})),
-        Propagate("send", "spikes", "one", Body("a += w", {"a": arrived}, {"w": 1}), -delay),
+        Propagate("send", "spikes", "one", Body("a += w", {"a": arrived}, {"w": 1}), delay),
         events=(Events("spikes", n, OWN, Slots(delay + spare, kept)),),
-        connectivities=(Connectivity("one", ConnectivityKind.SPARSE, n, n, n),),
+        connectivities=(Sparse("one", n, n, n),),
         streams=(Stream("source", n),),
     )
     memory = memory_of(
@@ -284,21 +284,22 @@ def test_steps_outside_of_a_stream_have_no_spikes(backend):
 
 
 def pairs_of(kind, diagonal, n_source, n_target):
-    if kind is ConnectivityKind.SPARSE:
+    if kind is Sparse:
         return [(i, j) for i in range(n_source) for j in range(n_target) if (i * j + i) % 3 != 1]
     return [(i, j) for i in range(n_source) for j in range(n_target) if diagonal or i != j]
 
 
 KINDS = [
-    (ConnectivityKind.DENSE, True, 3, 4),
-    (ConnectivityKind.DENSE, False, 4, 4),
-    (ConnectivityKind.SPARSE, True, 4, 3),
+    (Dense, True, 3, 4),
+    (Dense, False, 4, 4),
+    (Sparse, True, 4, 3),
 ]
 
 
 def synaptic(backend, kind, diagonal, n_source, n_target, *phases, arrays=()):
     pairs = pairs_of(kind, diagonal, n_source, n_target)
-    connectivity = Connectivity("syn", kind, n_source, n_target, len(pairs), diagonal)
+    last = len(pairs) if kind is Sparse else diagonal
+    connectivity = kind("syn", n_source, n_target, last)
     network = program(
         [real("v", n_target), real("w", len(pairs), Access.SHARED), *arrays],
         *phases,
@@ -307,7 +308,7 @@ def synaptic(backend, kind, diagonal, n_source, n_target, *phases, arrays=()):
         streams=tuple(Stream("source", n_source) for phase in phases if isinstance(phase, Feed)),
     )
     values = {"w": np.arange(1, len(pairs) + 1)}
-    if kind is ConnectivityKind.SPARSE:
+    if kind is Sparse:
         sources = np.array([i for i, _ in pairs])
         values["syn:row"] = [np.sum(sources < i) for i in range(n_source + 1)]
         values["syn:target"] = [j for _, j in pairs]
@@ -360,7 +361,7 @@ def test_repeated_targets_are_met_one_after_the_other(backend):
         Feed("feed", "source", "spikes"),
         Propagate("send", "spikes", "syn", body),
         events=(Events("spikes", 2, OWN, Slots()),),
-        connectivities=(Connectivity("syn", ConnectivityKind.SPARSE, 2, 2, 4, unique=False),),
+        connectivities=(Sparse("syn", 2, 2, 4, repeats=True),),
         streams=(Stream("source", 2),),
     )
     memory = memory_of(
@@ -377,7 +378,7 @@ def test_a_recurrent_synapse_reads_what_an_earlier_one_wrote(backend):
     network = program(
         [real("v", 3)],
         ForEachSynapse("all", "syn", body),
-        connectivities=(Connectivity("syn", ConnectivityKind.DENSE, 3, 3, 9),),
+        connectivities=(Dense("syn", 3, 3),),
     )
     memory = memory_of(backend, network, v=[1, 1, 1])
     run(backend, network, memory)

@@ -6,10 +6,10 @@ import pytest
 from brian2eprop.device.program import (
     Access,
     Array,
+    At,
     Body,
     Clear,
-    Connectivity,
-    ConnectivityKind,
+    Dense,
     Detect,
     Direction,
     DType,
@@ -19,20 +19,21 @@ from brian2eprop.device.program import (
     ForEachEvent,
     ForEachSynapse,
     Index,
-    Layout,
+    Over,
     Program,
     Propagate,
     Reduce,
     Reduction,
     Ref,
+    Side,
     Slots,
+    Sparse,
     Stream,
     Sweep,
 )
 from brian2eprop.device.program.verify import ProgramError, Stage, verify
 
 OWN = Access.PER_INSTANCE
-DENSE, SPARSE = ConnectivityKind.DENSE, ConnectivityKind.SPARSE
 ELEMENT, SOURCE, TARGET = Index.ELEMENT, Index.SOURCE, Index.TARGET
 SYNAPSE, SCALAR = Index.SYNAPSE, Index.SCALAR
 
@@ -43,14 +44,15 @@ ARRAYS = (
     Array("own_kind", DType.INT, 3, OWN),
     Array("w", DType.REAL, 6, Access.SHARED),
     Array("x", DType.REAL, 2, OWN),
-    Array("g", DType.REAL, 6, Access.ACCUMULATED),
+    Array("g", DType.REAL, 6, Access.SHARED),
+    Array("late", DType.INT, 6, Access.SHARED),
     Array("m", DType.REAL, 1, OWN),
     Array("last", DType.DOUBLE, 3, OWN),
 )
 EVENTS = (Events("spikes", 3, OWN, Slots(1)), Events("inputs", 2, OWN, Slots()))
 CONNECTIVITIES = (
-    Connectivity("syn", DENSE, 2, 3, 6),
-    Connectivity("back", SPARSE, 3, 2, 6),
+    Dense("syn", 2, 3),
+    Sparse("back", 3, 2, 6),
 )
 STREAMS = (Stream("source", 2), Stream("wide", 3))
 
@@ -74,14 +76,25 @@ LEGAL = (
     ),
     Feed("feed", "source", "inputs"),
     Propagate("send", "inputs", "syn", body("v += w", v=Ref("v", TARGET), w=Ref("w", SYNAPSE))),
-    Propagate(
-        "late", "spikes", "back", body("x += w", x=Ref("x", TARGET), w=Ref("w", SYNAPSE)), -1
-    ),
+    Propagate("late", "spikes", "back", body("x += w", x=Ref("x", TARGET), w=Ref("w", SYNAPSE)), 1),
     ForEachEvent("reset", "spikes", body("v -= 1", v=V)),
     ForEachSynapse("learn", "syn", body("g += y", g=Ref("g", SYNAPSE), y=Ref("x", SOURCE))),
+    Propagate(
+        "each", "spikes", "back", body("x += w", x=Ref("x", TARGET), w=Ref("w", SYNAPSE)), "late"
+    ),
+    Propagate("young", "spikes", "back", body("x += 1", x=Ref("x", TARGET)), 1, formed="late"),
+    Propagate("post", "inputs", "back", body("v += 1", v=Ref("v", SOURCE)), 0, Side.TARGET),
+    ForEachSynapse("row", "syn", body("x += y", x=Ref("x", SOURCE), y=Ref("v", TARGET))),
+    Propagate(
+        "then",
+        "spikes",
+        "back",
+        body("x += y", x=Ref("x", TARGET), y=Ref("v", SOURCE, At.SENT)),
+        "late",
+    ),
 )
 REDUCE = Reduce("all", 3, Reduction.SUM, body("_value = v", v=V), "m")
-CLEAR = Clear("clear", ("v", "spikes:count", "m"))
+CLEAR = Clear("clear", ("v", "m"), ("spikes",))
 
 
 def program(*phases, directions=(Direction.FORWARD,), **parts):
@@ -97,17 +110,14 @@ def sentence(network, stage=Stage.GENERATION):
     return str(caught.value)
 
 
-def elementwise(*phases, **parts):
-    arrays = (
-        Array("w", DType.REAL, 6, Access.SHARED),
-        Array("g", DType.REAL, 6, Access.ACCUMULATED),
-    )
-    empty = {"events": (), "connectivities": (), "streams": ()}
-    given = {"arrays": arrays, "directions": (Direction.ONCE,), **empty, **parts}
-    return program(*phases, layout=Layout.ELEMENTWISE, **given)
+def shared(*phases, directions=(Direction.ONCE,)):
+    arrays = tuple(Array(name, DType.REAL, 6, Access.SHARED) for name in "wg")
+    sweeps = tuple(Sweep(direction, phases, Over.SHARED) for direction in directions)
+    return Program("net", 1e-3, (*arrays, Array("norm", DType.REAL, 1, Access.SHARED)), sweeps)
 
 
 STEP = ForEach("step", 6, body("w -= g", w=Ref("w", ELEMENT), g=Ref("g", ELEMENT)))
+NORM = Reduce("norm", 6, Reduction.SUM, body("_value = w*w", w=Ref("w", ELEMENT)), "norm")
 
 
 # What is legal
@@ -121,11 +131,11 @@ def test_a_simulation_is_legal_everywhere(stage):
 @pytest.mark.parametrize("stage", [Stage.ADJOINT, Stage.GENERATION])
 def test_any_sweeps_are_legal_after_the_adjoint(stage):
     verify(program(CLEAR, *LEGAL, REDUCE, directions=Direction), stage)
-    verify(elementwise(STEP), stage)
+    verify(shared(STEP, NORM, Clear("clear", ("g",))), stage)
 
 
 def test_a_dense_connectivity_without_its_diagonal_is_legal():
-    square = Connectivity("square", DENSE, 3, 3, 6, diagonal=False)
+    square = Dense("square", 3, 3, diagonal=False)
     verify(program(*LEGAL, connectivities=(*CONNECTIVITIES, square)), Stage.CAPTURED)
 
 
@@ -137,10 +147,6 @@ PROGRAM_FAULTS = [
     (
         program(arrays=(*ARRAYS, ARRAYS[0])),
         "2 array declarations have the name 'v'; rename all but one",
-    ),
-    (
-        program(arrays=(*ARRAYS, Array("spikes:count", DType.INT, 1, OWN))),
-        "2 array declarations have the name 'spikes:count'; rename all but one",
     ),
     (
         program(arrays=(*ARRAYS, Array("back:row", DType.INT, 4, Access.SHARED))),
@@ -163,33 +169,23 @@ PROGRAM_FAULTS = [
         "array 'u' is shared and has slots; make it per instance or scratch",
     ),
     (
-        program(arrays=(Array("u", DType.REAL, 2, Access.ACCUMULATED, Slots()),)),
-        "array 'u' is accumulated and has slots; make it per instance or scratch",
-    ),
-    (
-        program(connectivities=(Connectivity("c", DENSE, 2, 3, 4, diagonal=False),)),
+        program(connectivities=(Dense("c", 2, 3, diagonal=False),)),
         "connectivity 'c' leaves out a diagonal and is not square; "
         "give it as many sources as targets",
     ),
     (
-        program(connectivities=(Connectivity("c", DENSE, 2, 3, 5),)),
-        "connectivity 'c' has 5 synapses; dense, it must have 6",
+        program(connectivities=(Sparse("c", 2, 3, 2**31),)),
+        "connectivity 'c' has 2147483648 synapses, more than 32-bit indices can count; divide it "
+        "into several",
     ),
     (
-        program(connectivities=(Connectivity("c", DENSE, 3, 3, 9, diagonal=False),)),
-        "connectivity 'c' has 9 synapses; dense, it must have 6",
+        shared(STEP, directions=(Direction.FORWARD,)),
+        "a sweep over shared has no direction forward; legal is: once",
     ),
     (
-        elementwise(STEP, arrays=(*elementwise().arrays, Array("s", DType.REAL, 6, OWN))),
-        "array 's' is per instance, and the elementwise layout has no instances; make it shared",
-    ),
-    (
-        elementwise(STEP, directions=(Direction.FORWARD,)),
-        "the elementwise layout has no sweep forward; legal is: once",
-    ),
-    (
-        elementwise(Clear("clear", ())),
-        "the elementwise layout has no Clear (phase 'clear'); legal are: ForEach",
+        shared(Feed("feed", "source", "inputs")),
+        "a sweep over shared has no Feed (phase 'feed'); legal are: "
+        "ForEach, ForEachSynapse, Reduce, Clear",
     ),
 ]
 
@@ -206,7 +202,11 @@ def test_faults_of_programs(network, fault):
         (program(directions=Direction), "it has 3 sweeps; a captured program must have 1"),
         (
             program(directions=(Direction.BACKWARD,)),
-            "a captured program has no sweep backward; legal is: forward",
+            "a captured program has no direction backward; legal is: forward",
+        ),
+        (
+            replace(program(), sweeps=(Sweep(Direction.ONCE, (), Over.SHARED),)),
+            "a captured program has no sweep over shared; use one over instances",
         ),
         (
             program(REDUCE),
@@ -263,14 +263,30 @@ PHASE_FAULTS = [
         "event buffer 'inputs' has 2 neurons, connectivity 'back' 3 sources; make them equal",
     ),
     (
-        Propagate("p", "spikes", "back", EMPTY, -2),
-        "offset -2 is out of event buffer 'spikes', whose slots keep 1 other steps; "
-        "lengthen their history",
+        Propagate("p", "inputs", "back", EMPTY, side=Side.SOURCE),
+        "event buffer 'inputs' has 2 neurons, connectivity 'back' 3 sources; make them equal",
+    ),
+    (
+        Propagate("p", "spikes", "back", EMPTY, side=Side.TARGET),
+        "event buffer 'spikes' has 3 neurons, connectivity 'back' 2 targets; make them equal",
     ),
     (
         Propagate("p", "spikes", "back", EMPTY, 2),
-        "offset 2 is out of event buffer 'spikes', whose slots keep 1 other steps; "
+        "offset -2 is out of event buffer 'spikes', whose slots keep 1 other steps; "
         "lengthen their history",
+    ),
+    (Propagate("p", "spikes", "back", EMPTY, -1), "its delay is -1 steps; give one from 0 up"),
+    (
+        Propagate("p", "spikes", "back", EMPTY, "no"),
+        "there is no array 'no'; declare it in the program",
+    ),
+    (
+        Propagate("p", "spikes", "back", EMPTY, "kind"),
+        "array 'kind' cannot hold a step for each synapse; make it INT, shared and of size 6",
+    ),
+    (
+        Propagate("p", "spikes", "back", EMPTY, formed="w"),
+        "array 'w' cannot hold a step for each synapse; make it INT, shared and of size 6",
     ),
     *(
         (
@@ -278,16 +294,13 @@ PHASE_FAULTS = [
             f"array '{into}' cannot hold the result; "
             f"make it REAL, of size 1 and per instance or scratch",
         )
-        for into in ("v", "spikes:count", "g")
+        for into in ("v", "free", "g")
     ),
     (
         Clear("p", ("v", "w")),
-        "array 'w' is shared; clear arrays per instance or scratch only",
+        "array 'w' is shared; clear it in a sweep over what is shared",
     ),
-    (
-        Clear("p", ("g",)),
-        "array 'g' is accumulated; clear arrays per instance or scratch only",
-    ),
+    (Clear("p", (), ("no",)), "there is no event buffer 'no'; declare it in the program"),
 ]
 
 BODY_FAULTS = [
@@ -371,7 +384,8 @@ BODY_FAULTS = [
     # Writes and reads
     (
         body("k = 1", k=Ref("kind", ELEMENT)),
-        "'k' writes array 'kind', which all instances share; make it per instance or scratch",
+        "'k' sets array 'kind', which all instances share; add to it by '+=', or make it per "
+        "instance or scratch",
     ),
     (
         body("x = 1", x=Ref("x", ELEMENT, via="kind")),
@@ -382,16 +396,20 @@ BODY_FAULTS = [
         "'m' is written as a SCALAR; use a Reduce, or a loop of size 1",
     ),
     (
-        body("g = 1", g=Ref("g", SCALAR)),
-        "'g' sets array 'g', which is accumulated; write it by '+=' only",
+        body("v = y", v=V, y=Ref("v", ELEMENT, At.SENT)),
+        "'y' is taken where its event was sent, and there is no event; use Propagate",
     ),
     (
-        body("g -= 1", g=Ref("g", SCALAR)),
-        "'g' sets array 'g', which is accumulated; write it by '+=' only",
+        body("u = 9223372036854775808"),
+        "9223372036854775808 does not fit into 64 bits; write it as a real number",
     ),
     (
-        body("u = g", g=Ref("g", SCALAR)),
-        "'g' reads array 'g' before its sum is complete; read it in another program",
+        body("u = a", {"a": 2**63}),
+        "constant 'a' is 9223372036854775808, which does not fit into 64 bits; make it real",
+    ),
+    (
+        body("u = x\nk += 1", k=Ref("kind", ELEMENT), x=Ref("kind", ELEMENT)),
+        "'x' reads array 'kind' before its sum is complete; read it in a sweep over what is shared",
     ),
 ]
 
@@ -402,7 +420,8 @@ SYNAPSE_FAULTS = [
     ),
     (
         body("x = 1", x=Ref("x", SOURCE)),
-        "'x' is written at its source; loop over the neurons instead",
+        "'x' is one element for all synapses of a row; only add to it, or loop over the neurons "
+        "instead",
     ),
     (
         body("u = v", v=Ref("v", SOURCE)),
@@ -463,10 +482,63 @@ def test_a_missing_result_is_named(phase, local):
     assert sentence(program(phase)) == f"Program 'net', phase 'p': {fault}."
 
 
-def test_the_elementwise_layout_may_write_shared_and_read_accumulated_arrays():
-    verify(elementwise(STEP), Stage.GENERATION)
-    wrong = ForEach("p", 6, body("g = 0", g=Ref("g", ELEMENT)))
-    assert "'g' sets array 'g', which is accumulated" in sentence(elementwise(wrong))
+def test_a_sweep_over_what_is_shared_may_set_and_read_it():
+    verify(shared(STEP), Stage.GENERATION)
+    network = shared(ForEach("p", 3, body("v = 1", v=Ref("v", ELEMENT))))
+    own = replace(network, arrays=(*network.arrays, Array("v", DType.REAL, 3, OWN)))
+    assert sentence(own) == (
+        "Program 'net', phase 'p': array 'v' is per instance, and a sweep over what is shared has "
+        "no instances; make it shared."
+    )
+
+
+def test_generated_loops_do_not_read_at_other_elements_what_they_write():
+    code = body("v = x", v=V, x=Ref("v", ELEMENT, via="kind"))
+    network = program(ForEach("p", 3, code))
+    verify(network, Stage.CAPTURED)
+    assert sentence(network) == (
+        "Program 'net', phase 'p': 'x' reads array 'v' at another element than the one it writes; "
+        "copy the array in a phase of its own."
+    )
+
+
+SCRATCH = (Array("s", DType.REAL, 3, Access.SCRATCH), Array("v", DType.REAL, 3, OWN))
+GRADIENT = Array("gradient", DType.REAL, 3, Access.SHARED)
+
+
+def training(*phases, clear=True):
+    sweeps = [Sweep(Direction.ONCE, (Clear("no gradient", ("gradient",)),), Over.SHARED)] * clear
+    sweeps.append(Sweep(Direction.FORWARD, phases))
+    return Program("net", 1e-3, (*SCRATCH, GRADIENT), tuple(sweeps))
+
+
+SET = ForEach("set", 3, body("s = 1", s=Ref("s", ELEMENT)))
+ADD = ForEach("add", 3, body("g += s", g=Ref("gradient", ELEMENT), s=Ref("s", ELEMENT)))
+
+
+def training_sentence(network, gradients):
+    with pytest.raises(ProgramError) as caught:
+        verify(network, Stage.ADJOINT, gradients)
+    return str(caught.value)
+
+
+def test_a_training_program_adds_to_every_gradient_what_an_instance_has_set():
+    known = {"w": "gradient"}
+    verify(training(SET, ADD), Stage.ADJOINT, known)
+    assert training_sentence(training(SET), known) == (
+        "Program 'net': nothing is added to 'gradient', the gradient of 'w'; follow it back."
+    )
+    assert training_sentence(training(SET, ADD, clear=False), known) == (
+        "Program 'net': 'gradient', the gradient of 'w', is never cleared; clear it first."
+    )
+    assert training_sentence(training(ADD, SET), known) == (
+        "Program 'net': phase 'add' sees what another instance left in scratch array 's'; set or "
+        "clear it before."
+    )
+    flag = replace(training(SET, ADD), arrays=(*SCRATCH, GRADIENT, Array("w", DType.BOOL, 3, OWN)))
+    assert training_sentence(flag, known) == (
+        "Program 'net': parameter 'w' is bool; train real numbers."
+    )
 
 
 def test_event_buffers_with_one_name_are_refused():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from brian2eprop.device.program import (
     Access,
     Array,
+    At,
     Body,
     Clear,
-    Connectivity,
-    ConnectivityKind,
+    Dense,
     Detect,
     Direction,
     DType,
@@ -18,14 +20,16 @@ from brian2eprop.device.program import (
     ForEachEvent,
     ForEachSynapse,
     Index,
-    Layout,
+    Over,
     Phase,
     Program,
     Propagate,
     Reduce,
     Reduction,
     Ref,
+    Side,
     Slots,
+    Sparse,
     Stream,
     Sweep,
 )
@@ -33,15 +37,17 @@ from brian2eprop.device.program import (
 N_IN, N = 5, 12
 DELAY = 2
 
-DENSE, SPARSE = ConnectivityKind.DENSE, ConnectivityKind.SPARSE
 OWN, SHARED, SCRATCH = Access.PER_INSTANCE, Access.SHARED, Access.SCRATCH
 
 CONNECTIVITIES = {
-    "dense": Connectivity("dense", DENSE, N_IN, N, N_IN * N),
-    "others": Connectivity("others", DENSE, N, N, N * (N - 1), diagonal=False),
-    "sparse": Connectivity("sparse", SPARSE, N, N, 30),
-    "repeated": Connectivity("repeated", SPARSE, N, N, 20, unique=False),
+    "dense": Dense("dense", N_IN, N),
+    "others": Dense("others", N, N, diagonal=False),
+    "sparse": Sparse("sparse", N, N, 30),
+    "repeated": Sparse("repeated", N, N, 20, repeats=True),
 }
+
+
+SENT = {"past": Ref("past", Index.SOURCE, At.SENT)}
 
 
 def real(name: str, size: int = N, access: Access = OWN, slots: Slots | None = None) -> Array:
@@ -67,16 +73,20 @@ def per_instance() -> Program:
             Array("free", DType.BOOL, N, OWN),
             Array("count", DType.INT, N, OWN),
             Array("group", DType.INT, N, SHARED),
+            Array("delays", DType.INT, CONNECTIVITIES["sparse"].n_synapses, SHARED),
+            Array("late", DType.INT, CONNECTIVITIES["repeated"].n_synapses, SHARED),
+            Array("formed", DType.INT, CONNECTIVITIES["repeated"].n_synapses, SHARED),
             real("leak", 3, SHARED),
             real("gain", 1, SHARED),
             real("total", 1),
             real("peak", 1, SCRATCH),
             real("adjoint", access=SCRATCH),
-            real("gradient", CONNECTIVITIES["dense"].n_synapses, Access.ACCUMULATED),
+            real("gradient", CONNECTIVITIES["dense"].n_synapses, SHARED),
             *weights,
         ),
         (
-            Sweep(Direction.ONCE, (Clear("forget", ("adjoint", "past", "inputs:count")),)),
+            Sweep(Direction.ONCE, (Clear("no gradient", ("gradient",)),), Over.SHARED),
+            Sweep(Direction.ONCE, (Clear("forget", ("adjoint", "past"), ("inputs",)),)),
             Sweep(Direction.FORWARD, forward()),
             Sweep(Direction.ONCE, summary()),
             Sweep(Direction.BACKWARD, backward()),
@@ -128,19 +138,42 @@ def forward() -> tuple[Phase, ...]:
         Feed("feed", "source", "inputs"),
         propagate("dense", "inputs"),
         propagate("others", "spikes"),
-        propagate("sparse", "spikes", -DELAY),
-        propagate("repeated", "spikes", -1),
+        propagate("sparse", "spikes", DELAY),
+        propagate("repeated", "spikes", 1),
         # What a synapse adds depends on what those before it did: one after the other.
         propagate("sparse", "spikes", 0, "v_post = v_post + w*v_post", "serial"),
+        # Delays of each synapse, and synapses that were formed a while ago.
+        propagate("sparse", "spikes", "delays", label="own delays"),
+        replace(propagate("repeated", "spikes", 1, label="young"), formed="formed"),
+        # Rows of a target, and sums along rows.
+        *by_target(),
         ForEachEvent("reset", "spikes", reset),
     )
 
 
+def by_target() -> tuple[Phase, ...]:
+    """Loops from the target's side, and sums into the neuron whose row it is."""
+    found: list[Phase] = []
+    for name in ("others", "sparse", "repeated"):
+        refs = {
+            "drive_pre": Ref("drive", Index.SOURCE),
+            "v_post": Ref("v", Index.TARGET),
+            "w": Ref(f"w_{name}", Index.SYNAPSE),
+        }
+        add = Body("drive_pre += w*0.1\nv_post += w", refs)
+        found.append(Propagate(f"{name} back", "spikes", name, add, 0, Side.TARGET))
+        pull = Body("drive_pre += w*v_post", refs)
+        found.append(ForEachSynapse(f"{name} row sum", name, pull))
+    sent = Body("v_post += w*past", {"v_post": refs["v_post"], "w": refs["w"]} | SENT)
+    found.append(Propagate("where it was sent", "spikes", "repeated", sent, "late"))
+    return tuple(found)
+
+
 def propagate(
-    connectivity: str, events: str, offset: int = 0, code: str = "v_post += w", label: str = ""
+    connectivity: str, events: str, delay: int | str = 0, code: str = "v_post += w", label: str = ""
 ) -> Propagate:
     refs = {"v_post": Ref("v", Index.TARGET), "w": Ref(f"w_{connectivity}", Index.SYNAPSE)}
-    return Propagate(label or connectivity, events, connectivity, Body(code, refs), offset)
+    return Propagate(label or connectivity, events, connectivity, Body(code, refs), delay)
 
 
 def summary() -> tuple[Phase, ...]:
@@ -169,7 +202,7 @@ def backward() -> tuple[Phase, ...]:
     )
 
 
-def elementwise() -> Program:
+def grid() -> Program:
     """Updates of arrays of which there is one, large and small."""
     size = 20000
     update = Body(
@@ -182,6 +215,7 @@ def elementwise() -> Program:
         },
         {"decay": 0.9},
     )
+    norm = Body("_value = w*w", {"w": element("w")})
     order = Body("sorted = w", {"sorted": element("sorted"), "w": element("w", via="order")})
     return Program(
         "golden",
@@ -189,14 +223,25 @@ def elementwise() -> Program:
         (
             real("w", size, SHARED),
             real("m", size, SHARED),
-            real("g", size, Access.ACCUMULATED),
+            real("g", size, SHARED),
             real("rate", 1, SHARED),
+            real("norm", 1, SHARED),
             Array("order", DType.INT, N, SHARED),
             real("sorted", N, SHARED),
         ),
-        (Sweep(Direction.ONCE, (ForEach("update", size, update), ForEach("order", N, order))),),
-        layout=Layout.ELEMENTWISE,
+        (
+            Sweep(
+                Direction.ONCE,
+                (
+                    Clear("no order yet", ("sorted",)),
+                    ForEach("update", size, update),
+                    ForEach("order", N, order),
+                    Reduce("norm", size, Reduction.SUM, norm, "norm"),
+                ),
+                Over.SHARED,
+            ),
+        ),
     )
 
 
-PROGRAMS = {"per_instance": per_instance(), "elementwise": elementwise()}
+PROGRAMS = {"per_instance": per_instance(), "grid": grid()}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from brian2eprop.device.backends.base import Call
 from brian2eprop.device.backends.cuda import CudaBackend
 from brian2eprop.device.backends.nvrtc import cached_cubin
 from brian2eprop.device.backends.reference import ReferenceBackend
@@ -67,7 +68,7 @@ def run(backend, case, instances=300, n_steps=20):
         memory.write(name, value)
     kernel = backend.compile(case.program)
     for first_step in (0, n_steps):
-        kernel.run(memory, first_step, n_steps, spikes(instances, 2 * n_steps))
+        kernel.run(memory, Call(first_step, n_steps, spikes(instances, 2 * n_steps)))
     return memory
 
 

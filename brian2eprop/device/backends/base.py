@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.program import Access, Array, DType, Precision, Program
+from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    DType,
+    Events,
+    Precision,
+    Program,
+)
 
 
 @dataclass(frozen=True)
@@ -32,12 +40,18 @@ class SpikeStream:
     index: npt.NDArray[np.int32]
     first_step: int = 0
 
+    def __post_init__(self) -> None:
+        for name, dtype in (("start", np.int64), ("index", np.int32)):
+            values = getattr(self, name)
+            # What lies on a GPU is there in the form that kernels read.
+            if isinstance(values, np.ndarray | list | tuple):
+                object.__setattr__(self, name, np.ascontiguousarray(values, dtype))
+
 
 class Memory:
     """The arrays of one or more Programs, by name, for one number of instances.
 
-    Arrays outlive the Programs: reserving a second Program keeps what has the same name,
-    type and shape.
+    Arrays outlive the Programs: reserving a second Program keeps what has the same name.
 
     Parameters
     ----------
@@ -57,14 +71,38 @@ class Memory:
         self.instances = instances
         self.workers = workers
         self.arrays: dict[str, Any] = {}
+        self._versions = Versions({}, {})
 
     def reserve(self, program: Program, n_steps: int) -> None:
-        """Allocate, filled with zeros, what the Program needs for calls of ``n_steps`` steps."""
-        for array in program.all_arrays().values():
-            shape = self.shape(array, n_steps)
-            dtype = self.dtype(array)
+        """Allocate, filled with zeros, what the Program needs for calls of ``n_steps`` steps.
+
+        Raises
+        ------
+        ValueError
+            If another Program has an array of the same name and another kind.
+        """
+        self.reserve_arrays(stored_arrays(program).values(), n_steps)
+
+    def reserve_arrays(self, arrays: Iterable[Array], n_steps: int = 0) -> None:
+        """Allocate arrays, filled with zeros; those that are there are kept, or get more slots.
+
+        Raises
+        ------
+        ValueError
+            If there is an array of the same name and another kind.
+        """
+        for array in arrays:
+            shape, dtype = self.shape(array, n_steps), self.dtype(array)
             known = self.arrays.get(array.name)
-            if known is None or known.shape != shape or known.dtype != dtype:
+            if known is None:
+                self.arrays[array.name] = zeros(self.xp, shape, dtype)
+            elif known.shape != shape or known.dtype != dtype:
+                if known.dtype != dtype or not _more_slots(array, known.shape, shape):
+                    raise ValueError(
+                        f"The memory holds an array '{array.name}' of shape {known.shape} and type "
+                        f"{known.dtype}, but shape {shape} and type {dtype} are asked for; rename "
+                        "one of them, or take new memory."
+                    )
                 self.arrays[array.name] = zeros(self.xp, shape, dtype)
 
     def shape(self, array: Array, n_steps: int) -> tuple[int, ...]:
@@ -81,14 +119,131 @@ class Memory:
         return self.precision.dtype if array.dtype is DType.REAL else NUMPY_TYPES[array.dtype]
 
     def read(self, name: str) -> npt.NDArray[Any]:
-        """A copy of the array as a NumPy array."""
-        values = self.arrays[name]
-        return np.array(values if self.xp is np else self.xp.asnumpy(values))
+        """A copy of the array as a NumPy array; waits for what is being computed."""
+        return self._on_host(self.arrays[name])
 
     def write(self, name: str, values: npt.ArrayLike) -> None:
         """Set the array, broadcasting ``values`` to its shape."""
         target = self.arrays[name]
         target[...] = self.xp.asarray(np.asarray(values), dtype=target.dtype)
+        self.touch([name])
+
+    def share(self, other: Memory, names: Iterable[str]) -> None:
+        """Use arrays of another memory as its own."""
+        self.arrays |= {name: other.arrays[name] for name in names}
+        self._versions = other._versions
+
+    def touch(self, names: Iterable[str]) -> None:
+        """Note that arrays have other contents now."""
+        for name in names:
+            self._versions.arrays[name] = self._versions.arrays.get(name, 0) + 1
+
+    def _on_host(self, values: Any) -> npt.NDArray[Any]:
+        return np.array(values if self.xp is np else self.xp.asnumpy(values))
+
+    # Slots and spikes
+
+    def read_slots(self, name: str, steps: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """The slots of an array for some steps.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+        steps : int array, shape (n,)
+            The steps.
+
+        Returns
+        -------
+        array, shape (instances, n, size)
+            A copy of the values.
+        """
+        stored = self.arrays[name]
+        return self._on_host(stored[:, self.xp.asarray(steps % stored.shape[1])])
+
+    def read_spikes(
+        self, events: Events, steps: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """The spikes of some steps.
+
+        Parameters
+        ----------
+        events : Events
+            The buffer.
+        steps : int array, shape (n,)
+            The steps.
+
+        Returns
+        -------
+        instance, position, neuron : int arrays, shape (n_spikes,)
+            Instance, position in ``steps`` and neuron of each spike, in this order.
+        """
+        counts = self.read_slots(count_of(events).name, steps)
+        index = self.read_slots(index_of(events).name, steps)
+        there = np.arange(events.size) < counts
+        instance, position, _ = there.nonzero()
+        return instance, position, index[there]
+
+    def write_spikes(
+        self, events: Events, step: int, neurons: npt.ArrayLike, instance: int = 0
+    ) -> None:
+        """Make these neurons, ascending, the spikes of one step of one instance."""
+        found = np.asarray(neurons, np.int32)
+        counts, index = (self.arrays[part(events).name] for part in (count_of, index_of))
+        slot = step % counts.shape[1]
+        counts[instance, slot, 0] = len(found)
+        index[instance, slot, : len(found)] = self.xp.asarray(found)
+
+    def forget_spikes(self, events: Events) -> None:
+        """Let no step of a buffer have a spike."""
+        self.write(count_of(events).name, 0)
+
+    # Tables
+
+    def derive_tables(self, program: Program) -> None:
+        """Bring tables that follow from others up to date, where these have changed."""
+        for found in program.connectivities:
+            sides = program.sides(found)
+            names = [table.name for table in found.tables(())]
+            if len(found.tables(sides)) == len(names):
+                continue
+            now = tuple(self._versions.arrays.get(name, 0) for name in names)
+            if self._versions.derived.get(found.name) != now:
+                contents = {name: self.read(name) for name in names}
+                for name, values in found.derived(contents, sides).items():
+                    self.write(name, values)
+                self._versions.derived[found.name] = now
+
+
+@dataclass(frozen=True)
+class Versions:
+    """How often arrays were written, and which versions tables were derived from."""
+
+    arrays: dict[str, int]
+    derived: dict[str, tuple[int, ...]]
+
+
+def _more_slots(array: Array, known: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether the two shapes are those of one array with slots."""
+    return array.slots is not None and (known[0], known[-1]) == (wanted[0], wanted[-1])
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a kernel is asked to run.
+
+    Parameters
+    ----------
+    first_step, n_steps : int
+        The steps ``first_step .. first_step + n_steps - 1``.
+    streams : mapping of str to SpikeStream
+        The spikes of every input stream. They may lie where the kernel runs, and then are not
+        copied.
+    """
+
+    first_step: int = 0
+    n_steps: int = 0
+    streams: Mapping[str, SpikeStream] = field(default_factory=dict)
 
 
 CACHE_LINE = 64
@@ -114,23 +269,25 @@ NUMPY_TYPES: dict[DType, np.dtype[Any]] = {
 }
 
 
+NOTHING_GIVEN = Call()
+
+
 class Kernel(ABC):
     """A Program made runnable."""
 
     program: Program
 
     @abstractmethod
-    def run(
-        self,
-        memory: Memory,
-        first_step: int = 0,
-        n_steps: int = 0,
-        streams: Mapping[str, SpikeStream] | None = None,
-    ) -> None:
-        """Run the Program's sweeps over the steps ``first_step .. first_step + n_steps - 1``.
+    def run(self, memory: Memory, call: Call = NOTHING_GIVEN) -> None:
+        """Run the Program's sweeps.
 
-        ``memory`` must have been reserved for the Program and for at least ``n_steps`` steps.
-        Returns when the work is done.
+        ``memory`` must have been reserved for the Program and for at least ``call.n_steps``
+        steps. It may return before the work is done: reading an array waits for it.
+
+        Raises
+        ------
+        ValueError
+            If an input stream is missing or does not fit.
         """
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.backends.base import Backend, Kernel, Memory, SpikeStream, zeros
+from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory, zeros
 from brian2eprop.device.backends.compile import shared_library
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import Source, generate
-from brian2eprop.device.program import Access, Precision, Program
+from brian2eprop.device.program import Precision, Program
 
 # No -ffast-math: NaN and infinity must stay what they are. The rest of what it allows is asked
 # for where it matters: vectors by "omp simd", contraction because both operands round anyway.
@@ -78,17 +78,11 @@ class CpuKernel(Kernel):
         self._constants = (ctypes.c_double * len(self.source.constants))(*self.source.constants)
         self._bound: Bound | None = None
 
-    def run(
-        self,
-        memory: Memory,
-        first_step: int = 0,
-        n_steps: int = 0,
-        streams: Mapping[str, SpikeStream] | None = None,
-    ) -> None:
+    def run(self, memory: Memory, call: Call = NOTHING_GIVEN) -> None:
         """See :meth:`Kernel.run`."""
-        given_streams = streams or {}
-        check_streams(self.program, memory.instances, given_streams)
-        given = [given_streams[name] for name in self.source.streams]
+        check_streams(self.program, memory.instances, call.streams)
+        given = [call.streams[name] for name in self.source.streams]
+        memory.derive_tables(self.program)
         bound = self._bind(memory)
         self._entry(
             bound.arrays,
@@ -98,11 +92,12 @@ class CpuKernel(Kernel):
             pointers([part for stream in given for part in (stream.start, stream.index)]),
             integers([n for s in given for n in (s.first_step, s.start.shape[1] - 1)]),
             bound.partial_sums,
-            ctypes.c_longlong(first_step),
-            ctypes.c_longlong(n_steps),
+            ctypes.c_longlong(call.first_step),
+            ctypes.c_longlong(call.n_steps),
             memory.instances,
             memory.workers,
         )
+        memory.touch(self.program.written_tables)
 
     def _bind(self, memory: Memory) -> Bound:
         arrays = [memory.arrays[name] for name in self.source.arrays]
@@ -119,12 +114,9 @@ class CpuKernel(Kernel):
         return self._bound
 
     def _partial_sums(self, memory: Memory) -> list[npt.NDArray[Any]]:
-        """Each worker's own copy of the accumulated arrays."""
-        return [
-            zeros(np, (memory.workers, array.size), memory.dtype(array))
-            for array in self.program.all_arrays().values()
-            if array.access is Access.ACCUMULATED
-        ]
+        """Each worker's own copy of the arrays that instances add to."""
+        arrays = [self.program.all_arrays()[name] for name in self.source.sums]
+        return [zeros(np, (memory.workers, a.size), memory.dtype(a)) for a in arrays]
 
 
 def slot_counts(source: Source, memory: Memory) -> list[int]:

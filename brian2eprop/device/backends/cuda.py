@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from brian2eprop.device.backends.base import Backend, Kernel, Memory, SpikeStream
+from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
 from brian2eprop.device.backends.gpu import Gpu, find
 from brian2eprop.device.backends.launch import Arguments, arguments, block_threads, grid_blocks
 from brian2eprop.device.backends.nvrtc import cached_cubin
 from brian2eprop.device.codegen.dialect import CUDA
-from brian2eprop.device.codegen.source import generate
+from brian2eprop.device.codegen.source import Launch, generate
+from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.program import Precision, Program
 
 # Blocks wait for barriers and for memory; while one waits, its neighbours on the multiprocessor
@@ -47,7 +48,7 @@ class CudaMemory(Memory):
         except self.xp.cuda.memory.OutOfMemoryError as error:
             needed = sum(
                 math.prod(self.shape(array, n_steps)) * self.dtype(array).itemsize
-                for array in program.all_arrays().values()
+                for array in stored_arrays(program).values()
             )
             free, total = self.xp.cuda.runtime.memGetInfo()
             raise MemoryError(
@@ -68,20 +69,13 @@ class CudaKernel(Kernel):
         self.program = program
         self.gpu = gpu
         self.source = generate(program, precision, CUDA)
-        self.threads = block_threads(self.source.largest_loop)
         path = cached_cubin(self.source.text, gpu.architecture)
         with self._failures():
-            self._function = gpu.cupy.RawModule(path=str(path)).get_function("b2e_run")
-            self._allow_shared_memory()
+            module = gpu.cupy.RawModule(path=str(path))
+            self._functions = [self._function(module, launch) for launch in self.source.launches]
         self._constants = _upload(gpu.cupy, self.source.constants, np.float64)
 
-    def run(
-        self,
-        memory: Memory,
-        first_step: int = 0,
-        n_steps: int = 0,
-        streams: Mapping[str, SpikeStream] | None = None,
-    ) -> None:
+    def run(self, memory: Memory, call: Call = NOTHING_GIVEN) -> None:
         """See :meth:`Kernel.run`.
 
         Raises
@@ -92,16 +86,18 @@ class CudaKernel(Kernel):
             If the kernel fails on the GPU.
         """
         assert isinstance(memory, CudaMemory)
-        given = arguments(self.program, self.source, memory, streams)
-        blocks = grid_blocks(self.program, self.source, memory, self.threads)
-        steps = (np.int64(first_step), np.int64(n_steps), np.int32(memory.instances))
-        with memory.enough_for(self.program, n_steps), self._failures():
+        given = arguments(self.program, self.source, memory, call)
+        steps = (np.int64(call.first_step), np.int64(call.n_steps), np.int32(memory.instances))
+        with memory.enough_for(self.program, call.n_steps), self._failures():
             inputs = [self.gpu.cupy.asarray(part) for part in given.streams]
             values = (*self._tables(given, inputs), *steps)
-            shared = self.source.resident_bytes
-            self._function((blocks,), (self.threads,), values, shared_mem=shared)
+            for launch, function in zip(self.source.launches, self._functions, strict=True):
+                threads = block_threads(launch.largest_loop)
+                blocks = grid_blocks(launch, memory, threads)
+                function((blocks,), (threads,), values, shared_mem=launch.resident_bytes)
             # Until then the tables and the spikes must stay.
             self.gpu.cupy.cuda.get_current_stream().synchronize()
+        memory.touch(self.program.written_tables)
 
     def _tables(self, given: Arguments, inputs: Sequence[Any]) -> list[Any]:
         """The pointer arguments, on the GPU."""
@@ -115,10 +111,13 @@ class CudaKernel(Kernel):
             _upload(cupy, given.stream_steps, np.int64),
         ]
 
-    def _allow_shared_memory(self) -> None:
-        dynamic = self.source.resident_bytes
-        if self._function.shared_size_bytes + dynamic > DEFAULT_SHARED_BYTES:
-            self._function.max_dynamic_shared_size_bytes = dynamic
+    @staticmethod
+    def _function(module: Any, launch: Launch) -> Any:
+        function = module.get_function(launch.entry)
+        dynamic = launch.resident_bytes
+        if function.shared_size_bytes + dynamic > DEFAULT_SHARED_BYTES:
+            function.max_dynamic_shared_size_bytes = dynamic
+        return function
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

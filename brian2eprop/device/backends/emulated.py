@@ -6,12 +6,11 @@ The very source that runs on a GPU is compiled by g++; see ``emulation`` for wha
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from brian2eprop.device.backends.base import Backend, Kernel, Memory, SpikeStream
+from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
 from brian2eprop.device.backends.cpu import integers, pointers
 from brian2eprop.device.backends.emulation import EmulatedFunction
 from brian2eprop.device.backends.launch import Arguments, arguments, grid_blocks
@@ -27,16 +26,14 @@ class EmulatedKernel(Kernel):
         self.program = program
         self.threads = threads
         self.source = generate(program, precision, CUDA)
-        self._function = EmulatedFunction(self.source.text)
+        launches = self.source.launches
+        entries = tuple(launch.entry for launch in launches)
+        self._functions = [
+            EmulatedFunction(self.source.text, launch.entry, among=entries) for launch in launches
+        ]
         self._constants = np.array(self.source.constants, np.float64)
 
-    def run(
-        self,
-        memory: Memory,
-        first_step: int = 0,
-        n_steps: int = 0,
-        streams: Mapping[str, SpikeStream] | None = None,
-    ) -> None:
+    def run(self, memory: Memory, call: Call = NOTHING_GIVEN) -> None:
         """See :meth:`Kernel.run`.
 
         Raises
@@ -44,17 +41,20 @@ class EmulatedKernel(Kernel):
         EmulationError
             If the kernel does what no CUDA kernel may do.
         """
-        given = arguments(self.program, self.source, memory, streams)
+        given = arguments(self.program, self.source, memory, call)
         lengths = {
             name: array.size for name, array in zip(self.source.arrays, given.arrays, strict=True)
         }
-        self._function.launch(
-            grid_blocks(self.program, self.source, memory, self.threads),
-            self.threads,
-            [*self._tables(given), *_scalars(first_step, n_steps, memory.instances)],
-            lengths,
-            self.source.resident_bytes,
-        )
+        values = [*self._tables(given), *_scalars(call, memory.instances)]
+        for launch, function in zip(self.source.launches, self._functions, strict=True):
+            function.launch(
+                grid_blocks(launch, memory, self.threads),
+                self.threads,
+                values,
+                lengths,
+                launch.resident_bytes,
+            )
+        memory.touch(self.program.written_tables)
 
     def _tables(self, given: Arguments) -> list[Any]:
         """The pointer arguments; each keeps what it points to alive."""
@@ -69,10 +69,10 @@ class EmulatedKernel(Kernel):
         ]
 
 
-def _scalars(first_step: int, n_steps: int, instances: int) -> list[Any]:
+def _scalars(call: Call, instances: int) -> list[Any]:
     return [
-        ctypes.c_longlong(first_step),
-        ctypes.c_longlong(n_steps),
+        ctypes.c_longlong(call.first_step),
+        ctypes.c_longlong(call.n_steps),
         ctypes.c_int(instances),
     ]
 

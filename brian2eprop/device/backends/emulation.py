@@ -53,6 +53,8 @@ class EmulatedFunction:
         The CUDA source, ``cuda.cuh`` included.
     name : str
         Name of the function.
+    among : sequence of str
+        The functions of the source, which are compiled together; unless given, this one alone.
 
     Raises
     ------
@@ -60,9 +62,10 @@ class EmulatedFunction:
         If there is no compiler, or it fails.
     """
 
-    def __init__(self, source: str, name: str = "b2e_run") -> None:
+    def __init__(self, source: str, name: str = "b2e_run", among: Sequence[str] = ()) -> None:
         self.source = source
-        self._entry = shared_library(emulated_source(source, name), FLAGS).b2e_emulate
+        library = shared_library(emulated_source(source, among or (name,)), FLAGS)
+        self._entry = getattr(library, f"b2e_emulate_{name}")
 
     def launch(
         self,
@@ -104,11 +107,11 @@ class EmulatedFunction:
             raise EmulationError(message.value.decode() + _excerpt(self.source, message.value))
 
 
-def emulated_source(source: str, name: str) -> str:
+def emulated_source(source: str, names: Sequence[str]) -> str:
     """The CUDA source between the headers that make it C++."""
     header = template("emulation.h") + template("emulation_memory.h")
-    entry = f"B2E_EMULATED_ENTRY({name})\n"
-    return f'{header}#line 1 "network.cu"\n{source}\n{template("emulation_launch.h")}{entry}'
+    entries = "".join(f"B2E_EMULATED_ENTRY({name})\n" for name in names)
+    return f'{header}#line 1 "network.cu"\n{source}\n{template("emulation_launch.h")}{entries}'
 
 
 def template(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from brian2eprop.device.program.assignments import Assignment, assignments
+from brian2eprop.device.program.assignments import Assignment, assignments, fits
 from brian2eprop.device.program.functions import FUNCTIONS
 
 Values = npt.NDArray[Any]
@@ -96,7 +97,7 @@ def _statements(code: str) -> tuple[_Statement, ...]:
 
 
 def _compiled(assignment: Assignment) -> _Statement:
-    expression = assignment.expression
+    expression = deepcopy(assignment.expression)
     if assignment.operator:
         target = ast.Name(assignment.target, ast.Load())
         expression = ast.BinOp(target, getattr(ast, assignment.operator)(), expression)
@@ -115,6 +116,10 @@ class _Elementwise(ast.NodeTransformer):
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
         return self._call("_not", node.operand) if isinstance(node.op, ast.Not) else node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        # Python's wide integers would not be added to an array of narrow ones.
+        return node if fits(node.value, 32) else self._call("_wide", node)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
@@ -181,5 +186,6 @@ _ENVIRONMENT: dict[str, Any] = {
     "_not": np.logical_not,
     "_or": _any_of,
     "_power": _power,
+    "_wide": np.int64,
     **{name: _of_numbers(_FUNCTIONS.get(name) or getattr(np, name)) for name in FUNCTIONS},
 }

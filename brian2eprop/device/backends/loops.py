@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.program import Body, Connectivity, ConnectivityKind, Index
-from brian2eprop.device.program.assignments import written
+from brian2eprop.device.program import Body, Connectivity, Index, Side
 
 Indices = npt.NDArray[np.int64]
 
@@ -32,9 +31,14 @@ class Loop:
             one = {index: elements[run : run + 1] for index, elements in self.indices.items()}
             yield Loop(1, one, self.distinct)
 
+    def chosen(self, which: npt.NDArray[np.bool_]) -> Loop:
+        """The runs for which ``which`` holds."""
+        indices = {index: elements[which] for index, elements in self.indices.items()}
+        return Loop(int(which.sum()), indices, self.distinct)
+
     def is_parallel(self, body: Body) -> bool:
         """Whether no run writes what another one reads or writes."""
-        targets = {body.refs[name].array for name in written(body)}
+        targets = {body.refs[name].array for name in body.written}
         ways: dict[str, set[tuple[Index, str | None]]] = {array: set() for array in targets}
         for ref in body.refs.values():
             if ref.array in targets:
@@ -59,35 +63,30 @@ def elements(neurons: Indices) -> Loop:
     return Loop(len(neurons), {Index.ELEMENT: neurons}, frozenset({Index.ELEMENT}))
 
 
-def row(connectivity: Connectivity, source: int, memory: Memory) -> Loop:
-    """One run for each synapse of one source.
+def row(found: Connectivity, neuron: int, side: Side, memory: Memory) -> Loop:
+    """One run for each synapse of one neuron.
 
     Parameters
     ----------
-    connectivity : Connectivity
+    found : Connectivity
         The synapses.
-    source : int
-        The presynaptic neuron.
+    neuron : int
+        The neuron.
+    side : Side
+        Whether it is a source or a target.
     memory : Memory
-        Holds the connectivity's arrays.
+        Holds the connectivity's tables.
 
     Returns
     -------
     Loop
         The runs, with the indices SOURCE, TARGET and SYNAPSE.
     """
-    if connectivity.kind is ConnectivityKind.DENSE:
-        targets = np.arange(connectivity.n_target)
-        if not connectivity.diagonal:
-            targets = targets[targets != source]
-        first = source * len(targets)
-    else:
-        first, end = memory.arrays[connectivity.row][source : source + 2].tolist()
-        targets = memory.arrays[connectivity.target][first:end].astype(np.int64)
+    met = found.row(memory.arrays, neuron, side)
     indices = {
-        Index.SOURCE: np.full(len(targets), source),
-        Index.TARGET: targets,
-        Index.SYNAPSE: np.arange(first, first + len(targets)),
+        side.fixed: np.full(len(met.synapses), neuron),
+        side.moving: np.asarray(met.neighbours, np.int64),
+        Index.SYNAPSE: np.asarray(met.synapses, np.int64),
     }
-    distinct = {Index.SYNAPSE, Index.TARGET} if connectivity.unique else {Index.SYNAPSE}
-    return Loop(len(targets), indices, frozenset(distinct))
+    distinct = {Index.SYNAPSE, side.moving} if found.unique else {Index.SYNAPSE}
+    return Loop(len(met.synapses), indices, frozenset(distinct))

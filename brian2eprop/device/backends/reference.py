@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from brian2eprop.device.backends.base import Backend, Kernel, Memory, SpikeStream
+from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
 from brian2eprop.device.backends.interpreter import Place, Values, execute
 from brian2eprop.device.backends.loops import Indices, Loop, elements, row
 from brian2eprop.device.backends.streams import check_streams
+from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     Access,
     Array,
+    At,
     Body,
     Clear,
     Detect,
@@ -23,7 +25,8 @@ from brian2eprop.device.program import (
     ForEach,
     ForEachEvent,
     ForEachSynapse,
-    Layout,
+    Index,
+    Over,
     Phase,
     Program,
     Propagate,
@@ -31,6 +34,8 @@ from brian2eprop.device.program import (
     Reduction,
     Ref,
     Sweep,
+    SynapticLoop,
+    fits,
 )
 from brian2eprop.device.program.verify import Stage, verify
 
@@ -62,13 +67,7 @@ class ReferenceKernel(Kernel):
     def __init__(self, program: Program) -> None:
         self.program = program
 
-    def run(
-        self,
-        memory: Memory,
-        first_step: int = 0,
-        n_steps: int = 0,
-        streams: Mapping[str, SpikeStream] | None = None,
-    ) -> None:
+    def run(self, memory: Memory, call: Call = NOTHING_GIVEN) -> None:
         """Run the Program's sweeps; see :meth:`brian2eprop.device.backends.base.Kernel.run`.
 
         A sweep that runs once is at ``first_step``.
@@ -78,37 +77,29 @@ class ReferenceKernel(Kernel):
         ValueError
             If an input stream of the Program is not given or has too few instances.
         """
-        given = dict(streams or {})
-        check_streams(self.program, memory.instances, given)
-        steps = range(first_step, first_step + n_steps)
-        if self.program.layout is Layout.ELEMENTWISE:
-            _Instance(self.program, memory, 0, given).run(steps)
-            return
-        for array in self.program.all_arrays().values():
-            if array.access is Access.ACCUMULATED:
-                memory.arrays[array.name][...] = 0
-        for instance in range(memory.instances):
-            _Instance(self.program, memory, instance, given).run(steps)
+        check_streams(self.program, memory.instances, call.streams)
+        memory.derive_tables(self.program)
+        for over, sweeps in self.program.groups():
+            # What is shared has no instances: any one of them is all of it.
+            instances = memory.instances if over is Over.INSTANCES else 1
+            for instance in range(instances):
+                _Instance(self.program, memory, instance, call).run(sweeps)
+        memory.touch(self.program.written_tables)
 
 
 class _Instance:
     """One instance's run."""
 
-    def __init__(
-        self,
-        program: Program,
-        memory: Memory,
-        instance: int,
-        streams: Mapping[str, SpikeStream],
-    ) -> None:
+    def __init__(self, program: Program, memory: Memory, instance: int, call: Call) -> None:
         self.program = program
         self.memory = memory
         self.instance = instance
-        self.streams = streams
-        self.arrays = program.all_arrays()
+        self.call = call
+        self.arrays = stored_arrays(program)
 
-    def run(self, steps: range) -> None:
-        for sweep in self.program.sweeps:
+    def run(self, sweeps: tuple[Sweep, ...]) -> None:
+        steps = range(self.call.first_step, self.call.first_step + self.call.n_steps)
+        for sweep in sweeps:
             for step in _walk(sweep, steps):
                 for phase in sweep.phases:
                     self.run_phase(phase, step)
@@ -124,15 +115,15 @@ class _Instance:
             case Feed():
                 self.set_events(phase.events, step, self.fed(phase.stream, step))
             case Propagate():
-                sources = self.events(phase.events, step + phase.offset)
-                self.for_each_synapse(phase, sources, step)
+                self.propagate(phase, step)
             case ForEachSynapse():
-                n_source = self.program.find_connectivity(phase.connectivity).n_source
-                self.for_each_synapse(phase, range(n_source), step)
+                rows = self.program.find_connectivity(phase.connectivity).rows(phase.side)
+                self.for_each_synapse(phase, range(rows), step)
             case Reduce():
                 self.reduce(phase, step)
             case Clear():
-                for name in phase.arrays:
+                counts = (count_of(self.program.find_events(name)).name for name in phase.events)
+                for name in (*phase.arrays, *counts):
                     self.whole(self.arrays[name])[...] = 0
 
     # Phases
@@ -146,16 +137,42 @@ class _Instance:
         for name in phase.on_event:
             ref = phase.body.refs[name]
             is_flag = self.arrays[ref.array].dtype is DType.BOOL
+            assert isinstance(ref.offset, int)
             self.slot(ref.array, step + ref.offset)[detected] = (
                 False if is_flag else step * self.program.dt
             )
 
+    def propagate(self, phase: Propagate, step: int) -> None:
+        if isinstance(phase.delay, int):
+            self.deliver(phase, step, phase.delay)
+            return
+        history = self.program.find_events(phase.events).slots.history
+        delays = self.memory.arrays[phase.delay]
+        for delay in range(history, -1, -1):
+            self.deliver(phase, step, delay, delays == delay)
+
+    def deliver(self, phase: Propagate, step: int, delay: int, there: Values | None = None) -> None:
+        """Let the synapses for which ``there`` holds meet the events of one earlier step."""
+        if phase.formed is not None:
+            old = step - delay >= self.memory.arrays[phase.formed]
+            there = old if there is None else there & old
+        neurons = self.events(phase.events, step - delay)
+        self.for_each_synapse(phase, neurons, step, there, step - delay)
+
     def for_each_synapse(
-        self, phase: Propagate | ForEachSynapse, sources: Iterable[int], step: int
+        self,
+        phase: SynapticLoop,
+        neurons: Iterable[int],
+        step: int,
+        there: Values | None = None,
+        sent: int = 0,
     ) -> None:
         connectivity = self.program.find_connectivity(phase.connectivity)
-        for source in sources:
-            self.execute(phase.body, row(connectivity, int(source), self.memory), step)
+        for neuron in neurons:
+            loop = row(connectivity, int(neuron), phase.side, self.memory)
+            if there is not None:
+                loop = loop.chosen(there[loop.indices[Index.SYNAPSE]])
+            self.execute(phase.body, loop, step, sent=sent)
 
     def reduce(self, phase: Reduce, step: int) -> None:
         values = self.execute(phase.body, elements(np.arange(phase.size)), step, Reduce.VALUE)
@@ -164,13 +181,15 @@ class _Instance:
 
     # Bodies
 
-    def execute(self, body: Body, loop: Loop, step: int, result: str | None = None) -> Values:
+    def execute(
+        self, body: Body, loop: Loop, step: int, result: str | None = None, sent: int = 0
+    ) -> Values:
         """Run the body in all runs of the loop; the values of its local ``result``."""
         loops = [loop] if loop.is_parallel(body) else loop.single()
         numbers = self.numbers(body, step)
         found = [np.zeros(0)]
         for part in loops:
-            places = {name: self.place(ref, part, step) for name, ref in body.refs.items()}
+            places = {n: self.place(ref, part, step, sent) for n, ref in body.refs.items()}
             values = execute(body.code, places, body.guards, numbers)
             if result is not None:
                 found.append(np.broadcast_to(values[result], part.length))
@@ -180,19 +199,25 @@ class _Instance:
         # A NumPy double keeps expressions of t in double precision; a Python number takes
         # the precision of the arrays it meets.
         time = np.float64(step * self.program.dt)
-        return {**body.constants, "t": time, "dt": self.program.dt, "step": step}
+        # Python's wide integers would not be added to an array of narrow ones.
+        constants = {
+            name: value if fits(value, 32) else np.int64(value)
+            for name, value in body.constants.items()
+        }
+        return {**constants, "t": time, "dt": self.program.dt, "step": step}
 
-    def place(self, ref: Ref, loop: Loop, step: int) -> Place:
+    def place(self, ref: Ref, loop: Loop, step: int, sent: int) -> Place:
         index = loop.indices.get(ref.index, np.zeros(1, np.int64))
         if ref.via is not None:
             index = self.memory.arrays[ref.via][index]
-        return Place(self.slot(ref.array, step + ref.offset), index)
+        there = sent if isinstance(ref.offset, At) else step + ref.offset
+        return Place(self.slot(ref.array, there), index)
 
     # Arrays
 
     def whole(self, array: Array) -> Values:
         values: Values = self.memory.arrays[array.name]
-        if array.access in (Access.SHARED, Access.ACCUMULATED):
+        if array.access is Access.SHARED:
             return values
         copy: Values = values[self.instance if array.access is Access.PER_INSTANCE else 0]
         return copy
@@ -204,16 +229,16 @@ class _Instance:
 
     def events(self, name: str, step: int) -> Indices:
         buffer = self.program.find_events(name)
-        count = int(self.slot(buffer.count, step)[0])
-        return self.slot(buffer.index, step)[:count].astype(np.int64)
+        count = int(self.slot(count_of(buffer).name, step)[0])
+        return self.slot(index_of(buffer).name, step)[:count].astype(np.int64)
 
     def set_events(self, name: str, step: int, detected: Values) -> None:
         buffer = self.program.find_events(name)
-        self.slot(buffer.count, step)[0] = len(detected)
-        self.slot(buffer.index, step)[: len(detected)] = detected
+        self.slot(count_of(buffer).name, step)[0] = len(detected)
+        self.slot(index_of(buffer).name, step)[: len(detected)] = detected
 
     def fed(self, name: str, step: int) -> Values:
-        stream = self.streams[name]
+        stream = self.call.streams[name]
         start = stream.start[self.instance]
         row = step - stream.first_step
         if not 0 <= row < len(start) - 1:

@@ -23,19 +23,20 @@ from brian2eprop.device.program import (
     Access,
     Array,
     Body,
-    Detect,
     Direction,
     DType,
     Events,
     Phase,
     Program,
+    Ref,
     Slots,
     Stream,
     Sweep,
 )
-from brian2eprop.device.program.assignments import written
 from brian2eprop.device.program.connectivity import Found
-from brian2eprop.device.program.connectivity.found import Integers
+from brian2eprop.device.program.connectivity.base import Integers
+
+NO_REFS: Mapping[str, Ref] = {}
 
 
 @dataclass
@@ -65,10 +66,13 @@ class Builder:
     countings: list[Counting] = field(default_factory=list)
     pathways: dict[str, Pathway] = field(default_factory=dict)
 
-    def body(self, owner: Any, locate: Callable[[Any, str], Any]) -> Body:
-        """The body of an object's piece."""
+    def body(
+        self, owner: Any, locate: Callable[[Any, str], Ref], also: Mapping[str, Ref] = NO_REFS
+    ) -> Body:
+        """The body of an object's piece, with refs beside those that its code makes."""
         piece = self.pieces[owner.name]
         body = Translator(owner.name, piece, self.clock, locate).body()
+        body = replace(body, refs={**also, **body.refs})
         for variable in time_stamped(piece, self.clock):
             self._keep_double(variable)
         return body
@@ -131,7 +135,7 @@ class Builder:
         promoted : collection of str
             Arrays that differ between instances although no phase writes them.
         """
-        changed = self._written()
+        changed = frozenset().union(*(phase.writes() for phase in self.phases))
         own = changed | set(promoted)
         arrays = tuple(
             replace(array, access=Access.PER_INSTANCE) if array.name in own else array
@@ -162,16 +166,6 @@ class Builder:
             tuple(self.countings),
             self.pathways,
         )
-
-    def _written(self) -> set[str]:
-        names = set()
-        for phase in self.phases:
-            body = getattr(phase, "body", None)
-            if body is None:
-                continue
-            also = phase.on_event if isinstance(phase, Detect) else ()
-            names |= {body.refs[ref].array for ref in (*written(body), *also)}
-        return names
 
     def _keep_double(self, variable: Any) -> None:
         if variable.dim is second.dim and array_name(variable) in self.arrays:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.program import Program
-from brian2eprop.device.program.connectivity.found import Integers
+from brian2eprop.device.program.connectivity.base import Integers
 from brian2eprop.device.source import SpikeSource
 
 
@@ -57,10 +57,14 @@ class Counting:
 
 @dataclass(frozen=True)
 class Pathway:
-    """Where a pathway reads its spikes, and how many steps late."""
+    """Where a pathway reads its spikes, and how many steps late at most.
+
+    ``delays`` tells apart the delays of synapses that have their own.
+    """
 
     events: str
     steps: int
+    delays: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from brian2.groups.neurongroup import Resetter, StateUpdater, Thresholder
 from brian2.monitors.spikemonitor import SpikeMonitor
 from brian2.monitors.statemonitor import StateMonitor
@@ -27,7 +29,6 @@ from brian2eprop.device.program import (
     Ref,
     Slots,
 )
-from brian2eprop.device.program.assignments import written
 from brian2eprop.device.program.connectivity import Found, find_connectivity
 from brian2eprop.device.source import SpikeSource
 
@@ -87,13 +88,10 @@ def _update(builder: Builder, updater: StateUpdater) -> None:
 
 def _detect(builder: Builder, thresholder: Thresholder) -> None:
     group = thresholder.group
-    body = builder.body(thresholder, _neuron(builder, thresholder))
-    on_event: tuple[str, ...] = ()
-    if builder.pieces[thresholder.name].options["_uses_refractory"]:
-        on_event = ("not_refractory", "lastspike")
-        for name in on_event:
-            ref = Ref(builder.array_of(group.variables[name]), Index.ELEMENT)
-            body.refs.setdefault(name, ref)  # type: ignore[attr-defined]
+    refractory = builder.pieces[thresholder.name].options["_uses_refractory"]
+    on_event = ("not_refractory", "lastspike") if refractory else ()
+    flags = {name: Ref(builder.array_of(group.variables[name]), Index.ELEMENT) for name in on_event}
+    body = builder.body(thresholder, _neuron(builder, thresholder), flags)
     events = builder.emit(group)
     builder.phases.append(Detect(thresholder.name, len(group), events, body, on_event))
 
@@ -116,8 +114,11 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     synapses = pathway.synapses
     events = builder.heard(pathway, pathway.source)
     # The queue of a pathway that runs before its source still gets the last step's spikes.
-    late = _delay_steps(builder, pathway) + (events not in builder.events)
-    builder.pathways[pathway.name] = Pathway(events, late)
+    steps = _delay_steps(builder, pathway) + (events not in builder.events)
+    longest = int(steps.max(initial=0))
+    own = steps.size > 1 and int(steps.min()) != longest
+    digest = hashlib.sha256(steps.tobytes()).hexdigest() if own else ""
+    builder.pathways[pathway.name] = Pathway(events, longest, digest)
     if not len(synapses):
         return
     found = _connectivity(builder, synapses)
@@ -125,8 +126,12 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     _refuse_scalar_writes(pathway, body)
     _refuse_source_writes(pathway, body)
     if body.code:
+        delay: int | str = longest
+        if own:
+            order = slice(None) if found.order is None else found.order
+            delay = builder.table(f"{pathway.name}:delay", steps[order])
         name = found.connectivity.name
-        builder.phases.append(Propagate(pathway.name, events, name, body, -late))
+        builder.phases.append(Propagate(pathway.name, events, name, body, delay))
 
 
 def _synaptic(
@@ -159,7 +164,8 @@ def _connectivity(builder: Builder, synapses: Any) -> Found:
     return builder.found[synapses.name]
 
 
-def _delay_steps(builder: Builder, pathway: SynapticPathway) -> int:
+def _delay_steps(builder: Builder, pathway: SynapticPathway) -> npt.NDArray[np.int64]:
+    """Delay of each synapse in steps, in Brian2's order; one entry where all have the same."""
     if not len(pathway.synapses) and not pathway.synapses._connect_called:
         raise TypeError(
             f"Synapses object '{pathway.synapses.name}' does not do anything, since it has not "
@@ -167,26 +173,19 @@ def _delay_steps(builder: Builder, pathway: SynapticPathway) -> int:
             "False."
         )
     delays = np.asarray(pathway.variables["delay"].get_value())
-    steps = np.unique((delays / builder.clock.dt_ + 0.5).astype(np.int64))
-    if steps.size > 1:
-        raise Unsupported(
-            f"The delays of '{pathway.name}' differ between synapses ({steps[0]} to {steps[-1]} "
-            "steps), which eprop_cuda does not run; give all the same delay, or make a Synapses "
-            "object for each."
-        )
-    return int(steps[0]) if steps.size else 0
+    return np.atleast_1d((delays / builder.clock.dt_ + 0.5).astype(np.int64))
 
 
 def _record(builder: Builder, monitor: StateMonitor) -> None:
-    body = builder.body(monitor, _monitored(builder, monitor))
-    arrays = {}
+    arrays, refs = {}, {}
     for name in monitor.record_variables:
         array = f"{monitor.name}_{name}"
         arrays[name] = array
         dtype = dtype_of(monitor.variables[name])
         kept = Slots(kept=True)
         builder.arrays[array] = Array(array, dtype, monitor.n_indices, Access.PER_INSTANCE, kept)
-        body.refs[f"_to_record_{name}"] = Ref(array, Index.ELEMENT)  # type: ignore[index]
+        refs[f"_to_record_{name}"] = Ref(array, Index.ELEMENT)
+    body = builder.body(monitor, _monitored(builder, monitor), refs)
     builder.recordings.append(Recording(monitor, arrays))
     if monitor.n_indices and arrays:
         builder.phases.append(ForEach(monitor.name, monitor.n_indices, body))
@@ -231,7 +230,7 @@ def _require_detected(builder: Builder, listener: Any, events: str) -> None:
 
 
 def _refuse_scalar_writes(owner: Any, body: Body) -> None:
-    for name in sorted(written(body)):
+    for name in sorted(body.written):
         if body.refs[name].index is Index.SCALAR:
             raise Unsupported(
                 f"'{owner.name}' writes the shared variable '{name}' in a run, which eprop_cuda "
@@ -240,11 +239,13 @@ def _refuse_scalar_writes(owner: Any, body: Body) -> None:
 
 
 def _refuse_source_writes(pathway: SynapticPathway, body: Body) -> None:
-    for name in sorted(written(body)):
+    set_ = {line.target for line in body.lines if line.operator != "Add"}
+    for name in sorted(body.written & (set_ | body.read)):
         if body.refs[name].index is Index.SOURCE:
             raise Unsupported(
-                f"The on_pre code of '{pathway.synapses.name}' writes '{name}' of the presynaptic "
-                "group, which eprop_cuda does not; do it in that group's reset."
+                f"The on_pre code of '{pathway.synapses.name}' sets '{name}' of the presynaptic "
+                "group, which eprop_cuda does not; only add to it there by '+=', or do it in that "
+                "group's reset."
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
 from brian2.codegen.statements import Statement
 
 from brian2eprop.device.codegen.lowering import Lowered
@@ -16,7 +17,7 @@ from brian2eprop.device.codegen.statements import (
     render_hoisted,
     render_statement,
 )
-from brian2eprop.device.program import Access, Array, Body, DType, Index, Number, Ref
+from brian2eprop.device.program import Array, At, Body, DType, Index, Number, Ref, fits
 
 LOOP_VARIABLE = {
     Index.SCALAR: "0",
@@ -31,17 +32,35 @@ class Order(Enum):
     """How freely the iterations of a loop may be arranged."""
 
     FREE = "free"  # independent of one another
-    ATOMIC = "atomic"  # several may add to one element
+    BY_NEIGHBOUR = "by neighbour"  # those of one neighbour one after the other
     SERIAL = "serial"  # one after the other
 
 
 @dataclass(frozen=True)
 class Lines:
-    """The C++ of one body."""
+    """The C++ of one body.
+
+    Attributes
+    ----------
+    before, each : tuple of str
+        Before the loop, and in every iteration.
+    sent : tuple of str
+        Before the loop, once the delay of its events is known.
+    sums : tuple of str
+        Variables that a row adds up.
+    row_before, row_after : tuple of str
+        Around the loop along a row.
+    order : Order
+        How freely the loop may be arranged.
+    """
 
     before: tuple[str, ...]
     each: tuple[str, ...]
     order: Order
+    sent: tuple[str, ...] = ()
+    sums: tuple[str, ...] = ()
+    row_before: tuple[str, ...] = ()
+    row_after: tuple[str, ...] = ()
 
 
 class BodyWriter:
@@ -54,11 +73,15 @@ class BodyWriter:
     lowered : Lowered
         Its statements.
     arrays : mapping of str to Array
-        The Program's arrays.
+        The stored arrays.
     pointers : mapping of str to str
         C++ name of each array's pointer.
+    summed : frozenset of str
+        The arrays that instances add to together.
     on_event : sequence of str
         Refs that an event resets (see ``Detect``).
+    fixed : Index, optional
+        The index that all iterations along a row have in common.
     """
 
     def __init__(
@@ -67,26 +90,43 @@ class BodyWriter:
         lowered: Lowered,
         arrays: Mapping[str, Array],
         pointers: Mapping[str, str],
+        summed: frozenset[str],
         on_event: Sequence[str] = (),
+        fixed: Index | None = None,
     ) -> None:
         self.body = body
         self.lowered = lowered
         self.arrays = arrays
         self.pointers = pointers
+        self.summed = summed
         self.on_event = on_event
         self.names = sorted(lowered.read | lowered.written | set(on_event))
         self.scalars = [n for n in self.names if body.refs[n].index is Index.SCALAR]
+        self.integer = "long long" if body.wide else "int"
+        self.row_sums = [n for n in sorted(lowered.written) if body.refs[n].index is fixed]
 
     def lines(self, order: Order, first_constant: int) -> Lines:
         """The body's lines; its constants stand from ``first_constant`` on."""
-        return Lines(tuple(self._before(first_constant)), tuple(self._each(order)), order)
+        # What is done one after the other may see what went before.
+        self.row_sums = [] if order is Order.SERIAL else self.row_sums
+        sent = [n for n in self.names if self.body.refs[n].offset is At.SENT]
+        return Lines(
+            before=tuple(self._before(first_constant)),
+            each=tuple(self._each()),
+            order=order,
+            sent=tuple(line for name in sent for line in self._pointer(name)),
+            sums=tuple(map(_row_sum, self.row_sums)),
+            row_before=tuple(f"{self._type(n)} {_row_sum(n)} = 0;" for n in self.row_sums),
+            row_after=tuple(line for n in self.row_sums for line in self._add_row_sum(n)),
+        )
 
     def constants(self) -> list[tuple[str, Number]]:
         """The body's constants in the order of their numbers."""
         return sorted(self.body.constants.items())
 
     def _before(self, first_constant: int) -> list[str]:
-        lines = [line for name in self.names for line in self._pointer(name)]
+        fixed_step = [n for n in self.names if self.body.refs[n].offset is not At.SENT]
+        lines = [line for name in fixed_step for line in self._pointer(name)]
         doubles = [n for n in self.scalars if self._type(n) == "real"]
         for number, (name, value) in enumerate(self.constants(), first_constant):
             lines += _constant(name, value, number)
@@ -96,18 +136,18 @@ class BodyWriter:
             lines.append(self._read(name))
             if self._type(name) == "real":
                 lines.append(f"const double {name}{DOUBLE_SUFFIX} = {name};")
-        return lines + render_hoisted(self.lowered.hoisted, doubles)
+        return lines + render_hoisted(self.lowered.hoisted, doubles, self.integer)
 
-    def _each(self, order: Order) -> list[str]:
+    def _each(self) -> list[str]:
         lines = [self._read(name) for name in self.names if name not in self.scalars]
         lines += [line for s in self.lowered.statements for line in self._statement(s)]
         lines += [self._reset_on_event(name) for name in self.on_event]
-        lines += [self._write(name, order) for name in sorted(self.lowered.written)]
+        lines += [self._write(name) for name in sorted(self.lowered.written)]
         return [line for line in lines if line]
 
     def _statement(self, statement: Statement) -> list[str]:
         guard = self.body.guards.get(statement.var)
-        lines = render_statement(statement)
+        lines = render_statement(statement, self.integer)
         return [f"if ({guard}) {line}" for line in lines] if guard else lines
 
     def _array(self, name: str) -> Array:
@@ -130,7 +170,8 @@ class BodyWriter:
 
     def slot(self, ref: Ref) -> str:
         """The C++ of a pointer to the slot that a ref means."""
-        return slot_pointer(self.arrays[ref.array], self.pointers, ref.offset)
+        offset = "-delay" if ref.offset is At.SENT else ref.offset
+        return slot_pointer(self.arrays[ref.array], self.pointers, offset)
 
     def _read(self, name: str) -> str:
         lowered = self.lowered
@@ -145,20 +186,38 @@ class BodyWriter:
         value = "false" if self._array(name).dtype is DType.BOOL else "t"
         return f"if (_cond) {self._element(name)} = {value};"
 
-    def _write(self, name: str, order: Order) -> str:
+    def _write(self, name: str) -> str:
         line = f"{self._element(name)} = {name};"
-        if name in self.lowered.added:
-            line = f"{self._element(name)} += {name};"
-            if order is Order.ATOMIC or self._array(name).access is Access.ACCUMULATED:
-                element = LOOP_VARIABLE[self.body.refs[name].index]
-                line = f"b2e::add({pointer(name)}, {element}, {name});"
+        if name in self.row_sums:
+            line = f"{_row_sum(name)} += {name};"
+        elif name in self.lowered.added:
+            line = self._add(name, name)
         # A sum that no line added to need not be stored.
         guard = self.body.guards.get(name)
         skips = name in self.lowered.added and guard and guard not in self.lowered.written
         return f"if ({guard}) {line}" if skips else line
 
+    def _add(self, name: str, value: str) -> str:
+        ref = self.body.refs[name]
+        if ref.array in self.summed:
+            return f"b2e::add({pointer(name)}, {LOOP_VARIABLE[ref.index]}, {value});"
+        return f"{self._element(name)} += {value};"
 
-def slot_pointer(array: Array, pointers: Mapping[str, str], offset: int = 0) -> str:
+    def _add_row_sum(self, name: str) -> list[str]:
+        """Threads of a block add up what each of them met; one of them stores it."""
+        total = _row_sum(name)
+        return [
+            f"{total} = b2e::block_sum({total});",
+            f"if (B2E_LEADER) {self._add(name, total)}",
+            "B2E_BARRIER();",
+        ]
+
+
+def _row_sum(name: str) -> str:
+    return f"{name}row_sum"
+
+
+def slot_pointer(array: Array, pointers: Mapping[str, str], offset: int | str = 0) -> str:
     """The C++ of a pointer to one slot of an array, or to the array where it has no slots."""
     pointer = pointers[array.name]
     if array.slots is None:
@@ -179,8 +238,17 @@ def _constant(name: str, value: Number, number: int) -> list[str]:
     if isinstance(value, bool):
         return [f"const bool {name} = {source} != 0;"]
     if isinstance(value, int):
-        return [f"const int {name} = int({source});"]
+        # As in C++, an integer has the width that it needs.
+        kind, read = ("int", "int") if fits(value, 32) else ("long long", "b2e::whole")
+        return [f"const {kind} {name} = {read}({source});"]
     return [
         f"const double {name}{DOUBLE_SUFFIX} = {source};",
         f"const real {name} = real({name}{DOUBLE_SUFFIX});",
     ]
+
+
+def packed(value: Number) -> float:
+    """A constant as the double it is handed over in; a wide integer as its bits."""
+    if isinstance(value, int) and not isinstance(value, bool) and not fits(value, 32):
+        return float(np.int64(value).view(np.float64))
+    return float(value)

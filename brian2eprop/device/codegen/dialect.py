@@ -1,9 +1,35 @@
-"""The words in which the CPU's and CUDA's sources differ."""
+"""The words in which the CPU's and CUDA's sources differ, for each layout."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from brian2eprop.device.codegen.parts import Layout
+
+LoopHead = Callable[[str, object], str]
+
+
+@dataclass(frozen=True)
+class Words:
+    """Heads of parallel loops, from the name of the index and the number of iterations.
+
+    Attributes
+    ----------
+    loop : callable
+        The iterations may meet one element.
+    simd_loop : callable
+        The iterations are independent and may share a vector.
+    reduction_loop : callable
+        The same, adding (or taking the maximum of) into variables.
+    clear : callable
+        Sets as many elements from a pointer on to zero, from the texts of both.
+    """
+
+    loop: LoopHead
+    simd_loop: LoopHead
+    reduction_loop: Callable[[str, object, Sequence[str], str], str]
+    clear: Callable[[str, object], str]
 
 
 @dataclass(frozen=True)
@@ -16,17 +42,13 @@ class Dialect:
         ``cpu`` or ``cuda``.
     headers : tuple of str
         Templates put before the kernel.
-    loop : callable
-        Head of a parallel loop over ``0 <= index < n``, from the names of both.
-    simd_loop : callable
-        The same where the iterations are independent and may share a vector.
-    reduction_loop : callable
-        The same, adding (or taking the maximum of) into a variable.
-    elementwise_loop : callable
-        Head of a loop that the whole machine shares.
+    words : mapping of Layout to Words
+        Its loops.
     splits_rows : bool
         Whether a row without its diagonal is two loops (contiguous, for vectors) or one (each
         target always with the same thread).
+    shares_rows : bool
+        Whether the iterations of a loop along a row are those of several threads.
     resident_bytes : int
         How much of a worker's arrays is held in fast memory for a whole call.
     flag_bytes : int
@@ -36,58 +58,73 @@ class Dialect:
 
     name: str
     headers: tuple[str, ...]
-    loop: Callable[[str, str], str]
-    simd_loop: Callable[[str, str], str]
-    reduction_loop: Callable[[str, str, str, str], str]
-    elementwise_loop: Callable[[str, str], str]
+    words: dict[Layout, Words]
     splits_rows: bool
+    shares_rows: bool
     resident_bytes: int
     flag_bytes: int
 
 
-def _plain_loop(index: str, n: str) -> str:
+def _plain_loop(index: str, n: object) -> str:
     return f"for (int {index} = 0; {index} < {n}; ++{index})"
 
 
-def _simd_loop(index: str, n: str) -> str:
-    return f"B2E_SIMD\nfor (int {index} = 0; {index} < {n}; ++{index})"
+def _simd_loop(index: str, n: object) -> str:
+    return f"B2E_SIMD\n{_plain_loop(index, n)}"
 
 
-def _simd_reduction(index: str, n: str, variable: str, operation: str) -> str:
+def _simd_reduction(index: str, n: object, variables: Sequence[str], operation: str) -> str:
     sign = {"sum": "+", "max": "max"}[operation]
-    return f"B2E_SIMD_REDUCE({sign}, {variable})\n{_plain_loop(index, n)}"
+    return f"B2E_SIMD_REDUCE({sign}, {', '.join(variables)})\n{_plain_loop(index, n)}"
 
 
 # Fewer elements than this are done before another thread has woken up.
 _WORTH_THREADS = 16384
 
 
-def _threaded_loop(index: str, n: str) -> str:
-    if int(n) < _WORTH_THREADS:
+def _threaded_loop(index: str, n: object) -> str:
+    if int(str(n)) < _WORTH_THREADS:
         return _simd_loop(index, n)
-    return f"B2E_PARALLEL_SIMD\nfor (int {index} = 0; {index} < {n}; ++{index})"
+    return f"B2E_PARALLEL_SIMD\n{_plain_loop(index, n)}"
 
 
-def _grid_loop(index: str, n: str) -> str:
+def _grid_loop(index: str, n: object) -> str:
     return f"B2E_GRID_FOR({index}, {n})"
 
 
-def _block_loop(index: str, n: str) -> str:
+def _block_loop(index: str, n: object) -> str:
     return f"B2E_FOR({index}, {n})"
 
 
-def _block_reduction(index: str, n: str, variable: str, operation: str) -> str:
+def _block_reduction(index: str, n: object, variables: Sequence[str], operation: str) -> str:
     return _block_loop(index, n)
 
+
+def _clear(pointer: str, n: object) -> str:
+    return f"b2e::clear({pointer}, {n});"
+
+
+def _threaded_clear(pointer: str, n: object) -> str:
+    return f"{_threaded_loop('element', n)} {pointer}[element] = 0;"
+
+
+def _grid_clear(pointer: str, n: object) -> str:
+    return f"{_grid_loop('element', n)} {pointer}[element] = 0;"
+
+
+_THREAD = Words(_plain_loop, _simd_loop, _simd_reduction, _clear)
+_BLOCK = Words(_block_loop, _block_loop, _block_reduction, _clear)
 
 CPU = Dialect(
     name="cpu",
     headers=("cpu.h", "steps.h", "functions.h"),
-    loop=_plain_loop,
-    simd_loop=_simd_loop,
-    reduction_loop=_simd_reduction,
-    elementwise_loop=_threaded_loop,
+    words={
+        Layout.PER_INSTANCE: _THREAD,
+        Layout.GRID: Words(_threaded_loop, _threaded_loop, _simd_reduction, _threaded_clear),
+        Layout.BLOCK: _THREAD,
+    },
     splits_rows=True,
+    shares_rows=False,
     resident_bytes=0,
     flag_bytes=256 * 1024,  # of a thread's stack, which may be as small as 2 MiB
 )
@@ -97,11 +134,13 @@ CPU = Dialect(
 CUDA = Dialect(
     name="cuda",
     headers=("cuda.cuh", "steps.h", "functions.h"),
-    loop=_block_loop,
-    simd_loop=_block_loop,
-    reduction_loop=_block_reduction,
-    elementwise_loop=_grid_loop,
+    words={
+        Layout.PER_INSTANCE: _BLOCK,
+        Layout.GRID: Words(_grid_loop, _grid_loop, _block_reduction, _grid_clear),
+        Layout.BLOCK: _BLOCK,
+    },
     splits_rows=False,
+    shares_rows=True,
     resident_bytes=46 * 1024,
     flag_bytes=16 * 1024,  # of the 48 KiB that a kernel may declare
 )

@@ -48,7 +48,11 @@ class Lowered:
 def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
     """Lower a body with Brian2's own statement inference and loop-invariant optimisation."""
     variables = _variables(body, arrays)
-    hoisted, statements = make_statements(body.code, variables, np.float64, optimise=True)
+    try:
+        hoisted, statements = make_statements(body.code, variables, np.float64, optimise=True)
+    except RecursionError:
+        # sympy goes in circles over some legal expressions; what is not simplified means the same.
+        hoisted, statements = make_statements(body.code, variables, np.float64, optimise=False)
     return Lowered(tuple(hoisted), tuple(statements), *_usage(body, hoisted, statements))
 
 

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from typing import Any
 
-from brian2eprop.device.program import (
-    Body,
-    Detect,
-    ForEach,
-    ForEachEvent,
-    ForEachSynapse,
-    Propagate,
-    Reduce,
-)
+from brian2eprop.device.program import Body, Detect, Loop, Reduce
 from brian2eprop.device.program.assignments import ALWAYS_THERE
 from brian2eprop.device.program.functions import FUNCTIONS
-
-# A phase with a body.
-Loop = ForEach | ForEachEvent | Detect | Propagate | ForEachSynapse | Reduce
 
 _KEPT = ALWAYS_THERE | FUNCTIONS.keys() | {Detect.CONDITION, Reduce.VALUE}
 
@@ -52,7 +42,7 @@ def via(name: str) -> str:
     return f"{name}via"
 
 
-def with_own_names(phase: Loop) -> Loop:
+def with_own_names[T: Loop](phase: T) -> T:
     """A phase that does the same with own names.
 
     Parameters
@@ -65,10 +55,10 @@ def with_own_names(phase: Loop) -> Loop:
     Loop
         The phase with the names of its body replaced.
     """
-    body = _renamed(phase.body)
+    changes: dict[str, Any] = {"body": _renamed(phase.body)}
     if isinstance(phase, Detect):
-        return replace(phase, body=body, on_event=tuple(own(name) for name in phase.on_event))
-    return replace(phase, body=body)
+        changes["on_event"] = tuple(own(name) for name in phase.on_event)
+    return replace(phase, **changes)
 
 
 def _renamed(body: Body) -> Body:

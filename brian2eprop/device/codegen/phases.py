@@ -3,37 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from brian2eprop.device.codegen.bodies import BodyWriter, Lines, Order, slot_pointer
+from brian2eprop.device.codegen.bodies import BodyWriter, Lines, Order, packed, slot_pointer
 from brian2eprop.device.codegen.lowering import Lowered, lower
 from brian2eprop.device.codegen.names import with_own_names
 from brian2eprop.device.program import (
-    Clear,
+    Array,
     Connectivity,
-    ConnectivityKind,
+    Dense,
     Detect,
-    Feed,
-    ForEachSynapse,
-    Index,
+    Events,
+    Loop,
     Phase,
     Program,
     Propagate,
+    Sparse,
+    SynapticLoop,
 )
+
+# The template that goes along a row of each kind of connectivity.
+ROWS: dict[type[Connectivity], str] = {Dense: "dense", Sparse: "sparse"}
+
+
+@dataclass(frozen=True)
+class RowView:
+    """A phase's rows as the templates see them.
+
+    Attributes
+    ----------
+    connectivity : Connectivity
+        Whose rows they are.
+    kind : str
+        Name of its template.
+    by_source : bool
+        Whether a row is that of a source.
+    neuron, other : str
+        C++ names of the neuron whose row it is, and of those at the other ends.
+    rows : int
+        Number of rows.
+    length : int
+        Number of neurons at the other ends.
+    skips : tuple of str
+        Conditions under which a synapse is left out.
+    shared : bool
+        Whether a neuron at the other end may be met by another thread in the next row.
+    """
+
+    connectivity: Connectivity
+    kind: str
+    by_source: bool
+    neuron: str
+    other: str
+    rows: int
+    length: int
+    skips: tuple[str, ...]
+    shared: bool
 
 
 @dataclass(frozen=True)
 class PhaseView:
     """A phase, the name of its template's macro, and the C++ of its body.
 
-    ``own_flags`` is for Detect: whether its flags have memory of their own.
+    ``own_flags`` is for Detect: whether its flags have memory of their own. ``delays`` is for
+    Propagate: the longest delay, where each synapse has its own.
     """
 
     kind: str
     phase: Phase
     lines: Lines | None = None
-    connectivity: Connectivity | None = None
+    row: RowView | None = None
     own_flags: bool = True
+    delays: int | None = None
 
 
 class PhaseWriter:
@@ -43,37 +84,98 @@ class PhaseWriter:
     ----------
     program : Program
         The Program.
+    arrays : mapping of str to Array
+        Its stored arrays.
     pointers : mapping of str to str
         C++ name of each array's pointer.
     flag_bytes : int
         See :class:`Dialect`.
     """
 
-    def __init__(self, program: Program, pointers: Mapping[str, str], flag_bytes: int) -> None:
+    def __init__(
+        self,
+        program: Program,
+        arrays: Mapping[str, Array],
+        pointers: Mapping[str, str],
+        flag_bytes: int,
+    ) -> None:
         self.program = program
         self.pointers = pointers
-        self.arrays = program.all_arrays()
+        self.arrays = arrays
         self.constants: list[float] = [program.dt]
         self._flag_bytes = flag_bytes
 
-    def views(self, phases: Iterable[Phase]) -> list[PhaseView]:
-        """The views of some phases; constants are numbered as they come."""
-        return [self._view(phase) for phase in phases]
+    def views(self, phases: Iterable[Phase], summed: frozenset[str]) -> list[PhaseView]:
+        """The views of some phases; constants are numbered as they come.
 
-    def _view(self, phase: Phase) -> PhaseView:
+        Parameters
+        ----------
+        phases : iterable of Phase
+            The phases.
+        summed : frozenset of str
+            The arrays that instances add to together.
+        """
+        return [self._view(phase, summed) for phase in phases]
+
+    def _view(self, phase: Phase, summed: frozenset[str]) -> PhaseView:
         kind = type(phase).__name__
-        if isinstance(phase, Feed | Clear):
+        if not isinstance(phase, Loop):
             return PhaseView(kind, phase)
+        if isinstance(phase, Propagate):
+            phase = at_its_delay(phase)
         phase = with_own_names(phase)
-        connectivity = None
-        if isinstance(phase, Propagate | ForEachSynapse):
-            connectivity = self.program.find_connectivity(phase.connectivity)
         lowered = lower(phase.body, self.arrays)
-        on_event = phase.on_event if isinstance(phase, Detect) else ()
-        writer = BodyWriter(phase.body, lowered, self.arrays, self.pointers, on_event)
-        lines = writer.lines(synapse_order(phase, lowered, connectivity), len(self.constants))
-        self.constants += [float(value) for _, value in writer.constants()]
-        return PhaseView(kind, phase, lines, connectivity, self._own_flags(phase))
+        writer = BodyWriter(
+            phase.body,
+            lowered,
+            self.arrays,
+            self.pointers,
+            summed,
+            on_event=phase.on_event if isinstance(phase, Detect) else (),
+            fixed=phase.side.fixed if isinstance(phase, SynapticLoop) else None,
+        )
+        order, row = Order.FREE, None
+        if isinstance(phase, SynapticLoop):
+            found = self.program.find_connectivity(phase.connectivity)
+            order = synapse_order(phase, lowered, found)
+            row = self._row(phase, found, order)
+        lines = writer.lines(order, len(self.constants))
+        self.constants += [packed(value) for _, value in writer.constants()]
+        return PhaseView(kind, phase, lines, row, self._own_flags(phase), self._delays(phase))
+
+    def _row(self, phase: SynapticLoop, found: Connectivity, order: Order) -> RowView:
+        fixed, moving = phase.side.fixed.value, phase.side.moving.value
+        by_source = fixed == "source"
+        return RowView(
+            found,
+            ROWS[type(found)],
+            by_source,
+            fixed,
+            moving,
+            found.rows(phase.side),
+            found.n_target if by_source else found.n_source,
+            tuple(self._skips(phase)),
+            order is Order.BY_NEIGHBOUR,
+        )
+
+    def _skips(self, phase: SynapticLoop) -> Iterable[str]:
+        if not isinstance(phase, Propagate):
+            return
+        own = isinstance(phase.delay, str)
+        if own:
+            yield f"{self.pointers[str(phase.delay)]}[synapse] != delay"
+        if phase.formed is not None:
+            sent = f"step - {'delay' if own else phase.delay}"
+            yield f"{sent} < {self.pointers[phase.formed]}[synapse]"
+
+    def _delays(self, phase: Phase) -> int | None:
+        if isinstance(phase, Propagate) and isinstance(phase.delay, str):
+            return self.find_events(phase.events).slots.history
+        return None
+
+    def find_events(self, name: str) -> Events:
+        """The event buffer of that name."""
+        return self.program.find_events(name)
 
     def _own_flags(self, phase: Phase) -> bool:
         """Whether the flags of a Detect fit into what is left for flags."""
@@ -82,20 +184,30 @@ class PhaseWriter:
         self._flag_bytes -= size if fits else 0
         return fits
 
-    def slot(self, array: str, offset: int = 0) -> str:
+    def slot(self, array: str, offset: int | str = 0) -> str:
         """The C++ of a pointer to an array's slot."""
         return slot_pointer(self.arrays[array], self.pointers, offset)
 
 
-def synapse_order(phase: Phase, lowered: Lowered, connectivity: Connectivity | None) -> Order:
-    """How freely the synapses of one source may be visited."""
-    if connectivity is None or isinstance(phase, Feed | Clear):
-        return Order.FREE
+def synapse_order(phase: SynapticLoop, lowered: Lowered, connectivity: Connectivity) -> Order:
+    """How freely the synapses of one row may be visited."""
     refs = phase.body.refs
-    targets = {name for name in lowered.written if refs[name].index is Index.TARGET}
-    others = {refs[name].array for name in lowered.read - targets}
-    if any(refs[name].array in others for name in targets):
+    neighbours = {name for name in lowered.written if refs[name].index is phase.side.moving}
+    sums = {name for name in lowered.written if refs[name].index is phase.side.fixed}
+    others = {refs[name].array for name in lowered.read - neighbours}
+    if any(refs[name].array in others for name in neighbours | sums):
         return Order.SERIAL
-    if connectivity.kind is ConnectivityKind.DENSE or not targets:
+    if isinstance(connectivity, Dense) or not neighbours:
         return Order.FREE
-    return Order.ATOMIC if targets <= lowered.added else Order.SERIAL
+    return Order.BY_NEIGHBOUR
+
+
+def at_its_delay(phase: Propagate) -> Propagate:
+    """The phase with what was at the step of sending at a fixed offset, where there is one."""
+    if isinstance(phase.delay, str):
+        return phase
+    refs = {
+        name: replace(ref, offset=-phase.delay) if not isinstance(ref.offset, int) else ref
+        for name, ref in phase.body.refs.items()
+    }
+    return replace(phase, body=replace(phase.body, refs=refs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -11,23 +11,58 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from brian2eprop.device.codegen.bodies import depth_name
 from brian2eprop.device.codegen.dialect import Dialect
+from brian2eprop.device.codegen.parts import Layout, Part, parts
 from brian2eprop.device.codegen.phases import PhaseWriter
 from brian2eprop.device.codegen.statements import C_TYPES
-from brian2eprop.device.program import Access, Array, DType, Layout, Precision, Program, Slots
+from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
+from brian2eprop.device.program import OWNED, Access, Array, DType, Precision, Program, Slots
 from brian2eprop.device.program.verify import Stage, verify
 
 ITEM_BYTES = {DType.DOUBLE: 8, DType.INT: 4, DType.BOOL: 1}
 
+# Templates of the layouts; one block, or one thread, is a grid of one.
+LAYOUT_TEMPLATES = {Layout.PER_INSTANCE: "per_instance", Layout.GRID: "grid", Layout.BLOCK: "grid"}
+
+# Which copy of an array belongs to the instance in hand.
+_OWNERS = {
+    "cpu": {Access.PER_INSTANCE: "instance", Access.SCRATCH: "worker", Access.SHARED: "0"},
+    "cuda": {Access.PER_INSTANCE: "instance", Access.SCRATCH: "blockIdx.x", Access.SHARED: "0"},
+}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One part of a Program, as whoever launches it needs to know it.
+
+    Attributes
+    ----------
+    entry : str
+        Name of its kernel, where each part has one.
+    layout : Layout
+        How it is spread.
+    largest_loop : int
+        Most iterations a parallel loop has.
+    resident_bytes : int
+        Fast memory a worker needs.
+    """
+
+    entry: str
+    layout: Layout
+    largest_loop: int
+    resident_bytes: int
+
 
 @dataclass(frozen=True)
 class Source:
-    """Generated source, and the order in which its entry takes what it needs.
+    """Generated source, and the order in which its entries take what they need.
 
     Attributes
     ----------
     text : str
         The source. Names of objects stand in comments only, so that two Programs that
         differ in names alone are one once comments are left out.
+    launches : tuple of Launch
+        The Program's parts in order.
     arrays : tuple of str
         Arrays in the order of the ``arrays`` argument.
     slots : mapping of str to Slots
@@ -36,22 +71,20 @@ class Source:
         Slots in the order of the ``depths`` argument.
     streams : tuple of str
         Streams in the order of the ``streams`` argument.
+    sums : tuple of str
+        Arrays in the order of the ``partial_sums`` argument.
     constants : tuple of float
         Contents of the ``constants`` argument.
-    resident_bytes : int
-        Fast memory a worker needs.
-    largest_loop : int
-        Most iterations a parallel loop has.
     """
 
     text: str
+    launches: tuple[Launch, ...]
     arrays: tuple[str, ...]
     slots: Mapping[str, Slots]
     depths: tuple[Slots, ...]
     streams: tuple[str, ...]
+    sums: tuple[str, ...]
     constants: tuple[float, ...]
-    resident_bytes: int
-    largest_loop: int
 
 
 @dataclass(frozen=True)
@@ -60,15 +93,26 @@ class ArrayView:
 
     array: Array
     number: int
-    pointer: str
     type: str
-    depth: str  # C++ of its number of slots
-    resident_at: int | None  # offset in fast memory, if it lives there
+    sum: int | None = None  # number among the sums, if instances add to it here
+    resident_at: int | None = None  # offset in fast memory, if it lives there
+
+    @property
+    def pointer(self) -> str:
+        """C++ name of its pointer."""
+        return f"a{self.number}"
 
     @property
     def size(self) -> str:
         """C++ of its number of elements for one owner."""
-        return f"{self.depth} * {self.array.size}"
+        if self.array.slots is None:
+            return str(self.array.size)
+        return f"(long long){depth_name(self.array)} * {self.array.size}"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its content outlives the instance's turn."""
+        return self.array.access is Access.PER_INSTANCE
 
 
 def generate(program: Program, precision: Precision, dialect: Dialect) -> Source:
@@ -80,41 +124,109 @@ def generate(program: Program, precision: Precision, dialect: Dialect) -> Source
         If the Program is not legal.
     """
     verify(program, Stage.GENERATION)
-    if program.layout is Layout.ELEMENTWISE:
-        dialect = replace(dialect, simd_loop=dialect.elementwise_loop, resident_bytes=0)
-    arrays = program.all_arrays()
-    pointers = {name: f"a{number}" for number, name in enumerate(arrays)}
-    views, resident_bytes = _array_views(arrays, pointers, precision, dialect)
-    writer = PhaseWriter(program, pointers, dialect.flag_bytes)
-    depths = {depth_name(a): a.slots for a in arrays.values() if a.slots is not None}
-    context = {
-        "program": program,
-        "dialect": dialect,
-        "real": {"float32": "float", "float64": "double"}[precision.value],
-        "headers": [_header(name) for name in dialect.headers],
-        "arrays": views,
-        "depths": list(depths),
-        "sweeps": [(sweep.direction.value, writer.views(sweep.phases)) for sweep in program.sweeps],
-        "slot": writer.slot,
-        "round8": lambda n: -(-n // 8) * 8,
-        "events": {buffer.name: buffer for buffer in program.events},
-        "pointers": pointers,
-        "sizes": {view.array.name: view.size for view in views},
-        "streams": {stream.name: number for number, stream in enumerate(program.streams)},
-        "resident_bytes": resident_bytes,
-    }
-    layout = program.layout.value.replace(" ", "_")
-    template = environment().get_template(f"{layout}_{dialect.name}.cpp")
-    return Source(
-        template.render(context),
-        tuple(arrays),
-        {name: array.slots for name, array in arrays.items() if array.slots is not None},
-        tuple(depths.values()),
-        tuple(stream.name for stream in program.streams),
-        tuple(writer.constants),
-        resident_bytes,
-        largest_loop(program),
-    )
+    return _Generator(program, precision, dialect).source()
+
+
+class _Generator:
+    """Generates one source."""
+
+    def __init__(self, program: Program, precision: Precision, dialect: Dialect) -> None:
+        self.program = program
+        self.precision = precision
+        self.dialect = dialect
+        self.arrays = stored_arrays(program)
+        self.sums = tuple(sorted(program.summed, key=list(self.arrays).index))
+        self.views = {
+            name: ArrayView(array, number, C_TYPES[array.dtype])
+            for number, (name, array) in enumerate(self.arrays.items())
+        }
+        self.depths = {depth_name(a): a.slots for a in self.arrays.values() if a.slots is not None}
+        pointers = {name: view.pointer for name, view in self.views.items()}
+        self.writer = PhaseWriter(program, self.arrays, pointers, dialect.flag_bytes)
+        self.context: dict[str, Any] = {
+            "program": program,
+            "dialect": dialect,
+            "real": {"float32": "float", "float64": "double"}[precision.value],
+            "headers": [_header(name) for name in dialect.headers],
+            "depths": list(self.depths),
+            "slot": self.writer.slot,
+            "round8": lambda n: -(-n // 8) * 8,
+            "count_of": {events.name: count_of(events).name for events in program.events},
+            "index_of": {events.name: index_of(events).name for events in program.events},
+            "pointers": pointers,
+            "sizes": {name: view.size for name, view in self.views.items()},
+            "streams": {stream.name: number for number, stream in enumerate(program.streams)},
+            "owners": _OWNERS[dialect.name],
+        }
+
+    def source(self) -> Source:
+        """The source."""
+        found = [self._part(part, f"b2e_run_{n}") for n, part in enumerate(parts(self.program))]
+        template = environment().get_template(f"program_{self.dialect.name}.cpp")
+        texts = [text for text, _ in found]
+        arrays = list(self.views.values())
+        return Source(
+            template.render(self.context | {"parts": texts, "arrays": arrays}),
+            tuple(launch for _, launch in found),
+            tuple(self.arrays),
+            {name: array.slots for name, array in self.arrays.items() if array.slots is not None},
+            tuple(self.depths.values()),
+            tuple(stream.name for stream in self.program.streams),
+            self.sums,
+            tuple(self.writer.constants),
+        )
+
+    def _part(self, part: Part, entry: str) -> tuple[str, Launch]:
+        """The text of a part, and what its launch needs."""
+        per_instance = part.layout is Layout.PER_INSTANCE
+        views, resident_bytes = self._array_views(part)
+        summed = self.program.summed if per_instance else frozenset()
+        context = self.context | {
+            "entry": entry,
+            "words": self.dialect.words[part.layout],
+            "arrays": views,
+            "sweeps": [
+                (sweep.direction.value, self.writer.views(sweep.phases, summed))
+                for sweep in part.sweeps
+            ],
+            "resident_bytes": resident_bytes,
+        }
+        name = f"{LAYOUT_TEMPLATES[part.layout]}_{self.dialect.name}.cpp"
+        text = str(environment().get_template(name).render(context))
+        return text, Launch(entry, part.layout, part.largest_loop(self.program), resident_bytes)
+
+    def _array_views(self, part: Part) -> tuple[list[ArrayView], int]:
+        """A part's arrays in order, as many of the small ones as fit placed in fast memory."""
+        used = part.arrays(self.program)
+        views = [view for name, view in self.views.items() if name in used]
+        if part.layout is not Layout.PER_INSTANCE:
+            return views, 0
+        offsets, end = self._places(view.array for view in views)
+        sums = {name: number for number, name in enumerate(self.sums)}
+        return [
+            replace(view, sum=sums.get(view.array.name), resident_at=offsets.get(view.array.name))
+            for view in views
+        ], end
+
+    def _places(self, arrays: Iterable[Array]) -> tuple[dict[str, int], int]:
+        offsets: dict[str, int] = {}
+        end = 0
+        for array in sorted(arrays, key=self._bytes):
+            size = -(-self._bytes(array) // 8) * 8
+            if _may_reside(array) and end + size <= self.dialect.resident_bytes:
+                offsets[array.name] = end
+                end += size
+        return offsets, end
+
+    def _bytes(self, array: Array) -> int:
+        item = ITEM_BYTES.get(array.dtype, self.precision.dtype.itemsize)
+        return item * array.size * (1 if array.slots is None else array.slots.depth(1))
+
+
+def _may_reside(array: Array) -> bool:
+    """Whether an array is an owner's own and its size known."""
+    kept = array.slots is not None and array.slots.kept
+    return array.access in OWNED and not kept
 
 
 def _header(name: str) -> str:
@@ -132,41 +244,3 @@ def environment() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-
-
-def largest_loop(program: Program) -> int:
-    """Most iterations a loop over elements or targets has."""
-    sizes = [getattr(phase, "size", 1) for phase in program.phases()]
-    sizes += [connectivity.n_target for connectivity in program.connectivities]
-    return max([1, *sizes])
-
-
-def _array_views(
-    arrays: dict[str, Array], pointers: dict[str, str], precision: Precision, dialect: Dialect
-) -> tuple[list[ArrayView], int]:
-    """The arrays in order, as many of the small ones as fit placed in fast memory."""
-    offsets: dict[str, int] = {}
-    used = 0
-    for array in sorted(arrays.values(), key=lambda a: _bytes(a, precision)):
-        size = -(-_bytes(array, precision) // 8) * 8
-        if _may_reside(array) and used + size <= dialect.resident_bytes:
-            offsets[array.name] = used
-            used += size
-    views = []
-    for number, (name, array) in enumerate(arrays.items()):
-        depth = "1" if array.slots is None else depth_name(array)
-        views.append(
-            ArrayView(array, number, pointers[name], C_TYPES[array.dtype], depth, offsets.get(name))
-        )
-    return views, used
-
-
-def _may_reside(array: Array) -> bool:
-    """Whether an array is an owner's own and its size known."""
-    kept = array.slots is not None and array.slots.kept
-    return array.access in (Access.PER_INSTANCE, Access.SCRATCH) and not kept
-
-
-def _bytes(array: Array, precision: Precision) -> int:
-    item = ITEM_BYTES.get(array.dtype, precision.dtype.itemsize)
-    return item * array.size * (1 if array.slots is None else array.slots.depth(1))

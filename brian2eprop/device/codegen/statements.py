@@ -87,22 +87,23 @@ def render_expression(expression: str, scalar: str = "real") -> str:
     return str(word_substitute(rendered, _FUNCTION_NAMES))
 
 
-def c_type(dtype: Any) -> str:
-    """C++ type of a local of that NumPy type."""
+def c_type(dtype: Any, integer: str) -> str:
+    """C++ type of a local of that NumPy type, where integers have the type ``integer``."""
     kind = np.dtype(dtype).kind
-    return {"b": "bool", "i": "int", "u": "int"}.get(kind, "real")
+    return {"b": "bool", "i": integer, "u": integer}.get(kind, "real")
 
 
-def render_statement(statement: Statement) -> list[str]:
+def render_statement(statement: Statement, integer: str = "int") -> list[str]:
     """The C++ lines of one statement of a loop's body."""
-    target, value = _declaration(statement), _value(statement)
+    target, value = _declaration(statement, integer), _value(statement)
     return [f"{target} {statement.op.replace(':=', '=')} {value};"]
 
 
-def _declaration(statement: Statement) -> str:
+def _declaration(statement: Statement, integer: str) -> str:
     if statement.op != ":=":
         return str(statement.var)
-    return f"{'const ' if statement.constant else ''}{c_type(statement.dtype)} {statement.var}"
+    constant = "const " if statement.constant else ""
+    return f"{constant}{c_type(statement.dtype, integer)} {statement.var}"
 
 
 def _value(statement: Statement) -> str:
@@ -121,7 +122,9 @@ def _value(statement: Statement) -> str:
     return value
 
 
-def render_hoisted(statements: Iterable[Statement], constants: Iterable[str]) -> list[str]:
+def render_hoisted(
+    statements: Iterable[Statement], constants: Iterable[str], integer: str = "int"
+) -> list[str]:
     """Loop invariants, computed in double precision and rounded once.
 
     In single precision ``1 - exp(-dt/tau)`` would lose three digits for a slow variable.
@@ -131,7 +134,7 @@ def render_hoisted(statements: Iterable[Statement], constants: Iterable[str]) ->
     lines = []
     for statement in statements:
         expression = word_substitute(statement.expr, doubles)
-        kind = c_type(statement.dtype)
+        kind = c_type(statement.dtype, integer)
         if kind != "real":
             value = render_expression(expression, "double")
             lines.append(f"const {kind} {statement.var} = {value};")

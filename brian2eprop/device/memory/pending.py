@@ -11,8 +11,8 @@ import numpy.typing as npt
 from brian2eprop.device.backends.base import Memory
 from brian2eprop.device.capture.captured import Captured, Pathway
 from brian2eprop.device.capture.translate import Unsupported
+from brian2eprop.device.codegen.storage import count_of, index_of
 from brian2eprop.device.program import Events
-from brian2eprop.device.run.recording import read_slots
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def take(memory: Memory, events: Events, next_step: int) -> Flight:
         The spikes of the buffer's history.
     """
     steps = np.arange(next_step - events.slots.history, next_step)
-    counts = read_slots(memory, events.count, steps)[..., 0]
-    return Flight(counts, read_slots(memory, events.index, steps))
+    counts = memory.read_slots(count_of(events).name, steps)[..., 0]
+    return Flight(counts, memory.read_slots(index_of(events).name, steps))
 
 
 def put(memory: Memory, events: Events, flight: Flight | None, next_step: int) -> None:
@@ -71,7 +71,8 @@ def put(memory: Memory, events: Events, flight: Flight | None, next_step: int) -
     next_step : int
         The step that is run next.
     """
-    counts, index = memory.read(events.count), memory.read(events.index)
+    names = count_of(events).name, index_of(events).name
+    counts, index = (memory.read(name) for name in names)
     counts[...] = 0
     if flight is not None:
         steps = min(events.slots.history, flight.counts.shape[1])
@@ -79,8 +80,8 @@ def put(memory: Memory, events: Events, flight: Flight | None, next_step: int) -
         start = flight.counts.shape[1] - steps
         counts[:, slots, 0] = flight.counts[:, start:]
         index[:, slots] = flight.index[:, start:]
-    memory.write(events.count, counts)
-    memory.write(events.index, index)
+    for name, values in zip(names, (counts, index), strict=True):
+        memory.write(name, values)
 
 
 def check_pathways(

@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-from brian2eprop.device.program.program import (
+from brian2eprop.device.program.arrays import (
+    OWNED,
     Access,
     Array,
-    Body,
-    Clear,
-    Connectivity,
-    ConnectivityKind,
-    Detect,
-    Direction,
     DType,
     Events,
+    Precision,
+    Slots,
+    Stream,
+)
+from brian2eprop.device.program.assignments import fits
+from brian2eprop.device.program.body import At, Body, Index, Number, Ref
+from brian2eprop.device.program.connectivity import Connectivity, Dense, Sparse
+from brian2eprop.device.program.phases import (
+    Clear,
+    Detect,
     Feed,
     ForEach,
     ForEachEvent,
     ForEachSynapse,
-    Index,
-    Layout,
-    Number,
+    Loop,
     Phase,
-    Precision,
-    Program,
     Propagate,
     Reduce,
     Reduction,
-    Ref,
-    Slots,
-    Stream,
-    Sweep,
+    Side,
+    SynapticLoop,
 )
+from brian2eprop.device.program.program import Direction, Over, Program, Sweep
 
 __all__ = [
+    "OWNED",
     "Access",
     "Array",
+    "At",
     "Body",
     "Clear",
     "Connectivity",
-    "ConnectivityKind",
     "DType",
+    "Dense",
     "Detect",
     "Direction",
     "Events",
@@ -48,8 +50,9 @@ __all__ = [
     "ForEachEvent",
     "ForEachSynapse",
     "Index",
-    "Layout",
+    "Loop",
     "Number",
+    "Over",
     "Phase",
     "Precision",
     "Program",
@@ -57,7 +60,11 @@ __all__ = [
     "Reduce",
     "Reduction",
     "Ref",
+    "Side",
     "Slots",
+    "Sparse",
     "Stream",
     "Sweep",
+    "SynapticLoop",
+    "fits",
 ]

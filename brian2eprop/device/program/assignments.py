@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from brian2eprop.device.program.functions import FUNCTIONS
-from brian2eprop.device.program.program import Body
 
 # The names that stand for a value in every body.
 ALWAYS_THERE = frozenset({"t", "dt", "step"})
@@ -18,6 +18,13 @@ _NODES = (
     *(ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
     *(ast.Call, ast.Name, ast.Load, ast.Constant),
 )
+
+
+def fits(value: object, bits: int) -> bool:
+    """Whether a number is no integer, or one that fits into a signed integer of that width."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return True
+    return bool(-(2 ** (bits - 1)) <= value < 2 ** (bits - 1))
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,12 @@ class Assignment:
     operator: str
     expression: ast.expr
 
-    @property
+    @cached_property
+    def wide(self) -> bool:
+        """Whether it has integers that do not fit into 32 bits."""
+        return any(not fits(node.value, 32) for node in self._walk(ast.Constant))
+
+    @cached_property
     def names(self) -> frozenset[str]:
         """The names whose values the right hand side takes."""
         called = {id(call.func) for call in self._walk(ast.Call)}
@@ -48,6 +60,9 @@ class Assignment:
         return (node for node in ast.walk(self.expression) if isinstance(node, kind))
 
 
+# Texts come again and again: every batch of a training runs the same bodies. Whoever changes a
+# tree changes a copy of it.
+@lru_cache(maxsize=4096)
 def assignments(code: str) -> tuple[Assignment, ...]:
     """Parse abstract code.
 
@@ -75,11 +90,6 @@ def assignments(code: str) -> tuple[Assignment, ...]:
     return tuple(_assignment(line) for line in lines)
 
 
-def written(body: Body) -> frozenset[str]:
-    """The names of the refs that the body writes."""
-    return frozenset(found.target for found in assignments(body.code)) & body.refs.keys()
-
-
 def _assignment(line: ast.stmt) -> Assignment:
     match line:
         case ast.Assign(targets=[ast.Name(id=target)], value=value):
@@ -101,6 +111,8 @@ def _check(node: ast.AST) -> None:
         raise ValueError(f"'{ast.unparse(node)}' compares twice; join two comparisons by 'and'")
     if isinstance(node, ast.Constant) and not isinstance(node.value, bool | int | float):
         raise ValueError(f"{node.value!r} is no number; use numbers and names only")
+    if isinstance(node, ast.Constant) and not fits(node.value, 64):
+        raise ValueError(f"{node.value!r} does not fit into 64 bits; write it as a real number")
     if isinstance(node, ast.Call):
         _check_call(node)
 

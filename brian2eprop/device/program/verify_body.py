@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from brian2eprop.device.program.assignments import ALWAYS_THERE, Assignment, assignments
+from brian2eprop.device.program.arrays import Access, Array, DType, Slots
+from brian2eprop.device.program.assignments import ALWAYS_THERE, Assignment, fits
+from brian2eprop.device.program.body import At, Body, Index, Ref
 from brian2eprop.device.program.functions import FUNCTIONS
-from brian2eprop.device.program.program import (
-    Access,
-    Array,
-    Body,
-    DType,
-    Index,
-    Layout,
-    Program,
-    Ref,
-    Slots,
-)
+from brian2eprop.device.program.program import Over, Program
 
 
 @dataclass(frozen=True)
@@ -31,13 +23,19 @@ class Domain:
         The kinds of indices it has besides SCALAR, and the size of the arrays they fit.
     result : str, optional
         The local that the body must assign.
+    fixed : Index, optional
+        The index that all runs of a row have in common.
+    sent : Slots, optional
+        The slots of the events that are met, where there are some: how far back ``SENT`` may be.
     """
 
     sizes: Mapping[Index, int]
     result: str | None = None
+    fixed: Index | None = None
+    sent: Slots | None = None
 
 
-def body_faults(program: Program, body: Body, domain: Domain) -> Iterable[str]:
+def body_faults(program: Program, body: Body, domain: Domain, over: Over) -> Iterable[str]:
     """What is not legal in a body.
 
     Parameters
@@ -48,6 +46,8 @@ def body_faults(program: Program, body: Body, domain: Domain) -> Iterable[str]:
         The body.
     domain : Domain
         What the body's phase offers it.
+    over : Over
+        What the phase's sweep is over.
 
     Returns
     -------
@@ -55,15 +55,18 @@ def body_faults(program: Program, body: Body, domain: Domain) -> Iterable[str]:
         The faults, each half a sentence.
     """
     try:
-        lines = assignments(body.code)
+        lines = body.lines
     except ValueError as error:
         return [str(error)]
     # The rules of a group hold only where the groups before it found nothing.
-    for rule in (_name_faults, _ref_faults, _guard_faults, _write_faults, _read_faults):
-        faults = list(rule(program, body, domain, lines))
-        if faults:
-            return faults
-    return []
+    rules: tuple[Callable[[], Iterable[str]], ...] = (
+        lambda: _name_faults(body, domain, lines),
+        lambda: _ref_faults(program, body, domain),
+        lambda: _guard_faults(program, body),
+        lambda: _write_faults(program, body, domain, over),
+        lambda: _read_faults(program, body, over),
+    )
+    return next((faults for rule in rules if (faults := list(rule()))), [])
 
 
 def offset_fault(owner: str, slots: Slots | None, offset: int) -> Iterable[str]:
@@ -91,38 +94,33 @@ def offset_fault(owner: str, slots: Slots | None, offset: int) -> Iterable[str]:
         )
 
 
-def write_fault(program: Program, name: str, array: Array, operator: str) -> Iterable[str]:
+def write_fault(name: str, array: Array, operator: str, over: Over) -> Iterable[str]:
     """What is wrong with writing an array.
 
     Parameters
     ----------
-    program : Program
-        The Program.
     name : str
         The name written.
     array : Array
         The array it stands for.
     operator : str
         Name of the ``ast`` class of the operator of an augmented assignment.
+    over : Over
+        What the phase's sweep is over.
 
     Returns
     -------
     iterable of str
         No fault or one.
     """
-    per_instance = program.layout is Layout.PER_INSTANCE
-    if per_instance and array.access is Access.SHARED:
+    if over is Over.INSTANCES and array.access is Access.SHARED and operator != "Add":
         yield (
-            f"'{name}' writes array '{array.name}', which all instances share; "
+            f"'{name}' sets array '{array.name}', which all instances share; add to it by '+=', or "
             f"make it per instance or scratch"
         )
-    if array.access is Access.ACCUMULATED and operator != "Add":
-        yield f"'{name}' sets array '{array.name}', which is accumulated; write it by '+=' only"
 
 
-def _name_faults(
-    program: Program, body: Body, domain: Domain, lines: tuple[Assignment, ...]
-) -> Iterable[str]:
+def _name_faults(body: Body, domain: Domain, lines: tuple[Assignment, ...]) -> Iterable[str]:
     fixed = ALWAYS_THERE | FUNCTIONS.keys()
     for name in sorted(body.refs.keys() & body.constants.keys()):
         yield f"'{name}' is both a ref and a constant; rename one"
@@ -131,6 +129,8 @@ def _name_faults(
     for name, value in body.constants.items():
         if not math.isfinite(value):
             yield f"constant '{name}' is {value}; give a finite number"
+        elif not fits(value, 64):
+            yield f"constant '{name}' is {value}, which does not fit into 64 bits; make it real"
     known = ALWAYS_THERE | body.refs.keys() | body.constants.keys()
     for line in lines:
         if line.target in fixed | body.constants.keys():
@@ -143,9 +143,7 @@ def _name_faults(
         yield f"its body does not assign the local '{domain.result}'; assign it"
 
 
-def _ref_faults(
-    program: Program, body: Body, domain: Domain, lines: tuple[Assignment, ...]
-) -> Iterable[str]:
+def _ref_faults(program: Program, body: Body, domain: Domain) -> Iterable[str]:
     for name, ref in body.refs.items():
         yield from _ref_fault(program.all_arrays(), name, ref, domain)
 
@@ -159,7 +157,7 @@ def _ref_fault(arrays: Mapping[str, Array], name: str, ref: Ref, domain: Domain)
         yield f"'{name}' has the index {ref.index.name}; legal are here: {legal}"
         return
     array = arrays[ref.array]
-    yield from offset_fault(f"array '{ref.array}'", array.slots, ref.offset)
+    yield from _step_fault(name, array, ref, domain)
     indexed = array if ref.via is None else arrays[ref.via]
     if ref.via is not None and (indexed.dtype, indexed.access) != (DType.INT, Access.SHARED):
         yield f"'{name}' goes via array '{ref.via}', which is not INT and shared; make it both"
@@ -171,9 +169,16 @@ def _ref_fault(arrays: Mapping[str, Array], name: str, ref: Ref, domain: Domain)
         )
 
 
-def _guard_faults(
-    program: Program, body: Body, domain: Domain, lines: tuple[Assignment, ...]
-) -> Iterable[str]:
+def _step_fault(name: str, array: Array, ref: Ref, domain: Domain) -> Iterable[str]:
+    if ref.offset is not At.SENT:
+        yield from offset_fault(f"array '{array.name}'", array.slots, ref.offset)
+    elif domain.sent is None:
+        yield f"'{name}' is taken where its event was sent, and there is no event; use Propagate"
+    else:
+        yield from offset_fault(f"array '{array.name}'", array.slots, -domain.sent.history)
+
+
+def _guard_faults(program: Program, body: Body) -> Iterable[str]:
     arrays = program.all_arrays()
     for name, guard in body.guards.items():
         if name not in body.refs:
@@ -182,34 +187,31 @@ def _guard_faults(
             yield f"'{name}' is guarded by '{guard}', which is no BOOL ref; make it one"
 
 
-def _write_faults(
-    program: Program, body: Body, domain: Domain, lines: tuple[Assignment, ...]
-) -> Iterable[str]:
+def _write_faults(program: Program, body: Body, domain: Domain, over: Over) -> Iterable[str]:
     arrays = program.all_arrays()
-    for line in lines:
+    for line in body.lines:
         if line.target not in body.refs:
             continue
         ref = body.refs[line.target]
-        yield from write_fault(program, line.target, arrays[ref.array], line.operator)
-        if ref.index is Index.SOURCE:
-            yield f"'{line.target}' is written at its source; loop over the neurons instead"
+        yield from write_fault(line.target, arrays[ref.array], line.operator, over)
+        if ref.index is domain.fixed and (line.operator != "Add" or line.target in body.read):
+            yield (
+                f"'{line.target}' is one element for all synapses of a row; only add to it, or "
+                f"loop over the neurons instead"
+            )
         if ref.via is not None:
             yield f"'{line.target}' is written via array '{ref.via}'; write it without"
         if ref.index is Index.SCALAR:
             yield f"'{line.target}' is written as a SCALAR; use a Reduce, or a loop of size 1"
 
 
-def _read_faults(
-    program: Program, body: Body, domain: Domain, lines: tuple[Assignment, ...]
-) -> Iterable[str]:
-    # Other instances may still add to it.
-    if program.layout is Layout.ELEMENTWISE:
+def _read_faults(program: Program, body: Body, over: Over) -> Iterable[str]:
+    """Other instances may still add to what all of them share."""
+    if over is Over.SHARED:
         return
-    arrays = program.all_arrays()
-    for name in sorted(body.refs.keys() & set().union(*(line.names for line in lines))):
-        array = arrays[body.refs[name].array]
-        if array.access is Access.ACCUMULATED:
+    for name in sorted(body.read):
+        if body.refs[name].array in program.summed:
             yield (
-                f"'{name}' reads array '{array.name}' before its sum is complete; "
-                f"read it in another program"
+                f"'{name}' reads array '{body.refs[name].array}' before its sum is complete; read "
+                f"it in a sweep over what is shared"
             )

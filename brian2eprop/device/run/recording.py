@@ -15,54 +15,6 @@ from brian2eprop.device.program import Events
 SPIKE_COLUMNS = ("instance", "i", "t")
 
 
-def read_slots(memory: Memory, name: str, steps: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    """The slots of an array for some steps.
-
-    Parameters
-    ----------
-    memory : Memory
-        Where the array lies.
-    name : str
-        Its name.
-    steps : int array, shape (n,)
-        The steps.
-
-    Returns
-    -------
-    array, shape (instances, n, size)
-        The values.
-    """
-    stored = memory.arrays[name]
-    chosen = stored[:, memory.xp.asarray(steps % stored.shape[1])]
-    return np.asarray(chosen if memory.xp is np else memory.xp.asnumpy(chosen))
-
-
-def read_spikes(
-    memory: Memory, events: Events, steps: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """The spikes of some steps.
-
-    Parameters
-    ----------
-    memory : Memory
-        Where the buffer lies.
-    events : Events
-        The buffer.
-    steps : int array, shape (n,)
-        The steps.
-
-    Returns
-    -------
-    instance, position, neuron : int arrays, shape (n_spikes,)
-        Instance, position in ``steps`` and neuron of each spike, in this order.
-    """
-    counts = read_slots(memory, events.count, steps)
-    index = read_slots(memory, events.index, steps)
-    there = np.arange(events.size) < counts
-    instance, position, _ = there.nonzero()
-    return instance, position, index[there]
-
-
 def drain(captured: Captured, memory: Memory, device: Any, first_step: int, n_steps: int) -> None:
     """Append what was recorded in a call to Brian2's monitors.
 
@@ -98,7 +50,7 @@ def _drain_states(
         variable = monitor.variables[name]
         variable.resize((after, *device.arrays[variable].data.shape[1:]))
         if monitor.n_indices:
-            values = read_slots(memory, array, steps).swapaxes(0, 1)
+            values = memory.read_slots(array, steps).swapaxes(0, 1)
             variable.get_value()[before:] = values.reshape(len(steps), -1)
 
 
@@ -106,7 +58,7 @@ def _drain_spikes(
     counting: Counting, events: Events, memory: Memory, device: Any, steps: Any, times: Any
 ) -> None:
     monitor = counting.monitor
-    instance, position, neuron = read_spikes(memory, events, steps)
+    instance, position, neuron = memory.read_spikes(events, steps)
     monitor.variables["N"].set_value(monitor.variables["N"].get_value() + neuron.size)
     device.add_counts(monitor.variables["count"], instance, neuron)
     if not monitor.record or not neuron.size:

@@ -8,6 +8,7 @@ from typing import Any
 from brian2.core.network import Network
 from brian2.groups.group import Group
 
+from brian2eprop.device.backends.base import Call
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.memory.state import State
 from brian2eprop.device.monitors import add_instances
@@ -81,7 +82,7 @@ class Run:
         assert self.state.kernel is not None
         began = time.perf_counter()
         with interrupts_wait():
-            self.state.kernel.run(self.state.memory, step, n_steps, self.streams)
+            self.state.kernel.run(self.state.memory, Call(step, n_steps, self.streams))
             self.state.advance(n_steps)
             drain(self.captured, self.state.memory, self.device, step, n_steps)
             self._set_time(step + n_steps)

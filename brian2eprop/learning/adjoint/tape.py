@@ -20,6 +20,7 @@ from brian2eprop.device.program import (
     DType,
     ForEach,
     Index,
+    Loop,
     Phase,
     Ref,
     Slots,
@@ -165,9 +166,9 @@ class Tape:
 
     def _recording(self, number: int, phase: Phase) -> list[Phase]:
         recorded = self._expressions.get(number)
-        if not recorded:
+        if not recorded or not isinstance(phase, Loop):
             return [phase]
-        body: Body = phase.body  # type: ignore[union-attr]
+        body = phase.body
         lines = [f"{tape} = {render(expression)}" for tape, expression in recorded]
         tapes = {tape: Ref(tape, Index.ELEMENT) for tape, _ in recorded}
         if isinstance(phase, Detect | ForEach):

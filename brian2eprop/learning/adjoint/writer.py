@@ -221,13 +221,13 @@ class AdjointWriter:
                 phase.events,
                 phase.connectivity,
                 body.body(),
-                phase.offset,
+                phase.delay,
             )
         feedback = self.cross(phase, effect) if phase.events in self.model.conditions else None
         if feedback is not None:
             self.feedbacks.append(feedback)
             self.signalled.add(phase.events)
-            self._history[phase.events] = max(self._history.get(phase.events, 0), -phase.offset)
+            self._history[phase.events] = max(self._history.get(phase.events, 0), int(phase.delay))
             yield self._cross_back(number, phase, effect, feedback)
 
     def _cross_back(
@@ -243,7 +243,7 @@ class AdjointWriter:
         refs = {name: swapped(ref) for name, ref in made.refs.items()}
         refs["feedback"] = Ref(feedback.weight, Index.SYNAPSE)
         refs["adjoint_spike"] = replace(
-            self._signal(phase.events, Index.TARGET), offset=phase.offset
+            self._signal(phase.events, Index.TARGET), offset=-int(phase.delay)
         )
         code = f"adjoint_spike += {' + '.join(term for term in terms if term)}"
         return ForEachSynapse(
@@ -320,4 +320,4 @@ class AdjointWriter:
 def gradient_array(model: Model, parameter: str) -> Array:
     """The array that a parameter's gradient is added up in."""
     size = model.arrays[parameter].size
-    return Array(gradient_of(parameter), DType.REAL, size, Access.ACCUMULATED)
+    return Array(gradient_of(parameter), DType.REAL, size, Access.SHARED)

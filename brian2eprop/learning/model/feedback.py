@@ -14,7 +14,6 @@ from brian2eprop.device.program import (
     Array,
     Body,
     Connectivity,
-    ConnectivityKind,
     DType,
     ForEach,
     Index,
@@ -54,20 +53,20 @@ def symmetric(
     pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], weight: str
 ) -> Feedback:
     """Feedback by the pathway's own weights, the array ``weight``."""
-    connectivity, order, shared = _transposed(pathway, contents)
-    name = connectivity.name
+    turned = pathway.transposed(f"feedback_{pathway.name}", contents)
+    name = turned.connectivity.name
     origin = f"{name}_origin"
     refs = {
         "feedback": Ref(name, Index.ELEMENT),
         "w": Ref(weight, Index.ELEMENT, via=origin),
     }
     return Feedback(
-        connectivity,
+        turned.connectivity,
         (
             Array(name, DType.REAL, pathway.n_synapses, Access.SHARED),
             Array(origin, DType.INT, pathway.n_synapses, Access.SHARED),
         ),
-        {**shared, origin: order.astype(np.int32)},
+        {**turned.tables, origin: turned.order.astype(np.int32)},
         ForEach(f"refresh {name}", pathway.n_synapses, Body("feedback = w", refs)),
     )
 
@@ -110,7 +109,7 @@ def given(
             f"EProp's feedback for the synapses '{name}' is not finite everywhere. Give finite "
             "weights."
         )
-    return _fixed(pathway, contents, matrix[endpoints(pathway, contents)])
+    return _fixed(pathway, contents, matrix[pathway.pairs(contents)])
 
 
 def check_used(weights: Mapping[str, npt.ArrayLike], feedbacks: Iterable[Feedback]) -> None:
@@ -136,40 +135,8 @@ def _fixed(
     values: npt.NDArray[np.float64],
 ) -> Feedback:
     """Feedback by one constant a synapse, in the pathway's order."""
-    connectivity, order, shared = _transposed(pathway, contents)
-    array = Array(connectivity.name, DType.REAL, pathway.n_synapses, Access.SHARED)
-    return Feedback(connectivity, (array,), {**shared, connectivity.name: values[order]}, None)
-
-
-def endpoints(
-    pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Source and target of every synapse, in the connectivity's order."""
-    if pathway.kind is ConnectivityKind.SPARSE:
-        rows = np.diff(contents[pathway.row])
-        return np.repeat(np.arange(pathway.n_source), rows), contents[pathway.target].astype(int)
-    source, target = np.divmod(np.arange(pathway.n_source * pathway.n_target), pathway.n_target)
-    chosen = slice(None) if pathway.diagonal else source != target
-    return source[chosen], target[chosen]
-
-
-def _transposed(
-    pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]]
-) -> tuple[Connectivity, npt.NDArray[np.int64], dict[str, npt.NDArray[Any]]]:
-    """The connectivity turned around, which synapse each of its synapses was, its arrays."""
-    source, target = endpoints(pathway, contents)
-    order = np.argsort(target, kind="stable")
-    turned = Connectivity(
-        f"feedback_{pathway.name}",
-        pathway.kind,
-        n_source=pathway.n_target,
-        n_target=pathway.n_source,
-        n_synapses=pathway.n_synapses,
-        diagonal=pathway.diagonal,
-        unique=pathway.unique,
-    )
-    if turned.kind is ConnectivityKind.DENSE:
-        return turned, order, {}
-    row = np.searchsorted(target[order], np.arange(pathway.n_target + 1))
-    shared = {turned.row: row.astype(np.int32), turned.target: source[order].astype(np.int32)}
-    return turned, order, shared
+    turned = pathway.transposed(f"feedback_{pathway.name}", contents)
+    name = turned.connectivity.name
+    array = Array(name, DType.REAL, pathway.n_synapses, Access.SHARED)
+    shared: dict[str, npt.NDArray[Any]] = {**turned.tables, name: values[turned.order]}
+    return Feedback(turned.connectivity, (array,), shared, None)

@@ -23,11 +23,11 @@ from brian2eprop.device.program import (
     Detect,
     DType,
     Index,
-    Phase,
+    Loop,
     Program,
     Propagate,
 )
-from brian2eprop.device.program.assignments import assignments, written
+from brian2eprop.device.program.assignments import assignments
 from brian2eprop.learning.model.symbolic import (
     Expression,
     derivative,
@@ -99,12 +99,7 @@ class Effect:
 
 def state_arrays(program: Program) -> dict[str, Array]:
     """Real arrays that the model's phases change: what a gradient can flow through."""
-    changed = {
-        phase.body.refs[name].array
-        for phase in program.phases()
-        if hasattr(phase, "body")
-        for name in written(phase.body)
-    }
+    changed = frozenset().union(*(phase.writes() for phase in program.phases()))
     return {
         name: array
         for name, array in program.all_arrays().items()
@@ -112,9 +107,9 @@ def state_arrays(program: Program) -> dict[str, Array]:
     }
 
 
-def linear_map(phase: Phase, arrays: Mapping[str, Array], state: Mapping[str, Array]) -> Map:
+def linear_map(phase: Loop, arrays: Mapping[str, Array], state: Mapping[str, Array]) -> Map:
     """The map of a dynamics or reset phase; conditional writes keep the old value elsewhere."""
-    body: Body = phase.body  # type: ignore[union-attr]
+    body = phase.body
     after = values_after(body.code, opaque_names(body, arrays), body.guards)
     values = {name: value for name, value in after.items() if name in body.refs}
     return Map(body, state_names(body, state), values)

@@ -87,7 +87,8 @@ class TrainingPrograms:
     shared : mapping of str to array
         What the rule's own SHARED arrays hold at the start.
     refresh : Program, optional
-        ELEMENTWISE; to be run at the start and after every change of the parameters.
+        A sweep over what is shared, to be run at the start and after every change of the
+        parameters.
     roles : Roles
         The parts that the Programs' arrays play.
     """

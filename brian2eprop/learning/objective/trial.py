@@ -19,10 +19,10 @@ from brian2eprop.device.program import (
     Direction,
     DType,
     Events,
-    Feed,
     ForEach,
     ForEachEvent,
     Index,
+    Loop,
     Phase,
     Program,
     Ref,
@@ -30,7 +30,6 @@ from brian2eprop.device.program import (
     Stream,
     Sweep,
 )
-from brian2eprop.device.program.assignments import written
 from brian2eprop.learning.model.linearise import LearningError
 from brian2eprop.learning.objective.losses import LOSS, PREDICTION, TARGET, WINDOW_STEPS
 from brian2eprop.learning.objective.task import Roles, Task
@@ -127,7 +126,7 @@ def make_trial(model: Program, task: Task, kept: bool) -> Trial:
         ),
         events=events,
         begin=(
-            Clear("forget spikes", tuple(buffer.count for buffer in events)),
+            Clear("forget spikes", events=tuple(buffer.name for buffer in events)),
             *_initialise(state),
             *([Clear("spike counts", tuple(a.name for a in counts.values()))] if counts else []),
             *loss.begin,
@@ -166,25 +165,18 @@ def without_recordings(model: Program) -> Program:
 
 
 def _refs(phase: Phase) -> Iterable[Ref]:
-    return () if isinstance(phase, Feed | Clear) else phase.body.refs.values()
+    return phase.body.refs.values() if isinstance(phase, Loop) else ()
 
 
 def _only_records(phase: Phase, kept: set[str]) -> bool:
     if not isinstance(phase, ForEach):
         return False
-    return all(phase.body.refs[name].array in kept for name in written(phase.body))
+    return all(phase.body.refs[name].array in kept for name in phase.body.written)
 
 
 def changed_arrays(phases: Iterable[Phase]) -> set[str]:
     """Names of the arrays that phases write."""
-    found = set()
-    for phase in phases:
-        if isinstance(phase, Feed | Clear):
-            continue
-        names = set(written(phase.body))
-        names |= set(phase.on_event) if isinstance(phase, Detect) else set()
-        found |= {phase.body.refs[name].array for name in names}
-    return found
+    return set().union(*(phase.writes() for phase in phases))
 
 
 def _shared_or_scratch(array: Array, changed: set[str]) -> Array:

@@ -12,9 +12,10 @@ from brian2eprop.device.program import (
     Access,
     Array,
     Body,
+    Clear,
     Direction,
     DType,
-    Layout,
+    Over,
     Program,
     Propagate,
     Sweep,
@@ -106,15 +107,14 @@ class EProp:
         train, feedbacks = write(trial, analysed, task, self.surrogate, cross)
         if isinstance(self.feedback, Mapping):
             check_used(self.feedback, feedbacks)
-        verify(train, Stage.ADJOINT)
+        gradients = {name: gradient_of(name) for name in task.parameters}
+        verify(train, Stage.ADJOINT, gradients)
         return TrainingPrograms(
             train=train,
             evaluate=make_trial(model, task, kept=False).program("evaluation"),
             shared={name: v for f in feedbacks for name, v in f.shared.items()},
             refresh=refresh_program(feedbacks, analysed),
-            roles=replace(
-                trial.roles, gradients={name: gradient_of(name) for name in task.parameters}
-            ),
+            roles=replace(trial.roles, gradients=gradients),
         )
 
     def _crossing(self, model: Model, task: Task) -> Cross:
@@ -148,6 +148,7 @@ def adjoint_program(
         dt=model.dt,
         arrays=(*trial.arrays, *adjoint.arrays),
         sweeps=(
+            no_gradients(task),
             Sweep(Direction.ONCE, trial.begin),
             Sweep(Direction.FORWARD, (*adjoint.forward, *trial.after)),
             Sweep(Direction.ONCE, (*trial.end, *adjoint.begin)),
@@ -181,6 +182,7 @@ def forward_program(
             *(array for feedback in feedbacks for array in feedback.arrays),
         ),
         sweeps=(
+            no_gradients(task),
             Sweep(Direction.ONCE, (*trial.begin, writer.begin())),
             Sweep(
                 Direction.FORWARD,
@@ -193,6 +195,12 @@ def forward_program(
         streams=trial.streams,
     )
     return train, feedbacks
+
+
+def no_gradients(task: Task) -> Sweep:
+    """What clears the gradients before the instances add to them."""
+    names = tuple(gradient_of(parameter) for parameter in task.parameters)
+    return Sweep(Direction.ONCE, (Clear("no gradient yet", names),), Over.SHARED)
 
 
 def find_routes(model: Model, task: Task, cross: Cross) -> tuple[Route, ...]:
@@ -268,6 +276,5 @@ def refresh_program(feedbacks: list[Feedback], model: Model) -> Program | None:
         name="refresh feedback",
         dt=model.dt,
         arrays=tuple(known[name] for name in sorted(used)),
-        sweeps=(Sweep(Direction.ONCE, phases),),
-        layout=Layout.ELEMENTWISE,
+        sweeps=(Sweep(Direction.ONCE, phases, Over.SHARED),),
     )

@@ -13,6 +13,7 @@ from brian2eprop.device.program import (
     ForEach,
     ForEachEvent,
     Index,
+    Loop,
     Phase,
     Propagate,
     Ref,
@@ -81,13 +82,11 @@ class ParameterTraces:
     def _filtered(self, array: str) -> str:
         return f"filtered_{self.parameter}_{array}"
 
-    def _uses(self) -> list[Phase]:
+    def _uses(self) -> list[Loop]:
         found = [
             phase
             for phase in self.model.phases
-            if any(
-                r.array == self.parameter for r in getattr(phase, "body", Body("")).refs.values()
-            )
+            if isinstance(phase, Loop) and self.parameter in phase.body.arrays(phase.body.refs)
         ]
         if not found:
             raise LearningError(
@@ -97,18 +96,18 @@ class ParameterTraces:
             )
         return found
 
-    def _place(self, uses: list[Phase]) -> Place:
+    def _place(self, uses: list[Loop]) -> Place:
         size = self.model.arrays[self.parameter].size
         pathways = {p.connectivity for p in uses if isinstance(p, Propagate)}
         if not pathways:
             return Place(self.parameter, size, None)
         return Place(self.parameter, size, self.model.connectivities[pathways.pop()])
 
-    def _population(self, uses: list[Phase]) -> frozenset[str]:
+    def _population(self, uses: list[Loop]) -> frozenset[str]:
         state = {
             ref.array
             for phase in uses
-            for name, ref in phase.body.refs.items()  # type: ignore[union-attr]
+            for name, ref in phase.body.refs.items()
             if ref.array in self.model.state
         }
         populations = {self.model.population(array) for array in state}
@@ -125,7 +124,7 @@ class ParameterTraces:
         return self.writer.routes[self.events]
 
     def _write_route_arrays(self, route: Route) -> None:
-        self.writer.scratch(self._eligibility, self.place.size, -route.phase.offset)
+        self.writer.scratch(self._eligibility, self.place.size, int(route.phase.delay))
         for array in sorted(self.output):
             self.writer.scratch(self._filtered(array), self.place.size)
         if self.writer.task.regularisers:
@@ -248,7 +247,7 @@ class ParameterTraces:
             slope = derivative(increment, weight)
             self._check_uniform(phase.body, slope)
             name = self.body.own(self._filtered(phase.body.refs[of].array))
-            then = self.body.own(self._eligibility, phase.offset)
+            then = self.body.own(self._eligibility, -int(phase.delay))
             self.body.line(name, "+=", [self._product(route.number, phase.body, slope, then)])
 
     def _collect(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.backends.base import Backend, Kernel, Memory
+from brian2eprop.device.backends.base import Backend, Call, Kernel, Memory
 from brian2eprop.device.program import Access, Array, Program
 from brian2eprop.learning.objective.task import Roles, TrainingPrograms
 from brian2eprop.learning.objective.trial import changed_arrays
@@ -18,8 +18,6 @@ from brian2eprop.learning.training.data import Batch
 from brian2eprop.learning.training.optimisers import Optimiser
 
 Values = npt.NDArray[Any]
-
-_ONE_COPY = (Access.SHARED, Access.ACCUMULATED)
 
 
 class Room:
@@ -60,7 +58,7 @@ class Room:
         if batch.targets is not None:
             target = self.memory.arrays[self.roles.target]
             target[: batch.n_samples] = self.memory.xp.asarray(batch.targets, target.dtype)
-        self.kernel.run(self.memory, 0, batch.n_steps, batch.streams)
+        self.kernel.run(self.memory, Call(0, batch.n_steps, batch.streams))
 
     def read(self, name: str, n_samples: int) -> Values:
         """The first samples of an array with one copy an instance."""
@@ -88,9 +86,8 @@ class Room:
 
     def _new_memory(self, instances: int, n_steps: int) -> Memory:
         memory = self.backend.memory(instances)
-        for array in self.program.all_arrays().values():
-            if array.access in _ONE_COPY and array.name in self.store.arrays:
-                memory.arrays[array.name] = self.store.arrays[array.name]
+        shared = (a.name for a in self.program.all_arrays().values() if a.access is Access.SHARED)
+        memory.share(self.store, [name for name in shared if name in self.store.arrays])
         memory.reserve(self.program, n_steps)
         return memory
 
@@ -141,10 +138,10 @@ class Engine:
             array.name: array
             for program in (self.programs.train, self.programs.evaluate)
             for array in program.all_arrays().values()
-            if array.access in _ONE_COPY and array.name not in self.programs.roles.per_call
+            if array.access is Access.SHARED and array.name not in self.programs.roles.per_call
         }
         store = self.backend.memory(1)
-        store.reserve(Program("store", 1.0, tuple(arrays.values()), ()), 0)
+        store.reserve_arrays(arrays.values())
         store.reserve(self._update, 0)
         if self.programs.refresh is not None:
             store.reserve(self.programs.refresh, 0)

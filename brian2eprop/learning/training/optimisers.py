@@ -15,7 +15,7 @@ from brian2eprop.device.program import (
     Direction,
     ForEach,
     Index,
-    Layout,
+    Over,
     Program,
     Ref,
     Sweep,
@@ -44,7 +44,8 @@ class Optimiser(ABC):
         Returns
         -------
         Program
-            ELEMENTWISE, over every parameter, its gradient and the optimiser's own arrays.
+            A sweep over what is shared: every parameter, its gradient and the optimiser's own
+            arrays.
         """
         parts = [self._update(p, _like(p, gradients[p.name])) for p in parameters]
         arrays = {array.name: array for _, used in parts for array in used}
@@ -53,8 +54,7 @@ class Optimiser(ABC):
             name=f"{type(self).__name__.lower()}_update",
             dt=1.0,
             arrays=tuple(arrays.values()),
-            sweeps=(Sweep(Direction.ONCE, phases),),
-            layout=Layout.ELEMENTWISE,
+            sweeps=(Sweep(Direction.ONCE, phases, Over.SHARED),),
         )
 
     @abstractmethod

@@ -4,9 +4,9 @@
 #include <omp.h>
 
 #define B2E_DEVICE inline
-#define B2E_PRAGMA(text) _Pragma(#text)
+#define B2E_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #define B2E_SIMD B2E_PRAGMA(omp simd)
-#define B2E_SIMD_REDUCE(operation, variable) B2E_PRAGMA(omp simd reduction(operation : variable))
+#define B2E_SIMD_REDUCE(operation, ...) B2E_PRAGMA(omp simd reduction(operation : __VA_ARGS__))
 #define B2E_PARALLEL_SIMD B2E_PRAGMA(omp parallel for simd schedule(static))
 #define B2E_BARRIER()
 #define B2E_LEADER true

@@ -5,8 +5,9 @@
 #define B2E_KERNEL extern "C" __global__ void __launch_bounds__(512)
 #define B2E_DEVICE __device__ inline
 #define B2E_FOR(i, n) for (int i = threadIdx.x; i < (n); i += blockDim.x)
-#define B2E_GRID_FOR(i, n) \
-    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < (n); i += gridDim.x * blockDim.x)
+#define B2E_GRID_FOR(i, n)                                                               \
+    for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < (n); \
+         i += (long long)gridDim.x * blockDim.x)
 #define B2E_BARRIER() __syncthreads()
 #define B2E_LEADER (threadIdx.x == 0)
 

@@ -58,8 +58,8 @@ int emulate(void (*kernel)(Parameters...), const Launch& launch, void** argument
 
 }  // namespace b2e
 
-#define B2E_EMULATED_ENTRY(kernel)                                                            \
-    extern "C" int b2e_emulate(const b2e::Launch* launch, void** arguments, char* message,    \
-                               int message_size) {                                            \
-        return b2e::emulate(kernel, *launch, arguments, message, message_size);               \
+#define B2E_EMULATED_ENTRY(kernel)                                                       \
+    extern "C" int b2e_emulate_##kernel(const b2e::Launch* launch, void** arguments,     \
+                                        char* message, int message_size) {               \
+        return b2e::emulate(kernel, *launch, arguments, message, message_size);          \
     }

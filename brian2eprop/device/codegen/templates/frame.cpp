@@ -1,4 +1,4 @@
-{# What both dialects share: the arrays in order, and the sweeps of one instance. #}
+{# What every part has: the bases of its arrays, its constants, and its sweeps step by step. #}
 {% import "phases.cpp" as phases with context %}
 {% macro array_base(view) %}
 b2e::array<{{ view.type }}>(arrays, lengths, {{ view.number }})
@@ -10,7 +10,11 @@ const int {{ depth }} = int(depths[{{ loop.index0 }}]);
 const double dt_double = constants[0];
 const real dt = real(dt_double);
 {%- endmacro %}
-{% macro instance_sweeps() %}
+{% macro once() %}
+const long long step = first_step;
+const double t = step * dt_double;
+{%- endmacro %}
+{% macro sweeps_in_order() %}
 {% for direction, views in sweeps %}
 {% if direction == "once" %}
 {
@@ -31,12 +35,3 @@ for (long long step = first_step + n_steps - 1; step >= first_step; --step) {
 {% endif %}
 {% endfor %}
 {%- endmacro %}
-// {{ program.name }}
-{% for view in arrays %}
-// {{ view.pointer }}: {{ view.array.name }} ({{ view.array.access.value }})
-{% endfor %}
-typedef {{ real }} real;
-{% for header in headers %}
-{{ header }}
-{% endfor %}
-{% block entry %}{% endblock %}

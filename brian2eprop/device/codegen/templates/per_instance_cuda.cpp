@@ -1,10 +1,8 @@
-{% extends "frame.cpp" %}
-{% block entry %}
-{% set owners = {"per instance": "instance", "scratch": "blockIdx.x", "shared": "0", "accumulated": "0"} %}
-B2E_KERNEL b2e_run(void* const* arrays, const long long* lengths, const long long* depths,
+{% import "frame.cpp" as frame with context %}
+B2E_KERNEL {{ entry }}(void* const* arrays, const long long* lengths, const long long* depths,
                    const double* constants, void* const* streams, const long long* stream_steps,
                    long long first_step, long long n_steps, int instances) {
-    {{ constants_and_depths() | indent(4) }}
+    {{ frame.constants_and_depths() | indent(4) }}
     B2E_DYNAMIC_SHARED(resident, {{ resident_bytes }});
     {% for view in arrays if view.resident_at is not none %}
     b2e::ptr<{{ view.type }}> {{ view.pointer }} = b2e::reside<{{ view.type }}>(resident, {{ view.resident_at }}, {{ view.size }});
@@ -13,20 +11,19 @@ B2E_KERNEL b2e_run(void* const* arrays, const long long* lengths, const long lon
     B2E_BARRIER();
     for (int instance = blockIdx.x; instance < instances; instance += gridDim.x) {
         {% for view in arrays %}
-        {% set own = "b2e::slice(" ~ array_base(view) ~ ", (long long)" ~ owners[view.array.access.value] ~ " * (" ~ view.size ~ "), " ~ view.size ~ ")" %}
+        {% set own = "b2e::slice(" ~ frame.array_base(view) ~ ", (long long)" ~ owners[view.array.access] ~ " * (" ~ view.size ~ "), " ~ view.size ~ ")" %}
         {% if view.resident_at is none %}
         b2e::ptr<{{ view.type }}> {{ view.pointer }} = {{ own }};
-        {% elif view.array.access.value == "per instance" %}
+        {% elif view.is_kept %}
         b2e::ptr<{{ view.type }}> {{ view.pointer }}_home = {{ own }};
         B2E_FOR(element, {{ view.size }}) {{ view.pointer }}[element] = {{ view.pointer }}_home[element];
         {% endif %}
         {% endfor %}
         B2E_BARRIER();
-        {{ instance_sweeps() | indent(8) }}
-        {% for view in arrays if view.resident_at is not none and view.array.access.value == "per instance" %}
+        {{ frame.sweeps_in_order() | indent(8) }}
+        {% for view in arrays if view.resident_at is not none and view.is_kept %}
         B2E_FOR(element, {{ view.size }}) {{ view.pointer }}_home[element] = {{ view.pointer }}[element];
         {% endfor %}
         B2E_BARRIER();
     }
 }
-{% endblock %}

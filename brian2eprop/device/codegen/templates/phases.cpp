@@ -1,4 +1,7 @@
-{# One macro a kind of phase; `dialect` supplies the loops, `slot` the pointers. #}
+{# One macro a kind of phase; `words` supplies the loops, `slot` the pointers. #}
+{% import "connectivity/dense.cpp" as dense with context %}
+{% import "connectivity/sparse.cpp" as sparse with context %}
+{% set row_macros = {"dense": dense.row, "sparse": sparse.row} %}
 {% macro body(views) %}
 {% for view in views %}
 { // {{ view.phase.label }}
@@ -16,100 +19,89 @@ B2E_BARRIER();
 
 {% macro ForEach(view) %}
 {{ lines(view.lines.before) }}
-{{ dialect.simd_loop("element", view.phase.size) }} {
+{{ words.simd_loop("element", view.phase.size) }} {
     {{ lines(view.lines.each) | trim | indent(4) }}
 }
 {% endmacro %}
 
 {% macro ForEachEvent(view) %}
-{% set events = events[view.phase.events] %}
+{% set events = view.phase.events %}
 {{ lines(view.lines.before) }}
-b2e::ptr<int> indices = {{ slot(events.index) }};
-const int count = {{ slot(events.count) }}[0];
-{{ dialect.loop("event", "count") }} {
+b2e::ptr<int> indices = {{ slot(index_of[events]) }};
+const int count = {{ slot(count_of[events]) }}[0];
+{{ words.loop("event", "count") }} {
     const int element = indices[event];
     {{ lines(view.lines.each) | trim | indent(4) }}
 }
 {% endmacro %}
 
 {% macro Detect(view) %}
-{% set events = events[view.phase.events] %}
+{% set events = view.phase.events %}
 {{ lines(view.lines.before) }}
 {% if not view.own_flags %}
-b2e::ptr<int> flags = {{ slot(events.index) }};
+b2e::ptr<int> flags = {{ slot(index_of[events]) }};
 {% else %}
 B2E_SHARED(unsigned char, flags, {{ round8(view.phase.size) }});
 {% endif %}
 {% if view.own_flags and view.phase.size % 8 %}
-{{ dialect.loop("beyond", 8 - view.phase.size % 8) }} flags[{{ view.phase.size }} + beyond] = 0;
+{{ words.loop("beyond", 8 - view.phase.size % 8) }} flags[{{ view.phase.size }} + beyond] = 0;
 {% endif %}
-{{ dialect.simd_loop("element", view.phase.size) }} {
+{{ words.simd_loop("element", view.phase.size) }} {
     {{ lines(view.lines.each) | trim | indent(4) }}
     flags[element] = _cond;
 }
 B2E_BARRIER();
-const int count = b2e::compact(flags, {{ view.phase.size }}, {{ slot(events.index) }});
-if (B2E_LEADER) {{ slot(events.count) }}[0] = count;
+const int count = b2e::compact(flags, {{ view.phase.size }}, {{ slot(index_of[events]) }});
+if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = count;
 {% endmacro %}
 
 {% macro Feed(view) %}
-{% set events = events[view.phase.events] %}
-b2e::ptr<int> indices = {{ slot(events.index) }};
+{% set events = view.phase.events %}
+b2e::ptr<int> indices = {{ slot(index_of[events]) }};
 const b2e::Spikes spikes = b2e::spikes_of(streams, stream_steps, {{ streams[view.phase.stream] }}, instance, step);
-{{ dialect.simd_loop("event", "spikes.count") }} indices[event] = spikes.index[event];
-if (B2E_LEADER) {{ slot(events.count) }}[0] = spikes.count;
+{{ words.simd_loop("event", "spikes.count") }} indices[event] = spikes.index[event];
+if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = spikes.count;
 {% endmacro %}
 
-{% macro synapse_loop(view, index, n, inner) %}
-{% if view.lines.order.value == "serial" %}
-if (B2E_LEADER) for (int {{ index }} = 0; {{ index }} < {{ n }}; ++{{ index }}) {
-{% elif view.lines.order.value == "free" or view.connectivity.unique %}
-{{ dialect.simd_loop(index, n) }} {
-{% else %}
-{{ dialect.loop(index, n) }} {
+{% macro go_along(view) %}
+{% for line in view.lines.row_before %}
+{{ line }}
+{% endfor %}
+{{ row_macros[view.row.kind](view) | trim }}
+{% for line in view.lines.row_after %}
+{{ line }}
+{% endfor %}
+{% if view.row.shared and dialect.shares_rows %}
+B2E_BARRIER();
 {% endif %}
-    {{ inner | trim | indent(4) }}
-    {{ lines(view.lines.each) | trim | indent(4) }}
+{% endmacro %}
+
+{% macro events_of(view, offset) %}
+{% set events = view.phase.events %}
+b2e::ptr<int> indices = {{ slot(index_of[events], offset) }};
+const int count = {{ slot(count_of[events], offset) }}[0];
+for (int event = 0; event < count; ++event) {
+    const int {{ view.row.neuron }} = indices[event];
+    {{ go_along(view) | trim | indent(4) }}
 }
-{% endmacro %}
-
-{% macro synapses_of_source(view) %}
-{% set connectivity = view.connectivity %}
-{% if connectivity.kind.value == "sparse" %}
-const int row_start = {{ pointers[connectivity.row] }}[source];
-const int row_length = {{ pointers[connectivity.row] }}[source + 1] - row_start;
-{{ synapse_loop(view, "position", "row_length",
-    "const int synapse = row_start + position;\nconst int target = " ~ pointers[connectivity.target] ~ "[synapse];") }}
-{% elif connectivity.diagonal %}
-const long long row_start = (long long)source * {{ connectivity.n_target }};
-{{ synapse_loop(view, "target", connectivity.n_target, "const long long synapse = row_start + target;") }}
-{% elif dialect.splits_rows %}
-const long long row_start = (long long)source * {{ connectivity.n_target - 1 }};
-{{ synapse_loop(view, "target", "source", "const long long synapse = row_start + target;") }}
-{{ synapse_loop(view, "position", (connectivity.n_target - 1) ~ " - source",
-    "const int target = source + 1 + position;\nconst long long synapse = row_start + source + position;") }}
-{% else %}
-const long long row_start = (long long)source * {{ connectivity.n_target - 1 }};
-{{ synapse_loop(view, "target", connectivity.n_target,
-    "if (target == source) continue;\nconst long long synapse = row_start + target - (target > source);") }}
-{% endif %}
 {% endmacro %}
 
 {% macro Propagate(view) %}
-{% set events = events[view.phase.events] %}
 {{ lines(view.lines.before) }}
-b2e::ptr<int> indices = {{ slot(events.index, view.phase.offset) }};
-const int count = {{ slot(events.count, view.phase.offset) }}[0];
-for (int event = 0; event < count; ++event) {
-    const int source = indices[event];
-    {{ synapses_of_source(view) | trim | indent(4) }}
+{% if view.delays is none %}
+{{ events_of(view, -view.phase.delay) | trim }}
+{% else %}
+for (int delay = {{ view.delays }}; delay >= 0; --delay) {
+    {{ lines(view.lines.sent) | trim | indent(4) }}
+    {{ events_of(view, "-delay") | trim | indent(4) }}
 }
+{% endif %}
 {% endmacro %}
 
 {% macro ForEachSynapse(view) %}
 {{ lines(view.lines.before) }}
-for (int source = 0; source < {{ view.connectivity.n_source }}; ++source) {
-    {{ synapses_of_source(view) | trim | indent(4) }}
+for (int {{ view.row.neuron }} = 0; {{ view.row.neuron }} < {{ view.row.rows }}; ++{{ view.row.neuron }}) {
+    {{ go_along(view) | trim | indent(4) }}
 }
 {% endmacro %}
 
@@ -117,7 +109,7 @@ for (int source = 0; source < {{ view.connectivity.n_source }}; ++source) {
 {% set operation = view.phase.operation.value %}
 {{ lines(view.lines.before) }}
 real result = {{ "0" if operation == "sum" else "-INFINITY" }};
-{{ dialect.reduction_loop("element", view.phase.size, "result", operation) }} {
+{{ words.reduction_loop("element", view.phase.size, ["result"], operation) }} {
     {{ lines(view.lines.each) | trim | indent(4) }}
     {{ "result += _value;" if operation == "sum" else "result = _value > result ? _value : result;" }}
 }
@@ -127,7 +119,10 @@ if (B2E_LEADER) {{ slot(view.phase.into) }}[0] = result;
 
 {% macro Clear(view) %}
 {% for name in view.phase.arrays %}
-b2e::clear({{ pointers[name] }}, {{ sizes[name] }});
+{{ words.clear(pointers[name], sizes[name]) }}
+{% endfor %}
+{% for name in view.phase.events %}
+{{ words.clear(pointers[count_of[name]], sizes[count_of[name]]) }}
 {% endfor %}
 {% endmacro %}
 

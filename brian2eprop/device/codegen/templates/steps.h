@@ -1,4 +1,4 @@
-// How a step finds its input spikes and its slot, on a CPU and on a GPU.
+// How a step finds its input spikes, its numbers and its slot, on a CPU and on a GPU.
 namespace b2e {
 
 // The spikes of one instance in one step.
@@ -15,6 +15,12 @@ B2E_DEVICE Spikes spikes_of(void* const* streams, const long long* stream_steps,
     const long long* start = (const long long*)streams[2 * number] + instance * (n_steps + 1);
     const int* index = (const int*)streams[2 * number + 1];
     return {index + start[row], int(start[row + 1] - start[row])};
+}
+
+// An integer that is handed over in the bits of a double.
+B2E_DEVICE long long whole(double bits) {
+    union { double real; long long integer; } both = {bits};
+    return both.integer;
 }
 
 // The slot of a step, which may be negative.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from brian2eprop.device.program.connectivity.dense import match_dense
-from brian2eprop.device.program.connectivity.found import Found, Integers, Pairs
-from brian2eprop.device.program.connectivity.sparse import as_sparse
+from brian2eprop.device.program.connectivity.base import Connectivity, Integers
+from brian2eprop.device.program.connectivity.dense import Dense, match_dense
+from brian2eprop.device.program.connectivity.pairs import Found, Pairs
+from brian2eprop.device.program.connectivity.sparse import Sparse, as_sparse
 
-__all__ = ["Found", "Pairs", "find_connectivity"]
+__all__ = ["Connectivity", "Dense", "Found", "Pairs", "Sparse", "find_connectivity"]
 
 
 def find_connectivity(
@@ -28,7 +29,7 @@ def find_connectivity(
     Returns
     -------
     Found
-        DENSE where every pair, or every pair but the diagonal, is there once; else SPARSE.
+        Dense where every pair, or every pair but the diagonal, is there once; else Sparse.
     """
     pairs = Pairs(
         name, np.asarray(sources, np.int64), np.asarray(targets, np.int64), n_source, n_target

@@ -2,10 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 
-from brian2eprop.device.program.connectivity.found import Found, Pairs
-from brian2eprop.device.program.program import Connectivity, ConnectivityKind
+from brian2eprop.device.program.connectivity.base import (
+    Connectivity,
+    Contents,
+    Integers,
+    Row,
+    Transposed,
+)
+from brian2eprop.device.program.connectivity.pairs import Found, Pairs
+from brian2eprop.device.program.phases import Side
+
+
+@dataclass(frozen=True)
+class Dense(Connectivity):
+    """Every pair; or, with ``diagonal=False`` (square only), every pair but ``i == j``.
+
+    Synapses are numbered ``i*n_target + j``, or without gaps ``i*(n - 1) + j - (j > i)``.
+    """
+
+    diagonal: bool = True
+
+    @property
+    def n_synapses(self) -> int:
+        """See :class:`Connectivity`."""
+        return self.n_source * (self.n_target - (not self.diagonal))
+
+    @property
+    def unique(self) -> bool:
+        """See :class:`Connectivity`."""
+        return True
+
+    def faults(self) -> Iterable[str]:
+        """See :meth:`Connectivity.faults`."""
+        if not self.diagonal and self.n_source != self.n_target:
+            yield (
+                f"connectivity '{self.name}' leaves out a diagonal and is not square; "
+                f"give it as many sources as targets"
+            )
+
+    def row(self, contents: Contents, neuron: int, side: Side) -> Row:
+        """See :meth:`Connectivity.row`."""
+        n = self.n_target if side is Side.SOURCE else self.n_source
+        others = np.arange(n)
+        if not self.diagonal:
+            others = others[others != neuron]
+        source, target = (neuron, others) if side is Side.SOURCE else (others, neuron)
+        return Row(others, self._number(source, target))
+
+    def pairs(self, contents: Contents) -> tuple[Integers, Integers]:
+        """See :meth:`Connectivity.pairs`."""
+        source, target = np.divmod(np.arange(self.n_source * self.n_target), self.n_target)
+        chosen = slice(None) if self.diagonal else source != target
+        return source[chosen], target[chosen]
+
+    def transposed(self, name: str, contents: Contents) -> Transposed:
+        """See :meth:`Connectivity.transposed`."""
+        turned = Dense(name, self.n_target, self.n_source, self.diagonal)
+        target, source = turned.pairs({})
+        return Transposed(turned, self._number(source, target), {})
+
+    def _number(self, source: Integers | int, target: Integers | int) -> Integers:
+        if self.diagonal:
+            return np.asarray(source * self.n_target + target)
+        return np.asarray(source * (self.n_target - 1) + target - np.greater(target, source))
 
 
 def match_dense(pairs: Pairs) -> Found | None:
@@ -19,32 +83,13 @@ def match_dense(pairs: Pairs) -> Found | None:
     Returns
     -------
     Found or None
-        A connectivity without arrays of its own.
+        A connectivity without tables.
     """
-    n_pairs = pairs.n_source * pairs.n_target
-    if pairs.n_synapses == n_pairs:
-        complete = bool((pairs.keys == np.arange(n_pairs)).all())
-        return _dense(pairs, diagonal=True) if complete else None
     square = pairs.n_source == pairs.n_target
-    if square and pairs.n_synapses == n_pairs - pairs.n_source and pairs.n_synapses:
-        return _dense(pairs, diagonal=False) if _all_but_diagonal(pairs) else None
+    for diagonal in (True, False) if square else (True,):
+        dense = Dense(pairs.name, pairs.n_source, pairs.n_target, diagonal)
+        if pairs.n_synapses == dense.n_synapses and pairs.n_synapses:
+            source, target = dense.pairs({})
+            complete = np.array_equal(pairs.keys, source * pairs.n_target + target)
+            return Found(dense, pairs.order) if complete else None
     return None
-
-
-def _all_but_diagonal(pairs: Pairs) -> bool:
-    n = pairs.n_source
-    number = np.arange(n * (n - 1))
-    source, rest = np.divmod(number, n - 1)
-    return bool((pairs.keys == source * n + rest + (rest >= source)).all())
-
-
-def _dense(pairs: Pairs, diagonal: bool) -> Found:
-    connectivity = Connectivity(
-        pairs.name,
-        ConnectivityKind.DENSE,
-        pairs.n_source,
-        pairs.n_target,
-        pairs.n_synapses,
-        diagonal,
-    )
-    return Found(connectivity, pairs.order)

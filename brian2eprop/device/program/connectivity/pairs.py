@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.program.program import Connectivity
-
-Integers = npt.NDArray[np.integer[Any]]
+from brian2eprop.device.program.connectivity.base import Connectivity, Integers
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class Found:
     order : int array, shape (n_synapses,), optional
         Brian2's number of each synapse in the connectivity's order; None if the same.
     tables : mapping of str to int32 array
-        Values of the connectivity's own arrays.
+        Contents of the connectivity's tables.
     """
 
     connectivity: Connectivity

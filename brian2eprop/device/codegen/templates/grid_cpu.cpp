@@ -1,0 +1,11 @@
+{% import "frame.cpp" as frame with context %}
+{% import "phases.cpp" as phases with context %}
+{
+    {{ frame.once() | indent(4) }}
+    {% for view in arrays %}
+    {{ view.type }}* {{ view.pointer }} = {{ frame.array_base(view) }};
+    {% endfor %}
+    {% for _, views in sweeps %}
+    {{ phases.body(views) | trim | indent(4) }}
+    {% endfor %}
+}

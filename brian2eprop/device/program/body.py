@@ -1,0 +1,121 @@
+"""Bodies: what happens for each element of a phase's loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from brian2eprop.device.program.assignments import Assignment, assignments, fits
+
+
+class Index(Enum):
+    """Which element of an array a name in a body stands for."""
+
+    SCALAR = "scalar"  # element 0
+    ELEMENT = "element"  # the element of the loop, or the neuron of the event
+    SOURCE = "source"  # presynaptic neuron
+    TARGET = "target"  # postsynaptic neuron
+    SYNAPSE = "synapse"  # synapse, counted in the connectivity's order
+
+
+class At(Enum):
+    """A step that is no fixed number of steps away."""
+
+    SENT = "sent"  # the step in which the event in hand was an event (Propagate)
+
+
+@dataclass(frozen=True)
+class Ref:
+    """What a name in a body stands for: one element of one array, at one step.
+
+    Parameters
+    ----------
+    array : str
+        Name of the array.
+    index : Index
+        Which element.
+    offset : int or At
+        Step offset of the slot, for arrays with slots: -1 is the step before this one.
+    via : str, optional
+        Name of a SHARED INT array that maps the index to the element.
+    """
+
+    array: str
+    index: Index
+    offset: int | At = 0
+    via: str | None = None
+
+
+Number = bool | int | float
+
+
+@dataclass(frozen=True)
+class Body:
+    r"""What happens for each element: Brian2 abstract code, one assignment a line.
+
+    Assigned names that are no refs are locals. The names ``t`` (time at the start of the
+    step, in seconds), ``dt`` and ``step`` are always there. Refs are read when the body starts
+    and written when it ends, as in Brian2: two names of one element do not see each other's
+    new value.
+
+    Parameters
+    ----------
+    code : str
+        Abstract code without subexpressions, e.g. ``"_v = v*exp(-dt/tau)\nv = _v"``.
+    refs : mapping of str to Ref
+        The names that stand for array elements.
+    constants : mapping of str to number
+        The names that stand for numbers in SI units; their values are no part of the
+        generated source.
+    guards : mapping of str to str
+        Conditional writes: refs whose assignments count only where another (boolean) ref
+        holds at that line; elsewhere they keep their value, for later lines as well.
+    """
+
+    code: str
+    refs: Mapping[str, Ref] = field(default_factory=dict)
+    constants: Mapping[str, Number] = field(default_factory=dict)
+    guards: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def lines(self) -> tuple[Assignment, ...]:
+        """The code's assignments in order.
+
+        Raises
+        ------
+        ValueError
+            If a line is no assignment, or uses what bodies do not have.
+        """
+        return assignments(self.code)
+
+    @cached_property
+    def written(self) -> frozenset[str]:
+        """The names of the refs that the body writes."""
+        return frozenset(line.target for line in self.lines) & self.refs.keys()
+
+    @cached_property
+    def read(self) -> frozenset[str]:
+        """The names of the refs whose value before the body matters to it.
+
+        A ref that is only added to is not read: nobody sees its value before the sum is done.
+        """
+        used = frozenset().union(*(line.names for line in self.lines))
+        kept = {line.target for line in self.lines if line.operator not in ("", "Add")}
+        return (used | kept | set(self.guards.values())) & self.refs.keys()
+
+    @cached_property
+    def wide(self) -> bool:
+        """Whether it computes with integers that do not fit into 32 bits."""
+        wide = any(not fits(value, 32) for value in self.constants.values())
+        return wide or any(line.wide for line in self.lines)
+
+    def arrays(self, names: Iterable[str]) -> frozenset[str]:
+        """The arrays that some of its refs stand for."""
+        return frozenset(self.refs[name].array for name in names)
+
+    @property
+    def indices(self) -> frozenset[str]:
+        """The arrays of indices that its refs go via."""
+        return frozenset(ref.via for ref in self.refs.values() if ref.via is not None)

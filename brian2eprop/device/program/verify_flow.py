@@ -1,0 +1,130 @@
+"""What is legal in the flow of values from phase to phase, and from element to element."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from brian2eprop.device.program.arrays import Access, DType
+from brian2eprop.device.program.body import Index, Ref
+from brian2eprop.device.program.phases import (
+    Clear,
+    Detect,
+    ForEach,
+    Loop,
+    Phase,
+    Reduce,
+    SynapticLoop,
+)
+from brian2eprop.device.program.program import Program
+
+
+def gradient_faults(program: Program, gradients: Mapping[str, str]) -> Iterable[str]:
+    """What is wrong with the gradients that a training Program is to add up.
+
+    Parameters
+    ----------
+    program : Program
+        The training Program.
+    gradients : mapping of str to str
+        The array of the gradient of every parameter.
+
+    Returns
+    -------
+    iterable of str
+        The faults, each half a sentence.
+    """
+    arrays = program.all_arrays()
+    phases = list(program.phases())
+    added = frozenset().union(*(p.writes() for p in phases if isinstance(p, Loop)))
+    cleared = frozenset().union(*(p.writes() for p in phases if isinstance(p, Clear)))
+    for parameter, gradient in gradients.items():
+        if parameter in arrays and arrays[parameter].dtype in (DType.INT, DType.BOOL):
+            yield f"parameter '{parameter}' is {arrays[parameter].dtype.value}; train real numbers"
+        if gradient not in arrays or gradient not in added:
+            yield f"nothing is added to '{gradient}', the gradient of '{parameter}'; follow it back"
+        elif gradient not in cleared:
+            yield f"'{gradient}', the gradient of '{parameter}', is never cleared; clear it first"
+
+
+def order_faults(program: Program) -> Iterable[str]:
+    """Arrays of a worker that are read before the instance in hand has set them.
+
+    Parameters
+    ----------
+    program : Program
+        The Program.
+
+    Returns
+    -------
+    iterable of str
+        The faults, each half a sentence.
+    """
+    arrays = program.all_arrays()
+    scratch = {name for name, array in arrays.items() if array.access is Access.SCRATCH}
+    for _, sweeps in program.groups():
+        known: set[str] = set()
+        for phase in (phase for sweep in sweeps for phase in sweep.phases):
+            for name in sorted((phase.reads() | _partly_written(phase)) & scratch - known):
+                yield (
+                    f"phase '{phase.label}' sees what another instance left in scratch array "
+                    f"'{name}'; set or clear it before"
+                )
+                known.add(name)
+            known |= _wholly_written(phase)
+
+
+def _wholly_written(phase: Phase) -> frozenset[str]:
+    """The arrays of which a phase sets every element."""
+    if isinstance(phase, Clear):
+        return phase.writes()
+    if isinstance(phase, Reduce):
+        return frozenset({phase.into})
+    if isinstance(phase, ForEach | Detect):
+        return phase.body.arrays(_assigned(phase)) - phase.body.arrays(phase.body.guards)
+    return frozenset()
+
+
+def _partly_written(phase: Phase) -> frozenset[str]:
+    return phase.writes() - _wholly_written(phase)
+
+
+def _assigned(phase: Loop) -> frozenset[str]:
+    """Names of refs that are set, not only added to."""
+    body = phase.body
+    return frozenset(line.target for line in body.lines if not line.operator) & body.written
+
+
+def race_fault(phase: Phase) -> Iterator[str]:
+    """What makes the result of a phase depend on which element comes first.
+
+    An array that a body writes at its own element must not be read at another one by it.
+
+    Parameters
+    ----------
+    phase : Phase
+        The phase.
+
+    Returns
+    -------
+    iterator of str
+        No fault or some.
+    """
+    # Rows come one after the other, and one that reads what it writes is not spread over threads.
+    if not isinstance(phase, Loop) or isinstance(phase, SynapticLoop):
+        return
+    refs = phase.body.refs
+    own = {_where(refs[name]) for name in phase.body.written}
+    for name in sorted(phase.body.read - phase.body.written):
+        if any(refs[name].array == array for array, _, _ in own) and _elsewhere(refs[name]):
+            yield (
+                f"'{name}' reads array '{refs[name].array}' at another element than the one it "
+                f"writes; copy the array in a phase of its own"
+            )
+
+
+def _where(ref: Ref) -> tuple[str, Index, str | None]:
+    return ref.array, ref.index, ref.via
+
+
+def _elsewhere(ref: Ref) -> bool:
+    return ref.via is not None or ref.index is Index.SCALAR

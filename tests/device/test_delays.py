@@ -1,0 +1,133 @@
+"""Delays of every synapse, and what a spike adds to its own neuron, as on Brian2's runtime."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from brian2 import (
+    Network,
+    NeuronGroup,
+    SpikeMonitor,
+    Synapses,
+    defaultclock,
+    ms,
+    second,
+    set_device,
+)
+
+BACKENDS = ("cpu", "emulated", "reference")
+FOUND = dict[str, np.ndarray]
+
+
+def simulate(device: str, seed: int, *, dt: float = 0.1, repeats: bool = False) -> FOUND:
+    """A recurrent group whose synapses have delays of their own; three runs."""
+    rng = np.random.default_rng(seed)
+    n = 7
+    defaultclock.dt = dt * ms
+    group = NeuronGroup(
+        n,
+        """dv/dt = (drive - v)/(3*ms) : 1
+           drive : 1
+           heard : integer
+           sent : integer""",
+        threshold="v > 1",
+        reset="v = 0",
+        method="exact",
+        name="cells",
+    )
+    group.drive = rng.uniform(1.1, 2, n)
+    group.v = rng.uniform(0, 1, n)
+    synapses = Synapses(
+        group,
+        group,
+        "w : 1",
+        on_pre="v_post += w\nheard_post += 1\nsent_pre += 2",
+        name="links",
+    )
+    pairs = rng.integers(0, n, (2, 40))
+    i, j = pairs if repeats else np.unique(pairs, axis=1)[:, rng.permutation(30) % 20]
+    if not repeats:
+        i, j = np.unique(np.array([i, j]), axis=1)
+    synapses.connect(i=i, j=j)
+    synapses.w = rng.normal(0, 0.2, len(i))
+    synapses.delay = rng.uniform(0, 2.3, len(i)) * ms
+    monitor = SpikeMonitor(group, name="spikes")
+    network = Network(group, synapses, monitor)
+    found = {}
+    for k, steps in enumerate((3, 40, 61)):
+        network.run(steps * dt * ms)
+        found[f"v{k}"] = np.array(group.v[:])
+        found[f"heard{k}"] = np.array(group.heard[:])
+        found[f"sent{k}"] = np.array(group.sent[:])
+    found["i"] = np.array(monitor.i[:])
+    found["step"] = np.rint(np.array(monitor.t[:] / second) / (dt * 1e-3)).astype(int)
+    return found
+
+
+def agrees(found: FOUND, wanted: FOUND) -> None:
+    assert found.keys() == wanted.keys()
+    for name, values in wanted.items():
+        if values.dtype.kind == "i":
+            np.testing.assert_array_equal(found[name], values, name)
+        else:
+            np.testing.assert_allclose(found[name], values, rtol=1e-12, atol=1e-13, err_msg=name)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("seed", "dt", "repeats"), [(1, 0.1, False), (2, 0.1, True), (3, 0.25, True)]
+)
+def test_each_synapse_has_its_delay(backend: str, seed: int, dt: float, repeats: bool) -> None:
+    set_device("runtime")
+    wanted = simulate("runtime", seed, dt=dt, repeats=repeats)
+    set_device("eprop_cuda", backend=backend, precision="float64")
+    agrees(simulate("eprop_cuda", seed, dt=dt, repeats=repeats), wanted)
+    assert len(wanted["i"]) > 20
+
+
+@pytest.mark.parametrize("delay", [0.04, 0.05, 0.06, 0.14, 0.25, 0.3, 0.34, 0.35, 0.36, 0.7])
+def test_a_delay_is_rounded_to_steps_as_in_brian2(delay: float) -> None:
+    """0.3 ms at steps of 0.1 ms is a little less than three steps in floating point."""
+
+    def arrivals() -> list[int]:
+        defaultclock.dt = 0.1 * ms
+        one = NeuronGroup(1, "x : 1", threshold="t < 0.05*ms", reset="", name="one")
+        other = NeuronGroup(1, "n : integer", name="other")
+        link = Synapses(one, other, on_pre="n_post += 1", delay=delay * ms, name="link")
+        link.connect()
+        network = Network(one, other, link)
+        found = []
+        for _ in range(12):
+            network.run(0.1 * ms)
+            found.append(int(other.n[0]))
+        return found
+
+    set_device("runtime")
+    wanted = arrivals()
+    set_device("eprop_cuda", backend="cpu", precision="float64")
+    assert arrivals() == wanted
+    assert wanted[-1] == 1
+
+
+def test_delays_of_batches_are_those_of_each_instance() -> None:
+    """Instances that start apart stay apart, through the same synapses."""
+
+    def counts(seed: int | None) -> Any:
+        defaultclock.dt = 0.1 * ms
+        group = NeuronGroup(
+            4, "dv/dt = (1.5 - v)/(3*ms) : 1", threshold="v > 1", reset="v = 0", method="exact"
+        )
+        starts = np.random.default_rng(5).uniform(0, 1, (3, 4))
+        group.v = starts if seed is None else starts[seed]
+        links = Synapses(group, group, on_pre="v_post += 0.1")
+        links.connect(condition="i != j")
+        links.delay = "(0.1 + 0.4*i + 0.1*j)*ms"
+        Network(group, links).run(15 * ms)
+        return np.array(group.v[:])
+
+    set_device("runtime")
+    wanted = np.array([counts(seed) for seed in range(3)])
+    set_device("eprop_cuda", backend="cpu", precision="float64", batch_size=3)
+    np.testing.assert_allclose(counts(None), wanted, rtol=1e-12)
