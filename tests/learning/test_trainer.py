@@ -20,8 +20,7 @@ from brian2eprop.device.program import (
     Array,
     Body,
     Clear,
-    Connectivity,
-    ConnectivityKind,
+    Dense,
     Direction,
     DType,
     Events,
@@ -30,7 +29,7 @@ from brian2eprop.device.program import (
     ForEachEvent,
     ForEachSynapse,
     Index,
-    Layout,
+    Over,
     Precision,
     Program,
     Propagate,
@@ -51,6 +50,7 @@ from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
 
 N_IN, K, STEPS, DT = 6, 3, 5, 1e-3
+GRADIENTS = ("gradient_net_w", "gradient_out_b")
 ONCE, FORWARD = Direction.ONCE, Direction.FORWARD
 E, S, T, P, Y = Index.ELEMENT, Index.SCALAR, Index.TARGET, Index.SOURCE, Index.SYNAPSE
 
@@ -77,7 +77,7 @@ def arrays(training):
         real("spike_count_in", N_IN, each),
     ]
     gradients = [("gradient_net_w", N_IN * K), ("gradient_out_b", K)]
-    summed = [real(name, size, Access.ACCUMULATED) for name, size in gradients]
+    summed = [real(name, size, shared) for name, size in gradients]
     return (*found, real("weight", 1, each), *summed) if training else tuple(found)
 
 
@@ -85,7 +85,7 @@ def program(training):
     spike = body("x += 1/n\nc += 1", x=("x", E), c=("spike_count_in", E), n=("trial_steps", S))
     phases = {
         ONCE: (
-            Clear("clear", ("x", "spike_count_in", "in_spikes:count")),
+            Clear("clear", ("x", "spike_count_in"), ("in_spikes",)),
             ForEach(
                 "start",
                 K,
@@ -138,12 +138,13 @@ def program(training):
         DT,
         arrays(training),
         (
+            *([Sweep(ONCE, (Clear("zero", GRADIENTS),), Over.SHARED)] if training else []),
             Sweep(ONCE, phases[ONCE]),
             Sweep(FORWARD, phases[FORWARD]),
             Sweep(ONCE, softmax + (gradients if training else ())),
         ),
         events=(Events("in_spikes", N_IN, Access.SCRATCH, Slots()),),
-        connectivities=(Connectivity("net", ConnectivityKind.DENSE, N_IN, K, N_IN * K),),
+        connectivities=(Dense("net", N_IN, K),),
         streams=(Stream("in", N_IN),),
     )
 
@@ -158,8 +159,7 @@ class SoftmaxRule:
             "refresh",
             DT,
             (real("feedback_net", N_IN * K, Access.SHARED), real("net_w", N_IN * K, Access.SHARED)),
-            (Sweep(ONCE, (ForEach("double", N_IN * K, double),)),),
-            layout=Layout.ELEMENTWISE,
+            (Sweep(ONCE, (ForEach("double", N_IN * K, double),), Over.SHARED),),
         )
         roles = Roles(
             initial={"out_y": "initial_out_y"},
