@@ -101,9 +101,14 @@ class Body:
 
         A ref that is only added to is not read: nobody sees its value before the sum is done.
         """
-        used = frozenset().union(*(line.names for line in self.lines))
-        kept = {line.target for line in self.lines if line.operator not in ("", "Add")}
-        return (used | kept | set(self.guards.values())) & self.refs.keys()
+        used = set(self.guards.values())
+        set_before: set[str] = set()
+        for line in self.lines:
+            kept = {line.target} if line.operator not in ("", "Add") else set()
+            used |= (line.names | kept) - set_before
+            if not line.operator and line.target not in self.guards:
+                set_before.add(line.target)
+        return frozenset(used & self.refs.keys())
 
     @cached_property
     def wide(self) -> bool:

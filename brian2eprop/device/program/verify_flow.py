@@ -77,10 +77,9 @@ def _wholly_written(phase: Phase) -> frozenset[str]:
     """The arrays of which a phase sets every element."""
     if isinstance(phase, Clear):
         return phase.writes()
-    if isinstance(phase, Reduce):
-        return frozenset({phase.into})
-    if isinstance(phase, ForEach | Detect):
-        return phase.body.arrays(_assigned(phase)) - phase.body.arrays(phase.body.guards)
+    result = frozenset({phase.into} if isinstance(phase, Reduce) else ())
+    if isinstance(phase, ForEach | Detect | Reduce):
+        return result | phase.body.arrays(_assigned(phase) - phase.body.guards.keys())
     return frozenset()
 
 
