@@ -53,6 +53,10 @@ class Renderer(CPPNodeRenderer):  # type: ignore[misc]
             return f"{self.scalar}({node.value!r})"
         return str(super().render_Constant(node))
 
+    def render_Name(self, node: ast.Name) -> str:
+        """Names; Brian2 works out ``0/0`` and calls it so."""
+        return "NAN" if node.id == "nan" else str(super().render_Name(node))
+
     def render_BinOp(self, node: ast.BinOp) -> str:
         """True division of integers as well, in the precision."""
         if isinstance(node.op, ast.Div):
@@ -96,13 +100,34 @@ def c_type(dtype: Any) -> str:
 def render_statement(statement: Statement) -> list[str]:
     """The C++ lines of one statement of a loop's body."""
     target, value = _declaration(statement), _value(statement)
-    return [f"{target} {statement.op.replace(':=', '=')} {value};"]
+    operator = statement.op.replace(":=", "=")
+    if _kind(statement) == "int":
+        return [f"{target} = int_({_unfolded(statement, value)});"]
+    if operator == "%=":
+        return [f"{target} = {_unfolded(statement, value)};"]
+    return [f"{target} {operator} {value};"]
+
+
+def _unfolded(statement: Statement, value: str) -> str:
+    """The new value in full: C++'s own operators end the program or round where NumPy does not."""
+    operator = statement.op.rstrip("=").rstrip(":")
+    if not operator:
+        return value
+    expression = render_expression(f"{statement.var} {operator} _value")
+    return str(word_substitute(expression, {"_value": f"({value})"}))
+
+
+def _kind(statement: Statement) -> str:
+    """C++ type of what a statement assigns to; a power of integers may be a fraction."""
+    kind = c_type(statement.dtype)
+    fraction = statement.op == ":=" and "**" in statement.expr
+    return "real" if kind == "int" and fraction else kind
 
 
 def _declaration(statement: Statement) -> str:
     if statement.op != ":=":
         return str(statement.var)
-    return f"{'const ' if statement.constant else ''}{c_type(statement.dtype)} {statement.var}"
+    return f"{'const ' if statement.constant else ''}{_kind(statement)} {statement.var}"
 
 
 def _value(statement: Statement) -> str:
@@ -131,9 +156,10 @@ def render_hoisted(statements: Iterable[Statement], constants: Iterable[str]) ->
     lines = []
     for statement in statements:
         expression = word_substitute(statement.expr, doubles)
-        kind = c_type(statement.dtype)
+        kind = _kind(statement)
         if kind != "real":
             value = render_expression(expression, "double")
+            value = f"int_({value})" if kind == "int" else value
             lines.append(f"const {kind} {statement.var} = {value};")
             continue
         double = statement.var + DOUBLE_SUFFIX
