@@ -115,6 +115,6 @@ def installed(monkeypatch, tmp_path, **machine):
 
     cupy = FakeCupy(**machine)
     monkeypatch.setitem(__import__("sys").modules, "cupy", cupy)
-    monkeypatch.setattr("brian2eprop.device.backends.cuda.cached_cubin", source_file)
+    monkeypatch.setattr("brian2eprop.device.backends.cuda.code_file", source_file)
     monkeypatch.setattr("brian2eprop.device.backends.gpu.version", lambda: (13, 0))
     yield cupy

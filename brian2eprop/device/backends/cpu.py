@@ -75,7 +75,8 @@ class CpuKernel(Kernel):
     def __init__(self, program: Program, precision: Precision) -> None:
         self.program = program
         self.source: Source = generate(program, precision, CPU)
-        self._entry = parallel_function(shared_library(self.source.text, FLAGS), "b2e_run")
+        library = shared_library(self.source.text, FLAGS, f"program '{program.name}'")
+        self._entry = parallel_function(library, "b2e_run")
         self._constants = (ctypes.c_double * len(self.source.constants))(*self.source.constants)
         self._bound: Bound | None = None
 

@@ -12,7 +12,7 @@ import numpy as np
 from brian2eprop.device.backends.base import Backend, Kernel, Memory, SpikeStream
 from brian2eprop.device.backends.gpu import Gpu, find
 from brian2eprop.device.backends.launch import Arguments, arguments, block_threads, grid_blocks
-from brian2eprop.device.backends.nvrtc import cached_cubin
+from brian2eprop.device.backends.nvrtc import code_file
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.source import generate
 from brian2eprop.device.program import Precision, Program
@@ -69,7 +69,7 @@ class CudaKernel(Kernel):
         self.gpu = gpu
         self.source = generate(program, precision, CUDA)
         self.threads = block_threads(self.source.largest_loop)
-        path = cached_cubin(self.source.text, gpu.architecture)
+        path = code_file(self.source.text, gpu.architecture)
         with self._failures():
             self._function = gpu.cupy.RawModule(path=str(path)).get_function("b2e_run")
             self._allow_shared_memory()
