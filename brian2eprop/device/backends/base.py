@@ -61,11 +61,15 @@ class Memory:
     def reserve(self, program: Program, n_steps: int) -> None:
         """Allocate, filled with zeros, what the Program needs for calls of ``n_steps`` steps."""
         for array in program.all_arrays().values():
-            shape = self.shape(array, n_steps)
-            dtype = self.dtype(array)
-            known = self.arrays.get(array.name)
-            if known is None or known.shape != shape or known.dtype != dtype:
-                self.arrays[array.name] = zeros(self.xp, shape, dtype)
+            if not self.fits(array, n_steps):
+                shape = self.shape(array, n_steps)
+                self.arrays[array.name] = zeros(self.xp, shape, self.dtype(array))
+
+    def fits(self, array: Array, n_steps: int) -> bool:
+        """Whether the array is there as calls of ``n_steps`` steps need it."""
+        known = self.arrays.get(array.name)
+        shape, dtype = self.shape(array, n_steps), self.dtype(array)
+        return known is not None and known.shape == shape and known.dtype == dtype
 
     def shape(self, array: Array, n_steps: int) -> tuple[int, ...]:
         """Shape of the array for calls of ``n_steps`` steps."""
@@ -84,6 +88,11 @@ class Memory:
         """A copy of the array as a NumPy array."""
         values = self.arrays[name]
         return np.array(values if self.xp is np else self.xp.asnumpy(values))
+
+    def read_slots(self, name: str, slots: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """A copy of those slots of a PER_INSTANCE array, shape (instances, slots, elements)."""
+        chosen = self.arrays[name][:, self.xp.asarray(slots)]
+        return np.asarray(chosen if self.xp is np else self.xp.asnumpy(chosen))
 
     def write(self, name: str, values: npt.ArrayLike) -> None:
         """Set the array, broadcasting ``values`` to its shape."""

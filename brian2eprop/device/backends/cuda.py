@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Backend, Kernel, Memory, SpikeStream
-from brian2eprop.device.backends.gpu import Gpu, find
+from brian2eprop.device.backends.gpu import find
 from brian2eprop.device.backends.launch import Arguments, arguments, block_threads, grid_blocks
 from brian2eprop.device.backends.nvrtc import code_file
+from brian2eprop.device.backends.queue import Queue
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.source import generate
 from brian2eprop.device.program import Precision, Program
@@ -26,7 +29,19 @@ DEFAULT_SHARED_BYTES = 48 * 1024
 
 
 class CudaMemory(Memory):
-    """Memory on a GPU."""
+    """Memory on a GPU.
+
+    Parameters
+    ----------
+    queue : Queue
+        Where it is allocated, and everything with it is done.
+    precision, instances, workers
+        See :class:`Memory`.
+    """
+
+    def __init__(self, queue: Queue, precision: Precision, instances: int, workers: int) -> None:
+        super().__init__(queue.gpu.cupy, precision, instances, workers)
+        self.queue = queue
 
     def reserve(self, program: Program, n_steps: int) -> None:
         """See :meth:`Memory.reserve`.
@@ -34,27 +49,58 @@ class CudaMemory(Memory):
         Raises
         ------
         MemoryError
-            If the GPU has not enough memory.
+            If the GPU has not enough memory. Arrays that this call made are gone again.
         """
-        with self.enough_for(program, n_steps):
-            super().reserve(program, n_steps)
+        stale = [a.name for a in program.all_arrays().values() if not self.fits(a, n_steps)]
+        work = self.queue.work(f"reserve memory for program '{program.name}'")
+        with work, self.enough_for(program, n_steps):
+            self._drop(stale)
+            try:
+                super().reserve(program, n_steps)
+            except self.xp.cuda.memory.OutOfMemoryError:
+                self._drop(stale)
+                raise
+
+    def _drop(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.arrays.pop(name, None)
+
+    def read(self, name: str) -> npt.NDArray[Any]:
+        """See :meth:`Memory.read`."""
+        with self.queue.work(f"read '{name}'"):
+            return super().read(name)
+
+    def read_slots(self, name: str, slots: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """See :meth:`Memory.read_slots`."""
+        with self.queue.work(f"read '{name}'"):
+            return super().read_slots(name, slots)
+
+    def write(self, name: str, values: npt.ArrayLike) -> None:
+        """See :meth:`Memory.write`."""
+        with self.queue.work(f"write '{name}'"):
+            super().write(name, values)
 
     @contextmanager
     def enough_for(self, program: Program, n_steps: int) -> Iterator[None]:
-        """Say in a sentence what did not fit."""
+        """Say in a sentence what did not fit; within the queue's work."""
         try:
             yield
         except self.xp.cuda.memory.OutOfMemoryError as error:
-            needed = sum(
-                math.prod(self.shape(array, n_steps)) * self.dtype(array).itemsize
-                for array in program.all_arrays().values()
-            )
-            free, total = self.xp.cuda.runtime.memGetInfo()
-            raise MemoryError(
-                f"The GPU has not enough memory for program '{program.name}': {_mib(needed)} for "
-                f"{self.instances} instances and {n_steps} steps a call; {_mib(free)} of "
-                f"{_mib(total)} are free. Take a smaller batch_size, or fewer steps at a time."
-            ) from error
+            # Whoever catches the error and tries less finds the memory free.
+            traceback.clear_frames(error.__traceback__)
+            raise MemoryError(self._too_much(program, n_steps)) from error
+
+    def _too_much(self, program: Program, n_steps: int) -> str:
+        needed = sum(
+            math.prod(self.shape(array, n_steps)) * self.dtype(array).itemsize
+            for array in program.all_arrays().values()
+        )
+        free, total = self.xp.cuda.runtime.memGetInfo()
+        return (
+            f"The GPU has not enough memory for program '{program.name}': {_mib(needed)} for "
+            f"{self.instances} instances and {n_steps} steps a call; {_mib(free)} of "
+            f"{_mib(total)} are free. Take a smaller batch_size, or fewer steps at a time."
+        )
 
 
 def _mib(n_bytes: int) -> str:
@@ -64,16 +110,18 @@ def _mib(n_bytes: int) -> str:
 class CudaKernel(Kernel):
     """A Program compiled for a GPU."""
 
-    def __init__(self, program: Program, precision: Precision, gpu: Gpu) -> None:
+    def __init__(self, program: Program, precision: Precision, queue: Queue) -> None:
         self.program = program
-        self.gpu = gpu
+        self.queue = queue
         self.source = generate(program, precision, CUDA)
         self.threads = block_threads(self.source.largest_loop)
-        path = code_file(self.source.text, gpu.architecture)
-        with self._failures():
-            self._function = gpu.cupy.RawModule(path=str(path)).get_function("b2e_run")
+        what = f"program '{program.name}'"
+        path = code_file(self.source.text, queue.gpu.architecture, what)
+        cupy = queue.gpu.cupy
+        with queue.work(f"load {what}"):
+            self._function = cupy.RawModule(path=str(path)).get_function("b2e_run")
             self._allow_shared_memory()
-        self._constants = _upload(gpu.cupy, self.source.constants, np.float64)
+            self._constants = _upload(cupy, self.source.constants, np.float64)
 
     def run(
         self,
@@ -92,20 +140,21 @@ class CudaKernel(Kernel):
             If the kernel fails on the GPU.
         """
         assert isinstance(memory, CudaMemory)
-        given = arguments(self.program, self.source, memory, streams)
-        blocks = grid_blocks(self.program, self.source, memory, self.threads)
-        steps = (np.int64(first_step), np.int64(n_steps), np.int32(memory.instances))
-        with memory.enough_for(self.program, n_steps), self._failures():
-            inputs = [self.gpu.cupy.asarray(part) for part in given.streams]
+        work = self.queue.work(f"run program '{self.program.name}'")
+        with work, memory.enough_for(self.program, n_steps):
+            given = arguments(self.program, self.source, memory, streams)
+            blocks = grid_blocks(self.program, self.source, memory, self.threads)
+            steps = (np.int64(first_step), np.int64(n_steps), np.int32(memory.instances))
+            inputs = [self.queue.gpu.cupy.asarray(part) for part in given.streams]
             values = (*self._tables(given, inputs), *steps)
             shared = self.source.resident_bytes
             self._function((blocks,), (self.threads,), values, shared_mem=shared)
             # Until then the tables and the spikes must stay.
-            self.gpu.cupy.cuda.get_current_stream().synchronize()
+            self.queue.stream.synchronize()
 
     def _tables(self, given: Arguments, inputs: Sequence[Any]) -> list[Any]:
         """The pointer arguments, on the GPU."""
-        cupy = self.gpu.cupy
+        cupy = self.queue.gpu.cupy
         return [
             _upload(cupy, [array.data.ptr for array in given.arrays], np.int64),
             _upload(cupy, [array.size for array in given.arrays], np.int64),
@@ -119,19 +168,6 @@ class CudaKernel(Kernel):
         dynamic = self.source.resident_bytes
         if self._function.shared_size_bytes + dynamic > DEFAULT_SHARED_BYTES:
             self._function.max_dynamic_shared_size_bytes = dynamic
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Say in a sentence what the GPU refused."""
-        cuda = self.gpu.cupy.cuda
-        try:
-            yield
-        except (cuda.driver.CUDADriverError, cuda.runtime.CUDARuntimeError) as error:
-            raise RuntimeError(
-                f"The GPU '{self.gpu.name}' failed to run program '{self.program.name}' ({error}). "
-                "Look at 'nvidia-smi' for the state of the GPU; backend='emulated' tells whether "
-                "the kernel itself is at fault."
-            ) from error
 
 
 def _upload(cupy: Any, values: Sequence[float], dtype: Any) -> Any:
@@ -159,12 +195,12 @@ class CudaBackend(Backend):
 
     def __init__(self, precision: Precision) -> None:
         super().__init__(precision)
-        self.gpu = find()
+        self.queue = Queue(find())
 
     def memory(self, instances: int) -> CudaMemory:
         """See :meth:`Backend.memory`."""
-        workers = min(instances, BLOCKS_PER_MULTIPROCESSOR * self.gpu.multiprocessors)
-        return CudaMemory(self.gpu.cupy, self.precision, instances, workers)
+        workers = min(instances, BLOCKS_PER_MULTIPROCESSOR * self.queue.gpu.multiprocessors)
+        return CudaMemory(self.queue, self.precision, instances, workers)
 
     def compile(self, program: Program) -> CudaKernel:
         """See :meth:`Backend.compile`.
@@ -176,4 +212,4 @@ class CudaBackend(Backend):
         RuntimeError
             If the GPU does not take the kernel.
         """
-        return CudaKernel(program, self.precision, self.gpu)
+        return CudaKernel(program, self.precision, self.queue)

@@ -32,9 +32,7 @@ def read_slots(memory: Memory, name: str, steps: npt.NDArray[np.int64]) -> npt.N
     array, shape (instances, n, size)
         The values.
     """
-    stored = memory.arrays[name]
-    chosen = stored[:, memory.xp.asarray(steps % stored.shape[1])]
-    return np.asarray(chosen if memory.xp is np else memory.xp.asnumpy(chosen))
+    return memory.read_slots(name, steps % memory.arrays[name].shape[1])
 
 
 def read_spikes(
