@@ -40,9 +40,9 @@ EVERYTHING = """
     x[7] = _clip(a, 0, 1) + _clip(i, a, 1) + _exprel(a) + _exprel(i) + _sign(a) + _sign(i);
     x[8] = _brian_abs(a) + _brian_abs(i) + int_(a) + int_(b) + int_(i) + _timestep(a, 1e-3);
     x[9] = exp(a) + exp(i) + exp(b) + log(i) + sqrt(i) + tanh(i) + ceil(i) + INFINITY;
-    x[10] = NAN + floor(a) + floor(i) + sin(i) + cos(i) + tan(i) + asin(i) + acos(i) + atan(i) + sinh(i) + cosh(i);
-    x[11] = expm1(i) + log10(i) + log1p(i) + b2e::spikes_of(nullptr, lengths, 0, 0, 0).count;
-    if (B2E_LEADER) x[12] = 0;
+    x[10] = NAN + floor(a) + floor(i) + sin(i) + cos(i) + tan(i) + asin(i) + acos(i) + atan(i);
+    x[11] = log10(i) + log1p(i) + b2e::spikes_of(nullptr, lengths, 0, 0, 0).count;
+    if (B2E_LEADER) x[12] = sinh(i) + cosh(i) + expm1(i);
 """
 
 
