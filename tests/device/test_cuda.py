@@ -236,6 +236,21 @@ def test_half_the_batch_can_follow_a_whole_one_that_did_not_fit(monkeypatch, tmp
         assert isinstance(kept.__cause__, OutOfMemoryError)
 
 
+def test_spikes_that_did_not_fit_are_gone(cupy):
+    backend, case = CudaBackend(Precision.FLOAT64), CASES["lif"]
+    memory, kernel = backend.memory(5), backend.compile(case.program)
+    memory.reserve(case.program, 10)
+    given, before = spikes(5, 10), cupy.used
+    # There is room for the spikes, but not for the tables that come after them.
+    cupy.limit = before + given["source"].start.nbytes + given["source"].index.nbytes
+    try:
+        kernel.run(memory, 0, 10, given)
+    except MemoryError:
+        assert cupy.used == before
+    else:
+        pytest.fail("there was room for everything")
+
+
 def test_what_was_there_before_stays_where_more_does_not_fit(monkeypatch, tmp_path):
     with installed(monkeypatch, tmp_path, limit=2**20) as cupy:
         memory = CudaBackend(Precision.FLOAT64).memory(10)

@@ -86,7 +86,8 @@ class CudaMemory(Memory):
         try:
             yield
         except self.xp.cuda.memory.OutOfMemoryError as error:
-            # Whoever catches the error and tries less finds the memory free.
+            # Whoever catches the error and tries less finds the memory free: the error keeps its
+            # frames, and they what they had on the GPU.
             traceback.clear_frames(error.__traceback__)
             raise MemoryError(self._too_much(program, n_steps)) from error
 
@@ -142,15 +143,24 @@ class CudaKernel(Kernel):
         assert isinstance(memory, CudaMemory)
         work = self.queue.work(f"run program '{self.program.name}'")
         with work, memory.enough_for(self.program, n_steps):
-            given = arguments(self.program, self.source, memory, streams)
-            blocks = grid_blocks(self.program, self.source, memory, self.threads)
-            steps = (np.int64(first_step), np.int64(n_steps), np.int32(memory.instances))
-            inputs = [self.queue.gpu.cupy.asarray(part) for part in given.streams]
-            values = (*self._tables(given, inputs), *steps)
-            shared = self.source.resident_bytes
-            self._function((blocks,), (self.threads,), values, shared_mem=shared)
-            # Until then the tables and the spikes must stay.
-            self.queue.stream.synchronize()
+            self._launch(memory, first_step, n_steps, streams)
+
+    def _launch(
+        self,
+        memory: CudaMemory,
+        first_step: int,
+        n_steps: int,
+        streams: Mapping[str, SpikeStream] | None,
+    ) -> None:
+        given = arguments(self.program, self.source, memory, streams)
+        blocks = grid_blocks(self.program, self.source, memory, self.threads)
+        steps = (np.int64(first_step), np.int64(n_steps), np.int32(memory.instances))
+        inputs = [self.queue.gpu.cupy.asarray(part) for part in given.streams]
+        values = (*self._tables(given, inputs), *steps)
+        shared = self.source.resident_bytes
+        self._function((blocks,), (self.threads,), values, shared_mem=shared)
+        # Until then the tables and the spikes must stay.
+        self.queue.stream.synchronize()
 
     def _tables(self, given: Arguments, inputs: Sequence[Any]) -> list[Any]:
         """The pointer arguments, on the GPU."""
