@@ -50,7 +50,7 @@ def load() -> Digits:
     except ImportError as error:
         raise ImportError(
             "The demonstration takes its images from scikit-learn, which is not installed. Run "
-            "pip install 'brian2eprop[demo]'."
+            "pip install scikit-learn."
         ) from error
     digits = load_digits()
     ink = digits.data / digits.data.max()

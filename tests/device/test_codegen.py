@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Call
-from brian2eprop.device.backends.compile import content_key
+from brian2eprop.device.backends.cache import content_key
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import generate
 from brian2eprop.device.program import (
@@ -244,7 +244,7 @@ def test_a_variable_may_have_any_name(name: str) -> None:
 
 
 def key(found: Program) -> str:
-    return content_key(generate(found, Precision.FLOAT32, CPU).text, ())
+    return content_key(generate(found, Precision.FLOAT32, CPU).text)
 
 
 def test_constants_and_names_of_arrays_and_phases_are_no_reason_to_compile() -> None:

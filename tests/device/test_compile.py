@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from brian2eprop.device.backends import compile as compilation
-from brian2eprop.device.backends.compile import CompileError, content_key, shared_library
+from brian2eprop.device.backends import cache as storage
+from brian2eprop.device.backends import patience
+from brian2eprop.device.backends.compile import library_file, shared_library
+from brian2eprop.errors import CompileError
 
 FLAGS = ("-O0",)
 ANSWER = 'extern "C" int answer() { return 42; }\n'
@@ -64,7 +67,7 @@ def test_a_library_is_compiled_once(cache: Path, fake: Fake, tmp_path: Path) -> 
     fake(f'echo >> "{tmp_path}/calls"\nexec g++ "$@"')
     assert compile_answer() == compile_answer() == 42
     assert (tmp_path / "calls").read_text() == "\n"
-    assert files(cache) == [cache / f"{content_key(ANSWER, FLAGS)}.so"]
+    assert files(cache) == [library_file(ANSWER, FLAGS)]
 
 
 def test_the_compilers_own_temporary_files_go_with_the_rest(
@@ -76,23 +79,37 @@ def test_the_compilers_own_temporary_files_go_with_the_rest(
     assert len(files(cache)) == 1
 
 
-def test_the_key_knows_all_but_comments(monkeypatch: pytest.MonkeyPatch) -> None:
-    key = content_key(ANSWER, FLAGS)
-    assert content_key(f"// hidden\n{ANSWER}".replace(" }", " } // other"), FLAGS) != key
-    assert content_key(ANSWER.replace("\n", " // hidden v\n"), FLAGS) == key
-    assert content_key(ANSWER.replace("42", "43"), FLAGS) != key
-    assert content_key(ANSWER, ("-O1",)) != key
-    monkeypatch.setenv("CXX", "g++ -m64")
-    assert content_key(ANSWER, FLAGS) != key
+def test_comments_are_no_reason_to_compile(cache: Path) -> None:
+    first = library_file(ANSWER, FLAGS)
+    assert library_file(ANSWER.replace("\n", " // hidden v\n"), FLAGS) == first
+    assert files(cache) == [first]
+
+
+@pytest.mark.parametrize(
+    ("source", "flags", "compiler"),
+    [
+        (f"// hidden\n{ANSWER}".replace(" }", " } // other"), FLAGS, "g++"),
+        (ANSWER.replace("42", "43"), FLAGS, "g++"),
+        (ANSWER, ("-O1",), "g++"),
+        (ANSWER, FLAGS, "g++ -m64"),
+    ],
+)
+def test_all_else_is_a_reason(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, source: str, flags: Sequence[str], compiler: str
+) -> None:
+    first = library_file(ANSWER, FLAGS)
+    monkeypatch.setenv("CXX", compiler)
+    library_file(source, flags)
+    assert len(files(cache)) == 2 and first in files(cache)
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "text"])
 def test_a_damaged_library_is_built_again(cache: Path, tmp_path: Path, damage: str) -> None:
     # In another process, and under another name: the loader keeps what it has once loaded.
-    name = f"{content_key(ANSWER, FLAGS)}.so"
-    whole = build_elsewhere(tmp_path / "elsewhere" / name)
-    cache.mkdir()
-    (cache / name).write_bytes(
+    stored = build_elsewhere(tmp_path / "elsewhere")
+    whole = stored.read_bytes()
+    cache.mkdir(0o700)
+    (cache / stored.name).write_bytes(
         {
             "cut": whole[: len(whole) // 2],
             "changed": whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
@@ -101,16 +118,15 @@ def test_a_damaged_library_is_built_again(cache: Path, tmp_path: Path, damage: s
         }[damage]
     )
     assert compile_answer() == 42
-    assert (cache / name).read_bytes() == whole
+    assert (cache / stored.name).read_bytes() == whole
 
 
-def build_elsewhere(path: Path) -> bytes:
+def build_elsewhere(folder: Path) -> Path:
     """The library as another process stores it."""
-    _, stderr = run_python(f"shared_library({ANSWER!r}, {FLAGS!r})", path.parent).communicate(
-        timeout=60
-    )
-    assert stderr == ""
-    return path.read_bytes()
+    process = run_python(f"shared_library({ANSWER!r}, {FLAGS!r})", folder)
+    assert process.communicate(timeout=60)[1] == ""
+    (path,) = files(folder)
+    return path
 
 
 def run_python(code: str, cache: Path) -> subprocess.Popen[str]:
@@ -162,6 +178,28 @@ def test_a_compiler_that_is_no_program(
     broken.chmod(0o755)
     monkeypatch.setenv("CXX", str(broken))
     with pytest.raises(CompileError, match=r"broken' cannot be run \(.*\)\. Reinstall it, or set"):
+        compile_answer()
+
+
+@pytest.mark.parametrize("script", ["true", f'{RESULT}: > "$result"', f'{RESULT}echo > "$result"'])
+def test_a_compiler_that_writes_no_library(cache: Path, fake: Fake, script: str) -> None:
+    fake(script)
+    message = (
+        f"The C++ compiler '{os.environ['CXX']}' ended without an error, but has written no "
+        "library. Set CXX to a C++ compiler, e.g. 'g++'."
+    )
+    with pytest.raises(CompileError, match=f"^{re.escape(message)}$"):
+        compile_answer()
+    assert files(cache) == []
+
+
+def test_a_command_with_an_open_quote(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "'g++ -m64")
+    message = (
+        "CXX names no command (No closing quotation): 'g++ -m64. Set it to the C++ compiler and "
+        "its options as in a shell, e.g. 'g++ -m64'."
+    )
+    with pytest.raises(CompileError, match=f"^{re.escape(message)}$"):
         compile_answer()
 
 
@@ -217,51 +255,53 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+# What takes long
+
+
+def test_a_long_compilation_is_announced(
+    cache: Path, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The compiler waits until something was said.
+    heard = tmp_path / "heard"
+    fake(f'while [ ! -e "{heard}" ]; do sleep 0.01; done\nexec g++ "$@"')
+    monkeypatch.setattr(patience, "SECONDS", 0.01)
+    said: list[str] = []
+
+    def hear(text: str, **_: str) -> None:
+        said.append(text)
+        heard.touch()
+
+    monkeypatch.setattr(patience.logger, "info", hear)
+    shared_library(ANSWER, FLAGS, "program 'network'")
+    shared_library(ANSWER, FLAGS, "program 'network'")
+    assert said == ["Compiling program 'network'; it is kept for the next time."]
+
+
+def test_a_short_compilation_is_not(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "SECONDS", 0.5)
+    said: list[str] = []
+    monkeypatch.setattr(patience.logger, "info", lambda text, **_: said.append(text))
+    with patience.announced("nothing"):
+        pass
+    time.sleep(0.6)
+    assert said == []
+
+
 # Faults of the cache
-
-
-def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    monkeypatch.setenv("BRIAN2EPROP_CACHE", str(blocked / "cache"))
-    with pytest.raises(CompileError, match=r"stored in .*/file/cache \(.*\)\. Free some space, or"):
-        compile_answer()
-
-
-def test_a_cache_that_cannot_be_written(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache.mkdir()
-
-    def denied(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(cache))
-
-    monkeypatch.setattr(compilation.tempfile, "TemporaryDirectory", denied)
-    with pytest.raises(CompileError, match=r"Permission denied.*set BRIAN2EPROP_CACHE to a folder"):
-        compile_answer()
-
-
-def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("BRIAN2EPROP_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(compilation.Path, "home", homeless)
-    with pytest.raises(CompileError, match=r"no folder for compiled networks.*BRIAN2EPROP_CACHE"):
-        compile_answer()
 
 
 FULL = r"cannot be stored in .*No space left on device.*Free some space, or set BRIAN2EPROP_CACHE"
 
 
-@pytest.mark.parametrize("call", ["replace", "mkdir"])
+@pytest.mark.parametrize("call", ["replace", "mkdir", "fsync"])
 def test_a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    cache.mkdir()
+    cache.mkdir(0o700)
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(compilation.os, call, full)
+        patch.setattr(storage.os, call, full)
         with pytest.raises(CompileError, match=FULL):
             compile_answer()
     assert files(cache) == []
@@ -275,7 +315,7 @@ def test_a_disk_that_fills_up_while_compiling(cache: Path, fake: Fake) -> None:
 
 
 IN_TMPFS = """
-mount -t tmpfs -o size=12k tmpfs "$BRIAN2EPROP_CACHE" || exit 99
+mount -t tmpfs -o size=12k,mode=700 tmpfs "$BRIAN2EPROP_CACHE" || exit 99
 "$0" -c "$1"; status=$?
 [ -z "$(ls "$BRIAN2EPROP_CACHE")" ] || exit 98
 exit $status
@@ -285,7 +325,7 @@ exit $status
 def test_a_disk_that_is_really_full(cache: Path) -> None:
     if shutil.which("unshare") is None:
         pytest.skip("no unshare to mount a small disk with")
-    cache.mkdir()
+    cache.mkdir(0o700)
     code = (
         "from brian2eprop.device.backends.compile import shared_library\n"
         f"shared_library({ANSWER!r}, {FLAGS!r})"

@@ -1,18 +1,27 @@
 """What of the CUDA backend needs no GPU: arguments, launches and refusals."""
 
+import os
 import re
 import sys
 
 import numpy as np
 import pytest
 
+from brian2eprop.device.backends import registry
+from brian2eprop.device.backends.architecture import best_architecture
 from brian2eprop.device.backends.base import Call
 from brian2eprop.device.backends.cuda import CudaBackend
-from brian2eprop.device.backends.gpu import GpuUnavailable, find
+from brian2eprop.device.backends.gpu import Gpu, GpuUnavailable, find
 from brian2eprop.device.backends.launch import block_threads
 from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import Access, Precision
-from tests.device.fake_cupy import CUDADriverError, CUDARuntimeError, installed
+from tests.device.fake_cupy import (
+    CUDADriverError,
+    CUDARuntimeError,
+    OutOfMemoryError,
+    WrongPlace,
+    installed,
+)
 from tests.device.programs import CASES, spikes
 
 
@@ -84,10 +93,14 @@ def test_large_shared_memory_is_asked_for(cupy, monkeypatch):
 
 def test_no_cupy(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with refusal(GpuUnavailable, "CuPy, which reaches the GPU, could not be loaded") as caught:
+    with pytest.raises(GpuUnavailable) as caught:
         CudaBackend(Precision.FLOAT32)
-    assert "'pip install brian2eprop[cuda13]'" in str(caught.value)
-    assert "backend='cpu'" in str(caught.value)
+    assert re.fullmatch(
+        r"CuPy, which reaches the GPU, could not be loaded \(.*\)\. Run pip install "
+        r"'\.\[cuda13\]' in the folder of brian2eprop's source \('\.\[cuda12\]' for a driver older "
+        r"than 580\), or use backend='cpu'\.",
+        str(caught.value),
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,8 +110,8 @@ def test_no_cupy(monkeypatch):
         ({"count": 0}, "There is no GPU to use (none is visible to CUDA)."),
         (
             {"driver": 12040, "runtime": 13000},
-            "it runs CUDA 12, but CuPy was built for CUDA 13. Update the driver, install "
-            "brian2eprop[cuda12] instead, or use backend='cpu'.",
+            "it runs CUDA 12, but CuPy was built for CUDA 13. Update the driver, run pip install "
+            "'.[cuda12]' in the folder of brian2eprop's source, or use backend='cpu'.",
         ),
         (
             {"driver": 12040, "runtime": 12040},
@@ -122,8 +135,84 @@ def test_cuda_refuses_to_count_devices(cupy):
 
 
 def test_a_gpu_is_described(cupy):
-    gpu = find()
-    assert (gpu.name, gpu.architecture, gpu.multiprocessors) == ("Fake GPU", "sm_90", 2)
+    cupy.device = 1
+    assert find() == Gpu(cupy, 1, "Fake GPU", "sm_90", 2)
+
+
+@pytest.mark.parametrize(
+    ("capability", "architecture"),
+    [
+        ("90", "sm_90"),
+        ("121", "sm_120"),
+        ("107", "sm_103"),
+        ("87", "sm_86"),
+        ("130", "compute_120"),
+    ],
+)
+def test_a_gpu_that_is_newer_than_the_compiler(monkeypatch, tmp_path, capability, architecture):
+    with installed(monkeypatch, tmp_path, capability=capability):
+        assert find().architecture == architecture
+
+
+def test_a_driver_that_is_older_than_the_compiler_takes_no_ptx():
+    known = (80, 90, 120)
+    assert best_architecture(130, known, takes_ptx=False) is None
+    assert best_architecture(121, known, takes_ptx=False) == "sm_120"
+    assert best_architecture(110, known, takes_ptx=True) == "compute_90"
+    assert best_architecture(75, known, takes_ptx=True) is None
+
+
+def test_ptx_is_for_a_driver_as_new_as_nvrtc(monkeypatch, tmp_path):
+    with installed(monkeypatch, tmp_path, capability="130", driver=13000):
+        monkeypatch.setattr("brian2eprop.device.backends.gpu.version", lambda: (13, 1))
+        with refusal(GpuUnavailable, "Update the driver or NVRTC, or use backend='cpu'."):
+            find()
+
+
+def test_auto_takes_the_cpu_where_nvrtc_does_not_know_the_gpu(monkeypatch, tmp_path):
+    with installed(monkeypatch, tmp_path, capability="70"):
+        name, reason = registry.find_gpu()
+    assert name is None
+    assert reason.startswith("NVRTC 13.0 cannot compile for the GPU 'Fake GPU'")
+
+
+# The device and the stream
+
+
+def test_all_work_stays_on_the_device_and_in_the_stream_of_the_backend(cupy):
+    cupy.device = 1
+    backend = CudaBackend(Precision.FLOAT64)
+    case = CASES["training"]
+    memory, kernel = backend.memory(3), backend.compile(case.program)
+    # The script goes elsewhere between any two calls.
+    cupy.device, cupy.stream = 0, "the user's"
+    memory.reserve(case.program, 10)
+    for name, value in case.values.items():
+        memory.write(name, value)
+    kernel.run(memory, Call(0, 10, spikes(3, 10)))
+    cupy.device, cupy.stream = 2, "another"
+    kernel.run(memory, Call(0, 10, spikes(3, 10)))
+    memory.read("v")
+    memory.read_slots("spikes:count", np.arange(2))
+    assert cupy.place() == (2, "another") and cupy.entered == []
+    stream = backend.queue.stream
+    assert {array.place for array in memory.arrays.values()} == {(1, stream.name)}
+    assert cupy.kernels[0].loaded_in == (1, stream.name)
+    assert stream.synchronized == 2
+
+
+def test_two_backends_have_two_streams(cupy):
+    first, second = CudaBackend(Precision.FLOAT64), CudaBackend(Precision.FLOAT64)
+    assert first.queue.stream.name != second.queue.stream.name
+
+
+def test_the_fake_device_notices_work_elsewhere(cupy):
+    memory = CudaBackend(Precision.FLOAT64).memory(3)
+    memory.reserve(CASES["lif"].program, 10)
+    with pytest.raises(WrongPlace):
+        memory.arrays["v"][...] = 1
+    with pytest.raises(WrongPlace):
+        cupy.asnumpy(memory.arrays["v"])
 
 
 def test_memory_that_does_not_fit(monkeypatch, tmp_path):
@@ -139,6 +228,111 @@ def test_memory_that_does_not_fit(monkeypatch, tmp_path):
     assert "1 MiB of 2 MiB are free. Take a smaller batch_size" in str(caught.value)
 
 
+def test_half_the_batch_can_follow_a_whole_one_that_did_not_fit(monkeypatch, tmp_path):
+    with installed(monkeypatch, tmp_path, limit=2**20) as cupy:
+        backend, program = CudaBackend(Precision.FLOAT64), CASES["lif"].program
+        whole = backend.memory(100)
+        try:
+            whole.reserve(program, 20)
+        except MemoryError as error:
+            kept = error  # its traceback is alive
+            assert cupy.used == 0
+            backend.memory(30).reserve(program, 20)
+        assert isinstance(kept.__cause__, OutOfMemoryError)
+
+
+def test_spikes_that_did_not_fit_are_gone(cupy):
+    backend, case = CudaBackend(Precision.FLOAT64), CASES["lif"]
+    memory, kernel = backend.memory(5), backend.compile(case.program)
+    memory.reserve(case.program, 10)
+    given, before = spikes(5, 10), cupy.used
+    # There is room for the spikes, but not for the tables that come after them.
+    cupy.limit = before + given["source"].start.nbytes + given["source"].index.nbytes
+    try:
+        kernel.run(memory, Call(0, 10, given))
+    except MemoryError:
+        assert cupy.used == before
+    else:
+        pytest.fail("there was room for everything")
+
+
+def test_what_was_there_before_stays_where_more_does_not_fit(monkeypatch, tmp_path):
+    with installed(monkeypatch, tmp_path, limit=2**20) as cupy:
+        memory = CudaBackend(Precision.FLOAT64).memory(10)
+        program = CASES["lif"].program
+        memory.reserve(program, 10)
+        memory.write("v", 3)
+        with pytest.raises(MemoryError):
+            memory.reserve(program, 10**4)
+        np.testing.assert_array_equal(memory.read("v"), np.full((10, 70), 3))
+        assert cupy.used == sum(array.nbytes for array in memory.arrays.values())
+        memory.reserve(program, 10)
+        np.testing.assert_array_equal(memory.read("v"), np.full((10, 70), 3))
+
+
+AT_FAULT = "backend='emulated' tells whether the kernel itself is at fault."
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda memory, program: memory.read("v"),
+        lambda memory, program: memory.read_slots("spikes:count", np.arange(1)),
+        lambda memory, program: memory.write("v", 1),
+        lambda memory, program: memory.reserve(program, 11),
+    ],
+)
+def test_a_gpu_that_takes_no_more_work(cupy, work):
+    memory, program = CudaBackend(Precision.FLOAT64).memory(2), CASES["lif"].program
+    memory.reserve(program, 10)
+
+    def fail(*_, **__):
+        raise CUDARuntimeError("cudaErrorIllegalAddress")
+
+    for name in ("zeros", "asarray", "asnumpy"):
+        setattr(cupy, name, fail)
+    cupy.cuda.runtime.deviceSynchronize = fail
+    with pytest.raises(RuntimeError) as caught:
+        work(memory, program)
+    assert re.fullmatch(
+        r"The GPU 'Fake GPU' failed to (read '[\w:]+'|write 'v'|reserve memory) "
+        r"\(cudaErrorIllegalAddress\)\. It takes no more work from this process: restart Python; "
+        + re.escape(AT_FAULT),
+        str(caught.value),
+    )
+
+
+def test_cuda_does_not_survive_a_fork(cupy, monkeypatch):
+    backend, case = CudaBackend(Precision.FLOAT64), CASES["lif"]
+    memory, kernel = backend.memory(2), backend.compile(case.program)
+    memory.reserve(case.program, 10)
+    parent = os.getpid()
+    monkeypatch.setattr("brian2eprop.device.backends.forks.os.getpid", lambda: parent + 1)
+    sentence = (
+        "CUDA was in use before this process was forked, and does not survive that. Start "
+        "processes with multiprocessing's start method 'spawn', or use backend='cpu'."
+    )
+    for work in (
+        lambda: kernel.run(memory, Call(0, 10, spikes(2, 10))),
+        lambda: memory.read("v"),
+        lambda: memory.write("v", 0),
+        lambda: memory.reserve(case.program, 20),
+        lambda: backend.compile(case.program),
+    ):
+        with pytest.raises(RuntimeError, match=f"^{re.escape(sentence)}$"):
+            work()
+    assert registry.find_gpu() == (None, sentence.rstrip("."))
+
+
+def test_a_machine_without_a_gpu_says_so_after_a_fork_too(monkeypatch, tmp_path):
+    with installed(monkeypatch, tmp_path, count=0):
+        assert registry.find_gpu()[0] is None
+        parent = os.getpid()
+        monkeypatch.setattr("brian2eprop.device.backends.forks.os.getpid", lambda: parent + 1)
+        with refusal(GpuUnavailable, "There is no GPU to use (none is visible to CUDA)."):
+            find()
+
+
 def test_a_launch_that_fails(cupy):
     case = CASES["lif"]
     backend = CudaBackend(Precision.FLOAT64)
@@ -149,6 +343,9 @@ def test_a_launch_that_fails(cupy):
         raise CUDADriverError("CUDA_ERROR_LAUNCH_FAILED")
 
     kernel._functions = [fail]
-    text = "The GPU 'Fake GPU' failed to run program 'network' (CUDA_ERROR_LAUNCH_FAILED)."
-    with refusal(RuntimeError, text):
+    text = (
+        "The GPU 'Fake GPU' failed to run program 'network' (CUDA_ERROR_LAUNCH_FAILED). Look at "
+        f"'nvidia-smi' for the state of the GPU; {AT_FAULT}"
+    )
+    with pytest.raises(RuntimeError, match=f"^{re.escape(text)}$"):
         kernel.run(memory, Call(0, 10, spikes(2, 10)))

@@ -30,10 +30,10 @@ from brian2 import (
 
 from brian2eprop import Spikes, SpikeSource
 from brian2eprop.device.backends import registry
-from brian2eprop.device.backends.compile import CompileError
 from brian2eprop.device.backends.gpu import GpuUnavailable
 from brian2eprop.device.capture.translate import Unsupported
 from brian2eprop.device.program import Precision
+from brian2eprop.errors import CompileError
 
 LEAKY = "dv/dt = -v/(10*ms) : 1"
 

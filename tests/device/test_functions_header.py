@@ -42,6 +42,50 @@ def test_integer_division_is_pythons(dtype):
     np.testing.assert_array_equal(call("_brian_floordiv(x, y)", dtype, x=x, y=y), x // y)
 
 
+def extreme(dtype):
+    """Every pair of integers at which something special happens."""
+    least, largest = np.iinfo(dtype).min, np.iinfo(dtype).max
+    values = np.array([least, least + 1, -2, -1, 0, 1, 2, largest], dtype)
+    pairs = np.meshgrid(values, values)
+    return pairs[0].ravel(), pairs[1].ravel()
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_integers_are_divided_as_in_numpy(dtype):
+    x, y = extreme(dtype)
+    with np.errstate(all="ignore"):
+        remainder, quotient = x % y, x // y
+    np.testing.assert_array_equal(call("_brian_mod(x, y)", dtype, x=x, y=y), remainder)
+    np.testing.assert_array_equal(call("_brian_floordiv(x, y)", dtype, x=x, y=y), quotient)
+    np.testing.assert_array_equal(call("_brian_abs(x)", dtype, x=x), np.abs(x))
+
+
+def test_integers_of_two_sizes_are_divided_as_in_numpy():
+    x, y = extreme(np.int32)
+    with np.errstate(all="ignore"):
+        remainder, quotient = x.astype(np.int64) % y, x.astype(np.int64) // y
+    for left, right in (("(long long)x", "y"), ("x", "(long long)y")):
+        for function, expected in (("_brian_mod", remainder), ("_brian_floordiv", quotient)):
+            result = call(f"{function}({left}, {right})", np.int64, x=x, y=y)
+            np.testing.assert_array_equal(result, expected)
+
+
+def test_booleans_are_divided_as_integers():
+    x, y = np.array([0, 0, 1, 1], np.int32), np.array([0, 1, 0, 1], np.int32)
+    np.testing.assert_array_equal(call("_brian_mod(x > 0, y > 0)", np.int32, x=x, y=y), 0)
+    quotient = call("_brian_floordiv(x > 0, y > 0)", np.int32, x=x, y=y)
+    np.testing.assert_array_equal(quotient, [0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_float_divided_by_an_integer_zero_is_as_in_numpy(dtype):
+    x, y = np.array([-1.5, 0, 1.5, np.nan], dtype), np.zeros(4, np.int32)
+    with np.errstate(all="ignore"):
+        remainder, quotient = x % dtype(0), x // dtype(0)
+    np.testing.assert_array_equal(call("_brian_mod(x, y)", dtype, x=x, y=y), remainder)
+    np.testing.assert_array_equal(call("_brian_floordiv(x, y)", dtype, x=x, y=y), quotient)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_floor_division_of_floats(dtype):
     x, y = floats(dtype), floats(dtype)
@@ -100,6 +144,25 @@ def test_clip(dtype):
 def test_int_truncates():
     x = floats(np.float64)
     np.testing.assert_array_equal(call("int_(x)", np.int32, x=x), x.astype(np.int32))
+
+
+BEYOND = [np.nan, np.inf, -np.inf, 1e10, -1e10, 2.0**31, -(2.0**31), 2.0**31 - 1, 2e19, -2e19]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_fits_into_no_integer_is_the_least_one(dtype):
+    x = np.array(BEYOND, dtype)
+    expected = [int(v) if -(2**31) <= v < 2**31 else -(2**31) for v in x.astype(float)]
+    np.testing.assert_array_equal(call("int_(x)", np.int32, x=x), expected)
+    # The compiler works such numbers out itself, by other rules than the processor's.
+    for value, wanted in (("3e9f", -(2**31)), ("-INFINITY", -(2**31)), ("-7.9f", -7)):
+        np.testing.assert_array_equal(call(f"int_({value})", np.int32, x=x), wanted)
+
+
+def test_a_time_that_is_in_no_step():
+    t = np.array(BEYOND)
+    expected = [int(v) if abs(v) < 2**63 else -(2**63) for v in t + 1e-3]
+    np.testing.assert_array_equal(call("_timestep(t, 1.0)", np.int64, t=t), expected)
 
 
 @pytest.mark.parametrize("dt", [1e-4, 1e-3, 3e-5])

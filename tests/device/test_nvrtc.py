@@ -1,15 +1,18 @@
 """Every kernel compiles for every architecture, without a GPU."""
 
-import shutil
+import re
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
+import brian2eprop
 from brian2eprop.device.backends import nvrtc
-from brian2eprop.device.backends.compile import CompileError
-from brian2eprop.device.backends.nvrtc import cached_cubin, cubin
+from brian2eprop.device.backends.nvrtc import code_file, known_architectures, machine_code
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.source import generate
 from brian2eprop.device.program import Precision
+from brian2eprop.errors import CompileError
 from tests.device import kernels
 from tests.device.programs import CASES
 
@@ -36,10 +39,10 @@ EVERYTHING = """
     x[6] = _brian_floordiv(i, i) + _brian_pow(a, 2) + _brian_pow(i, 2) + _brian_pow(a, a);
     x[7] = _clip(a, 0, 1) + _clip(i, a, 1) + _exprel(a) + _exprel(i) + _sign(a) + _sign(i);
     x[8] = _brian_abs(a) + _brian_abs(i) + int_(a) + int_(b) + int_(i) + _timestep(a, 1e-3);
-    x[9] = exp(a) + exp(i) + exp(b) + log(i) + sqrt(i) + tanh(i) + floor(a) + ceil(i) + INFINITY;
-    x[10] = sin(i) + cos(i) + tan(i) + asin(i) + acos(i) + atan(i) + sinh(i) + cosh(i) + expm1(i);
-    x[11] = log10(i) + log1p(i) + floor(i) + b2e::spikes_of(nullptr, lengths, 0, 0, 0).count;
-    if (B2E_LEADER) x[12] = 0;
+    x[9] = exp(a) + exp(i) + exp(b) + log(i) + sqrt(i) + tanh(i) + ceil(i) + INFINITY;
+    x[10] = NAN + floor(a) + floor(i) + sin(i) + cos(i) + tan(i) + asin(i) + acos(i) + atan(i);
+    x[11] = log10(i) + log1p(i) + b2e::spikes_of(nullptr, lengths, 0, 0, 0).count;
+    if (B2E_LEADER) x[12] = sinh(i) + cosh(i) + expm1(i);
 """
 
 
@@ -47,7 +50,7 @@ EVERYTHING = """
 @pytest.mark.parametrize("real", ["float", "double"])
 def test_the_headers_compile(real, architecture):
     source = kernels.source(EVERYTHING.replace("REAL", real), {"x": real, "k_": "int"})
-    assert cubin(source, architecture).startswith(b"\x7fELF")
+    assert machine_code(source, architecture).startswith(b"\x7fELF")
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -55,7 +58,7 @@ def test_the_headers_compile(real, architecture):
 @pytest.mark.parametrize("name", CASES)
 def test_every_generated_kernel_compiles(name, precision, architecture):
     source = generate(CASES[name].program, precision, CUDA)
-    assert b"b2e_run" in cubin(source.text, architecture)
+    assert b"b2e_run" in machine_code(source.text, architecture)
 
 
 def test_single_precision_stays_single():
@@ -82,36 +85,77 @@ def ptx(source):
 
 def test_a_source_that_is_wrong_is_refused_with_the_compilers_words():
     with pytest.raises(CompileError, match="NVRTC failed to compile the network for sm_90:") as e:
-        cubin("B2E_KERNEL nothing() {}", "sm_90")
+        machine_code("B2E_KERNEL nothing() {}", "sm_90")
     assert "network.cu(1): error" in str(e.value)
 
 
 def test_an_unknown_architecture_is_refused():
     with pytest.raises(CompileError, match="cannot compile for the architecture 'sm_35'; it knows"):
-        cubin("", "sm_35")
+        machine_code("", "sm_35")
 
 
 def test_a_missing_nvrtc_is_explained(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cuda.bindings", None)
-    with pytest.raises(CompileError, match=r"NVRTC.*could not be loaded.*pip install brian2eprop"):
-        cubin("", "sm_90")
+    with pytest.raises(CompileError) as caught:
+        machine_code("", "sm_90")
+    assert re.fullmatch(
+        r"NVRTC, the compiler for GPUs, could not be loaded \(.*\)\. Run pip install "
+        r"'\.\[cuda13\]' in the folder of brian2eprop's source \('\.\[cuda12\]' for a driver older "
+        r"than 580\), or use backend='cpu'\.",
+        str(caught.value),
+    )
 
 
-def test_compiled_kernels_are_cached(monkeypatch, tmp_path):
-    monkeypatch.setenv("BRIAN2EPROP_CACHE", str(tmp_path / "cache"))
-    source = 'extern "C" __global__ void k() {}'
-    path = cached_cubin(source, "sm_90")
+def test_an_extra_of_a_name_that_anybody_could_take_is_never_advised():
+    for path in Path(brian2eprop.__file__).parent.rglob("*.py"):
+        assert not re.search(r"install\W+brian2eprop", path.read_text()), path
+
+
+KERNEL = 'extern "C" __global__ void k() {}'
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("BRIAN2EPROP_CACHE", str(folder))
+    return folder
+
+
+def test_code_for_newer_gpus_is_text(cache):
+    path = code_file(KERNEL, "compute_90")
+    assert path.suffix == ".ptx"
+    assert ".target sm_90" in path.read_text(encoding="ascii")
+    assert "\0" not in path.read_text(encoding="ascii")
+
+
+def test_all_architectures_are_known_by_number():
+    known = known_architectures()
+    assert list(known) == sorted(known)
+    assert {80, 90, 120} <= set(known)
+
+
+def test_compiled_kernels_are_cached(cache, monkeypatch):
+    path = code_file(KERNEL, "sm_90")
     assert path.read_bytes().startswith(b"\x7fELF")
-    assert cached_cubin(source, "sm_80") != path
-    assert sorted(path.parent.iterdir()) == sorted({path, cached_cubin(source, "sm_80")})
-    monkeypatch.setattr(nvrtc, "cubin", lambda *_: pytest.fail("compiled again"))
-    assert cached_cubin(source, "sm_90") == path
+    other = code_file(KERNEL, "sm_80")
+    assert sorted(cache.iterdir()) == sorted({path, other})
+    monkeypatch.setattr(nvrtc, "machine_code", lambda *_: pytest.fail("compiled again"))
+    assert code_file(KERNEL, "sm_90") == path
+    assert code_file(f"{KERNEL} // hidden v", "sm_90") == path
 
 
-def test_a_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    monkeypatch.setenv("BRIAN2EPROP_CACHE", str(blocked / "cache"))
-    with pytest.raises(CompileError, match=r"cannot be stored in .*set BRIAN2EPROP_CACHE"):
-        cached_cubin('extern "C" __global__ void k() {}', "sm_90")
-    shutil.rmtree(tmp_path)
+@pytest.mark.parametrize("damage", [b"", b"half"])
+def test_a_damaged_file_is_compiled_again(cache, damage):
+    path = code_file(KERNEL, "sm_90")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(damage)] + damage)
+    assert code_file(KERNEL, "sm_90").read_bytes().startswith(b"\x7fELF")
+    assert path.read_bytes() == whole
+
+
+def test_a_long_compilation_is_announced(cache, monkeypatch):
+    said = []
+    monkeypatch.setattr(nvrtc, "announced", lambda what: nullcontext(said.append(what)))
+    code_file(KERNEL, "sm_90", "program 'network'")
+    code_file(KERNEL, "sm_90", "program 'network'")
+    assert said == ["program 'network'"]

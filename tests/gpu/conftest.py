@@ -2,8 +2,8 @@
 
 import pytest
 
-from brian2eprop.device.backends.compile import CompileError
 from brian2eprop.device.backends.gpu import GpuUnavailable, find
+from brian2eprop.errors import CompileError
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 
 from brian2eprop.device.backends.base import Call
 from brian2eprop.device.backends.cuda import CudaBackend
-from brian2eprop.device.backends.nvrtc import cached_cubin
+from brian2eprop.device.backends.nvrtc import code_file
 from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import Access, Precision
 from tests.device.kernels import C_TYPES, source
@@ -18,7 +18,7 @@ def launch(gpu, body, n=0, blocks=1, threads=64, dynamic_bytes=0, **arrays):
     """Run a kernel's body over copies of NumPy arrays, and copy them back."""
     cupy = gpu.cupy
     types = {name: C_TYPES[str(array.dtype)] for name, array in arrays.items()}
-    path = cached_cubin(source(body, types), gpu.architecture)
+    path = code_file(source(body, types), gpu.architecture)
     kernel = cupy.RawModule(path=str(path)).get_function("k")
     copies = {name: cupy.asarray(array) for name, array in arrays.items()}
     table = cupy.asarray(np.array([copy.data.ptr for copy in copies.values()], np.int64))

@@ -92,18 +92,28 @@ class Memory:
             If there is an array of the same name and another kind.
         """
         for array in arrays:
-            shape, dtype = self.shape(array, n_steps), self.dtype(array)
             known = self.arrays.get(array.name)
-            if known is None:
-                self.arrays[array.name] = zeros(self.xp, shape, dtype)
-            elif known.shape != shape or known.dtype != dtype:
-                if known.dtype != dtype or not _more_slots(array, known.shape, shape):
-                    raise ValueError(
-                        f"The memory holds an array '{array.name}' of shape {known.shape} and type "
-                        f"{known.dtype}, but shape {shape} and type {dtype} are asked for; rename "
-                        "one of them, or take new memory."
-                    )
-                self.arrays[array.name] = zeros(self.xp, shape, dtype)
+            if self.fits(array, n_steps):
+                continue
+            shape, dtype = self.shape(array, n_steps), self.dtype(array)
+            if known is not None and (
+                known.dtype != dtype or not _more_slots(array, known.shape, shape)
+            ):
+                raise ValueError(
+                    f"The memory holds an array '{array.name}' of shape {known.shape} and type "
+                    f"{known.dtype}, but shape {shape} and type {dtype} are asked for; rename one "
+                    "of them, or take new memory."
+                )
+            # What is there is free before more is asked for.
+            self.arrays.pop(array.name, None)
+            known = None
+            self.arrays[array.name] = zeros(self.xp, shape, dtype)
+
+    def fits(self, array: Array, n_steps: int) -> bool:
+        """Whether the array is there as calls of ``n_steps`` steps need it."""
+        known = self.arrays.get(array.name)
+        shape, dtype = self.shape(array, n_steps), self.dtype(array)
+        return known is not None and known.shape == shape and known.dtype == dtype
 
     def shape(self, array: Array, n_steps: int) -> tuple[int, ...]:
         """Shape of the array for calls of ``n_steps`` steps."""

@@ -5,44 +5,20 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
-import hashlib
 import os
 import platform
-import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-
-class CompileError(RuntimeError):
-    """A source could not be compiled."""
-
-
-def cache_directory() -> Path:
-    """Where compiled libraries are kept: ``$BRIAN2EPROP_CACHE``, or the user's cache folder.
-
-    Raises
-    ------
-    CompileError
-        If the user has no folder of their own.
-    """
-    named = os.environ.get("BRIAN2EPROP_CACHE")
-    if named:
-        return Path(named)
-    try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    except RuntimeError as error:
-        raise CompileError(
-            f"There is no folder for compiled networks ({error}). Set BRIAN2EPROP_CACHE to a "
-            "folder that can be written."
-        ) from error
-    return Path(base) / "brian2eprop"
+from brian2eprop.device.backends.cache import cached, content_key
+from brian2eprop.device.backends.patience import announced
+from brian2eprop.errors import CompileError
 
 
-def shared_library(source: str, flags: Sequence[str]) -> ctypes.CDLL:
+def shared_library(source: str, flags: Sequence[str], what: str = "a network") -> ctypes.CDLL:
     """Compile a source, or take it from the cache.
 
     Parameters
@@ -51,6 +27,8 @@ def shared_library(source: str, flags: Sequence[str]) -> ctypes.CDLL:
         C++ source without ``//`` in string literals; comments are no part of its identity.
     flags : sequence of str
         Options for g++ besides those for a shared library.
+    what : str
+        What is compiled, for a message where it takes long.
 
     Returns
     -------
@@ -62,41 +40,18 @@ def shared_library(source: str, flags: Sequence[str]) -> ctypes.CDLL:
     CompileError
         If there is no compiler, it fails, or the library cannot be stored or loaded.
     """
-    path = cache_directory() / f"{content_key(source, flags)}.so"
-    try:
-        if not _intact(path):
-            _build(source, flags, path)
-    except OSError as error:
-        raise CompileError(
-            f"The compiled network cannot be stored in {path.parent} ({error}). Free some "
-            "space, or set BRIAN2EPROP_CACHE to a folder that can be written."
-        ) from error
-    return _load(path)
+    return _load(library_file(source, flags, what))
 
 
-def content_key(source: str, flags: Sequence[str]) -> str:
-    """Identity of a library: source without comments, options, compiler and processor.
+def library_file(source: str, flags: Sequence[str], what: str = "a network") -> Path:
+    """The file of the library that :func:`shared_library` loads, with the same parameters."""
+    key = content_key(source, *flags, compiler_version(), _processor())
 
-    Parameters
-    ----------
-    source : str
-        C++ source.
-    flags : sequence of str
-        Options for the compiler.
+    def make(folder: Path) -> bytes:
+        with announced(what):
+            return _build(source, flags, folder)
 
-    Returns
-    -------
-    str
-        A name for the library's file.
-
-    Raises
-    ------
-    CompileError
-        If there is no compiler.
-    """
-    code = re.sub(r"[ \t]*//.*", "", source)
-    parts = [code, *flags, compiler_version(), _processor()]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return cached(key, ".so", make)
 
 
 def compiler() -> list[str]:
@@ -107,7 +62,7 @@ def compiler() -> list[str]:
     CompileError
         If there is none.
     """
-    name, *options = shlex.split(os.environ.get("CXX", "")) or ["g++"]
+    name, *options = _words(os.environ.get("CXX", "")) or ["g++"]
     found = shutil.which(name)
     if found is None:
         raise CompileError(
@@ -115,6 +70,16 @@ def compiler() -> list[str]:
             "install g++'; Fedora: 'dnf install gcc-c++'), or set CXX to the one to use."
         )
     return [found, *options]
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise CompileError(
+            f"CXX names no command ({error}): {command}. Set it to the C++ compiler and its "
+            "options as in a shell, e.g. 'g++ -m64'."
+        ) from error
 
 
 def compiler_version() -> str:
@@ -137,9 +102,9 @@ def _processor() -> str:
     return "".join(sorted({line for line in lines if line.startswith(("flags", "Features"))}))
 
 
-def _run(command: Sequence[str], folder: str | None) -> subprocess.CompletedProcess[str]:
+def _run(command: Sequence[str], folder: Path | None) -> subprocess.CompletedProcess[str]:
     """Run the compiler, with its temporary files in a folder of ours and messages in English."""
-    environment = {**os.environ, "LC_ALL": "C"} | ({"TMPDIR": folder} if folder else {})
+    environment = {**os.environ, "LC_ALL": "C"} | ({"TMPDIR": str(folder)} if folder else {})
     try:
         return subprocess.run(
             command, capture_output=True, text=True, errors="replace", env=environment, check=False
@@ -151,18 +116,19 @@ def _run(command: Sequence[str], folder: str | None) -> subprocess.CompletedProc
         ) from error
 
 
-def _build(source: str, flags: Sequence[str], path: Path) -> None:
-    """Compile next to the final place and rename, so that no half-written library is seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        written = Path(folder) / "source.cpp"
-        built = Path(folder) / "library.so"
-        written.write_text(source, encoding="utf-8")
-        options = [*flags, "-shared", "-fPIC", "-o", str(built), str(written)]
-        _check(_run([*compiler(), *options], folder))
-        with built.open("ab") as file:
-            file.write(_digest(built.read_bytes()))
-        os.replace(built, path)
+def _build(source: str, flags: Sequence[str], folder: Path) -> bytes:
+    """The compiled library; the compiler's files are in the folder."""
+    written, built = folder / "source.cpp", folder / "library.so"
+    written.write_text(source, encoding="utf-8")
+    command = [*compiler(), *flags, "-shared", "-fPIC", "-o", str(built), str(written)]
+    _check(_run(command, folder))
+    library = built.read_bytes() if built.exists() else b""
+    if not library.startswith(b"\x7fELF"):
+        raise CompileError(
+            f"The C++ compiler '{command[0]}' ended without an error, but has written no library. "
+            "Set CXX to a C++ compiler, e.g. 'g++'."
+        )
+    return library
 
 
 def _check(done: subprocess.CompletedProcess[str]) -> None:
@@ -181,23 +147,6 @@ def _check(done: subprocess.CompletedProcess[str]) -> None:
         f"The C++ compiler failed:\n{done.stderr.strip()[-4000:]}\nIf CXX or the options it was "
         "given are not to blame, please report this with the script that led to it."
     )
-
-
-def _digest(library: bytes) -> bytes:
-    return hashlib.sha256(library).digest()
-
-
-def _intact(path: Path) -> bool:
-    """Whether a library is there and ends with the digest of what comes before.
-
-    The loader does not check: a damaged library could end the process.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return False
-    size = hashlib.sha256().digest_size
-    return content[-size:] == _digest(content[:-size])
 
 
 def _load(path: Path) -> ctypes.CDLL:

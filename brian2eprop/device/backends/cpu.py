@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory, zeros
 from brian2eprop.device.backends.compile import shared_library
+from brian2eprop.device.backends.forks import parallel_function
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import Source, generate
@@ -74,7 +75,8 @@ class CpuKernel(Kernel):
     def __init__(self, program: Program, precision: Precision) -> None:
         self.program = program
         self.source: Source = generate(program, precision, CPU)
-        self._entry = shared_library(self.source.text, FLAGS).b2e_run
+        library = shared_library(self.source.text, FLAGS, f"program '{program.name}'")
+        self._entry = parallel_function(library, "b2e_run")
         self._constants = (ctypes.c_double * len(self.source.constants))(*self.source.constants)
         self._bound: Bound | None = None
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
-from brian2eprop.device.backends.gpu import Gpu, find
+from brian2eprop.device.backends.gpu import find
 from brian2eprop.device.backends.launch import Arguments, arguments, block_threads, grid_blocks
-from brian2eprop.device.backends.nvrtc import cached_cubin
+from brian2eprop.device.backends.nvrtc import code_file
+from brian2eprop.device.backends.queue import Queue
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.source import Launch, generate
 from brian2eprop.device.codegen.storage import stored_arrays
-from brian2eprop.device.program import Precision, Program
+from brian2eprop.device.program import Array, Events, Precision, Program
 
 # Blocks wait for barriers and for memory; while one waits, its neighbours on the multiprocessor
 # work. More than these would mostly queue, and each has SCRATCH arrays of its own.
@@ -27,7 +30,19 @@ DEFAULT_SHARED_BYTES = 48 * 1024
 
 
 class CudaMemory(Memory):
-    """Memory on a GPU."""
+    """Memory on a GPU.
+
+    Parameters
+    ----------
+    queue : Queue
+        Where it is allocated, and everything with it is done.
+    precision, instances, workers
+        See :class:`Memory`.
+    """
+
+    def __init__(self, queue: Queue, precision: Precision, instances: int, workers: int) -> None:
+        super().__init__(queue.gpu.cupy, precision, instances, workers)
+        self.queue = queue
 
     def reserve(self, program: Program, n_steps: int) -> None:
         """See :meth:`Memory.reserve`.
@@ -35,27 +50,68 @@ class CudaMemory(Memory):
         Raises
         ------
         MemoryError
-            If the GPU has not enough memory.
+            If the GPU has not enough memory. Arrays that this call made are gone again.
         """
-        with self.enough_for(program, n_steps):
+        work = self.queue.work(f"reserve memory for program '{program.name}'")
+        with work, self.enough_for(program, n_steps):
             super().reserve(program, n_steps)
+
+    def reserve_arrays(self, arrays: Iterable[Array], n_steps: int = 0) -> None:
+        """See :meth:`Memory.reserve_arrays`."""
+        wanted = list(arrays)
+        stale = [array.name for array in wanted if not self.fits(array, n_steps)]
+        with self.queue.work("reserve memory"):
+            try:
+                super().reserve_arrays(wanted, n_steps)
+            except self.xp.cuda.memory.OutOfMemoryError:
+                for name in stale:
+                    self.arrays.pop(name, None)
+                raise
+
+    def read(self, name: str) -> npt.NDArray[Any]:
+        """See :meth:`Memory.read`."""
+        with self.queue.work(f"read '{name}'"):
+            return super().read(name)
+
+    def read_slots(self, name: str, steps: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """See :meth:`Memory.read_slots`."""
+        with self.queue.work(f"read '{name}'"):
+            return super().read_slots(name, steps)
+
+    def write_spikes(
+        self, events: Events, step: int, neurons: npt.ArrayLike, instance: int = 0
+    ) -> None:
+        """See :meth:`Memory.write_spikes`."""
+        with self.queue.work(f"write the spikes of '{events.name}'"):
+            super().write_spikes(events, step, neurons, instance)
+
+    def write(self, name: str, values: npt.ArrayLike) -> None:
+        """See :meth:`Memory.write`."""
+        with self.queue.work(f"write '{name}'"):
+            super().write(name, values)
 
     @contextmanager
     def enough_for(self, program: Program, n_steps: int) -> Iterator[None]:
-        """Say in a sentence what did not fit."""
+        """Say in a sentence what did not fit; within the queue's work."""
         try:
             yield
         except self.xp.cuda.memory.OutOfMemoryError as error:
-            needed = sum(
-                math.prod(self.shape(array, n_steps)) * self.dtype(array).itemsize
-                for array in stored_arrays(program).values()
-            )
-            free, total = self.xp.cuda.runtime.memGetInfo()
-            raise MemoryError(
-                f"The GPU has not enough memory for program '{program.name}': {_mib(needed)} for "
-                f"{self.instances} instances and {n_steps} steps a call; {_mib(free)} of "
-                f"{_mib(total)} are free. Take a smaller batch_size, or fewer steps at a time."
-            ) from error
+            # Whoever catches the error and tries less finds the memory free: the error keeps its
+            # frames, and they what they had on the GPU.
+            traceback.clear_frames(error.__traceback__)
+            raise MemoryError(self._too_much(program, n_steps)) from error
+
+    def _too_much(self, program: Program, n_steps: int) -> str:
+        needed = sum(
+            math.prod(self.shape(array, n_steps)) * self.dtype(array).itemsize
+            for array in stored_arrays(program).values()
+        )
+        free, total = self.xp.cuda.runtime.memGetInfo()
+        return (
+            f"The GPU has not enough memory for program '{program.name}': {_mib(needed)} for "
+            f"{self.instances} instances and {n_steps} steps a call; {_mib(free)} of "
+            f"{_mib(total)} are free. Take a smaller batch_size, or fewer steps at a time."
+        )
 
 
 def _mib(n_bytes: int) -> str:
@@ -65,15 +121,17 @@ def _mib(n_bytes: int) -> str:
 class CudaKernel(Kernel):
     """A Program compiled for a GPU."""
 
-    def __init__(self, program: Program, precision: Precision, gpu: Gpu) -> None:
+    def __init__(self, program: Program, precision: Precision, queue: Queue) -> None:
         self.program = program
-        self.gpu = gpu
+        self.queue = queue
         self.source = generate(program, precision, CUDA)
-        path = cached_cubin(self.source.text, gpu.architecture)
-        with self._failures():
-            module = gpu.cupy.RawModule(path=str(path))
+        what = f"program '{program.name}'"
+        path = code_file(self.source.text, queue.gpu.architecture, what)
+        cupy = queue.gpu.cupy
+        with queue.work(f"load {what}"):
+            module = cupy.RawModule(path=str(path))
             self._functions = [self._function(module, launch) for launch in self.source.launches]
-        self._constants = _upload(gpu.cupy, self.source.constants, np.float64)
+            self._constants = _upload(cupy, self.source.constants, np.float64)
 
     def run(self, memory: Memory, call: Call = NOTHING_GIVEN) -> None:
         """See :meth:`Kernel.run`.
@@ -86,22 +144,26 @@ class CudaKernel(Kernel):
             If the kernel fails on the GPU.
         """
         assert isinstance(memory, CudaMemory)
+        work = self.queue.work(f"run program '{self.program.name}'")
+        with work, memory.enough_for(self.program, call.n_steps):
+            self._launch(memory, call)
+        memory.touch(self.program.written_tables)
+
+    def _launch(self, memory: CudaMemory, call: Call) -> None:
         given = arguments(self.program, self.source, memory, call)
         steps = (np.int64(call.first_step), np.int64(call.n_steps), np.int32(memory.instances))
-        with memory.enough_for(self.program, call.n_steps), self._failures():
-            inputs = [self.gpu.cupy.asarray(part) for part in given.streams]
-            values = (*self._tables(given, inputs), *steps)
-            for launch, function in zip(self.source.launches, self._functions, strict=True):
-                threads = block_threads(launch.largest_loop)
-                blocks = grid_blocks(launch, memory, threads)
-                function((blocks,), (threads,), values, shared_mem=launch.resident_bytes)
-            # Until then the tables and the spikes must stay.
-            self.gpu.cupy.cuda.get_current_stream().synchronize()
-        memory.touch(self.program.written_tables)
+        inputs = [self.queue.gpu.cupy.asarray(part) for part in given.streams]
+        values = (*self._tables(given, inputs), *steps)
+        for launch, function in zip(self.source.launches, self._functions, strict=True):
+            threads = block_threads(launch.largest_loop)
+            blocks = grid_blocks(launch, memory, threads)
+            function((blocks,), (threads,), values, shared_mem=launch.resident_bytes)
+        # Until then the tables and the spikes must stay.
+        self.queue.stream.synchronize()
 
     def _tables(self, given: Arguments, inputs: Sequence[Any]) -> list[Any]:
         """The pointer arguments, on the GPU."""
-        cupy = self.gpu.cupy
+        cupy = self.queue.gpu.cupy
         return [
             _upload(cupy, [array.data.ptr for array in given.arrays], np.int64),
             _upload(cupy, [array.size for array in given.arrays], np.int64),
@@ -118,19 +180,6 @@ class CudaKernel(Kernel):
         if function.shared_size_bytes + dynamic > DEFAULT_SHARED_BYTES:
             function.max_dynamic_shared_size_bytes = dynamic
         return function
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Say in a sentence what the GPU refused."""
-        cuda = self.gpu.cupy.cuda
-        try:
-            yield
-        except (cuda.driver.CUDADriverError, cuda.runtime.CUDARuntimeError) as error:
-            raise RuntimeError(
-                f"The GPU '{self.gpu.name}' failed to run program '{self.program.name}' ({error}). "
-                "Look at 'nvidia-smi' for the state of the GPU; backend='emulated' tells whether "
-                "the kernel itself is at fault."
-            ) from error
 
 
 def _upload(cupy: Any, values: Sequence[float], dtype: Any) -> Any:
@@ -158,12 +207,12 @@ class CudaBackend(Backend):
 
     def __init__(self, precision: Precision) -> None:
         super().__init__(precision)
-        self.gpu = find()
+        self.queue = Queue(find())
 
     def memory(self, instances: int) -> CudaMemory:
         """See :meth:`Backend.memory`."""
-        workers = min(instances, BLOCKS_PER_MULTIPROCESSOR * self.gpu.multiprocessors)
-        return CudaMemory(self.gpu.cupy, self.precision, instances, workers)
+        workers = min(instances, BLOCKS_PER_MULTIPROCESSOR * self.queue.gpu.multiprocessors)
+        return CudaMemory(self.queue, self.precision, instances, workers)
 
     def compile(self, program: Program) -> CudaKernel:
         """See :meth:`Backend.compile`.
@@ -175,4 +224,4 @@ class CudaBackend(Backend):
         RuntimeError
             If the GPU does not take the kernel.
         """
-        return CudaKernel(program, self.precision, self.gpu)
+        return CudaKernel(program, self.precision, self.queue)

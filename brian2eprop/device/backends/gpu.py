@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from brian2eprop.device.backends.nvrtc import version
+from brian2eprop.device.backends.architecture import best_architecture
+from brian2eprop.device.backends.forks import FORKED, opened_before_a_fork, opens_cuda
+from brian2eprop.device.backends.nvrtc import INSTALL, known_architectures, version
 
 
 class GpuUnavailable(RuntimeError):
@@ -21,6 +23,8 @@ class Gpu:
     ----------
     cupy : module
         CuPy.
+    number : int
+        CUDA's number of the GPU.
     name : str
         The GPU's name.
     architecture : str
@@ -30,31 +34,52 @@ class Gpu:
     """
 
     cupy: Any
+    number: int
     name: str
     architecture: str
     multiprocessors: int
 
 
 def find() -> Gpu:
-    """The current GPU.
+    """The GPU that is CuPy's current one.
 
     Raises
     ------
     GpuUnavailable
-        If CuPy is not installed, there is no GPU, or the driver is missing or too old.
+        If CuPy is not installed, there is no GPU, NVRTC cannot compile for it, the driver is
+        missing or too old, or CUDA was in use before this process was forked.
     CompileError
         If NVRTC is not installed.
     """
+    if opened_before_a_fork():
+        raise GpuUnavailable(FORKED)
     cupy = _cupy()
     _check_driver(cupy)
     _check_device(cupy)
+    opens_cuda()
     device = cupy.cuda.Device()
-    return Gpu(
-        cupy,
-        cupy.cuda.runtime.getDeviceProperties(device.id)["name"].decode(),
-        f"sm_{device.compute_capability}",
-        device.attributes["MultiProcessorCount"],
-    )
+    name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"].decode()
+    architecture = _architecture(cupy, name, int(device.compute_capability))
+    return Gpu(cupy, device.id, name, architecture, device.attributes["MultiProcessorCount"])
+
+
+def _architecture(cupy: Any, name: str, capability: int) -> str:
+    known, (major, minor) = known_architectures(), version()
+    driver = cupy.cuda.runtime.driverGetVersion()
+    found = best_architecture(capability, known, driver >= 1000 * major + 10 * minor)
+    if found is None:
+        too_old = capability < min(known)
+        remedy = "Install an older NVRTC" if too_old else "Update the driver or NVRTC"
+        raise GpuUnavailable(
+            f"NVRTC {major}.{minor} cannot compile for the GPU '{name}', which has compute "
+            f"capability {_dotted(capability)}; it knows {', '.join(map(_dotted, known))}. "
+            f"{remedy}, or use backend='cpu'."
+        )
+    return found
+
+
+def _dotted(capability: int) -> str:
+    return f"{capability // 10}.{capability % 10}"
 
 
 def _cupy() -> Any:
@@ -62,8 +87,7 @@ def _cupy() -> Any:
         return import_module("cupy")
     except ImportError as error:
         raise GpuUnavailable(
-            f"CuPy, which reaches the GPU, could not be loaded ({error}). Install it with 'pip "
-            "install brian2eprop[cuda13]' (or [cuda12] for a driver older than 580), or use "
+            f"CuPy, which reaches the GPU, could not be loaded ({error}). {INSTALL}, or use "
             "backend='cpu'."
         ) from error
 
@@ -83,8 +107,8 @@ def _check_driver(cupy: Any) -> None:
         if driver < major:
             raise GpuUnavailable(
                 f"The NVIDIA driver is too old: it runs CUDA {driver}, but {what} for CUDA "
-                f"{major}. Update the driver, install brian2eprop[cuda{driver}] instead, or use "
-                "backend='cpu'."
+                f"{major}. Update the driver, run pip install '.[cuda{driver}]' in the folder of "
+                "brian2eprop's source, or use backend='cpu'."
             )
 
 

@@ -82,7 +82,7 @@ def execute(
 
 def _stored(value: Any, place: Place) -> Values:
     # The lines that follow meet what the array can hold.
-    return np.broadcast_to(value, place.index.shape).astype(place.array.dtype)
+    return _converted(np.broadcast_to(value, place.index.shape), place.array.dtype)
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,15 @@ def _compiled(assignment: Assignment) -> _Statement:
     return _Statement(assignment.target, compile(tree, "<body>", "eval"))
 
 
+# Python raises an exception, or gives a complex number, where they have no finite result.
+_OPERATORS: Mapping[type[ast.operator], str] = {
+    ast.Div: "_divide",
+    ast.FloorDiv: "_floor_divide",
+    ast.Mod: "_modulo",
+    ast.Pow: "_power",
+}
+
+
 class _Elementwise(ast.NodeTransformer):
     """Operators that mean something else on NumPy arrays become calls of functions."""
 
@@ -123,8 +132,8 @@ class _Elementwise(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
-        is_power = isinstance(node.op, ast.Pow)
-        return self._call("_power", node.left, node.right) if is_power else node
+        name = _OPERATORS.get(type(node.op))
+        return self._call(name, node.left, node.right) if name else node
 
     @staticmethod
     def _call(name: str, *arguments: ast.expr) -> ast.Call:
@@ -146,20 +155,31 @@ def _any_of(operands: list[Any]) -> Any:
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    # NumPy refuses integers to negative powers.
-    if np.asarray(base).dtype.kind in "iub" and np.asarray(exponent).dtype.kind in "iub":
+    # NumPy refuses integers to negative powers, and Python 0 to them.
+    integers = np.asarray(base).dtype.kind in "iub" and np.asarray(exponent).dtype.kind in "iub"
+    if integers or np.ndim(base) == np.ndim(exponent) == 0:
         base = np.asarray(base, np.float64)
     return base**exponent
 
 
+def _converted(value: Any, dtype: npt.DTypeLike) -> Values:
+    """An array of another type; what fits into no integer becomes the least one."""
+    values, dtype = np.asarray(value), np.dtype(dtype)
+    if dtype.kind != "i" or values.dtype.kind != "f":
+        return values.astype(dtype)
+    least = np.iinfo(dtype).min
+    fits = (values >= least) & (values < -float(least))
+    return np.where(fits, np.where(fits, values, 0).astype(dtype), dtype.type(least))
+
+
 def _integer(value: Any) -> Any:
-    return np.asarray(value).astype(np.int32)
+    return _converted(value, np.int32)
 
 
 def _timestep(time: Any, dt: Any) -> Any:
     # In double precision whatever the arguments; the shift is Brian2's.
     time, dt = np.asarray(time, np.float64), np.asarray(dt, np.float64)
-    return ((time + 1e-3 * dt) / dt).astype(np.int64)
+    return _converted((time + 1e-3 * dt) / dt, np.int64)
 
 
 def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -185,7 +205,10 @@ _ENVIRONMENT: dict[str, Any] = {
     "_and": _all_of,
     "_not": np.logical_not,
     "_or": _any_of,
-    "_power": _power,
+    "_divide": _of_numbers(np.true_divide),
+    "_floor_divide": _of_numbers(np.floor_divide),
+    "_modulo": _of_numbers(np.remainder),
+    "_power": _of_numbers(_power),
     "_wide": np.int64,
     **{name: _of_numbers(_FUNCTIONS.get(name) or getattr(np, name)) for name in FUNCTIONS},
 }

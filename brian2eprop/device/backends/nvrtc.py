@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from brian2eprop.device.backends.compile import CompileError, cache_directory
+from brian2eprop.device.backends.architecture import is_virtual
+from brian2eprop.device.backends.cache import cached, content_key
+from brian2eprop.device.backends.patience import announced
+from brian2eprop.errors import CompileError
+
+# By path: on an index of packages, anybody could have taken the name.
+INSTALL = (
+    "Run pip install '.[cuda13]' in the folder of brian2eprop's source ('.[cuda12]' for a driver "
+    "older than 580)"
+)
 
 # No --use_fast_math, in single precision neither: it flushes subnormal numbers and replaces
 # division, square root, exp and pow by approximations that are up to thousands of ulp off, so
@@ -17,7 +23,7 @@ from brian2eprop.device.backends.compile import CompileError, cache_directory
 OPTIONS = ("--std=c++17", "--fmad=true", "--prec-div=true", "--prec-sqrt=true", "--ftz=false")
 
 
-def cubin(source: str, architecture: str) -> bytes:
+def machine_code(source: str, architecture: str) -> bytes:
     """Compile a CUDA source.
 
     Parameters
@@ -25,12 +31,13 @@ def cubin(source: str, architecture: str) -> bytes:
     source : str
         The whole source; it can include nothing.
     architecture : str
-        What to compile for, e.g. ``"sm_90"``.
+        What to compile for: a GPU's own machine code, e.g. ``"sm_90"`` (a cubin), or what newer
+        GPUs' drivers translate, e.g. ``"compute_90"`` (PTX).
 
     Returns
     -------
     bytes
-        The machine code, as ``cuModuleLoadData`` takes it.
+        The code, as ``cuModuleLoad`` takes it from a file.
 
     Raises
     ------
@@ -38,7 +45,7 @@ def cubin(source: str, architecture: str) -> bytes:
         If NVRTC is not installed, does not know the architecture, or refuses the source.
     """
     nvrtc = _nvrtc()
-    _check_architecture(nvrtc, architecture)
+    _check_architecture(architecture)
     program = _call(nvrtc, nvrtc.nvrtcCreateProgram, source.encode(), b"network.cu", 0, [], [])
     try:
         options = [option.encode() for option in (*OPTIONS, f"--gpu-architecture={architecture}")]
@@ -47,34 +54,62 @@ def cubin(source: str, architecture: str) -> bytes:
             raise CompileError(
                 f"NVRTC failed to compile the network for {architecture}:\n{_log(nvrtc, program)}"
             )
-        code = bytearray(_call(nvrtc, nvrtc.nvrtcGetCUBINSize, program))
-        _call(nvrtc, nvrtc.nvrtcGetCUBIN, program, code)
-        return bytes(code)
+        return _ptx(nvrtc, program) if is_virtual(architecture) else _cubin(nvrtc, program)
     finally:
         nvrtc.nvrtcDestroyProgram(program)
 
 
-def cached_cubin(source: str, architecture: str) -> Path:
-    """A file with the machine code of a source, compiled if it is not in the cache.
+def _cubin(nvrtc: Any, program: Any) -> bytes:
+    code = bytearray(_call(nvrtc, nvrtc.nvrtcGetCUBINSize, program))
+    _call(nvrtc, nvrtc.nvrtcGetCUBIN, program, code)
+    return bytes(code)
+
+
+def _ptx(nvrtc: Any, program: Any) -> bytes:
+    text = bytearray(_call(nvrtc, nvrtc.nvrtcGetPTXSize, program))
+    _call(nvrtc, nvrtc.nvrtcGetPTX, program, text)
+    return bytes(text).rstrip(b"\0")
+
+
+def code_file(source: str, architecture: str, what: str = "a network") -> Path:
+    """A file with the code of a source, compiled if it is not in the cache.
+
+    Parameters
+    ----------
+    source, architecture : str
+        See :func:`machine_code`; the source has no ``//`` in string literals.
+    what : str
+        What is compiled, for a message where it takes long.
+
+    Returns
+    -------
+    Path
+        The file, a cubin or PTX.
 
     Raises
     ------
     CompileError
         If the source cannot be compiled, or the file not be written.
     """
-    path = cache_directory() / f"{_key(source, architecture)}.cubin"
-    if path.exists():
-        return path
-    code = cubin(source, architecture)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, code)
-    except OSError as error:
-        raise CompileError(
-            f"The compiled network cannot be stored in {path.parent} ({error}). Free some space, "
-            "or set BRIAN2EPROP_CACHE to a folder that can be written."
-        ) from error
-    return path
+
+    def make(_: Path) -> bytes:
+        with announced(what):
+            return machine_code(source, architecture)
+
+    key = content_key(source, architecture, *OPTIONS, str(version()))
+    return cached(key, ".ptx" if is_virtual(architecture) else ".cubin", make)
+
+
+def known_architectures() -> tuple[int, ...]:
+    """The compute capabilities that NVRTC compiles for, ascending, e.g. ``(75, 80, 90)``.
+
+    Raises
+    ------
+    CompileError
+        If NVRTC is not installed.
+    """
+    nvrtc = _nvrtc()
+    return tuple(sorted(_call(nvrtc, nvrtc.nvrtcGetSupportedArchs)))
 
 
 def version() -> tuple[int, int]:
@@ -91,18 +126,6 @@ def version() -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def _key(source: str, architecture: str) -> str:
-    parts = [source, architecture, *OPTIONS, str(version())]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-
-
-def _write(path: Path, code: bytes) -> None:
-    """Write to another name and rename, so that no half-written file is ever seen."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(code)
-    os.replace(file.name, path)
-
-
 def _nvrtc() -> Any:
     """The binding to NVRTC, with its library loaded."""
     try:
@@ -111,16 +134,15 @@ def _nvrtc() -> Any:
         nvrtc.nvrtcVersion()
     except (ImportError, RuntimeError) as error:
         raise CompileError(
-            f"NVRTC, the compiler for GPUs, could not be loaded ({error}). Install it with "
-            "'pip install brian2eprop[cuda13]' (or [cuda12] for a driver older than 580), or use "
+            f"NVRTC, the compiler for GPUs, could not be loaded ({error}). {INSTALL}, or use "
             "backend='cpu'."
         ) from error
     return nvrtc
 
 
-def _check_architecture(nvrtc: Any, architecture: str) -> None:
-    known = [f"sm_{number}" for number in _call(nvrtc, nvrtc.nvrtcGetSupportedArchs)]
-    if architecture.rstrip("af") not in known:
+def _check_architecture(architecture: str) -> None:
+    known = [f"sm_{number}" for number in known_architectures()]
+    if architecture.replace("compute_", "sm_").rstrip("af") not in known:
         major, minor = version()
         raise CompileError(
             f"NVRTC {major}.{minor} cannot compile for the architecture '{architecture}'; it "

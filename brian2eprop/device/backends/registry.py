@@ -8,9 +8,9 @@ from importlib import import_module
 from brian2.utils.logger import get_logger
 
 from brian2eprop.device.backends.base import Backend
-from brian2eprop.device.backends.compile import CompileError
 from brian2eprop.device.backends.gpu import GpuUnavailable, find
 from brian2eprop.device.program import Precision
+from brian2eprop.errors import CompileError
 
 logger = get_logger(__name__)
 
@@ -31,7 +31,7 @@ def create(name: str, precision: Precision) -> Backend:
     Parameters
     ----------
     name : str
-        A key of :data:`BACKENDS`, or ``'auto'``: a GPU where CuPy finds one, else the CPU.
+        A key of :data:`BACKENDS`, or ``'auto'``: a GPU where there is one to use, else the CPU.
     precision : Precision
         Precision of its REAL arrays.
 

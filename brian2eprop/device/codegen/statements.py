@@ -53,6 +53,10 @@ class Renderer(CPPNodeRenderer):  # type: ignore[misc]
             return f"{self.scalar}({node.value!r})"
         return str(super().render_Constant(node))
 
+    def render_Name(self, node: ast.Name) -> str:
+        """Names; Brian2 works out ``0/0`` and calls it so."""
+        return "NAN" if node.id == "nan" else str(super().render_Name(node))
+
     def render_BinOp(self, node: ast.BinOp) -> str:
         """True division of integers as well, in the precision."""
         if isinstance(node.op, ast.Div):
@@ -88,22 +92,46 @@ def render_expression(expression: str, scalar: str = "real") -> str:
 
 
 def c_type(dtype: Any, integer: str) -> str:
-    """C++ type of a local of that NumPy type, where integers have the type ``integer``."""
-    kind = np.dtype(dtype).kind
-    return {"b": "bool", "i": integer, "u": integer}.get(kind, "real")
+    """C++ type of a value of that NumPy type, where integers of locals have type ``integer``."""
+    found = np.dtype(dtype)
+    if found.kind in "iu":
+        return "int" if found.itemsize <= 4 else integer
+    return "bool" if found.kind == "b" else "real"
 
 
 def render_statement(statement: Statement, integer: str = "int") -> list[str]:
     """The C++ lines of one statement of a loop's body."""
     target, value = _declaration(statement, integer), _value(statement)
-    return [f"{target} {statement.op.replace(':=', '=')} {value};"]
+    operator = statement.op.replace(":=", "=")
+    kind = _kind(statement, integer)
+    if kind == "int":
+        return [f"{target} = int_({_unfolded(statement, value)});"]
+    if operator == "%=" or kind == "long long":
+        return [f"{target} = {_unfolded(statement, value)};"]
+    return [f"{target} {operator} {value};"]
+
+
+def _unfolded(statement: Statement, value: str) -> str:
+    """The new value in full: C++'s own operators end the program or round where NumPy does not."""
+    operator = statement.op.rstrip("=").rstrip(":")
+    if not operator:
+        return value
+    expression = render_expression(f"{statement.var} {operator} _value")
+    return str(word_substitute(expression, {"_value": f"({value})"}))
+
+
+def _kind(statement: Statement, integer: str) -> str:
+    """C++ type of what a statement assigns to; a power of integers may be a fraction."""
+    kind = c_type(statement.dtype, integer)
+    fraction = statement.op == ":=" and "**" in statement.expr
+    return "real" if kind in ("int", "long long") and fraction else kind
 
 
 def _declaration(statement: Statement, integer: str) -> str:
     if statement.op != ":=":
         return str(statement.var)
     constant = "const " if statement.constant else ""
-    return f"{constant}{c_type(statement.dtype, integer)} {statement.var}"
+    return f"{constant}{_kind(statement, integer)} {statement.var}"
 
 
 def _value(statement: Statement) -> str:
@@ -134,9 +162,10 @@ def render_hoisted(
     lines = []
     for statement in statements:
         expression = word_substitute(statement.expr, doubles)
-        kind = c_type(statement.dtype, integer)
+        kind = _kind(statement, integer)
         if kind != "real":
             value = render_expression(expression, "double")
+            value = f"int_({value})" if kind == "int" else value
             lines.append(f"const {kind} {statement.var} = {value};")
             continue
         double = statement.var + DOUBLE_SUFFIX

@@ -2,12 +2,13 @@
 // gives them. The same text serves the CPU and CUDA, float and double: results have the type
 // C++ gives to a sum of the arguments, so that single precision stays single. B2E_DEVICE is the
 // qualifier of a function; on a CPU nothing has to be defined but <math.h> included, whose
-// overloads NVRTC has built in, save those for integers and INFINITY.
+// overloads NVRTC has built in, save those for integers, INFINITY and NAN.
 #ifndef B2E_DEVICE
 #define B2E_DEVICE inline
 #endif
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7f800000)
+#define NAN __int_as_float(0x7fffffff)
 #endif
 
 namespace b2e {
@@ -40,11 +41,20 @@ struct only_if<true> {
     typedef int type;
 };
 
-// The remainder with the sign of y, as in Python.
+// -x, of the least integer itself, as in NumPy.
+template <class T>
+B2E_DEVICE T negative(T x) {
+    if constexpr (is_integer<T>) return T(0ull - (unsigned long long)x);
+    else return -x;
+}
+
+// The remainder with the sign of y, as in Python; of integers by 0 it is 0, as in NumPy. The
+// processor would end the program for 0, and for the least integer by -1.
 template <class T>
 B2E_DEVICE T modulo(T x, T y) {
     if constexpr (is_integer<T>) {
-        const T r = x % y;
+        const T divisor = y == 0 || y == -1 ? T(1) : y;
+        const T r = x % divisor;
         return r != 0 && (r < 0) != (y < 0) ? r + y : r;
     } else {
         const T r = fmod(x, y);
@@ -52,14 +62,29 @@ B2E_DEVICE T modulo(T x, T y) {
     }
 }
 
-// The quotient rounded down; of floating point numbers, as Brian2's C++ does it.
+// The quotient rounded down; of floating point numbers, as Brian2's C++ does it; of integers by
+// 0 it is 0, as in NumPy.
 template <class T>
 B2E_DEVICE T floor_divide(T x, T y) {
     if constexpr (is_integer<T>) {
-        const T q = x / y;
-        return x % y != 0 && (x < 0) != (y < 0) ? q - 1 : q;
+        const T divisor = y == 0 || y == -1 ? T(1) : y;
+        const T q = x / divisor;
+        const T down = x % divisor != 0 && (x < 0) != (y < 0) ? q - 1 : q;
+        return y == 0 ? T(0) : y == -1 ? negative(x) : down;
     } else {
         return floor(x / y);
+    }
+}
+
+// An integer from a number, its fraction cut off; the least one if the number is not finite or
+// too large, as NumPy and x86 have it (in C++ anything may happen, and on a GPU it does).
+template <class I, class T>
+B2E_DEVICE I whole(T x) {
+    if constexpr (is_integer<T>) {
+        return I(x);
+    } else {
+        constexpr I least = I(1ull << (8 * sizeof(I) - 1));
+        return x >= T(least) && x < -T(least) ? I(x) : least;
     }
 }
 
@@ -116,7 +141,7 @@ B2E_DEVICE b2e::floating<b2e::common<A, B>> _brian_pow(A x, B y) {
 
 template <class T>
 B2E_DEVICE b2e::common<T, T> _brian_abs(T x) {
-    if constexpr (b2e::is_integer<T>) return x < 0 ? -x : x;
+    if constexpr (b2e::is_integer<T>) return x < 0 ? b2e::negative(b2e::common<T, T>(x)) : x;
     else return fabs(x);
 }
 
@@ -127,7 +152,7 @@ B2E_DEVICE int _sign(T x) {
 
 template <class T>
 B2E_DEVICE int int_(T x) {
-    return int(x);
+    return b2e::whole<int>(x);
 }
 
 template <class T, class A, class B>
@@ -149,5 +174,5 @@ B2E_DEVICE b2e::floating<T> _exprel(T argument) {
 
 // The step a time belongs to: a thousandth of a step too little still counts as that step.
 B2E_DEVICE long long _timestep(double t, double dt) {
-    return (long long)((t + 1e-3 * dt) / dt);
+    return b2e::whole<long long>((t + 1e-3 * dt) / dt);
 }

@@ -1,0 +1,66 @@
+"""A GPU and a stream of our own: whatever else a script does with CuPy, our work stays there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from brian2eprop.device.backends.forks import FORKED, opened_before_a_fork
+from brian2eprop.device.backends.gpu import Gpu
+
+
+class Queue:
+    """A stream on a GPU.
+
+    Parameters
+    ----------
+    gpu : Gpu
+        The GPU.
+    """
+
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu = gpu
+        self._device = gpu.cupy.cuda.Device(gpu.number)
+        with self._device:
+            self.stream = gpu.cupy.cuda.Stream(non_blocking=True)
+
+    @contextmanager
+    def work(self, what: str) -> Iterator[None]:
+        """Do all that is done within it on this GPU and in this stream, in order.
+
+        Parameters
+        ----------
+        what : str
+            What the GPU is to do, e.g. ``"read 'v'"``.
+
+        Raises
+        ------
+        RuntimeError
+            If the GPU fails, or if this process was forked after CUDA was first used.
+        """
+        if opened_before_a_fork():
+            raise RuntimeError(FORKED)
+        cuda = self.gpu.cupy.cuda
+        try:
+            with self._device, self.stream:
+                yield
+        except (cuda.driver.CUDADriverError, cuda.runtime.CUDARuntimeError) as error:
+            remedy = (
+                "Look at 'nvidia-smi' for the state of the GPU"
+                if self._usable()
+                else "It takes no more work from this process: restart Python"
+            )
+            raise RuntimeError(
+                f"The GPU '{self.gpu.name}' failed to {what} ({error}). {remedy}; "
+                "backend='emulated' tells whether the kernel itself is at fault."
+            ) from error
+
+    def _usable(self) -> bool:
+        """Whether an error is over; after some, CUDA answers every call with the same one."""
+        runtime = self.gpu.cupy.cuda.runtime
+        try:
+            with self._device:
+                runtime.deviceSynchronize()
+        except runtime.CUDARuntimeError:
+            return False
+        return True

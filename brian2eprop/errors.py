@@ -1,0 +1,7 @@
+"""The errors of this package, for whoever wants to catch them by name."""
+
+from __future__ import annotations
+
+
+class CompileError(RuntimeError):
+    """A source could not be compiled, or what was compiled not be stored or loaded."""
