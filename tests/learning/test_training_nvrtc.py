@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import brian2eprop as b2e
-from brian2eprop.device.backends.nvrtc import cubin
+from brian2eprop.device.backends.nvrtc import machine_code
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.source import generate
 from brian2eprop.device.program import Access, Array, DType, Precision, Program
@@ -45,7 +45,7 @@ def programs_of(trainer: b2e.Trainer) -> Iterator[Program]:
 
 
 def assert_compiles(program: Program, precision: Precision, architecture: str) -> None:
-    code = cubin(generate(program, precision, CUDA).text, architecture)
+    code = machine_code(generate(program, precision, CUDA).text, architecture)
     assert code.startswith(b"\x7fELF")
     assert b"b2e_run" in code
 
