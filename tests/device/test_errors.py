@@ -25,6 +25,7 @@ from brian2 import (
     linked_var,
     ms,
     network_operation,
+    second,
     set_device,
 )
 
@@ -32,8 +33,8 @@ from brian2eprop import Spikes, SpikeSource
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.compile import CompileError
 from brian2eprop.device.backends.gpu import GpuUnavailable
-from brian2eprop.device.capture.translate import Unsupported
 from brian2eprop.device.program import Precision
+from brian2eprop.errors import Unsupported
 
 LEAKY = "dv/dt = -v/(10*ms) : 1"
 
@@ -315,10 +316,23 @@ def test_report(report: object, kind: type[Exception]) -> None:
         Network(cells()).run(1 * ms, report=report)
 
 
-def test_negative_duration() -> None:
+@pytest.mark.parametrize(
+    ("duration", "message"),
+    [
+        (-1 * ms, "run: duration is -0.001 s; give a finite time that is not negative."),
+        (float("nan") * ms, "run: duration is nan s; give a finite time that is not negative."),
+        (float("inf") * ms, "run: duration is inf s; give a finite time that is not negative."),
+        (1e300 * second, "run: duration is 1e+300 s, which is too many steps of 1. ms to be "
+         "counted; give a shorter time."),
+    ],
+)  # fmt: skip
+def test_durations(duration: Any, message: str) -> None:
     use()
-    with pytest.raises(ValueError, match=r"duration is -1. ms; give one that is not negative"):
-        Network(cells()).run(-1 * ms)
+    network = Network(cells())
+    with pytest.raises(ValueError) as caught:
+        network.run(duration)
+    assert str(caught.value) == message
+    assert float(network.t) == 0
 
 
 def test_import_needs_no_cuda() -> None:

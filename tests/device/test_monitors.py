@@ -52,7 +52,7 @@ def test_what_monitors_keep_in_a_call_is_bounded(monkeypatch: pytest.MonkeyPatch
     network.run(40 * ms)
     from brian2.devices.device import get_device
 
-    assert get_device()._states[network].capacity == 1000 // 128
+    assert get_device().networks.of(network).state.capacity == 1000 // 128
     assert monitor.v.shape == (2, 5, 40)
 
 

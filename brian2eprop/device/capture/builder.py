@@ -18,7 +18,8 @@ from brian2eprop.device.capture.captured import (
     Piece,
     Recording,
 )
-from brian2eprop.device.capture.translate import Translator, Unsupported, time_stamped
+from brian2eprop.device.capture.translate import Translator, time_stamped
+from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -36,6 +37,7 @@ from brian2eprop.device.program import (
 from brian2eprop.device.program.assignments import written
 from brian2eprop.device.program.connectivity import Found
 from brian2eprop.device.program.connectivity.found import Integers
+from brian2eprop.errors import Unsupported
 
 
 @dataclass
@@ -48,10 +50,13 @@ class Builder:
         The network's clock.
     pieces : mapping of str to Piece
         What Brian2 wants done, by name of the object.
+    memo : Memo
+        What was made of connections in earlier captures.
     """
 
     clock: Any
     pieces: Mapping[str, Piece]
+    memo: Memo
     phases: list[Phase] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
@@ -68,8 +73,8 @@ class Builder:
     def body(self, owner: Any, locate: Callable[[Any, str], Any]) -> Body:
         """The body of an object's piece."""
         piece = self.pieces[owner.name]
-        body = Translator(owner.name, piece, self.clock, locate).body()
-        for variable in time_stamped(piece, self.clock):
+        body = Translator(owner.name, piece, locate).body()
+        for variable in time_stamped(piece):
             self._keep_double(variable)
         return body
 
@@ -157,7 +162,7 @@ class Builder:
             tables,
             frozenset(changed & self.variables.keys()),
             self.sources,
-            self.emitters,
+            {events: group.id for events, group in self.emitters.items()},
             tuple(self.recordings),
             tuple(self.countings),
             self.pathways,

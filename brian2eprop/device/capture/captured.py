@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,14 +83,19 @@ class Captured:
         The arrays of variables that a run changes.
     sources : mapping of str to SpikeSource
         The source of each stream.
-    emitters : mapping of str to brian2 Group
-        The group whose spikes each event buffer holds.
+    emitters : mapping of str to int
+        Brian2's number of the group whose spikes each event buffer holds.
     recordings : tuple of Recording
         The StateMonitors.
     countings : tuple of Counting
         The SpikeMonitors.
     pathways : mapping of str to Pathway
         The synaptic pathways by name.
+    clocks : tuple of brian2 Clock
+        The clocks of its objects, of one and the same dt.
+    formed : mapping of str to int array
+        For pathways whose spikes in transit may be older than a synapse: the step at which
+        each synapse was formed, in Brian2's order.
     """
 
     program: Program
@@ -98,7 +104,14 @@ class Captured:
     tables: Mapping[str, npt.NDArray[np.int32]]
     written: frozenset[str]
     sources: Mapping[str, SpikeSource]
-    emitters: Mapping[str, Any]
+    emitters: Mapping[str, int]
     recordings: tuple[Recording, ...]
     countings: tuple[Counting, ...]
     pathways: Mapping[str, Pathway]
+    clocks: tuple[Any, ...] = ()
+    formed: Mapping[str, Integers] = field(default_factory=dict)
+
+    @cached_property
+    def names(self) -> Mapping[Any, str]:
+        """The array of each Brian2 variable, also when its group is gone."""
+        return {variable: name for name, variable in self.variables.items()}

@@ -13,7 +13,6 @@ from brian2.synapses.synapses import SynapticPathway
 
 from brian2eprop.device.capture.builder import Builder, dtype_of, events_name
 from brian2eprop.device.capture.captured import Counting, Pathway, Recording
-from brian2eprop.device.capture.translate import Unsupported
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -30,6 +29,7 @@ from brian2eprop.device.program import (
 from brian2eprop.device.program.assignments import written
 from brian2eprop.device.program.connectivity import Found, find_connectivity
 from brian2eprop.device.source import SpikeSource
+from brian2eprop.errors import Unsupported
 
 ELEMENT, SHARED = "_idx", "0"
 PRE, POST = "_presynaptic_idx", "_postsynaptic_idx"
@@ -149,12 +149,11 @@ def _synaptic(
 
 def _connectivity(builder: Builder, synapses: Any) -> Found:
     if synapses.name not in builder.found:
-        builder.found[synapses.name] = find_connectivity(
-            synapses.name,
-            synapses.variables["_synaptic_pre"].get_value(),
-            synapses.variables["_synaptic_post"].get_value(),
-            len(synapses.source),
-            len(synapses.target),
+        sides = [synapses.variables[name] for name in ("_synaptic_pre", "_synaptic_post")]
+        pre, post = (side.get_value() for side in sides)
+        sizes = len(synapses.source), len(synapses.target)
+        builder.found[synapses.name] = builder.memo.of(
+            sides, lambda: find_connectivity(synapses.name, pre, post, *sizes)
         )
     return builder.found[synapses.name]
 
@@ -181,7 +180,7 @@ def _record(builder: Builder, monitor: StateMonitor) -> None:
     body = builder.body(monitor, _monitored(builder, monitor))
     arrays = {}
     for name in monitor.record_variables:
-        array = f"{monitor.name}_{name}"
+        array = f"{monitor.name}.recorded.{name}"  # no name that Brian2 could give
         arrays[name] = array
         dtype = dtype_of(monitor.variables[name])
         kept = Slots(kept=True)
