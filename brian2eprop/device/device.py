@@ -200,7 +200,8 @@ class EpropDevice(ValuesDevice):
                 f"'{compiled.owner.name}' is indexed or connected by an expression with "
                 f"'{varying[0].name}', which differs between instances; use indices or arrays."
             )
-        return InstanceLoop(compiled, self.instances, varying, target)
+        code = "\n".join(_blocks(abstract_code).values())
+        return InstanceLoop(compiled, self.instances, varying, target, code)
 
     # Networks
 
@@ -418,10 +419,13 @@ _DEFAULTS = {
 
 
 def _target(abstract_code: Any, variables: Mapping[str, Any]) -> Any:
-    code = abstract_code
-    if isinstance(code, Mapping):
-        code = code.get("statement", code.get(None))
+    blocks = _blocks(abstract_code)
+    code = blocks.get("statement", blocks.get(None, ""))
     return variables[code.split("=", 1)[0].strip()]
+
+
+def _blocks(abstract_code: Any) -> Mapping[str | None, str]:
+    return abstract_code if isinstance(abstract_code, Mapping) else {None: abstract_code}
 
 
 def _draws_for_neurons(target: Any, variables: Mapping[str, Any]) -> bool:

@@ -193,7 +193,7 @@ def _record(builder: Builder, monitor: StateMonitor) -> None:
 
 def _monitored(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], Ref]:
     source = monitor.source
-    record = np.asarray(monitor.record)
+    record = monitor.variables["_indices"].get_value()
     found = _connectivity(builder, source) if hasattr(source, "_connect_called") else None
 
     def locate(variable: Any, index: str) -> Ref:

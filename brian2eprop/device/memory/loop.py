@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
-from brian2.core.variables import ArrayVariable, Constant
+from brian2.core.variables import ArrayVariable, Constant, Subexpression
+from brian2.utils.stringtools import get_identifiers
 
 from brian2eprop.device.memory.instances import Instances
 
@@ -29,6 +30,8 @@ class InstanceLoop:
         The variables it reads or writes that have an instance axis.
     target : brian2 Variable, optional
         The one it writes.
+    statements : str
+        Its abstract code.
     """
 
     def __init__(
@@ -37,15 +40,17 @@ class InstanceLoop:
         instances: Instances,
         varying: Iterable[Any],
         target: Any | None,
+        statements: str,
     ) -> None:
         self.code_object = code_object
         self.instances = instances
         self.varying = tuple(varying)
         self.target = target
+        self.statements = statements
 
     def __call__(self, **kwds: Any) -> Any:
         """Run; the results of the instances are stacked."""
-        if self.target is not None and _elementwise(self.code_object):
+        if self.target is not None and _elementwise(self.code_object, self.statements):
             return self._at_once(kwds)
         results = [self._run(k, kwds) for k in range(self.instances.number)]
         if results[0] is None:
@@ -94,15 +99,20 @@ def _size(code: Any) -> int:
     return int(code.variables["N"].get_value())
 
 
-def _elementwise(code: Any) -> bool:
+def _elementwise(code: Any, statements: str) -> bool:
     """Whether code sets each element from values of this very element, and by known functions."""
     if not isinstance(code, NumpyCodeObject):
         return False
     if code.template_name != "group_variable_set_conditional":
         return False
-    if not isinstance(code.variables.get("N"), Constant):
+    if not isinstance(code.variables.get("N"), Constant) or _uses_size(code, statements):
         return False
     return all(_of_element(code, name, found) for name, found in code.variables.items())
+
+
+def _uses_size(code: Any, statements: str) -> bool:
+    expressions = (v.expr for v in code.variables.values() if isinstance(v, Subexpression))
+    return any("N" in get_identifiers(text) for text in (statements, *expressions))
 
 
 def _of_element(code: Any, name: str, found: Any) -> bool:
