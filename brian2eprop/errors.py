@@ -3,5 +3,9 @@
 from __future__ import annotations
 
 
+class Unsupported(NotImplementedError):
+    """Something that the device does not run, or cannot carry over from one run to another."""
+
+
 class CompileError(RuntimeError):
     """A source could not be compiled, or what was compiled not be stored or loaded."""

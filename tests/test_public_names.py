@@ -22,6 +22,7 @@ NAMES = {
     "Spikes",
     "Trainer",
     "Triangular",
+    "Unsupported",
     "encoding",
 }
 

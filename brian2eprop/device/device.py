@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakKeyDictionary, finalize, ref
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +14,34 @@ from brian2.core.namespace import get_local_namespace
 from brian2.core.network import Network
 from brian2.core.preferences import prefs
 from brian2.core.variables import VariableView
-from brian2.devices.device import all_devices
 from brian2.units import second
 from brian2.units.fundamentalunits import check_units
 
+from brian2eprop.device import brian
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Backend
 from brian2eprop.device.capture.builder import array_name
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import capture, make_inert
 from brian2eprop.device.capture.support import check_network
-from brian2eprop.device.capture.translate import Unsupported
-from brian2eprop.device.memory.instances import InstanceLoop
-from brian2eprop.device.memory.snapshot import OWN, find_snapshot, put_snapshot, take_snapshot
+from brian2eprop.device.capture.unchanged import Memo, Origin, Watched, origin_of
+from brian2eprop.device.memory.formed import Formed
+from brian2eprop.device.memory.loop import InstanceLoop
+from brian2eprop.device.memory.snapshot import (
+    OWN,
+    check_instances,
+    find_snapshot,
+    put_snapshot,
+    take_snapshot,
+)
 from brian2eprop.device.memory.state import State, in_brian_order, in_program_order
 from brian2eprop.device.memory.values import ValuesDevice
-from brian2eprop.device.options import Options, read_options
+from brian2eprop.device.monitors import fit_instances
+from brian2eprop.device.networks import Kept, Networks
+from brian2eprop.device.options import Options, check_duration, read_options
 from brian2eprop.device.run.progress import Progress
-from brian2eprop.device.run.run import Run, check_states
+from brian2eprop.device.run.run import run
+from brian2eprop.errors import Unsupported
 
 _SETTERS = ("group_variable_set", "group_variable_set_conditional")
 _GETTERS = ("group_variable_get", "group_variable_get_conditional")
@@ -48,23 +57,17 @@ class EpropDevice(ValuesDevice):
 
     def __init__(self) -> None:
         super().__init__()
-        runtime = all_devices["runtime"]
-        # Brian2's compiled rand() is bound to these very buffers when it is imported.
-        for name in ("rand_buffer", "randn_buffer", "rand_buffer_index", "randn_buffer_index"):
-            setattr(self, name, getattr(runtime, name))
-        self.capturing = False
-        self._start(Options())
-
-    def _start(self, options: Options) -> None:
-        self.options = options
-        self.start_values(options.batch_size)
+        brian.share_random_buffers(self)
+        self.options = Options()
+        self.networks = Networks()
+        self.memo = Memo(self.stamps)
+        self.formed = Formed()
         self._backend: Backend | None = None
-        self._states: WeakKeyDictionary[Network, State] = WeakKeyDictionary()
         self._storing: Network | None = None
 
     def activate(
         self,
-        build_on_run: bool = True,
+        build_on_run: bool | None = None,
         batch_size: int | None = None,
         backend: str = registry.AUTO,
         precision: str = "float32",
@@ -73,9 +76,13 @@ class EpropDevice(ValuesDevice):
     ) -> None:
         """Make it the current device; called by ``set_device('eprop_cuda', ...)``.
 
+        Values of variables and spikes in transit stay as they are; what another number of
+        instances cannot go on with is refused when it is needed. Without any argument, as
+        in ``device.reinit(); device.activate()``, the options stay as well.
+
         Parameters
         ----------
-        build_on_run : bool
+        build_on_run : bool, optional
             Accepted as for every device; a run always runs.
         batch_size : int, optional
             Number of instances. None: one, and every shape is Brian2's own. B: what a run
@@ -94,14 +101,19 @@ class EpropDevice(ValuesDevice):
         ValueError
             If a value is none that the option takes, or there is no such option.
         """
-        options = read_options(batch_size, backend, precision, seed, others)
-        for state in self._states.values():
-            state.pull_all()
-        chosen = {"batch_size": batch_size, "backend": backend, "precision": precision}
-        super().activate(build_on_run, **chosen, seed=seed, **others)
-        self._start(options)
-        if seed is not None:
-            self.seed(seed)
+        chosen = {
+            "batch_size": batch_size, "backend": backend, "precision": precision, "seed": seed,
+        }  # fmt: skip
+        bare = build_on_run is None and chosen == _DEFAULTS and not others
+        if bare and self.build_options:
+            build_on_run, chosen = self.build_on_run, self.build_options
+        options = read_options(**chosen, **others)
+        self.networks.rest()
+        super().activate(build_on_run is not False, **chosen, **others)
+        self.options, self._backend = options, None
+        self.instances.size = options.batch_size
+        if options.seed is not None:
+            self.seed(options.seed)
 
     @property
     def backend(self) -> Backend:
@@ -120,8 +132,9 @@ class EpropDevice(ValuesDevice):
         Outside of runs code runs once, so NumPy is faster than any compiler, unless the user
         has chosen one.
         """
-        chosen = codeobj_class is not None or prefs[fallback_pref] != "auto"
-        if self.capturing or not chosen:
+        # From 2.11 on there are preferences that leave the choice to another one, by None.
+        chosen = codeobj_class is not None or prefs[fallback_pref] not in ("auto", None)
+        if self.is_capturing or not chosen:
             return NumpyCodeObject
         return super().code_object_class(codeobj_class, fallback_pref)
 
@@ -139,7 +152,9 @@ class EpropDevice(ValuesDevice):
         compiler_kwds: Any = None,
     ) -> Any:
         """A code object: inert while capturing, one that runs in each instance elsewhere."""
-        if self.capturing:
+        if self.is_capturing:
+            if template_name == "synapses":
+                brian.warn_of_order(owner, name, abstract_code, variables, variable_indices)
             return make_inert(
                 owner,
                 name,
@@ -161,22 +176,22 @@ class EpropDevice(ValuesDevice):
             override_conditional_write,
             compiler_kwds,
         )
-        if self.instances is None:
-            return compiled
         return self._in_each_instance(compiled, abstract_code, variables, template_name)
 
     def _in_each_instance(
         self, compiled: Any, abstract_code: Any, variables: Mapping[str, Any], template: str
     ) -> Any:
-        assert self.instances is not None
         target = _target(abstract_code, variables) if template in _SETTERS else None
         arrays = [v for v in variables.values() if v in self.arrays]
+        for variable in arrays:
+            self._pull(variable)
+            self.instances.settle(variable)
         varying = [v for v in arrays if v in self.instances]
-        if target is not None and (varying or _draws_for_neurons(target, variables)):
-            self._pull(target)
+        draws = self.instances.size is not None and _draws_for_neurons(target, variables)
+        if target is not None and (varying or draws):
             self._touch(target)
             self.instances.promote(target)
-            varying = [*varying, target]
+            varying = list(dict.fromkeys([*varying, target]))
         if not varying:
             return compiled
         if template not in (*_SETTERS, *_GETTERS):
@@ -184,9 +199,8 @@ class EpropDevice(ValuesDevice):
                 f"'{compiled.owner.name}' is indexed or connected by an expression with "
                 f"'{varying[0].name}', which differs between instances; use indices or arrays."
             )
-        for variable in varying:
-            self._pull(variable)
-        return InstanceLoop(compiled, self.instances, varying, target)
+        code = "\n".join(_blocks(abstract_code).values())
+        return InstanceLoop(compiled, self.instances, varying, target, code)
 
     # Networks
 
@@ -202,60 +216,91 @@ class EpropDevice(ValuesDevice):
         level: int = 0,
     ) -> None:
         """Run a network, as ``Network.run`` does."""
-        if duration < 0:
-            raise ValueError(f"run: duration is {duration}; give one that is not negative.")
+        check_duration(duration, self.defaultclock)
         if profile:
             raise Unsupported(
                 f"'{network.name}' is to be profiled object by object, but eprop_cuda runs all of "
                 "its objects in one kernel. Leave profile=True out and time the whole run."
             )
-        gc.collect()  # so that groups that are in no network are warned about
         if namespace is None:
             namespace = get_local_namespace(level=level + 3)
+        progress = Progress(report, report_period, network.t, duration)
+        with self.networks.running(network) as kept:
+            run(self, network, kept, duration, namespace, progress)
+
+    def is_unchanged(self, network: Network, kept: Kept, namespace: Mapping[str, Any]) -> bool:
+        """Whether the capture that is kept of a network is still one of it."""
+        if kept.captured is None or kept.origin is None:
+            return False
+        instances = self._instances_of(kept.captured)
+        return kept.origin.is_unchanged(network.sorted_objects, namespace, self.stamps, instances)
+
+    def capture_for_run(
+        self, network: Network, namespace: Mapping[str, Any]
+    ) -> tuple[Captured | None, Origin | None]:
+        """A network as a Program with what it was made from; None where there is nothing to run.
+
+        Parameters
+        ----------
+        network : Network
+            The network.
+        namespace : mapping of str to object
+            Where external names are looked up.
+
+        Returns
+        -------
+        captured : Captured or None
+            The Program, and what ties it to Brian2's objects.
+        origin : Origin or None
+            What tells later whether the network is unchanged.
+
+        Raises
+        ------
+        Unsupported
+            If the device does not run an object of the network, or something that it does.
+        """
         objects = check_network(network)
         if not objects:
-            return
-        network._clocks = {objects[0].clock}
-        start = network.t
-        objects[0].clock.set_interval(start, start + duration)
-        captured = self._capture(network, namespace)
-        progress = Progress(report, report_period, start, duration)
-        run = Run(self, network, captured, self._state(network, captured))
-        completed = run.execute(progress)
-        if completed:
-            network.t_ = float(start + duration)
-        self._last_run_time = progress.elapsed
-        fraction = float((network.t - start) / duration) if duration > 0 else 1.0
-        self._last_run_completed_fraction = fraction
-        check_states(network)
-        progress.tell(fraction)
-        network.after_run()
+            return None, None
+        brian.require_device(objects, self)
+        self._fit_monitors(network)
+        watched = Watched(namespace)
+        read: set[Any] = set()
+        captured = self._capture(network, watched, read)
+        for name in captured.written:
+            if self.instances.size is not None:
+                self.instances.promote(captured.variables[name])
+        origin = origin_of(
+            network.sorted_objects, watched, read, self.stamps, self._instances_of(captured)
+        )
+        return captured, origin
 
-    def _capture(self, network: Network, namespace: Mapping[str, Any]) -> Captured:
-        promoted = () if self.instances is None else map(array_name, self.instances.arrays)
-        with self._only_looking():
-            return capture(network, namespace, self, frozenset(promoted))
+    def _capture(self, network: Network, namespace: Mapping[str, Any], read: set[Any]) -> Captured:
+        with self.capturing(read):
+            return capture(
+                network, namespace, self.memo, self.formed.relevant, self.instances.arrays
+            )
 
-    def _state_for(self, network: Network) -> State:
-        state = self._states.get(network)
-        if state is None:
-            state = self._states[network] = State(self, self.backend, self.options.instances)
-            # Groups outlive their network; what they hold must not be lost with its memory.
-            finalize(network, state.pull_all).atexit = False
-        return state
+    def _instances_of(self, captured: Captured) -> tuple[Any, ...]:
+        names = captured.variables.keys() - captured.written
+        varying = (n for n in names if captured.variables[n] in self.instances.arrays)
+        return self.instances.size, frozenset(varying)
 
-    def _state(self, network: Network, captured: Captured) -> State:
-        state = self._state_for(network)
-        for name, variable in captured.variables.items():
+    def hold(self, captured: Captured, state: State) -> None:
+        """Note where the newest values of a network's variables are."""
+        for variable in captured.variables.values():
             self._state_of[variable] = ref(state)
-            if self.instances is not None and name in captured.written:
-                self.instances.promote(variable)
-        return state
+
+    def _fit_monitors(self, network: Network) -> None:
+        for found in network.sorted_objects:
+            if found.active:
+                fit_instances(found, self.arrays, self.instances)
 
     def network_store(
         self, network: Network, name: str = "default", filename: str | None = None
     ) -> None:
         """Store the state of a network, with spikes in flight and all instances."""
+        self._fit_monitors(network)
         self._storing = network
         try:
             Network.store.original_function(network, name, filename)
@@ -270,19 +315,21 @@ class EpropDevice(ValuesDevice):
         restore_random_state: bool = False,
     ) -> None:
         """Restore a stored state of a network."""
-        state = self._state_for(network)
-        state.pull_all()
-        Network.restore.original_function(network, name, filename, restore_random_state)
         snapshot = find_snapshot(network, name, filename)
-        if snapshot is not None:
-            put_snapshot(snapshot, network, self.instances, state)
+        check_instances(snapshot, network, self.options.batch_size)
+        with self.networks.running(network) as kept:
+            kept.rest()
+            Network.restore.original_function(network, name, filename, restore_random_state)
+            if snapshot is not None:
+                kept.rest(put_snapshot(snapshot, network, self.instances, self.formed))
 
     def get_random_state(self) -> dict[str, Any]:
         """The state of the random numbers; within ``store``, with the device's own state."""
         found: dict[str, Any] = super().get_random_state()
         if self._storing is not None:
             network = self._storing
-            found[OWN] = take_snapshot(network, self.instances, self._states.get(network))
+            transit = self.networks.of(network).transit
+            found[OWN] = take_snapshot(network, self.instances, transit, self.formed)
         return found
 
     # For training
@@ -318,7 +365,9 @@ class EpropDevice(ValuesDevice):
             )
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
-        return self._capture(network, namespace)
+        with self.networks.preparing:
+            brian.require_device(check_network(network), self)
+            return self._capture(network, namespace, set())
 
     def array_name(self, view: VariableView) -> str:
         """Name of the Program's array of ``group.variable``."""
@@ -361,11 +410,19 @@ class EpropDevice(ValuesDevice):
         self.fill_with_array(variable, in_brian_order(captured, name, np.asarray(values)))
 
 
+_DEFAULTS = {
+    "batch_size": None, "backend": registry.AUTO, "precision": "float32", "seed": None,
+}  # fmt: skip
+
+
 def _target(abstract_code: Any, variables: Mapping[str, Any]) -> Any:
-    code = abstract_code
-    if isinstance(code, Mapping):
-        code = code.get("statement", code.get(None))
+    blocks = _blocks(abstract_code)
+    code = blocks.get("statement", blocks.get(None, ""))
     return variables[code.split("=", 1)[0].strip()]
+
+
+def _blocks(abstract_code: Any) -> Mapping[str | None, str]:
+    return abstract_code if isinstance(abstract_code, Mapping) else {None: abstract_code}
 
 
 def _draws_for_neurons(target: Any, variables: Mapping[str, Any]) -> bool:
@@ -374,7 +431,7 @@ def _draws_for_neurons(target: Any, variables: Mapping[str, Any]) -> bool:
     Synaptic variables are shared by the instances unless they are set with an instance axis.
     """
     draws = any(isinstance(v, Function) and not v.stateless for v in variables.values())
-    return draws and not hasattr(target.owner, "_connect_called")
+    return draws and not brian.is_synapses(target.owner)
 
 
 eprop_device = EpropDevice()

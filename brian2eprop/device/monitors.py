@@ -11,6 +11,9 @@ from brian2.monitors.spikemonitor import SpikeMonitor
 from brian2.monitors.statemonitor import StateMonitor, StateMonitorView
 from brian2.units.fundamentalunits import Quantity
 
+from brian2eprop.device.memory.instances import Instances
+from brian2eprop.errors import Unsupported
+
 
 class BatchedStateMonitor(StateMonitor):  # type: ignore[misc]
     """A StateMonitor of many instances.
@@ -102,7 +105,7 @@ class BatchedSpikeMonitor(SpikeMonitor):  # type: ignore[misc]
 
     def binned_rate(self, bin_size: Any) -> Any:
         """Refused: Brian2's way of counting knows one instance only."""
-        raise NotImplementedError(
+        raise Unsupported(
             f"'{self.name}' has {self._instances} instances, for which there is no binned_rate; "
             "use np.histogram on the spike times of each instance."
         )
@@ -114,28 +117,59 @@ class BatchedSpikeMonitor(SpikeMonitor):  # type: ignore[misc]
             )
 
 
-def add_instances(monitor: Any, arrays: Any, instances: int) -> None:
-    """Give an empty monitor an instance axis; nothing happens where it has one.
+def fit_instances(found: Any, arrays: Any, instances: Instances) -> None:
+    """Give a monitor that has recorded nothing the present instance axis; others are no matter.
 
     Parameters
     ----------
-    monitor : StateMonitor or SpikeMonitor
-        The monitor.
+    found : BrianObject
+        Any object of a network.
     arrays : mutable mapping of brian2 Variable to array
         The device's arrays.
-    instances : int
-        Number of instances.
+    instances : Instances
+        The instances.
+
+    Raises
+    ------
+    Unsupported
+        If it has data of another number of instances.
     """
-    if isinstance(monitor, BatchedStateMonitor | BatchedSpikeMonitor):
+    if not isinstance(found, StateMonitor | SpikeMonitor):
         return
-    object.__setattr__(monitor, "_instances", instances)
+    before = vars(found).get("_instances")
+    if before == instances.size:
+        return
+    if _has_data(found, instances):
+        raise Unsupported(
+            f"'{found.name}' has data that was recorded with batch_size={before} and cannot go on "
+            f"with batch_size={instances.size}; make a new monitor, or set it inactive."
+        )
+    object.__setattr__(found, "_instances", instances.size)
+    if isinstance(found, StateMonitor):
+        _fit_state_monitor(found, arrays, instances)
+    else:
+        _fit_spike_monitor(found, instances)
+
+
+def _has_data(monitor: Any, instances: Instances) -> bool:
+    if monitor.variables["N"].get_value() > 0:
+        return True
     if isinstance(monitor, StateMonitor):
-        for variable in monitor.recorded_variables.values():
-            shape = (0, instances * monitor.n_indices)
-            arrays[variable] = DynamicArray(shape, dtype=variable.dtype)
-            variable.size = shape
-        monitor.__class__ = BatchedStateMonitor
-        return
-    if monitor.record:
+        return False
+    count = monitor.variables["count"]
+    return bool(np.any(instances.arrays.get(count, instances.raw(count))))
+
+
+def _fit_state_monitor(monitor: Any, arrays: Any, instances: Instances) -> None:
+    for variable in monitor.recorded_variables.values():
+        shape = (0, instances.number * monitor.n_indices)
+        arrays[variable] = DynamicArray(shape, dtype=variable.dtype)
+        variable.size = shape
+    monitor.__class__ = StateMonitor if instances.size is None else BatchedStateMonitor
+
+
+def _fit_spike_monitor(monitor: Any, instances: Instances) -> None:
+    instances.forget(monitor.variables["count"])
+    if monitor.record and "instance" not in monitor.variables:
         monitor.variables.add_dynamic_array("instance", size=0, dtype=np.int32, read_only=True)
-    monitor.__class__ = BatchedSpikeMonitor
+    monitor.__class__ = SpikeMonitor if instances.size is None else BatchedSpikeMonitor

@@ -40,6 +40,9 @@ class Options:
         return 1 if self.batch_size is None else self.batch_size
 
 
+# Steps are int64 in Brian2, and doubles where they are times dt.
+MOST_STEPS = 2**53
+
 # What scripts give to Brian2's other devices; it changes nothing here.
 OF_OTHER_DEVICES = frozenset(
     {
@@ -59,7 +62,7 @@ OF_OTHER_DEVICES = frozenset(
 
 
 def read_options(
-    batch_size: Any, backend: Any, precision: Any, seed: Any, others: Iterable[str] = ()
+    batch_size: Any, backend: Any, precision: Any, seed: Any, **others: Any
 ) -> Options:
     """Check the options.
 
@@ -67,8 +70,8 @@ def read_options(
     ----------
     batch_size, backend, precision, seed
         As given to ``set_device``.
-    others : iterable of str
-        Names of what else was given.
+    **others
+        What else was given.
 
     Returns
     -------
@@ -110,3 +113,29 @@ def _whole(value: Any, least: int) -> bool:
 
 def _refusal(name: str, value: Any, wanted: str) -> ValueError:
     return ValueError(f"set_device('eprop_cuda'): {name} is {value!r}; give {wanted}.")
+
+
+def check_duration(duration: Any, clock: Any) -> None:
+    """Refuse to run for what is no length of time.
+
+    Parameters
+    ----------
+    duration : Quantity
+        How long to run.
+    clock : brian2 Clock
+        The clock whose steps are counted.
+
+    Raises
+    ------
+    ValueError
+        If it is negative, not finite, or more steps than can be counted.
+    """
+    if not (np.isfinite(float(duration)) and duration >= 0):
+        raise ValueError(
+            f"run: duration is {float(duration):g} s; give a finite time that is not negative."
+        )
+    if float(duration) / clock.dt_ > MOST_STEPS:
+        raise ValueError(
+            f"run: duration is {float(duration):g} s, which is too many steps of {clock.dt} to be "
+            "counted; give a shorter time."
+        )

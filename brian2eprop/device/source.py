@@ -10,6 +10,7 @@ from brian2.core.variables import Variables
 from brian2.devices.device import get_device
 from brian2.groups.group import Group
 
+from brian2eprop.errors import Unsupported
 from brian2eprop.spikes import Spikes
 
 
@@ -120,7 +121,7 @@ class SpikeSource(Group, BrianSpikeSource):  # type: ignore[misc]
     def before_run(self, run_namespace: Any) -> None:
         """Refuse to run on a device that does not know the class."""
         if not getattr(get_device(), "feeds_spike_sources", False):
-            raise TypeError(
+            raise Unsupported(
                 f"SpikeSource '{self.name}' emits spikes on the device 'eprop_cuda' only; call "
                 "set_device('eprop_cuda') first, or use a SpikeGeneratorGroup."
             )

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from brian2 import Network, NeuronGroup, StateMonitor, Synapses, ms, mV, set_device, volt
+from brian2 import (
+    DimensionMismatchError,
+    Network,
+    NeuronGroup,
+    StateMonitor,
+    Synapses,
+    ms,
+    mV,
+    set_device,
+    volt,
+)  # fmt: skip
+from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
 from models import Result, Spec, assert_same, build, input_spikes, run_objects, run_on, source
+
+from brian2eprop.device.memory import limits, loop
 
 B = 3
 SPECS = [
@@ -211,3 +224,114 @@ def test_monitor_of_a_batch_has_brians_views() -> None:
     np.testing.assert_allclose(monitor[1].v[:, 0] / mV, [1, 5, 9])
     np.testing.assert_allclose(monitor[[1, 3]].v_[:, :, 0] * 1e3, [[1, 3], [5, 7], [9, 11]])
     np.testing.assert_allclose(monitor.t / ms, np.arange(5))
+
+
+def test_operators_and_other_groups_values() -> None:
+    use()
+    one, other = cells(), NeuronGroup(4, "x : volt", name="other")
+    given = np.arange(12.0).reshape(B, 4)
+    one.x = given * mV
+    one.x *= 2
+    other.x = one.x
+    other.x += 1 * mV
+    one.x[1:3] -= other.x[1:3]
+    np.testing.assert_allclose(other.x / mV, 2 * given + 1)
+    np.testing.assert_allclose(one.x / mV, np.where([0, 1, 1, 0], -1, 2 * given))
+    with pytest.raises(DimensionMismatchError):
+        one.x = other.x / mV
+
+
+def test_one_element_in_each_instance() -> None:
+    use()
+    group = cells()
+    group.x[0] = [7, 8, 9] * mV
+    group.x[3] = 5 * mV
+    np.testing.assert_allclose(group.x / mV, [[7, 0, 0, 5], [8, 0, 0, 5], [9, 0, 0, 5]])
+
+
+@pytest.mark.parametrize(
+    ("item", "shape", "wanted", "rest"),
+    [
+        (slice(None), (B,), (B, 4), "(4,)"),
+        (slice(None), (B, 3), (B, 4), "(4,)"),
+        (slice(0, 2), (4,), (B, 2), "(2,)"),
+        (slice(None), (1, B, 4), (B, 4), "(4,)"),
+        (1, (2,), (B,), "a number"),
+    ],
+)
+@pytest.mark.parametrize("name", ["v", "x"])
+def test_shapes_that_fit_nothing(
+    name: str, item: object, shape: tuple[int, ...], wanted: tuple[int, ...], rest: str
+) -> None:
+    use()
+    group = cells()
+    before = getattr(group, name)[:].copy()
+    with pytest.raises(ValueError) as caught:
+        getattr(group, name)[item] = np.ones(shape) * volt
+    assert str(caught.value) == (
+        f"'cells.{name}' was given values of the shape {shape} but batch_size is 3; give the shape "
+        f"{wanted} for a value in each instance, {rest} for the same in all of them."
+    )
+    np.testing.assert_array_equal(getattr(group, name)[:], before)
+
+
+def loops(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets the number of instances that code ran for, one entry a call."""
+    called: list[int] = []
+    original = NumpyCodeObject.__call__
+
+    def counting(self: NumpyCodeObject, **options: object) -> object:
+        called.append(int(self.namespace["N"]) // 4)
+        return original(self, **options)
+
+    monkeypatch.setattr(NumpyCodeObject, "__call__", counting)
+    return called
+
+
+@pytest.mark.parametrize(
+    ("expression", "at_once"),
+    [
+        ("rand()*volt", [2, 1]),
+        ("(x + i*mV)*int(x > 3*mV)", [2, 1]),
+        ("-y", [2, 1]),
+        ("x*i/N", [1, 1, 1]),
+    ],
+)
+def test_instances_are_set_at_once(
+    expression: str, at_once: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use()
+    group = cells()
+    group.x = given = np.arange(12.0).reshape(B, 4) * mV
+    group.v = given[::-1]
+    monkeypatch.setattr(loop, "AT_ONCE", 8)
+    called = loops(monkeypatch)
+    np.random.seed(1)
+    group.v = expression
+    assert called == at_once
+    names = {"x": given, "y": 2 * given[::-1], "i": np.arange(4), "N": 4, "mV": mV, "volt": volt}
+    np.random.seed(1)
+    names |= {"int": lambda x: x.astype(int), "rand": lambda: np.random.rand(B, 4)}
+    np.testing.assert_allclose(group.v / mV, np.asarray(eval(expression, names)) * 1000)
+
+
+def test_chosen_elements_are_set_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    use()
+    group = cells()
+    group.x = given = np.arange(12.0).reshape(B, 4) * mV
+    called = loops(monkeypatch)
+    group.x["x > 3*mV and i > 0"] = "-x"
+    assert called == [B]
+    chosen = (given > 3 * mV) & (np.arange(4) > 0)
+    np.testing.assert_allclose(group.x / mV, np.where(chosen, -given, given) * 1000)
+
+
+def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "free_bytes", lambda: 1000)
+    set_device("eprop_cuda", batch_size=50, backend="reference")
+    with pytest.raises(MemoryError) as caught:
+        cells().v = "rand()*volt"
+    assert str(caught.value) == (
+        "'cells.v' in 50 instances takes 1.56 KiB of memory but 1e+03 bytes are free; give a "
+        "smaller batch_size."
+    )

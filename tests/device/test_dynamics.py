@@ -244,7 +244,7 @@ def test_groups_outlive_their_network_and_its_memory() -> None:
         group = NeuronGroup(2, "n : 1", threshold="True", reset="n += 1", name="g")
         network = Network(group)
         network.run(5 * ms)
-        return group, weakref.ref(get_device()._states[network])
+        return group, weakref.ref(get_device().networks.of(network).state)
 
     group, state = run()
     gc.collect()

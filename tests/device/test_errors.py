@@ -25,15 +25,16 @@ from brian2 import (
     linked_var,
     ms,
     network_operation,
+    second,
     set_device,
 )
+from brian2.utils.logger import catch_logs
 
 from brian2eprop import Spikes, SpikeSource
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.gpu import GpuUnavailable
-from brian2eprop.device.capture.translate import Unsupported
 from brian2eprop.device.program import Precision
-from brian2eprop.errors import CompileError
+from brian2eprop.errors import CompileError, Unsupported
 
 LEAKY = "dv/dt = -v/(10*ms) : 1"
 
@@ -213,7 +214,7 @@ def test_delay_changed_under_flying_spikes() -> None:
     found.delay = 5 * ms  # nothing is in flight yet
     network.run(3 * ms)
     found.delay = 1 * ms
-    with pytest.raises(Unsupported, match=r"delay of 'syn_pre' .* changed while .*; change it"):
+    with pytest.raises(Unsupported, match=r"delay of 'syn_pre' was changed while .*; change it"):
         network.run(1 * ms)
     assert not np.asarray(group.v[:]).any()
     found.delay = 5 * ms
@@ -234,7 +235,7 @@ def test_a_single_step_cannot_be_recorded_outside_of_a_run() -> None:
     group = cells()
     monitor = StateMonitor(group, "v", record=True, name="mon")
     Network(group, monitor).run(1 * ms)
-    with pytest.raises(NotImplementedError, match=r"'mon' was run on eprop_cuda .*; call run\(\)"):
+    with pytest.raises(Unsupported, match=r"'mon' was run on eprop_cuda .*; call run\(\)"):
         monitor.record_single_timestep()
 
 
@@ -309,10 +310,23 @@ def test_report(report: object, kind: type[Exception]) -> None:
         Network(cells()).run(1 * ms, report=report)
 
 
-def test_negative_duration() -> None:
+@pytest.mark.parametrize(
+    ("duration", "message"),
+    [
+        (-1 * ms, "run: duration is -0.001 s; give a finite time that is not negative."),
+        (float("nan") * ms, "run: duration is nan s; give a finite time that is not negative."),
+        (float("inf") * ms, "run: duration is inf s; give a finite time that is not negative."),
+        (1e300 * second, "run: duration is 1e+300 s, which is too many steps of 1. ms to be "
+         "counted; give a shorter time."),
+    ],
+)  # fmt: skip
+def test_durations(duration: Any, message: str) -> None:
     use()
-    with pytest.raises(ValueError, match=r"duration is -1. ms; give one that is not negative"):
-        Network(cells()).run(-1 * ms)
+    network = Network(cells())
+    with pytest.raises(ValueError) as caught:
+        network.run(duration)
+    assert str(caught.value) == message
+    assert float(network.t) == 0
 
 
 def test_import_needs_no_cuda() -> None:
@@ -335,3 +349,27 @@ def test_profiling_is_refused() -> None:
         Unsupported, match=r"'whole' is to be profiled .* one kernel. Leave profile"
     ):
         network.run(1 * ms, profile=True)
+
+
+def test_brian_warns_of_code_that_depends_on_the_order_of_synapses() -> None:
+    def warnings(code: str) -> list[str]:
+        with catch_logs() as logs:
+            Network(synapses(cells(), "w : 1", on_pre=code)).run(0 * ms)
+        return [message for _, _, message in logs if "order of execution" in message]
+
+    for device in ("runtime", "eprop_cuda"):
+        set_device(device)
+        assert not warnings("v_post += w")
+        (warning,) = warnings("v_post = w")
+        assert "'v_post = w'" in warning
+
+
+def test_external_flags(backend: str) -> None:
+    counts = []
+    for device in ("runtime", "eprop_cuda"):
+        set_device(device, **({} if device == "runtime" else {"backend": backend}))
+        for on in (True, False, np.bool_(True)):
+            group = NeuronGroup(1, "n : 1", threshold="not on or n < 3", reset="n += 1", name="g")
+            Network(group).run(5 * ms, namespace={"on": on})
+            counts.append(group.n[0])
+    assert counts[:3] == counts[3:] == [3, 5, 3]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from brian2 import (
@@ -16,8 +18,9 @@ from brian2 import (
 )
 from models import Spec, assert_same, run_on
 
-from brian2eprop.device.memory import state
+from brian2eprop.device.memory import limits, state
 from brian2eprop.device.run import progress
+from brian2eprop.errors import Unsupported
 
 
 def use(backend: str = "reference", **options: object) -> None:
@@ -52,7 +55,7 @@ def test_what_monitors_keep_in_a_call_is_bounded(monkeypatch: pytest.MonkeyPatch
     network.run(40 * ms)
     from brian2.devices.device import get_device
 
-    assert get_device()._states[network].capacity == 1000 // 128
+    assert get_device().networks.of(network).state.capacity == 1000 // 128
     assert monitor.v.shape == (2, 5, 40)
 
 
@@ -217,3 +220,107 @@ def test_brian_warns_of_values_that_are_not_finite(caplog: pytest.LogCaptureFixt
     with catch_logs() as logs:
         Network(group).run(20 * ms)
     assert any("'v' has NaN" in message for _, _, message in logs)
+
+
+def test_what_a_run_needs_is_asked_for_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(batch_size=10)
+    group = ramp(100)
+    monitor = StateMonitor(group, "v", record=True, name="trace")
+    network, bare = Network(group, monitor), Network(ramp(100), name="bare")
+    monkeypatch.setattr(limits, "free_bytes", lambda: 10_000)
+    with pytest.raises(MemoryError) as caught:
+        network.run(5 * ms)
+    assert str(caught.value) == (
+        "What 'trace' records in 5 steps takes 39.1 KiB of memory but 9.77 KiB are free; record "
+        "fewer neurons, or run fewer steps or instances."
+    )
+    with pytest.raises(MemoryError) as caught:
+        bare.run(5 * ms)
+    assert re.fullmatch(
+        r"A run of 'bare' in 10 instances takes [\d.]+ KiB of memory but 9.77 KiB are free; give a "
+        r"smaller batch_size, or a smaller network.",
+        str(caught.value),
+    )
+    monkeypatch.undo()
+    network.run(5 * ms)
+    assert monitor.v.shape == (10, 100, 5)
+
+
+@pytest.mark.parametrize("column", ["t", "v", "lastspike"])
+def test_a_monitor_that_cannot_grow_stays_whole(
+    column: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use()
+    group = NeuronGroup(
+        2, "dv/dt = 1/(20*ms) : 1 (unless refractory)", threshold="v > 1", reset="v = 0",
+        refractory=1 * ms, method="euler", name="g2",
+    )  # fmt: skip
+    monitor = StateMonitor(group, ["v", "lastspike"], record=True, name="trace")
+    network = Network(group, monitor)
+    network.run(5 * ms)
+    variable = monitor.variables[column]
+    original = type(variable).resize
+
+    def failing(self: object, size: object) -> None:
+        longer = np.ravel(size)[0] > 5
+        if self is variable and longer:
+            raise MemoryError
+        original(self, size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(variable), "resize", failing)
+        with pytest.raises(MemoryError, match=r"^There is no memory for .* that 'trace' has recor"):
+            network.run(4 * ms)
+    assert monitor.N == len(monitor.t) == monitor.v.shape[1] == monitor.lastspike.shape[1] == 5
+    now = round(float(network.t / ms))
+    assert now == 9, "the steps were run"
+    network.run(3 * ms)
+    np.testing.assert_allclose(monitor.t / ms, [0, 1, 2, 3, 4, 9, 10, 11])
+    np.testing.assert_allclose(monitor.v[0], np.array([0, 1, 2, 3, 4, 9, 10, 11]) / 20, atol=1e-12)
+
+
+def test_a_monitor_with_a_dt_that_equals_the_groups(backend: str) -> None:
+    """It has a clock of its own then."""
+
+    def simulate(device: str, **options: object) -> list[np.ndarray]:
+        set_device(device, **options)
+        group = NeuronGroup(
+            2, "dv/dt = 1/(5*ms) : 1\nlast : second", threshold="v > 1", reset="v = 0; last = t",
+            method="euler", name="g",
+        )  # fmt: skip
+        monitor = StateMonitor(group, ["v", "last"], record=True, dt=1 * ms, name="trace")
+        timed = NeuronGroup(1, "x = t/ms : 1", dt=1 * ms, name="timed")
+        watch = StateMonitor(timed, "x", record=True, name="watch")
+        network = Network(group, monitor, timed, watch)
+        for _ in range(2):
+            network.run(7 * ms)
+        return [np.array(x) for x in (monitor.t, monitor.v, monitor.last, watch.x, watch.t)]
+
+    theirs = simulate("runtime")
+    ours = simulate("eprop_cuda", backend=backend, precision="float64")
+    for mine, yours in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, yours, rtol=1e-12, atol=1e-15)
+
+
+def test_names_of_monitors_meet_no_variables() -> None:
+    use()
+    group = NeuronGroup(2, "b_v : 1\nv : 1", name="a")
+    group.b_v = [1, 2]
+    group.v = [3, 4]
+    monitor = StateMonitor(group, ["v", "b_v"], record=True, name="a_b")
+    Network(group, monitor).run(1 * ms)
+    assert monitor.v[:, 0].tolist() == [3, 4]
+    assert monitor.b_v[:, 0].tolist() == [1, 2]
+
+
+def test_binned_rate_of_a_batch() -> None:
+    use(batch_size=2)
+    group = ramp()
+    monitor = SpikeMonitor(group, name="spikes")
+    Network(group, monitor).run(1 * ms)
+    with pytest.raises(Unsupported) as caught:
+        monitor.binned_rate(1 * ms)
+    assert str(caught.value) == (
+        "'spikes' has 2 instances, for which there is no binned_rate; use np.histogram on the "
+        "spike times of each instance."
+    )

@@ -18,7 +18,8 @@ from brian2eprop.device.capture.captured import (
     Piece,
     Recording,
 )
-from brian2eprop.device.capture.translate import Translator, Unsupported, time_stamped
+from brian2eprop.device.capture.translate import Translator, time_stamped
+from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -35,8 +36,13 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.device.program.connectivity import Found
 from brian2eprop.device.program.connectivity.base import Integers
+from brian2eprop.errors import Unsupported
 
 NO_REFS: Mapping[str, Ref] = {}
+
+# From a pathway, its longest delay and the step to run next: the step in which each synapse was
+# formed, in Brian2's order; None where every synapse is older than what it may hear.
+FormedSince = Callable[[Any, int, int], npt.NDArray[np.int64] | None]
 
 
 @dataclass
@@ -49,10 +55,19 @@ class Builder:
         The network's clock.
     pieces : mapping of str to Piece
         What Brian2 wants done, by name of the object.
+    memo : Memo
+        What was made of connections in earlier captures.
+    formed : callable
+        Tells since when the synapses of a pathway are there, where it matters.
+    step : int
+        The step that is run next.
     """
 
     clock: Any
     pieces: Mapping[str, Piece]
+    memo: Memo
+    formed: FormedSince
+    step: int
     phases: list[Phase] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
@@ -71,9 +86,9 @@ class Builder:
     ) -> Body:
         """The body of an object's piece, with refs beside those that its code makes."""
         piece = self.pieces[owner.name]
-        body = Translator(owner.name, piece, self.clock, locate).body()
+        body = Translator(owner.name, piece, locate).body()
         body = replace(body, refs={**also, **body.refs})
-        for variable in time_stamped(piece, self.clock):
+        for variable in time_stamped(piece):
             self._keep_double(variable)
         return body
 
@@ -161,7 +176,7 @@ class Builder:
             tables,
             frozenset(changed & self.variables.keys()),
             self.sources,
-            self.emitters,
+            {events: group.id for events, group in self.emitters.items()},
             tuple(self.recordings),
             tuple(self.countings),
             self.pathways,

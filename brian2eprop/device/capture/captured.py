@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -86,14 +87,16 @@ class Captured:
         The arrays of variables that a run changes.
     sources : mapping of str to SpikeSource
         The source of each stream.
-    emitters : mapping of str to brian2 Group
-        The group whose spikes each event buffer holds.
+    emitters : mapping of str to int
+        Brian2's number of the group whose spikes each event buffer holds.
     recordings : tuple of Recording
         The StateMonitors.
     countings : tuple of Counting
         The SpikeMonitors.
     pathways : mapping of str to Pathway
         The synaptic pathways by name.
+    clocks : tuple of brian2 Clock
+        The clocks of its objects, of one and the same dt.
     """
 
     program: Program
@@ -102,7 +105,13 @@ class Captured:
     tables: Mapping[str, npt.NDArray[np.int32]]
     written: frozenset[str]
     sources: Mapping[str, SpikeSource]
-    emitters: Mapping[str, Any]
+    emitters: Mapping[str, int]
     recordings: tuple[Recording, ...]
     countings: tuple[Counting, ...]
     pathways: Mapping[str, Pathway]
+    clocks: tuple[Any, ...] = ()
+
+    @cached_property
+    def names(self) -> Mapping[Any, str]:
+        """The array of each Brian2 variable, also when its group is gone."""
+        return {variable: name for name, variable in self.variables.items()}

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from collections.abc import Collection, Container, Mapping
+from dataclasses import replace
+from typing import Any
 
-from brian2.core.clocks import Clock
 from brian2.core.network import Network
 
-from brian2eprop.device.capture.builder import Builder
+from brian2eprop.device.capture.builder import Builder, FormedSince
 from brian2eprop.device.capture.captured import Captured, Piece
 from brian2eprop.device.capture.objects import add_phases
 from brian2eprop.device.capture.support import check_network
+from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.program.verify import Stage, verify
-
-
-class Interceptor(Protocol):
-    """A device that can hand out :class:`Inert` code objects."""
-
-    capturing: bool
+from brian2eprop.errors import Unsupported
 
 
 class Inert:
@@ -37,7 +33,7 @@ class Inert:
 
     def __call__(self, **kwds: Any) -> Any:
         """Refuse to run outside a run."""
-        raise NotImplementedError(
+        raise Unsupported(
             f"'{self.owner_name}' was run on eprop_cuda as a part of its network and cannot be "
             "called on its own; call run() for one more time step instead."
         )
@@ -67,10 +63,13 @@ def make_inert(
 def capture(
     network: Network,
     namespace: Mapping[str, Any],
-    device: Interceptor,
-    promoted: Collection[str] = (),
+    memo: Memo,
+    formed: FormedSince,
+    varying: Container[Any] = (),
 ) -> Captured:
     """Turn a network into a Program without compiling any of Brian2's code objects.
+
+    The device must be capturing: it has to hand out :class:`Inert` code objects.
 
     Parameters
     ----------
@@ -78,10 +77,12 @@ def capture(
         The network.
     namespace : mapping of str to object
         Where external names are looked up.
-    device : Interceptor
-        The active device.
-    promoted : collection of str
-        Arrays that differ between instances although the run does not write them.
+    memo : Memo
+        What was made of connections in earlier captures.
+    formed : callable
+        Tells since when synapses are there, where it matters.
+    varying : container of brian2 Variable
+        Variables that differ between instances although the run does not write them.
 
     Returns
     -------
@@ -94,18 +95,16 @@ def capture(
         If the device does not run an object of the network, or something that it does.
     """
     objects = check_network(network)
-    clocks = [found.clock for found in objects if isinstance(found.clock, Clock)]
+    clocks = list(dict.fromkeys(found.clock for found in objects))
     network._clocks = set(clocks)
-    device.capturing = True
-    try:
-        network.before_run(namespace)
-    finally:
-        device.capturing = False
-    builder = Builder(clocks[0], _pieces(objects))
+    network.before_run(namespace)
+    step = round(float(network.t) / clocks[0].dt_)
+    builder = Builder(clocks[0], _pieces(objects), memo, formed, step)
     add_phases(builder, objects)
+    promoted = {name for name, found in builder.variables.items() if found in varying}
     captured = builder.finish(network.name, clocks[0].dt_, promoted)
     verify(captured.program, Stage.CAPTURED)
-    return captured
+    return replace(captured, clocks=tuple(clocks))
 
 
 def _pieces(objects: Collection[Any]) -> dict[str, Piece]:

@@ -15,7 +15,6 @@ from brian2.synapses.synapses import SynapticPathway
 
 from brian2eprop.device.capture.builder import Builder, dtype_of, events_name
 from brian2eprop.device.capture.captured import Counting, Pathway, Recording
-from brian2eprop.device.capture.translate import Unsupported
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -31,6 +30,7 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.device.program.connectivity import Found, find_connectivity
 from brian2eprop.device.source import SpikeSource
+from brian2eprop.errors import Unsupported
 
 ELEMENT, SHARED = "_idx", "0"
 PRE, POST = "_presynaptic_idx", "_postsynaptic_idx"
@@ -126,12 +126,18 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     _refuse_scalar_writes(pathway, body)
     _refuse_source_writes(pathway, body)
     if body.code:
-        delay: int | str = longest
-        if own:
-            order = slice(None) if found.order is None else found.order
-            delay = builder.table(f"{pathway.name}:delay", steps[order])
+        order = slice(None) if found.order is None else found.order
+        since = builder.formed(pathway, longest, builder.step)
         name = found.connectivity.name
-        builder.phases.append(Propagate(pathway.name, events, name, body, delay))
+        phase = Propagate(
+            pathway.name,
+            events,
+            name,
+            body,
+            builder.table(f"{pathway.name}:delay", steps[order]) if own else longest,
+            formed=None if since is None else builder.table(f"{pathway.name}:formed", since[order]),
+        )
+        builder.phases.append(phase)
 
 
 def _synaptic(
@@ -154,12 +160,11 @@ def _synaptic(
 
 def _connectivity(builder: Builder, synapses: Any) -> Found:
     if synapses.name not in builder.found:
-        builder.found[synapses.name] = find_connectivity(
-            synapses.name,
-            synapses.variables["_synaptic_pre"].get_value(),
-            synapses.variables["_synaptic_post"].get_value(),
-            len(synapses.source),
-            len(synapses.target),
+        sides = [synapses.variables[name] for name in ("_synaptic_pre", "_synaptic_post")]
+        pre, post = (side.get_value() for side in sides)
+        sizes = len(synapses.source), len(synapses.target)
+        builder.found[synapses.name] = builder.memo.of(
+            sides, lambda: find_connectivity(synapses.name, pre, post, *sizes)
         )
     return builder.found[synapses.name]
 
@@ -179,7 +184,7 @@ def _delay_steps(builder: Builder, pathway: SynapticPathway) -> npt.NDArray[np.i
 def _record(builder: Builder, monitor: StateMonitor) -> None:
     arrays, refs = {}, {}
     for name in monitor.record_variables:
-        array = f"{monitor.name}_{name}"
+        array = f"{monitor.name}.recorded.{name}"  # no name that Brian2 could give
         arrays[name] = array
         dtype = dtype_of(monitor.variables[name])
         kept = Slots(kept=True)
@@ -193,7 +198,7 @@ def _record(builder: Builder, monitor: StateMonitor) -> None:
 
 def _monitored(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], Ref]:
     source = monitor.source
-    record = np.asarray(monitor.record)
+    record = monitor.variables["_indices"].get_value()
     found = _connectivity(builder, source) if hasattr(source, "_connect_called") else None
 
     def locate(variable: Any, index: str) -> Ref:

@@ -26,9 +26,9 @@ from brian2.monitors.statemonitor import StateMonitor
 from brian2.synapses.synapses import StateUpdater as SynapticStateUpdater
 from brian2.synapses.synapses import SummedVariableUpdater, Synapses, SynapticPathway
 
-from brian2eprop.device.capture.translate import Unsupported
 from brian2eprop.device.monitors import BatchedSpikeMonitor, BatchedStateMonitor
 from brian2eprop.device.source import SpikeSource
+from brian2eprop.errors import Unsupported
 
 _SPIKE_DATA = "give its spikes as data, with brian2eprop.SpikeSource"
 _WAYS_OUT: dict[type, str] = {
@@ -91,11 +91,11 @@ def _check_clocks(objects: Iterable[Any]) -> None:
             raise Unsupported(
                 f"'{found.name}' runs at listed times, which eprop_cuda does not; give it a dt."
             )
-        if found.clock is not objects[0].clock:
+        if found.clock.dt_ != objects[0].clock.dt_:
             raise Unsupported(
                 f"'{found.name}' runs on the clock '{found.clock.name}' but "
-                f"'{objects[0].name}' on '{objects[0].clock.name}', and eprop_cuda runs a network "
-                "on one clock; leave out dt and clock, and set defaultclock.dt."
+                f"'{objects[0].name}' on '{objects[0].clock.name}' with another dt, and eprop_cuda "
+                "runs a network with one dt; leave out dt and clock, and set defaultclock.dt."
             )
 
 

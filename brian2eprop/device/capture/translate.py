@@ -6,21 +6,19 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from brian2.core.clocks import Clock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
 
 from brian2eprop.device.capture.captured import Piece
 from brian2eprop.device.program import Body, Number, Ref
 from brian2eprop.device.program.functions import FUNCTIONS
+from brian2eprop.errors import Unsupported
 
 CLOCK_NAMES = {"t": "t", "dt": "dt", "timestep": "step"}
 
 # Gives the Ref of a variable that Brian2 reaches through the given index.
 Locate = Callable[[Any, str], Ref]
-
-
-class Unsupported(NotImplementedError):
-    """Something that the device does not run."""
 
 
 class Translator:
@@ -32,16 +30,13 @@ class Translator:
         Name of the object, for messages.
     piece : Piece
         What to translate.
-    clock : brian2 Clock
-        The network's clock.
     locate : callable
         Gives the Ref of an array variable and Brian2's index of it.
     """
 
-    def __init__(self, owner: str, piece: Piece, clock: Any, locate: Locate) -> None:
+    def __init__(self, owner: str, piece: Piece, locate: Locate) -> None:
         self.owner = owner
         self.piece = piece
-        self.clock = clock
         self.locate = locate
         self.refs: dict[str, Ref] = {}
         self.constants: dict[str, Number] = {}
@@ -58,8 +53,7 @@ class Translator:
         if isinstance(variable, ArrayVariable):
             return self._array(name, variable)
         if isinstance(variable, Constant):
-            value = variable.get_value()
-            self.constants[self._free(name)] = value.item() if hasattr(value, "item") else value
+            self.constants[self._free(name)] = _number(variable)
         return self._free(name)
 
     def function(self, name: str) -> None:
@@ -82,7 +76,7 @@ class Translator:
         return ast.unparse(_Inliner(self).visit(line))
 
     def _array(self, name: str, variable: Any) -> str:
-        built_in = self._clock_name(variable)
+        built_in = clock_name(variable)
         if built_in is not None:
             return built_in
         ref = self.locate(variable, self.piece.indices[name])
@@ -92,12 +86,6 @@ class Translator:
                 return known
         self.refs[self._free(name)] = ref
         return self._free(name)
-
-    def _clock_name(self, variable: Any) -> str | None:
-        for name, built_in in CLOCK_NAMES.items():
-            if variable is self.clock.variables[name]:
-                return built_in
-        return None
 
     @staticmethod
     def _free(name: str) -> str:
@@ -137,6 +125,14 @@ class _Inliner(ast.NodeTransformer):
         return ast.copy_location(ast.Call(node.func, arguments, []), node)
 
 
+def _number(constant: Constant) -> Number:
+    value: Any = constant.get_value()
+    if constant.is_boolean:  # of a flag, Brian2 has made 0 or 1
+        return bool(value)
+    number: Number = value.item() if hasattr(value, "item") else value
+    return number
+
+
 def parse(code: str) -> ast.Module:
     """Abstract code as statements; as in Brian2, the lines' indentation means nothing."""
     return ast.parse("\n".join(line.strip() for line in code.splitlines()))
@@ -152,12 +148,12 @@ def assigned(tree: ast.Module) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def time_stamped(piece: Piece, clock: Any) -> set[Any]:
+def time_stamped(piece: Piece) -> set[Any]:
     """The variables that a piece sets to an expression with the time ``t`` in it."""
     found = set()
     for line in parse(piece.code).body:
         value = getattr(line, "value", None)
-        if value is None or not _mentions(value, piece.variables, clock.variables["t"]):
+        if value is None or not _mentions_time(value, piece.variables):
             continue
         target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
         variable = piece.variables.get(getattr(target, "id", ""))
@@ -166,6 +162,12 @@ def time_stamped(piece: Piece, clock: Any) -> set[Any]:
     return found
 
 
-def _mentions(value: ast.expr, variables: Mapping[str, Any], wanted: Any) -> bool:
+def clock_name(variable: Any) -> str | None:
+    """What bodies call a variable of a clock; None for other variables."""
+    of_clock = isinstance(getattr(variable, "owner", None), Clock)
+    return CLOCK_NAMES.get(variable.name) if of_clock else None
+
+
+def _mentions_time(value: ast.expr, variables: Mapping[str, Any]) -> bool:
     names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
-    return any(variables.get(name) is wanted for name in names)
+    return any(clock_name(variables.get(name)) == "t" for name in names)

@@ -6,14 +6,17 @@ instances take turns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 from brian2.core.variables import ArrayVariable, VariableView
-from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+
+from brian2eprop.device.brian import owner_of
+from brian2eprop.device.memory.limits import require_memory
+from brian2eprop.errors import Unsupported
 
 Values = npt.NDArray[Any]
 
@@ -21,29 +24,57 @@ Values = npt.NDArray[Any]
 class Instances:
     """Arrays of shape (instances, elements), by variable.
 
+    An array may have the number of instances of an earlier ``set_device``: it is read as it
+    is, and a run or a new value gives it the present number.
+
     Parameters
     ----------
-    size : int
-        Number of instances.
     raw : callable
         Gives Brian2's own array of a variable.
     """
 
-    def __init__(self, size: int, raw: Callable[[Any], Values]) -> None:
-        self.size = size
+    def __init__(self, raw: Callable[[Any], Values]) -> None:
         self.raw = raw
+        self.size: int | None = None
         self.arrays: WeakKeyDictionary[Any, Values] = WeakKeyDictionary()
 
+    @property
+    def number(self) -> int:
+        """Number of instances; one where there is no instance axis."""
+        return 1 if self.size is None else self.size
+
     def __contains__(self, variable: Any) -> bool:
-        if variable not in self.arrays and is_state(variable):
+        if self.size is not None and variable not in self.arrays and is_state(variable):
             self.promote(variable)
         return variable in self.arrays
 
     def promote(self, variable: Any) -> Values:
         """Give a variable an instance axis, at first with equal values."""
-        if variable not in self.arrays:
-            self.arrays[variable] = np.repeat(self.raw(variable)[None], self.size, axis=0)
+        known = self.arrays.get(variable)
+        if known is None or len(known) != self.size:
+            shared = self._shared(variable)
+            require_memory(
+                shared.nbytes * self.number,
+                f"'{name_of(variable)}' in {self.number} instances",
+                "give a smaller batch_size",
+            )
+            self.arrays[variable] = np.repeat(shared[None], self.number, axis=0)
         return self.arrays[variable]
+
+    def settle(self, variable: Any) -> None:
+        """Give a variable the present number of instances, if it has another."""
+        known = self.arrays.get(variable)
+        if known is None or len(known) == self.size:
+            return
+        if self.size is None:
+            self.raw(variable)[:] = self._shared(variable)
+            self.forget(variable)
+        else:
+            self.promote(variable)
+
+    def forget(self, variable: Any) -> None:
+        """Take a variable's instance axis away."""
+        self.arrays.pop(variable, None)
 
     def fill(self, variable: Any, values: Any) -> None:
         """Set every instance of a variable that has an instance axis."""
@@ -54,7 +85,7 @@ class Instances:
         """Follow Brian2's array of a variable to a new size; new elements are zero."""
         old = self.arrays.get(variable)
         if old is not None:
-            new = np.zeros((self.size, len(self.raw(variable))), old.dtype)
+            new = np.zeros((len(old), len(self.raw(variable))), old.dtype)
             n = min(old.shape[1], new.shape[1])
             new[:, :n] = old[:, :n]
             self.arrays[variable] = new
@@ -63,36 +94,59 @@ class Instances:
         """A copy of what a view gives at an index, with a leading instance axis."""
         values = self.arrays[view.variable]
         if view.variable.scalar:
-            _require_all(view, item)
-            return values[:, 0].copy()
+            return values[:, _index(view, item)].copy()
         if _is_new_axis(item):
             return self.read(view, slice(None))[:, :, None]
         return np.array(values[:, _index(view, item)])
 
-    def write(self, view: VariableView, item: Any, value: Any, check_units: bool) -> None:
-        """Set a view at an index, from values with a leading instance axis."""
-        variable = view.variable
-        if check_units:
-            fail_for_dimension_mismatch(
-                variable.dim, value, f"Incorrect unit for setting variable {view.name}"
-            )
-        values = np.asarray(value)
-        if variable.scalar:
-            _require_all(view, item)
-            self._require_shape(view, values, ())
-            self.promote(variable)[:, 0] = values
-            return
-        index = _index(view, item)
-        self._require_shape(view, values, self.raw(variable)[index].shape)
-        self.promote(variable)[:, index] = values
+    def write(self, view: VariableView, item: Any, value: Any) -> bool:
+        """Set a view at an index, where its variable has an instance axis or is to get one.
 
-    def has_axis(self, view: VariableView, value: Any) -> bool:
-        """Whether a value to be set has an instance axis."""
-        return np.ndim(value) > (0 if view.variable.scalar else 1)
+        Parameters
+        ----------
+        view : VariableView
+            The view.
+        item : index
+            As given to the view.
+        value : array
+            Values of the selected elements, or with a leading instance axis.
+
+        Returns
+        -------
+        bool
+            False where nothing was done: the values are Brian2's to set.
+        """
+        values = np.asarray(value)
+        index = _index(view, item)
+        rest = np.shape(self.raw(view.variable)[index])
+        self._require_shape(view, values, rest)
+        if values.ndim <= len(rest) and view.variable not in self:
+            return False
+        if _is_all(item):
+            self._discard_other_sizes(view.variable)
+        self.promote(view.variable)[:, index] = values
+        return True
+
+    def _discard_other_sizes(self, variable: Any) -> None:
+        if variable in self.arrays and len(self.arrays[variable]) != self.size:
+            self.forget(variable)
+
+    def _shared(self, variable: Any) -> Values:
+        known = self.arrays.get(variable)
+        if known is None:
+            return self.raw(variable)
+        if not (known == known[0]).all():
+            raise Unsupported(
+                f"'{name_of(variable)}' has other values in each of {len(known)} instances, which "
+                f"cannot go on with batch_size={self.size}; set all of it anew, or go back to "
+                f"batch_size={len(known)}."
+            )
+        return np.asarray(known[0])
 
     def _require_shape(self, view: VariableView, values: Values, rest: tuple[int, ...]) -> None:
-        wanted = (self.size, *rest)
-        if values.shape == wanted or values.shape == (self.size, *(1 for _ in rest)):
+        shared = values.shape in ((), rest) or (bool(rest) and values.shape == (1,))
+        wanted = (self.number, *rest)
+        if shared or values.shape in (wanted, (self.number, *(1 for _ in rest))):
             return
         raise ValueError(
             f"'{view.group_name}.{view.name}' was given values of the shape {values.shape} but "
@@ -101,77 +155,38 @@ class Instances:
         )
 
 
-class InstanceLoop:
-    """A code object that runs once for each instance.
-
-    Parameters
-    ----------
-    code_object : CodeObject
-        What to run.
-    instances : Instances
-        The instances.
-    varying : iterable of brian2 Variable
-        The variables it reads or writes that have an instance axis.
-    target : brian2 Variable, optional
-        The one it writes.
-    """
-
-    def __init__(
-        self,
-        code_object: Any,
-        instances: Instances,
-        varying: Iterable[Any],
-        target: Any | None,
-    ) -> None:
-        self.code_object = code_object
-        self.instances = instances
-        self.varying = tuple(varying)
-        self.target = target
-
-    def __call__(self, **kwds: Any) -> Any:
-        """Run; the results of the instances are stacked."""
-        results = [self._run(k, kwds) for k in range(self.instances.size)]
-        if results[0] is None:
-            return None
-        if len({np.shape(result) for result in results}) > 1:
-            raise ValueError(
-                f"The condition selects different numbers of elements of "
-                f"'{self.code_object.owner.name}' in different instances; read the whole array "
-                "and mask it with NumPy."
-            )
-        return np.stack(results)
-
-    def _run(self, instance: int, kwds: dict[str, Any]) -> Any:
-        for variable in self.varying:
-            self.instances.raw(variable)[:] = self.instances.arrays[variable][instance]
-        result = self.code_object(**kwds)
-        if self.target is not None:
-            self.instances.arrays[self.target][instance] = self.instances.raw(self.target)
-        return None if result is None else np.array(result)
-
-
 def is_state(variable: Any) -> bool:
     """Whether a variable is a neuron's state by its very nature."""
-    if not isinstance(variable, ArrayVariable) or variable.owner is None:
+    owner = owner_of(variable)
+    if not isinstance(variable, ArrayVariable) or owner is None:
         return False
-    equations = getattr(variable.owner, "equations", None)
+    equations = getattr(owner, "equations", None)
     if variable.name in ("lastspike", "not_refractory"):
         return equations is not None
     return equations is not None and variable.name in getattr(equations, "diff_eq_names", ())
 
 
+def name_of(variable: Any) -> str:
+    """How a message calls a variable."""
+    owner = owner_of(variable)
+    return variable.name if owner is None else f"{owner.name}.{variable.name}"
+
+
 def _index(view: VariableView, item: Any) -> Any:
-    if isinstance(item, slice) and item == slice(None) and view.index_var == "_idx":
-        return item
+    if view.variable.scalar:
+        if not _is_all(item):
+            raise IndexError(
+                f"Illegal index for variable '{view.name}', it is a scalar variable; use [:]."
+            )
+        return 0
+    if _is_all(item) and view.index_var == "_idx":
+        return slice(None)
     return view.indexing(item, view.index_var)
+
+
+def _is_all(item: Any) -> bool:
+    return isinstance(item, slice) and item == slice(None)
 
 
 def _is_new_axis(item: Any) -> bool:
     return isinstance(item, tuple) and len(item) == 2 and item[1] is None
-
-
-def _require_all(view: VariableView, item: Any) -> None:
-    if not (isinstance(item, slice) and item == slice(None)):
-        raise IndexError(
-            f"Illegal index for variable '{view.name}', it is a scalar variable; use [:]."
-        )

@@ -1,20 +1,21 @@
-"""What Brian2's ``store`` does not know of: instances, and spikes in flight."""
+"""What Brian2's ``store`` does not know of: instances, and spikes in transit."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy.typing as npt
 from brian2.core.network import Network
 from brian2.core.variables import ArrayVariable
 
-from brian2eprop.device.capture.captured import Pathway
+from brian2eprop.device.brian import is_synapses, owner_of, stored_state
+from brian2eprop.device.memory.formed import Formed, Growth
 from brian2eprop.device.memory.instances import Instances
-from brian2eprop.device.memory.pending import Flight
-from brian2eprop.device.memory.state import State
+from brian2eprop.device.memory.transit import Transit
+from brian2eprop.errors import Unsupported
 
 # Brian2 keeps what the device says of its random numbers under this key of a stored state,
 # and this module keeps its own under another one within.
@@ -27,37 +28,81 @@ class Snapshot:
 
     Parameters
     ----------
-    values : dict
+    batch_size : int or None
+        Number of instances.
+    values : mapping
         Values of shape (instances, elements), by names of group and variable.
-    flights, pathways, next_step
-        As :class:`~brian2eprop.device.memory.state.State` has them.
+    transit : Transit
+        The spikes in transit.
+    growth : mapping of str to Growth
+        When the synapses of each Synapses object were formed.
     """
 
-    values: dict[tuple[str, str], npt.NDArray[Any]]
-    flights: dict[str, Flight]
-    pathways: dict[str, Pathway]
-    next_step: int
+    batch_size: int | None
+    values: Mapping[tuple[str, str], npt.NDArray[Any]]
+    transit: Transit
+    growth: Mapping[str, Growth]
 
 
-def take_snapshot(network: Network, instances: Instances | None, state: State | None) -> Snapshot:
+def take_snapshot(
+    network: Network, instances: Instances, transit: Transit, formed: Formed
+) -> Snapshot:
     """Store the device's own part of a network."""
-    values = {}
-    for variable in _own_variables(network, instances):
-        values[variable.owner.name, variable.name] = instances.arrays[variable].copy()  # type: ignore[union-attr]
-    if state is None:
-        return Snapshot(values, {}, {}, 0)
-    return Snapshot(values, state.take_flights(), dict(state.pathways), state.next_step)
+    values = {
+        (owner, variable.name): instances.arrays[variable].copy()
+        for owner, variable in _own_variables(network)
+        if variable in instances.arrays
+    }
+    growth = {found.name: formed.stored(found) for found in _all_synapses(network)}
+    # The groups of the network that is restored may be others of these names.
+    anybody = replace(transit, emitters={})
+    return Snapshot(instances.size, values, anybody, {n: g for n, g in growth.items() if g})
 
 
 def put_snapshot(
-    snapshot: Snapshot, network: Network, instances: Instances | None, state: State
-) -> None:
-    """Restore the device's own part of a network, after Brian2 has restored its own."""
-    for variable in _own_variables(network, instances):
-        values = snapshot.values.get((variable.owner.name, variable.name))
-        if values is not None and instances is not None:
-            instances.fill(variable, values)
-    state.restore(dict(snapshot.flights), snapshot.pathways, snapshot.next_step)
+    snapshot: Snapshot, network: Network, instances: Instances, formed: Formed
+) -> Transit:
+    """Restore the device's own part of a network, after Brian2 has restored its own.
+
+    Returns
+    -------
+    Transit
+        The spikes in transit.
+    """
+    for owner, variable in _own_variables(network):
+        values = snapshot.values.get((owner, variable.name))
+        if values is not None:
+            instances.promote(variable)[:] = values
+    for found in _all_synapses(network):
+        if found.name in snapshot.growth:
+            formed.restore(found, snapshot.growth[found.name])
+    return snapshot.transit
+
+
+def check_instances(snapshot: Snapshot | None, network: Network, batch_size: int | None) -> None:
+    """Refuse to restore a state of another number of instances.
+
+    Parameters
+    ----------
+    snapshot : Snapshot or None
+        The device's own part of it; None if another device stored it.
+    network : Network
+        The network.
+    batch_size : int or None
+        Number of instances now.
+
+    Raises
+    ------
+    Unsupported
+        If it has another number of instances.
+    """
+    stored = None if snapshot is None else snapshot.batch_size
+    if stored != batch_size:
+        raise Unsupported(
+            f"The stored state of '{network.name}' is one with batch_size={stored}, which cannot "
+            f"be restored with batch_size={batch_size}; call set_device with batch_size={stored} "
+            "first."
+        )
 
 
 def find_snapshot(network: Network, name: str, filename: str | None) -> Snapshot | None:
@@ -76,9 +121,14 @@ def find_snapshot(network: Network, name: str, filename: str | None) -> Snapshot
     -------
     Snapshot or None
         None for a state that another device stored.
+
+    Raises
+    ------
+    KeyError
+        If there is no state of that name.
     """
     if filename is None:
-        stored = network._stored_state[name]
+        stored = stored_state(network, name)
     else:
         with open(filename, "rb") as file:
             stored = pickle.load(file)[name]
@@ -86,12 +136,14 @@ def find_snapshot(network: Network, name: str, filename: str | None) -> Snapshot
     return found if isinstance(found, Snapshot) else None
 
 
-def _own_variables(network: Network, instances: Instances | None) -> Iterable[Any]:
-    if instances is None:
-        return
+def _own_variables(network: Network) -> Iterable[tuple[str, Any]]:
     for found in network.sorted_objects:
         for variable in getattr(found, "variables", {}).values():
-            if not isinstance(variable, ArrayVariable) or variable not in instances.arrays:
-                continue
-            if getattr(variable.owner, "name", None) == found.name:
-                yield variable
+            owner = owner_of(variable)
+            own = owner is not None and owner.name == found.name
+            if own and isinstance(variable, ArrayVariable):
+                yield found.name, variable
+
+
+def _all_synapses(network: Network) -> Iterable[Any]:
+    return (found for found in network.sorted_objects if is_synapses(found))

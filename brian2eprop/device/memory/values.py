@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary
@@ -10,33 +12,33 @@ import numpy as np
 import numpy.typing as npt
 from brian2.core.variables import VariableView
 from brian2.devices.device import RuntimeDevice
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
+from brian2eprop.device.capture.unchanged import Stamps
 from brian2eprop.device.memory.instances import Instances
 from brian2eprop.device.memory.state import State
+
+
+class _Here(threading.local):
+    """What a thread is about."""
+
+    looking = False  # it will not change the arrays that it gets
+    read: set[Any] | None = None  # while capturing, the variables whose values were read
 
 
 class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
     """Brian2's runtime device, whose arrays may be out of date or one of many instances.
 
     A network's :class:`State` brings a variable up to date when it is read; :class:`Instances`
-    holds what differs between instances.
+    holds what differs between instances; :class:`Stamps` tells which values have changed.
     """
 
-    instances: Instances | None
-    _state_of: WeakKeyDictionary[Any, ReferenceType[State]]
-    _looking: bool
-
-    def start_values(self, batch_size: int | None) -> None:
-        """Forget all instances and networks.
-
-        Parameters
-        ----------
-        batch_size : int, optional
-            Number of instances; None is one, without an instance axis.
-        """
-        self.instances = None if batch_size is None else Instances(batch_size, self._raw)
-        self._state_of = WeakKeyDictionary()
-        self._looking = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.instances = Instances(self._raw)
+        self.stamps = Stamps(self._up_to_date)
+        self._state_of: WeakKeyDictionary[Any, ReferenceType[State]] = WeakKeyDictionary()
+        self._here = _Here()
 
     # Brian2's arrays
 
@@ -44,33 +46,39 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         values: npt.NDArray[Any] = super().get_value(variable)
         return values
 
+    def _up_to_date(self, variable: Any) -> npt.NDArray[Any]:
+        self._pull(variable)
+        return self._raw(variable)
+
     def get_value(self, var: Any, access_data: bool = True) -> Any:
         """Brian2's array of a variable, up to date; whoever gets it may change it."""
-        state = self._state_holding(var)
-        if state is not None:
-            state.pull(var)
-            if not self._looking:
-                state.touch(var)
-        if self.instances is not None and access_data and var in self.instances.arrays:
+        self._pull(var)
+        if self._here.read is not None:
+            self._here.read.add(var)
+        if not self._here.looking:
+            self._touch(var)
+        if access_data and var in self.instances.arrays:
             self._raw(var)[:] = self.instances.arrays[var][0]
         return super().get_value(var, access_data)
 
     def fill_with_array(self, var: Any, arr: Any) -> None:
         """Set a variable, in every instance."""
-        state = self._state_holding(var)
-        if state is not None:
-            state.pull(var)
-            state.touch(var)
+        self._pull(var)
+        self._touch(var)
         super().fill_with_array(var, arr)
-        if self.instances is not None:
-            self.instances.fill(var, self._raw(var))
+        self.instances.fill(var, self._raw(var))
 
     def resize(self, var: Any, new_size: Any) -> None:
         """Resize a variable, in every instance."""
         self._pull(var)
+        self._touch(var)
         super().resize(var, new_size)
-        if self.instances is not None:
-            self.instances.resize(var)
+        self.instances.resize(var)
+
+    def resize_along_first(self, var: Any, new_size: Any) -> None:
+        """Resize a variable along its first axis; those have no instance axis."""
+        self._touch(var)
+        super().resize_along_first(var, new_size)
 
     def _state_holding(self, variable: Any) -> State | None:
         found = self._state_of.get(variable)
@@ -82,86 +90,122 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
             state.pull(variable)
 
     def _touch(self, variable: Any) -> None:
+        """Note that Brian2's array of a variable may be changed."""
+        self.stamps.advance(variable)
         state = self._state_holding(variable)
         if state is not None:
             state.touch(variable)
 
     @contextmanager
-    def _only_looking(self) -> Any:
-        before, self._looking = self._looking, True
+    def only_looking(self) -> Iterator[None]:
+        """Within, nobody changes the arrays that this thread gets."""
+        before, self._here.looking = self._here.looking, True
         try:
             yield
         finally:
-            self._looking = before
+            self._here.looking = before
+
+    @contextmanager
+    def capturing(self, read: set[Any]) -> Iterator[None]:
+        """Within, this thread is given code objects that do nothing.
+
+        Parameters
+        ----------
+        read : set
+            Gets the variables whose values are read.
+        """
+        self._here.read = read
+        try:
+            with self.only_looking():
+                yield
+        finally:
+            self._here.read = None
+
+    @property
+    def is_capturing(self) -> bool:
+        """Whether this thread is capturing a network."""
+        return self._here.read is not None
 
     def host_values(self, variable: Any) -> npt.NDArray[Any]:
         """See :class:`brian2eprop.device.memory.state.Host`."""
-        if self.instances is not None and variable in self.instances.arrays:
+        self.instances.settle(variable)
+        if variable in self.instances.arrays:
             return self.instances.arrays[variable]
         return self._raw(variable)
 
     def set_host_values(self, variable: Any, values: npt.NDArray[Any]) -> None:
         """See :class:`brian2eprop.device.memory.state.Host`."""
-        if self.instances is None:
+        self.stamps.advance(variable)
+        if self.instances.size is None:
             self._raw(variable)[:] = values[0]
         else:
             self.instances.promote(variable)[:] = values
 
     def add_counts(self, variable: Any, instance: Any, neuron: Any) -> None:
         """Add spikes to a monitor's ``count``."""
-        if self.instances is None:
+        if self.instances.size is None:
             np.add.at(self._raw(variable), neuron, 1)
         else:
             np.add.at(self.instances.promote(variable), (instance, neuron), 1)
 
     # Reading and setting variables
 
-    def _varies(self, variable: Any) -> bool:
-        return self.instances is not None and variable in self.instances
-
     def variableview_get_with_index_array(self, view: VariableView, item: Any) -> Any:
-        """Read a variable."""
-        if self._varies(view.variable):
-            self._pull(view.variable)
-            assert self.instances is not None
-            return self.instances.read(view, item)
-        with self._only_looking():
-            values = VariableView.get_with_index_array.original_function(view, item)
-        # A live view would go stale with the next run, which changes the device's own array.
-        return values.copy() if view.variable in self._state_of else values
+        """Read a variable: a copy, so that what was read does not change in the next run."""
+        self._pull(view.variable)
+        if view.variable in self.instances:
+            values = self.instances.read(view, item)
+        else:
+            with self.only_looking():
+                values = VariableView.get_with_index_array.original_function(view, item)
+            if not np.may_share_memory(values, self._raw(view.variable)):
+                return values
+            values = values.copy()
+        # On Brian2's own device a change of this array changes the group; here it cannot.
+        if _is_whole(item) and isinstance(values, np.ndarray):
+            values.flags.writeable = False
+        return values
 
     def variableview_set_with_index_array(
         self, view: VariableView, item: Any, value: Any, check_units: bool
     ) -> None:
-        """Set a variable."""
+        """Set a variable, from one value an element or from values with an instance axis."""
         original = VariableView.set_with_index_array.original_function
-        if self.instances is None:
+        if self.instances.size is None and view.variable not in self.instances:
             original(view, item, value, check_units)
             return
         self._pull(view.variable)
-        self._touch(view.variable)
-        if self.instances.has_axis(view, value):
-            self.instances.write(view, item, value, check_units)
-            return
-        original(view, item, value, check_units)
-        if self._varies(view.variable):
-            spread = np.broadcast_to(np.asarray(value), np.shape(self._selected(view, item)))
-            self.instances.write(
-                view, item, np.broadcast_to(spread, (self.instances.size, *spread.shape)), False
+        if check_units:
+            fail_for_dimension_mismatch(
+                view.variable.dim, value, f"Incorrect unit for setting variable {view.name}"
             )
+        with self.only_looking():
+            values = np.asarray(value)
+        self._touch(view.variable)
+        if self.instances.size is None:
+            self._without_instances(view, item)
+        elif self.instances.write(view, item, values):
+            return
+        original(view, item, values, False)
 
-    @staticmethod
-    def _selected(view: VariableView, item: Any) -> Any:
-        values = VariableView.get_with_index_array.original_function(view, item)
-        return values
+    def _without_instances(self, view: VariableView, item: Any) -> None:
+        if _is_whole(item):
+            self.instances.forget(view.variable)
+        else:
+            self.instances.settle(view.variable)
 
     def variableview_get_subexpression_with_index_array(
         self, view: VariableView, item: Any, run_namespace: Any
     ) -> Any:
         """Evaluate a subexpression."""
         original = VariableView.get_subexpression_with_index_array.original_function
-        if self.instances is None or view.variable.scalar:
+        if self.instances.size is None or view.variable.scalar:
             return original(view, item, run_namespace)
         single = np.ndim(view.indexing(item, view.index_var)) == 0
         result = original(view, np.atleast_1d(item) if single else item, run_namespace)
         return result[..., 0] if single else result
+
+
+def _is_whole(item: Any) -> bool:
+    first = item[0] if isinstance(item, tuple) and len(item) == 2 and item[1] is None else item
+    return isinstance(first, slice) and first == slice(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
 from brian2eprop.device.capture.captured import Captured, Counting, Recording
+from brian2eprop.device.memory.limits import in_words, require_memory
 from brian2eprop.device.monitors import BatchedSpikeMonitor
 from brian2eprop.device.program import Events
 
 SPIKE_COLUMNS = ("instance", "i", "t")
+_REMEDY = "record fewer neurons, or run fewer steps or instances"
 
 
-def drain(captured: Captured, memory: Memory, device: Any, first_step: int, n_steps: int) -> None:
+def record(captured: Captured, memory: Memory, device: Any, first_step: int, n_steps: int) -> None:
     """Append what was recorded in a call to Brian2's monitors.
 
     Parameters
@@ -28,51 +31,74 @@ def drain(captured: Captured, memory: Memory, device: Any, first_step: int, n_st
         The device, whose arrays the monitors' variables are.
     first_step, n_steps : int
         The steps of the call.
+
+    Raises
+    ------
+    MemoryError
+        If a monitor cannot grow; it then has what it had before the call.
     """
     steps = np.arange(first_step, first_step + n_steps)
     times = steps * captured.program.dt
     for recording in captured.recordings:
-        _drain_states(recording, memory, device, steps, times)
+        _record_states(recording, memory, steps, times)
     for counting in captured.countings:
         events = captured.program.find_events(counting.events)
-        _drain_spikes(counting, events, memory, device, steps, times)
+        _record_spikes(counting, events, memory, device, steps, times)
 
 
-def _drain_states(
-    recording: Recording, memory: Memory, device: Any, steps: Any, times: Any
-) -> None:
+def _record_states(recording: Recording, memory: Memory, steps: Any, times: Any) -> None:
     monitor = recording.monitor
-    before = len(monitor.variables["t"].get_value())
-    after = before + len(steps)
-    monitor.variables["N"].set_value(after)
-    _append(monitor.variables["t"], before, times)
+    columns = {"t": times}
     for name, array in recording.arrays.items():
-        variable = monitor.variables[name]
-        variable.resize((after, *device.arrays[variable].data.shape[1:]))
         if monitor.n_indices:
             values = memory.read_slots(array, steps).swapaxes(0, 1)
-            variable.get_value()[before:] = values.reshape(len(steps), -1)
+            columns[name] = values.reshape(len(steps), -1)
+        else:
+            columns[name] = np.empty((len(steps), 0))
+    _append(monitor, columns)
 
 
-def _drain_spikes(
+def _record_spikes(
     counting: Counting, events: Events, memory: Memory, device: Any, steps: Any, times: Any
 ) -> None:
     monitor = counting.monitor
     instance, position, neuron = memory.read_spikes(events, steps)
-    monitor.variables["N"].set_value(monitor.variables["N"].get_value() + neuron.size)
+    if monitor.record and neuron.size:
+        columns = {"instance": instance, "i": neuron, "t": times[position]}
+        _append(
+            monitor, {name: columns[name] for name in SPIKE_COLUMNS if name in monitor.variables}
+        )
+    elif neuron.size:
+        _count(monitor, neuron.size)
     device.add_counts(monitor.variables["count"], instance, neuron)
-    if not monitor.record or not neuron.size:
-        return
-    columns = {"instance": instance, "i": neuron, "t": times[position]}
-    before = len(monitor.variables["i"].get_value())
-    for name in SPIKE_COLUMNS:
-        if name in monitor.variables:
-            _append(monitor.variables[name], before, columns[name])
 
 
-def _append(variable: Any, before: int, values: npt.NDArray[Any]) -> None:
-    variable.resize(before + len(values))
-    variable.get_value()[before:] = values
+def _append(monitor: Any, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Make all columns longer, or none of them."""
+    before = len(monitor.variables["t"].get_value())
+    n_new = len(columns["t"])
+    try:
+        for name, values in columns.items():
+            monitor.variables[name].resize(_longer(before + n_new, values))
+    except MemoryError:
+        for name, values in columns.items():
+            monitor.variables[name].resize(_longer(before, values))
+        size = sum(values[:1].nbytes for values in columns.values()) * (before + n_new)
+        raise MemoryError(
+            f"There is no memory for the {in_words(size)} that '{monitor.name}' has recorded; "
+            f"{_REMEDY}."
+        ) from None
+    for name, values in columns.items():
+        monitor.variables[name].get_value()[before:] = values
+    _count(monitor, n_new)
+
+
+def _longer(n: int, values: npt.NDArray[Any]) -> Any:
+    return n if values.ndim == 1 else (n, *values.shape[1:])
+
+
+def _count(monitor: Any, n_new: int) -> None:
+    monitor.variables["N"].set_value(monitor.variables["N"].get_value() + n_new)
 
 
 def sort_spikes(captured: Captured) -> None:
@@ -84,3 +110,27 @@ def sort_spikes(captured: Captured) -> None:
             order = np.argsort(columns[0], kind="stable")
             for column in columns:
                 column[:] = column[order]
+
+
+def require_room(captured: Captured, instances: int, n_steps: int) -> None:
+    """Refuse StateMonitors that would not fit into the memory of this machine.
+
+    Parameters
+    ----------
+    captured : Captured
+        The network.
+    instances : int
+        Number of instances.
+    n_steps : int
+        Number of steps of the run.
+
+    Raises
+    ------
+    MemoryError
+        If they would not fit.
+    """
+    for recording in captured.recordings:
+        monitor = recording.monitor
+        row = sum(np.dtype(monitor.variables[n].dtype).itemsize for n in recording.arrays)
+        size = row * monitor.n_indices * instances * n_steps
+        require_memory(size, f"What '{monitor.name}' records in {n_steps} steps", _REMEDY)

@@ -1,117 +1,197 @@
-"""A run: calls of bounded length, with the monitors drained after each."""
+"""A run, from the network as Brian2 has it to the values after its last step."""
 
 from __future__ import annotations
 
+import gc
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from brian2.core.network import Network
-from brian2.groups.group import Group
 
-from brian2eprop.device.backends.base import Call
+from brian2eprop.device import brian
+from brian2eprop.device.backends.base import SpikeStream
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.memory.state import State
-from brian2eprop.device.monitors import add_instances
+from brian2eprop.device.memory.transit import deliverable
+from brian2eprop.device.networks import Kept
 from brian2eprop.device.run.progress import Pace, Progress, interrupts_wait
-from brian2eprop.device.run.recording import drain, sort_spikes
+from brian2eprop.device.run.recording import record, require_room, sort_spikes
 
 
-class Run:
-    """One run of a network.
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a run: ``first <= step < end``."""
+
+    first: int
+    end: int
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return self.end - self.first
+
+
+def run(
+    device: Any,
+    network: Network,
+    kept: Kept,
+    duration: Any,
+    namespace: Mapping[str, Any],
+    progress: Progress,
+) -> None:
+    """Run a network.
 
     Parameters
     ----------
     device : EpropDevice
         The device.
     network : Network
-        The network, with its clock set to the interval.
+        The network.
+    kept : Kept
+        What is kept of it from one run to the next.
+    duration : Quantity
+        How long to run.
+    namespace : mapping of str to object
+        Where external names are looked up.
+    progress : Progress
+        Is told how far the run is.
+    """
+    with device.networks.preparing:
+        # What the network is: a Program, the one of the last run where nothing has changed.
+        captured = prepare(device, network, kept, namespace)
+        if captured is None:
+            return
+        steps = Steps(*brian.set_interval(network, captured.clocks, duration))
+        # Where it runs: memory with the spikes that are in transit and Brian2's values.
+        state = _memory(device, kept, captured, steps)
+        streams = _streams(device, captured)
+    # The steps, in calls of bounded length with the monitors recorded after each.
+    end = Run(device, network, captured, state, streams).execute(steps, progress)
+    # What Brian2 does after a run.
+    if end == steps.end:
+        network.t_ = float(progress.start + duration)
+    completed = float((network.t - progress.start) / duration) if duration > 0 else 1.0
+    brian.note_run(device, progress.elapsed, completed)
+    brian.warn_of_invalid_states(network)
+    progress.tell(completed)
+    network.after_run()
+
+
+def prepare(
+    device: Any, network: Network, kept: Kept, namespace: Mapping[str, Any]
+) -> Captured | None:
+    """The network as a Program; None where it has nothing to run.
+
+    Parameters
+    ----------
+    device, network, kept, namespace
+        As for :func:`run`.
+    """
+    if device.is_unchanged(network, kept, namespace):
+        brian.start(network)
+        return kept.captured
+    gc.collect()  # so that groups that are in no network are warned about
+    kept.captured, kept.origin = device.capture_for_run(network, namespace)
+    return kept.captured
+
+
+def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
+    instances = device.options.instances
+    require_room(captured, instances, steps.number)
+    state = kept.state
+    if state is None or not state.fits(captured, steps.first, steps.number):
+        sent = deliverable(kept.transit, captured, steps.first, instances)
+        kernel = None if state is None else state.kernel
+        kept.rest()
+        state = State(device, device.backend, instances, captured, steps.number, kernel)
+        state.start(sent, steps.first)
+        kept.adopt(state)
+    device.hold(captured, state)
+    state.push()
+    return state
+
+
+def _streams(device: Any, captured: Captured) -> dict[str, SpikeStream]:
+    size = device.options.batch_size
+    return {name: found.spikes_for(size).stream() for name, found in captured.sources.items()}
+
+
+class Run:
+    """The steps of a run.
+
+    Parameters
+    ----------
+    device : EpropDevice
+        The device.
+    network : Network
+        The network.
     captured : Captured
         The network as a Program.
     state : State
         Its memory.
+    streams : mapping of str to SpikeStream
+        The spikes of its sources.
     """
 
-    def __init__(self, device: Any, network: Network, captured: Captured, state: State) -> None:
+    def __init__(
+        self,
+        device: Any,
+        network: Network,
+        captured: Captured,
+        state: State,
+        streams: Mapping[str, SpikeStream],
+    ) -> None:
         self.device = device
         self.network = network
         self.captured = captured
         self.state = state
-        (self.clock,) = network._clocks
-        self.first = int(self.clock.variables["timestep"].get_value()[0])
-        self.end = int(self.clock._i_end)
-        options = device.options
-        self.streams = {
-            name: source.spikes_for(options.batch_size).stream()
-            for name, source in captured.sources.items()
-        }
+        self.streams = streams
 
-    def execute(self, progress: Progress) -> bool:
+    def execute(self, steps: Steps, progress: Progress) -> int:
         """Run to the end, or until the network is stopped.
 
         Parameters
         ----------
+        steps : Steps
+            The steps.
         progress : Progress
             Is told how far it is.
 
         Returns
         -------
-        bool
-            Whether the end was reached.
+        int
+            The step that is to be run next.
 
         Raises
         ------
         KeyboardInterrupt
             After Ctrl-C; state, monitors and time are those after the last whole call.
         """
-        self._prepare_monitors()
-        self.state.adopt(self.captured, self.first, self.end - self.first)
         pace = Pace(self.state.capacity)
-        step = self.first
+        step = steps.first
         progress.tell(0.0)
-        Network._globally_running = True
         try:
-            while step < self.end and not self._stopped(progress):
-                step = self._call(step, min(pace.steps, self.end - step), pace)
-                progress.tell_if_due((step - self.first) / (self.end - self.first))
+            with brian.running():
+                while step < steps.end and not self._stopped(progress):
+                    step = self._call(step, min(pace.steps, steps.end - step), pace)
+                    progress.tell_if_due((step - steps.first) / steps.number)
         finally:
-            Network._globally_running = False
             sort_spikes(self.captured)
-        return step == self.end
+        return step
 
     def _call(self, step: int, n_steps: int, pace: Pace) -> int:
-        assert self.state.kernel is not None
         began = time.perf_counter()
         with interrupts_wait():
-            self.state.kernel.run(self.state.memory, Call(step, n_steps, self.streams))
-            self.state.advance(n_steps)
-            drain(self.captured, self.state.memory, self.device, step, n_steps)
-            self._set_time(step + n_steps)
+            self.state.run(n_steps, self.streams)
+            brian.set_step(self.network, step + n_steps)
+            record(self.captured, self.state.memory, self.device, step, n_steps)
         pace.note(time.perf_counter() - began)
         return step + n_steps
 
-    def _set_time(self, step: int) -> None:
-        time_now = step * self.clock.dt_
-        self.clock.variables["timestep"].set_value(step)
-        self.clock.variables["t"].set_value(time_now)
-        self.network.t_ = time_now
-
     def _stopped(self, progress: Progress) -> bool:
-        limit = self.device._maximum_run_time
-        if limit is not None and progress.elapsed > float(limit):
-            self.network._stopped = True
-        return bool(self.network._stopped or Network._globally_stopped)
-
-    def _prepare_monitors(self) -> None:
-        if self.device.options.batch_size is None:
-            return
-        monitors = [recording.monitor for recording in self.captured.recordings]
-        monitors += [counting.monitor for counting in self.captured.countings]
-        for monitor in monitors:
-            add_instances(monitor, self.device.arrays, self.device.options.batch_size)
-
-
-def check_states(network: Network) -> None:
-    """Let Brian2 warn of values that are not finite."""
-    for found in network.sorted_objects:
-        if isinstance(found, Group):
-            found._check_for_invalid_states()
+        limit = brian.longest_run(self.device)
+        if limit is not None and progress.elapsed > limit:
+            brian.stop(self.network)
+        return brian.is_stopped(self.network)

@@ -1,0 +1,179 @@
+"""The parts of Brian2 that it does not promise to keep, for the device and its memory.
+
+Each was checked with Brian2 2.10.1 and 2.11.0. Where a new version changes one, it is mended
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from brian2.codegen.generators.base import CodeGenerator
+from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
+from brian2.core.clocks import Clock
+from brian2.core.network import Network
+from brian2.core.preferences import prefs
+from brian2.core.variables import ArrayVariable
+from brian2.devices.device import RuntimeDevice, all_devices
+from brian2.groups.group import Group
+
+from brian2eprop.errors import Unsupported
+
+_RANDOM_BUFFERS = ("rand_buffer", "randn_buffer", "rand_buffer_index", "randn_buffer_index")
+
+
+def share_random_buffers(device: RuntimeDevice) -> None:
+    """Give a device the runtime's random numbers.
+
+    Brian2's compiled ``rand()`` is bound to these very buffers when it is imported.
+    """
+    for name in _RANDOM_BUFFERS:
+        setattr(device, name, getattr(all_devices["runtime"], name))
+
+
+def set_interval(network: Network, clocks: Iterable[Clock], duration: Any) -> tuple[int, int]:
+    """Let a network's clocks run for a duration from its time on.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    clocks : iterable of Clock
+        The clocks of its objects, of one and the same dt.
+    duration : Quantity
+        How long.
+
+    Returns
+    -------
+    first_step, end_step : int
+        The steps to run: ``first_step <= step < end_step``.
+    """
+    network._clocks = set(clocks)
+    for clock in network._clocks:
+        clock.set_interval(network.t, network.t + duration)
+    clock = next(iter(network._clocks))
+    return int(clock.variables["timestep"].get_value()[0]), int(clock._i_end)
+
+
+def set_step(network: Network, step: int) -> None:
+    """Set the time of a network and its clocks to the start of a step."""
+    for clock in network._clocks:
+        clock.variables["timestep"].set_value(step)
+        clock.variables["t"].set_value(step * clock.dt_)
+        network.t_ = step * clock.dt_
+
+
+def start(network: Network) -> None:
+    """Forget that a network was stopped."""
+    network._stopped = Network._globally_stopped = False
+
+
+def stop(network: Network) -> None:
+    """Stop a network after the step in hand."""
+    network._stopped = True
+
+
+def is_stopped(network: Network) -> bool:
+    """Whether the network, or all networks, were stopped."""
+    return bool(network._stopped or Network._globally_stopped)
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Let Brian2's ``stop()`` know that there is something to stop."""
+    Network._globally_running = True
+    try:
+        yield
+    finally:
+        Network._globally_running = False
+
+
+def note_run(device: RuntimeDevice, seconds: float, completed: float) -> None:
+    """Keep what Brian2's devices tell of their last run."""
+    device._last_run_time = seconds
+    device._last_run_completed_fraction = completed
+
+
+def longest_run(device: RuntimeDevice) -> float | None:
+    """Seconds after which a run is to stop."""
+    limit = device._maximum_run_time
+    return None if limit is None else float(limit)
+
+
+def warn_of_invalid_states(network: Network) -> None:
+    """Let Brian2 warn of values that are not finite."""
+    for found in network.sorted_objects:
+        if isinstance(found, Group):
+            found._check_for_invalid_states()
+
+
+def stored_state(network: Network, name: str) -> Any:
+    """What ``store`` has kept under a name in memory."""
+    return network._stored_state[name]
+
+
+def owner_of(variable: Any) -> Any:
+    """The group that has a variable; None where there is none, or none any more.
+
+    A variable holds its group by a weak reference only, and outlives it in views.
+    """
+    try:
+        variable.owner.name  # noqa: B018 (a proxy of what is gone raises)
+    except (AttributeError, ReferenceError):
+        return None
+    return variable.owner
+
+
+def is_synapses(owner: Any) -> bool:
+    """Whether the owner of a variable is a Synapses object."""
+    return hasattr(owner, "_connect_called")
+
+
+def require_device(objects: Iterable[Any], device: RuntimeDevice) -> None:
+    """Refuse objects whose arrays are another device's.
+
+    Parameters
+    ----------
+    objects : iterable of BrianObject
+        The objects.
+    device : RuntimeDevice
+        The device that is to run them.
+
+    Raises
+    ------
+    Unsupported
+        If one was made on another device.
+    """
+    for found in objects:
+        for variable in getattr(found, "variables", {}).values():
+            if isinstance(variable, ArrayVariable) and variable.device is not device:
+                raise Unsupported(
+                    f"'{found.name}' was made before set_device('eprop_cuda') and belongs to "
+                    "another device; call set_device first, then make all groups, synapses and "
+                    "monitors."
+                )
+
+
+class _OrderCheck(CodeGenerator):  # type: ignore[misc]
+    """Brian2's checks of code that it generates, without the code."""
+
+    def translate_statement_sequence(self, scalar: Any, vector: Any) -> tuple[Any, Any, Any]:
+        """Nothing."""
+        return {}, {}, {}
+
+
+def warn_of_order(
+    owner: Any,
+    name: str,
+    abstract_code: str | Mapping[str | None, str],
+    variables: Mapping[str, Any],
+    variable_indices: Mapping[str, str],
+) -> None:
+    """Let Brian2 warn of synaptic code whose outcome depends on the order of the synapses."""
+    blocks = abstract_code if isinstance(abstract_code, Mapping) else {None: abstract_code}
+    check = _OrderCheck(
+        variables, variable_indices, owner, False, NumpyCodeObject, name, "synapses"
+    )
+    check.translate(blocks, prefs["core.default_float_dtype"])

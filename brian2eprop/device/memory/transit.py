@@ -1,0 +1,216 @@
+"""Spikes in transit: what pathways have still to deliver between one run and the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.device.backends.base import Memory
+from brian2eprop.device.capture.captured import Captured, Pathway
+from brian2eprop.device.codegen.storage import count_of, index_of
+from brian2eprop.device.program import Events
+from brian2eprop.errors import Unsupported
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The spikes that a group sent in the steps before the next one.
+
+    Parameters
+    ----------
+    counts : int32 array, shape (instances, history)
+        Number of spikes in each of the steps, the last step last.
+    index : int32 array, shape (instances, history, size)
+        Their neurons.
+    """
+
+    counts: npt.NDArray[np.int32]
+    index: npt.NDArray[np.int32]
+
+    def any_within(self, steps: int) -> bool:
+        """Whether there were spikes in that many last steps."""
+        return steps > 0 and bool(self.counts[:, -steps:].any())
+
+
+@dataclass(frozen=True)
+class Transit:
+    """What a network's next run must know of the spikes of the last one.
+
+    Parameters
+    ----------
+    sent : mapping of str to Sent
+        The spikes of each event buffer that has some.
+    emitters : mapping of str to int
+        Brian2's number of the group that sent them. A buffer that is not in it belongs to
+        whichever group has the name, as after a restore.
+    pathways : mapping of str to Pathway
+        What is to deliver them.
+    next_step : int
+        The step that is run next.
+    dt : float
+        Time step in seconds.
+    """
+
+    sent: Mapping[str, Sent] = field(default_factory=dict)
+    emitters: Mapping[str, int] = field(default_factory=dict)
+    pathways: Mapping[str, Pathway] = field(default_factory=dict)
+    next_step: int = 0
+    dt: float = 0.0
+
+
+def take_transit(memory: Memory, captured: Captured, next_step: int) -> Transit:
+    """Copy the spikes in transit out of a memory.
+
+    Parameters
+    ----------
+    memory : Memory
+        Where the event buffers lie.
+    captured : Captured
+        The network.
+    next_step : int
+        The step that is run next.
+
+    Returns
+    -------
+    Transit
+        The spikes, with what is to deliver them.
+    """
+    sent = {events.name: _take(memory, events, next_step) for events in captured.program.events}
+    some = {name: spikes for name, spikes in sent.items() if spikes.counts.any()}
+    return Transit(some, captured.emitters, captured.pathways, next_step, captured.program.dt)
+
+
+def _take(memory: Memory, events: Events, next_step: int) -> Sent:
+    steps = np.arange(next_step - events.slots.history, next_step)
+    counts = memory.read_slots(count_of(events).name, steps)[..., 0]
+    return Sent(counts, memory.read_slots(index_of(events).name, steps))
+
+
+def put_transit(
+    memory: Memory, captured: Captured, sent: Mapping[str, Sent], next_step: int
+) -> None:
+    """Make these the spikes in transit, and forget all others.
+
+    Parameters
+    ----------
+    memory : Memory
+        Where the event buffers lie.
+    captured : Captured
+        The network.
+    sent : mapping of str to Sent
+        The spikes by event buffer.
+    next_step : int
+        The step that is run next.
+    """
+    for events in captured.program.events:
+        _put(memory, events, sent.get(events.name), next_step)
+
+
+def _put(memory: Memory, events: Events, sent: Sent | None, next_step: int) -> None:
+    names = count_of(events).name, index_of(events).name
+    counts, index = (memory.read(name) for name in names)
+    counts[...] = 0
+    if sent is not None:
+        steps = min(events.slots.history, sent.counts.shape[1])
+        slots = np.arange(next_step - steps, next_step) % counts.shape[1]
+        start = sent.counts.shape[1] - steps
+        counts[:, slots, 0] = sent.counts[:, start:]
+        index[:, slots] = sent.index[:, start:]
+    for name, values in zip(names, (counts, index), strict=True):
+        memory.write(name, values)
+
+
+def deliverable(
+    transit: Transit, captured: Captured, first_step: int, instances: int
+) -> Mapping[str, Sent]:
+    """The spikes of the last run that this run delivers.
+
+    Parameters
+    ----------
+    transit : Transit
+        What the last run has left.
+    captured : Captured
+        The network now.
+    first_step : int
+        The step to run next.
+    instances : int
+        The number of instances now.
+
+    Returns
+    -------
+    mapping of str to Sent
+        The spikes, by event buffer, of the groups that are still there.
+
+    Raises
+    ------
+    Unsupported
+        If what delivers them has changed.
+    """
+    sent = {
+        name: spikes
+        for name, spikes in transit.sent.items()
+        if name in captured.emitters
+        and transit.emitters.get(name, captured.emitters[name]) == captured.emitters[name]
+    }
+    if sent:
+        _check_time(transit, captured, first_step)
+        _check_instances(sent, instances)
+        _check_pathways(transit.pathways, captured, sent)
+    return sent
+
+
+_ON_THEIR_WAY = "while spikes are on their way to"
+_WAY_OUT = "change it before the first run, or run without input until they have arrived"
+
+
+def _check_time(transit: Transit, captured: Captured, first_step: int) -> None:
+    if transit.dt and captured.program.dt != transit.dt:
+        raise Unsupported(
+            f"The dt of '{captured.program.name}' was changed {_ON_THEIR_WAY} their targets; "
+            f"{_WAY_OUT}."
+        )
+    if first_step != transit.next_step:
+        raise Unsupported(
+            f"The time of '{captured.program.name}' was changed {_ON_THEIR_WAY} their targets; "
+            "run without input until they have arrived, or make the network anew."
+        )
+
+
+def _check_instances(sent: Mapping[str, Sent], instances: int) -> None:
+    for name, spikes in sent.items():
+        before = len(spikes.counts)
+        if before not in (1, instances):
+            raise Unsupported(
+                f"The spikes in '{name}' are on their way in {before} instances, which a run "
+                f"with batch_size={instances} cannot deliver; call set_device with "
+                f"batch_size={before}, or make the network anew."
+            )
+
+
+def _check_pathways(
+    before: Mapping[str, Pathway], captured: Captured, sent: Mapping[str, Sent]
+) -> None:
+    for name in sorted(before.keys() | captured.pathways.keys()):
+        old, new = before.get(name), captured.pathways.get(name)
+        if old == new:
+            continue
+        longest = max(path.steps for path in (old, new) if path)
+        for path in (old, new):
+            spikes = sent.get(path.events) if path else None
+            if spikes is not None and spikes.any_within(longest):
+                raise Unsupported(
+                    f"{_what_changed(name, old, new)} {_ON_THEIR_WAY} its targets; {_WAY_OUT}."
+                )
+
+
+def _what_changed(name: str, old: Pathway | None, new: Pathway | None) -> str:
+    if old is None:
+        return f"The pathway '{name}' was added or made active"
+    if new is None:
+        return f"The pathway '{name}' was removed or made inactive"
+    if old.events != new.events:
+        return f"The source of '{name}' was changed"
+    return f"The delay of '{name}' was changed"

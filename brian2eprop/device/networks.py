@@ -1,0 +1,102 @@
+"""What the device keeps of each network from one run to the next."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from weakref import WeakKeyDictionary, finalize
+
+from brian2.core.network import Network
+
+from brian2eprop.device.capture.captured import Captured
+from brian2eprop.device.capture.unchanged import Origin
+from brian2eprop.device.memory.state import State
+from brian2eprop.device.memory.transit import Transit
+from brian2eprop.errors import Unsupported
+
+
+class Kept:
+    """What is kept of one network: its capture, and its memory or what was left of it."""
+
+    def __init__(self) -> None:
+        self.captured: Captured | None = None
+        self.origin: Origin | None = None
+        self.state: State | None = None
+        self._transit = Transit()
+        self.running = threading.Lock()
+
+    @property
+    def transit(self) -> Transit:
+        """The spikes in transit."""
+        return self._transit if self.state is None else self.state.transit()
+
+    def adopt(self, state: State) -> None:
+        """Go on with a memory that has got the spikes in transit."""
+        self.state, self._transit = state, Transit()
+
+    def rest(self, transit: Transit | None = None) -> None:
+        """Give the memory back: values go to Brian2's arrays, spikes in transit stay.
+
+        Parameters
+        ----------
+        transit : Transit, optional
+            Spikes in transit to have instead.
+        """
+        self._transit = self.transit if transit is None else transit
+        if self.state is not None:
+            self.state.pull_all()
+        self.state = None
+
+    def forget(self) -> None:
+        """Keep nothing but values and spikes in transit."""
+        self.rest()
+        self.captured = self.origin = None
+
+
+class Networks:
+    """What is kept of all networks."""
+
+    def __init__(self) -> None:
+        self._kept: WeakKeyDictionary[Network, Kept] = WeakKeyDictionary()
+        self.preparing = threading.RLock()  # held by a thread while Brian2 prepares a network
+
+    def of(self, network: Network) -> Kept:
+        """What is kept of a network."""
+        with self.preparing:
+            known = self._kept.get(network)
+            if known is None:
+                known = self._kept[network] = Kept()
+                # Groups outlive their network; what they hold must not be lost with its memory.
+                finalize(network, known.forget).atexit = False
+            return known
+
+    @contextmanager
+    def running(self, network: Network) -> Iterator[Kept]:
+        """What is kept of a network, for the only one who runs it.
+
+        Parameters
+        ----------
+        network : Network
+            The network.
+
+        Raises
+        ------
+        Unsupported
+            If it is running already.
+        """
+        kept = self.of(network)
+        if not kept.running.acquire(blocking=False):
+            raise Unsupported(
+                f"'{network.name}' is running already, in another thread or in a function that "
+                "this run calls; wait until that run is over."
+            )
+        try:
+            yield kept
+        finally:
+            kept.running.release()
+
+    def rest(self) -> None:
+        """Give all memory back."""
+        for kept in list(self._kept.values()):
+            kept.forget()
