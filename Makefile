@@ -1,5 +1,6 @@
 # make demo       trains the demonstration network and writes its figure
 # make test       checks the style and runs all tests but those that need a GPU
+# make test-next  runs the tests of the device and of learning with Brian2 2.11, on Python 3.13
 # make gpu        runs the GPU's tests and the benchmarks, and prints one table
 # make benchmark  runs the benchmarks on what there is; JAX gets an environment of its own
 #
@@ -9,12 +10,13 @@
 VENV := .venv
 BIN := $(VENV)/bin
 JAX := .venv-jax
+NEXT := .venv-next
 # Which of the extras cuda12 and cuda13 fits the machine's driver.
 CUDA ?= cuda13
 NOTEBOOKS = $(wildcard tutorials/*.ipynb)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint gpu benchmark clean
+.PHONY: demo test test-next lint gpu benchmark clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python -m brian2eprop.demo
@@ -23,10 +25,14 @@ test: lint
 	$(BIN)/python -m pytest -n 2 -m "not gpu"
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS))
 
+test-next: $(NEXT)/installed-test
+	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu" tests/device tests/learning tests/oracles tests/cases
+
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 gpu: $(VENV)/installed-test $(VENV)/installed-$(CUDA) $(JAX)/installed
 	$(BIN)/python -m pytest -m gpu
@@ -36,7 +42,7 @@ benchmark: $(VENV)/installed-test $(JAX)/installed
 	$(BIN)/python tools/benchmark.py
 
 clean:
-	rm -rf $(VENV) $(JAX) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(JAX) $(NEXT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -47,6 +53,15 @@ $(BIN)/python:
 $(VENV)/installed-%: setup.cfg pyproject.toml $(BIN)/python
 	@echo "Installing brian2eprop[$*] into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+# Brian2 2.11 needs Python 3.13.
+$(NEXT)/installed-test: setup.cfg pyproject.toml tools/find-python
+	@tools/find-compiler
+	@python=$$(tools/find-python --least 3.13) && \
+	    echo "Making $(NEXT) with $$python" && "$$python" -m venv --clear $(NEXT)
+	@echo "Installing brian2eprop[test] into $(NEXT)"
+	@$(NEXT)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@
 
 # What the benchmarks compare with; it is no part of the package.
