@@ -200,9 +200,7 @@ class Spikes:
                 "Spikes: samples, steps and neurons have the lengths "
                 f"{', '.join(str(column.size) for column in columns)}; give one of each per spike."
             )
-        for name, column, size in zip(
-            named, columns, (n_samples, n_steps, n_neurons), strict=True
-        ):
+        for name, column, size in zip(named, columns, (n_samples, n_steps, n_neurons), strict=True):
             check_range(name, column, size)
         step = columns[0] * n_steps + columns[1]
         flat = np.sort(step * n_neurons + columns[2])

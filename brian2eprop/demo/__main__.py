@@ -21,11 +21,11 @@ from brian2eprop.demo.model import build, fit
 class Report(b2e.Callback):
     """One line an epoch."""
 
-    def on_train_begin(self, trainer: b2e.Trainer) -> None:
+    def on_train_begin(self, trainer: object) -> None:
         """Start the clock."""
         self.start = time.perf_counter()
 
-    def on_epoch_end(self, trainer: b2e.Trainer, epoch: int, values: Mapping[str, Any]) -> None:
+    def on_epoch_end(self, trainer: object, epoch: int, values: Mapping[str, Any]) -> None:
         """Print the epoch's accuracies."""
         print(
             f"epoch {epoch:3d}   training {100 * values['accuracy']:5.1f} %   "

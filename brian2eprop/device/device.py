@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 from weakref import WeakKeyDictionary, finalize, ref
 
@@ -27,6 +28,7 @@ from brian2eprop.device.capture.network import capture, make_inert
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.translate import Unsupported
 from brian2eprop.device.memory.instances import InstanceLoop
+from brian2eprop.device.memory.lent import Borrower, Lent
 from brian2eprop.device.memory.snapshot import OWN, find_snapshot, put_snapshot, take_snapshot
 from brian2eprop.device.memory.state import State, in_brian_order, in_program_order
 from brian2eprop.device.memory.values import ValuesDevice
@@ -53,6 +55,7 @@ class EpropDevice(ValuesDevice):
         for name in ("rand_buffer", "randn_buffer", "rand_buffer_index", "randn_buffer_index"):
             setattr(self, name, getattr(runtime, name))
         self.capturing = False
+        self.lent = Lent()
         self._start(Options())
 
     def _start(self, options: Options) -> None:
@@ -216,6 +219,7 @@ class EpropDevice(ValuesDevice):
         if not objects:
             return
         network._clocks = {objects[0].clock}
+        self.lent.pull_all()
         start = network.t
         objects[0].clock.set_interval(start, start + duration)
         captured = self._capture(network, namespace)
@@ -359,6 +363,40 @@ class EpropDevice(ValuesDevice):
         """
         variable = captured.variables[name]
         self.fill_with_array(variable, in_brian_order(captured, name, np.asarray(values)))
+
+    def lend(
+        self, captured: Captured, names: Iterable[str], borrower: Borrower
+    ) -> AbstractContextManager[None]:
+        """While active, the borrower has the newest values of variables.
+
+        Parameters
+        ----------
+        captured : Captured
+            The network.
+        names : iterable of str
+            Names of the variables' arrays.
+        borrower : Borrower
+            Is asked before one of them is read, and told when it may have been changed.
+        """
+        return self.lent.lend({name: captured.variables[name] for name in names}, borrower)
+
+    def in_transit(self, network: Network, captured: Captured) -> tuple[str, ...]:
+        """Names of the pathways that have still to deliver spikes.
+
+        Parameters
+        ----------
+        network : Network
+            The network.
+        captured : Captured
+            The same as a Program.
+        """
+        state = self._states.get(network)
+        flights = {} if state is None else state.take_flights()
+        return tuple(
+            name
+            for name, pathway in captured.pathways.items()
+            if pathway.events in flights and flights[pathway.events].any_within(pathway.steps)
+        )
 
 
 def _target(abstract_code: Any, variables: Mapping[str, Any]) -> Any:

@@ -12,6 +12,7 @@ from brian2.core.variables import VariableView
 from brian2.devices.device import RuntimeDevice
 
 from brian2eprop.device.memory.instances import Instances
+from brian2eprop.device.memory.lent import Lent
 from brian2eprop.device.memory.state import State
 
 
@@ -25,6 +26,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
     instances: Instances | None
     _state_of: WeakKeyDictionary[Any, ReferenceType[State]]
     _looking: bool
+    lent: Lent
 
     def start_values(self, batch_size: int | None) -> None:
         """Forget all instances and networks.
@@ -46,21 +48,17 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
 
     def get_value(self, var: Any, access_data: bool = True) -> Any:
         """Brian2's array of a variable, up to date; whoever gets it may change it."""
-        state = self._state_holding(var)
-        if state is not None:
-            state.pull(var)
-            if not self._looking:
-                state.touch(var)
+        self._pull(var)
+        if not self._looking:
+            self._touch(var)
         if self.instances is not None and access_data and var in self.instances.arrays:
             self._raw(var)[:] = self.instances.arrays[var][0]
         return super().get_value(var, access_data)
 
     def fill_with_array(self, var: Any, arr: Any) -> None:
         """Set a variable, in every instance."""
-        state = self._state_holding(var)
-        if state is not None:
-            state.pull(var)
-            state.touch(var)
+        self._pull(var)
+        self._touch(var)
         super().fill_with_array(var, arr)
         if self.instances is not None:
             self.instances.fill(var, self._raw(var))
@@ -77,11 +75,13 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         return None if found is None else found()
 
     def _pull(self, variable: Any) -> None:
+        self.lent.pull(variable)
         state = self._state_holding(variable)
         if state is not None:
             state.pull(variable)
 
     def _touch(self, variable: Any) -> None:
+        self.lent.touch(variable)
         state = self._state_holding(variable)
         if state is not None:
             state.touch(variable)
