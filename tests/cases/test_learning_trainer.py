@@ -303,6 +303,16 @@ def test_a_variable_that_is_not_trained_can_be_set_too(data):
     assert history["loss"][1] == pytest.approx(loss, rel=1e-9)
 
 
+def test_validation_judges_what_the_last_callback_set(data):
+    case = Case(DENSE)
+    setting = Does(lambda trainer: setattr(case.w, "w", 0.1))
+    history = case.trainer.fit(
+        *data, batch_size=5, validation_data=data, callbacks=[setting], verbose=False
+    )
+    loss, _, _ = gradients(*data, np.full((N_IN, N_OUT), 0.1), np.array(case.readout.b[:]))
+    assert history["val_loss"] == [pytest.approx(loss, rel=1e-9)]
+
+
 def test_who_does_not_look_pays_nothing(data, monkeypatch):
     from brian2eprop.device.device import EpropDevice
 
@@ -809,6 +819,21 @@ def test_objects_say_what_they_were_made_with():
         "surrogate=Triangular(gamma=0.3, width=None), form='adjoint', feedback_scale=None, "
         "detach=None), SGD(learning_rate=0.5, momentum=0.0); 0 epochs>"
     )
+
+
+def test_the_history_of_a_first_epoch_that_was_cut(data):
+    def interrupt(trainer):
+        raise KeyboardInterrupt
+
+    case = Case(DENSE)
+    cut = {"callbacks": [Does(interrupt)], "verbose": False}
+    lists = {"loss": [], "accuracy": [], "rates": []}
+    assert case.trainer.fit(*data, **cut) == lists
+    assert case.trainer.fit(*data, validation_data=data, **cut) == {
+        **lists,
+        "val_loss": [],
+        "val_accuracy": [],
+    }
 
 
 # Batches

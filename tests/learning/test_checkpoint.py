@@ -18,6 +18,7 @@ import pytest
 
 from brian2eprop.errors import CheckpointError
 from brian2eprop.learning.settings import settings
+from brian2eprop.learning.training import checkpoint
 from brian2eprop.learning.training.checkpoint import Checkpoint, State, opened, write
 from brian2eprop.learning.training.connectivity import digests
 from brian2eprop.learning.training.optimisers import Adam
@@ -315,6 +316,13 @@ def test_a_bomb_is_not_unpacked(path):
         read(path)
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
+
+
+def test_a_state_of_any_size_is_not_read(path, monkeypatch):
+    write(path, sample())
+    monkeypatch.setattr(checkpoint, "MAX_STATE_BYTES", 100)
+    with pytest.raises(CheckpointError, match=DAMAGED):
+        read(path)
 
 
 def test_a_header_is_not_believed(path):
