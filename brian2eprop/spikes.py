@@ -256,10 +256,14 @@ class Spikes:
         """
         rows = self._rows(which)
         start = self.start[rows]
-        first, length = start[:, 0], start[:, -1] - start[:, 0]
-        shift = np.cumsum(length) - length - first
-        spikes = np.arange(length.sum()) - np.repeat(shift, length)
-        return self._trusted(self.n_neurons, start + shift[:, None], self.index[spikes])
+        first, last = start[:, 0], start[:, -1]
+        # Copying the samples as blocks is ten times faster than gathering their spikes.
+        blocks = list(map(self.index.__getitem__, map(slice, first.tolist(), last.tolist())))
+        index = np.concatenate(blocks) if blocks else self.index[:0]
+        length = last - first
+        return self._trusted(
+            self.n_neurons, start + (np.cumsum(length) - length - first)[:, None], index
+        )
 
     def _rows(self, which: Any) -> Integers:
         """The chosen samples as a list of non-negative indices."""
