@@ -373,6 +373,22 @@ def test_a_parameter_that_is_not_finite_is_refused(call, bad, data, tmp_path):
     CALLS[call](case.trainer, data, path)
 
 
+def test_a_state_that_could_not_be_loaded_is_not_saved(data, tmp_path):
+    case = Case(DENSE, b2e.Adam(0.1))
+    case.trainer.fit(*data, verbose=False)
+    case.trainer.save(tmp_path / "run.npz")
+    before = (tmp_path / "run.npz").read_bytes()
+    store = case.trainer._engine.store
+    store.write("adam:v:w_w", np.full(18, np.inf))  # what the square of 1e200 is
+    with pytest.raises(ValueError) as caught:
+        case.trainer.save(tmp_path / "run.npz")
+    assert str(caught.value) == (
+        "save: 'adam:v:w_w' of the training's state holds values that are not finite, so that the "
+        "file could not be loaded; load an earlier checkpoint and lower the learning rate."
+    )
+    assert (tmp_path / "run.npz").read_bytes() == before
+
+
 SIX = "give an array of shape (6,)."
 BAD_VALUES = [
     ({"w_w": np.full(6, np.nan)}, "are not all finite in float32; give finite numbers."),
@@ -561,6 +577,49 @@ def test_threads_wait_for_each_other(data):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_two_trainers_in_two_threads(data):
+    """Each thread trains its own network, and its callback sees its own weights."""
+    cases = [Case(DENSE, seed=seed) for seed in (0, 1)]
+    seen = [Does(lambda trainer, case=case: np.array(case.w.w[:])) for case in cases]
+    both = threading.Barrier(2)
+
+    def train(case, looking):
+        both.wait()
+        case.trainer.fit(*data, 20, 5, shuffle=False, callbacks=[looking], verbose=False)
+
+    threads = [threading.Thread(target=train, args=pair) for pair in zip(cases, seen, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed, looking in enumerate(seen):
+        alone = Case(DENSE, seed=seed)
+        expected = Does(lambda trainer, case=alone: np.array(case.w.w[:]))
+        alone.trainer.fit(*data, 20, 5, shuffle=False, callbacks=[expected], verbose=False)
+        np.testing.assert_allclose(looking.found, expected.found, rtol=1e-12)
+
+
+def test_a_training_within_a_training(data):
+    """The inner one begins with the weights of now, and the outer one goes on with its own."""
+    case = Case(DENSE)
+    inner = b2e.Trainer(
+        case.network,
+        output=case.readout.y,
+        loss=b2e.CrossEntropy(),
+        rule=b2e.EProp(),
+        parameters=[case.w.w],
+        optimiser=b2e.SGD(RATE),
+    )
+    nested = Does(lambda trainer: inner.fit(*data, batch_size=10, shuffle=False, verbose=False))
+    case.trainer.fit(*data, 2, 10, shuffle=False, callbacks=[nested], verbose=False)
+    w, bias = in_matrix(DENSE, Case(DENSE).w.w[:]), np.zeros(N_OUT)
+    for _ in range(2):
+        _, d, d_bias = gradients(*data, w, bias)
+        w, bias = w - RATE * d, bias - RATE * d_bias
+        w = w - RATE * gradients(*data, w, bias)[1]
+    np.testing.assert_allclose(case.w.w[:], w.ravel(), rtol=1e-9)
 
 
 def test_another_thread_during_a_training(data):

@@ -323,6 +323,10 @@ def test_a_state_of_any_size_is_not_read(path, monkeypatch):
     monkeypatch.setattr(checkpoint, "MAX_STATE_BYTES", 100)
     with pytest.raises(CheckpointError, match=DAMAGED):
         read(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"save: the history of 3 epochs takes .* new Trainer"):
+        write(path, sample())
+    assert path.read_bytes() == before
 
 
 def test_a_header_is_not_believed(path):

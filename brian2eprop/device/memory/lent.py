@@ -21,11 +21,13 @@ class Lent:
     """Which variables are lent, and to whom."""
 
     def __init__(self) -> None:
-        self._borrowers: dict[Any, tuple[Borrower, str]] = {}
+        self._loans: dict[Any, list[tuple[Borrower, str]]] = {}
 
     @contextmanager
     def lend(self, variables: Mapping[str, Any], borrower: Borrower) -> Iterator[None]:
         """While active, the borrower is asked before a variable is read, and told of changes.
+
+        Of several borrowers of a variable the last one has its newest values.
 
         Parameters
         ----------
@@ -34,26 +36,27 @@ class Lent:
         borrower : Borrower
             Who has their newest values.
         """
-        before = self._borrowers
-        self._borrowers = before | {v: (borrower, name) for name, v in variables.items()}
+        for name, variable in variables.items():
+            self._loans.setdefault(variable, []).append((borrower, name))
         try:
             yield
         finally:
-            self._borrowers = before
+            for name, variable in variables.items():
+                self._loans[variable].remove((borrower, name))
+                if not self._loans[variable]:
+                    del self._loans[variable]
 
     def pull(self, variable: Any) -> None:
         """Bring Brian2's array of a variable up to date, where it is lent."""
-        found = self._borrowers.get(variable)
-        if found is not None:
-            found[0].pull(found[1])
+        for borrower, name in self._loans.get(variable, ())[-1:]:
+            borrower.pull(name)
 
     def touch(self, variable: Any) -> None:
         """Note that Brian2's array of a variable may be changed."""
-        found = self._borrowers.get(variable)
-        if found is not None:
-            found[0].touch(found[1])
+        for borrower, name in self._loans.get(variable, ())[-1:]:
+            borrower.touch(name)
 
     def pull_all(self) -> None:
         """Bring Brian2's arrays of all variables up to date."""
-        for borrower, name in self._borrowers.values():
-            borrower.pull(name)
+        for variable in list(self._loans):
+            self.pull(variable)

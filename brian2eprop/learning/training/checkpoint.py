@@ -132,13 +132,21 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
 
     Raises
     ------
+    ValueError
+        If its history is so long that it could not be loaded.
     OSError
         If it cannot be written; an earlier file of that name is then as it was.
     """
     state = {"format": FORMAT, "version": VERSION, **asdict(checkpoint.state)}
+    text = json.dumps(state).encode()
+    if len(text) > MAX_STATE_BYTES:
+        raise ValueError(
+            f"save: the history of {checkpoint.state.epoch} epochs takes {len(text)} bytes, more "
+            f"than the {MAX_STATE_BYTES} that can be loaded; go on with a new Trainer."
+        )
     members = {f"{ARRAY}{name}": values for name, values in checkpoint.arrays.items()}
     members |= {f"{PAIRS}{name}": values for name, values in checkpoint.pairs.items()}
-    members[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    members[STATE] = np.frombuffer(text, np.uint8)
     write_whole(path, lambda file: np.savez(file, allow_pickle=False, **members))
 
 

@@ -51,8 +51,21 @@ class Keeper:
         self.connections, self.progress, self.made_with = connections, progress, made_with
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the state into a file."""
+        """Write the state into a file, if it could be loaded again.
+
+        Raises
+        ------
+        ValueError
+            If it could not.
+        """
         self.engine.tune()
+        bad = self.engine.non_finite(self.engine.own)
+        if bad is not None:
+            raise ValueError(
+                f"save: '{bad}' of the training's state holds values that are not finite, so that "
+                "the file could not be loaded; load an earlier checkpoint and lower the learning "
+                "rate."
+            )
         snapshot, pairs = self.engine.snapshot(), self.connections.pairs()
         state = checkpoint.State(
             snapshot.iteration,
