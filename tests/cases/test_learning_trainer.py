@@ -612,13 +612,18 @@ def test_a_training_within_a_training(data):
         parameters=[case.w.w],
         optimiser=b2e.SGD(RATE),
     )
-    nested = Does(lambda trainer: inner.fit(*data, batch_size=10, shuffle=False, verbose=False))
+    looking = Does(lambda trainer: (np.array(case.w.w[:]), trainer.parameter_values()["w_w"]))
+    nested = Does(
+        lambda trainer: inner.fit(*data, 1, 10, None, False, callbacks=[looking], verbose=False)
+    )
     case.trainer.fit(*data, 2, 10, shuffle=False, callbacks=[nested], verbose=False)
     w, bias = in_matrix(DENSE, Case(DENSE).w.w[:]), np.zeros(N_OUT)
     for _ in range(2):
         _, d, d_bias = gradients(*data, w, bias)
         w, bias = w - RATE * d, bias - RATE * d_bias
         w = w - RATE * gradients(*data, w, bias)[1]
+    for seen, known in looking.found:
+        np.testing.assert_array_equal(seen, known)
     np.testing.assert_allclose(case.w.w[:], w.ravel(), rtol=1e-9)
 
 
@@ -679,6 +684,7 @@ def test_going_on_as_if_the_training_had_not_been_cut(made, other, data, tmp_pat
     np.testing.assert_array_equal(again.w.w[:], whole.w.w[:])
     np.testing.assert_array_equal(again.readout.b[:], whole.readout.b[:])
     assert again.trainer.history == whole.trainer.history
+    assert again.trainer._engine.store.arrays.keys() == whole.trainer._engine.store.arrays.keys()
 
 
 FOREIGN = [
