@@ -52,8 +52,8 @@ class Lent:
             borrower.pull(name)
 
     def touch(self, variable: Any) -> None:
-        """Note that Brian2's array of a variable may be changed."""
-        for borrower, name in self._loans.get(variable, ())[-1:]:
+        """Note that Brian2's array of a variable may be changed: all borrowers must know."""
+        for borrower, name in self._loans.get(variable, ()):
             borrower.touch(name)
 
     def pull_all(self) -> None:
