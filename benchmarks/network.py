@@ -15,8 +15,9 @@ from workload import Workload
 
 import brian2eprop as b2e
 from brian2eprop.device.backends.base import Call
-from brian2eprop.learning.training.data import Batch, batches, make_dataset, with_labels
+from brian2eprop.learning.training.data import Batch, Output, batches, make_dataset, with_labels
 from brian2eprop.learning.training.engine import Engine
+from brian2eprop.learning.training.numbers import fetch
 from brian2eprop.learning.training.tally import Tally
 
 Form = Literal["adjoint", "forward"]
@@ -88,7 +89,9 @@ class Step:
         spikes = b2e.Spikes.from_dense(work.spikes())
         data = make_dataset(spikes, engine.programs.train.streams)
         return cls(
-            engine, trainer.loss, with_labels(data, work.labels(), trainer.loss, work.outputs)
+            engine,
+            trainer.loss,
+            with_labels(data, work.labels(), trainer.loss, Output("readout_y", work.outputs)),
         )
 
     def batch(self) -> Batch:
@@ -97,32 +100,36 @@ class Step:
 
     def whole(self) -> None:
         """What ``Trainer.fit`` does for a batch."""
-        batch = self.batch()
-        room = self.engine.training
-        room.run(batch)
-        Tally(self.loss, room).add(batch)
-        self.engine.bad_gradient()
-        self.engine.update()
+        batch, engine = self.batch(), self.engine
+        engine.training.run(batch)
+        tally = Tally(self.loss, engine.training)
+        added, sums = tally.numbers(batch), engine.sums(engine.gradients.values())
+        found = fetch(engine.store.xp, {**added, **sums})
+        tally.add(batch, {key: found[key] for key in added})
+        engine.bad_gradient(found)
+        engine.update()
 
     def parts(self) -> dict[str, Callable[[], None]]:
         """The step's Programs by what they do."""
         batch = self.batch()
-        rooms = {"trial": self.engine.evaluation, "gradient": self.engine.training}
-        for room in rooms.values():
-            room.run(batch)
+        sessions = {"trial": self.engine.evaluation, "gradient": self.engine.training}
+        for session in sessions.values():
+            session.run(batch)
 
-        def runner(room: Any) -> Callable[[], None]:
-            return lambda: room.kernel.run(room.memory, Call(0, batch.n_steps, batch.streams))
+        def runner(session: Any) -> Callable[[], None]:
+            call = Call(0, batch.n_steps, batch.streams)
+            return lambda: session.kernel.run(session.memory, call)
 
-        return {name: runner(room) for name, room in rooms.items()} | {"update": self.engine.update}
+        parts = {name: runner(session) for name, session in sessions.items()}
+        return parts | {"update": self.engine.update}
 
     def first(self) -> dict[str, float]:
         """Loss and hidden spikes a neuron and step, of the weights as they are."""
         batch = self.batch()
-        room = self.engine.evaluation
-        room.run(batch)
-        counts = room.read(room.roles.counts["hidden"], batch.n_samples)
-        loss = room.total(room.roles.loss, batch.n_samples) / batch.n_samples
+        session = self.engine.evaluation
+        session.run(batch)
+        counts = session.read(session.roles.counts["hidden"], batch.n_samples)
+        loss = float(session.samples(session.roles.loss, batch.n_samples).mean())
         return {"loss": loss, "rate": float(counts.mean()) / batch.n_steps}
 
 

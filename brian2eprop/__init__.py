@@ -7,7 +7,7 @@ from brian2.devices.device import all_devices as _all_devices
 from brian2eprop import encoding
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.source import SpikeSource
-from brian2eprop.errors import Unsupported
+from brian2eprop.errors import CheckpointError, CompileError, Unsupported
 from brian2eprop.learning.model.linearise import LearningError
 from brian2eprop.learning.model.surrogates import Triangular
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
@@ -19,6 +19,7 @@ from brian2eprop.learning.training.callbacks import (
     LearningRateSchedule,
     ModelCheckpoint,
 )
+from brian2eprop.learning.training.history import History, Metrics
 from brian2eprop.learning.training.optimisers import SGD, Adam
 from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
@@ -27,13 +28,17 @@ __all__ = [
     "SGD",
     "Adam",
     "Callback",
+    "CheckpointError",
+    "CompileError",
     "CrossEntropy",
     "EProp",
     "EarlyStopping",
     "FiringRate",
+    "History",
     "LearningError",
     "LearningRateSchedule",
     "MeanSquaredError",
+    "Metrics",
     "ModelCheckpoint",
     "SpikeSource",
     "Spikes",

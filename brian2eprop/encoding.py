@@ -42,18 +42,19 @@ def latency(
     Raises
     ------
     ValueError
-        If a value is outside [0, 1] or NaN, or if the steps do not lie in order.
+        If a value is no number, outside [0, 1] or NaN, or if the steps are no whole numbers
+        or do not lie in order.
     """
     x = _unit_interval("latency", values)
-    last = n_steps - 1 if last_step is None else last_step
+    n_steps, first_step = _whole("latency", n_steps=n_steps, first_step=first_step)
+    (last,) = _whole("latency", last_step=n_steps - 1 if last_step is None else last_step)
     if not 0 <= first_step <= last < n_steps:
         raise ValueError(
             f"latency: the spikes are to lie in the steps {first_step} .. {last} of {n_steps}; "
             "give 0 <= first_step <= last_step < n_steps."
         )
-    if not 0 <= threshold < 1:
-        raise ValueError(f"latency: threshold is {threshold!r}; give a number in [0, 1).")
-    flat = x.reshape(len(x), -1)
+    _check_threshold("latency", threshold)
+    flat = x.reshape(len(x), int(np.prod(x.shape[1:])))
     samples, neurons = np.nonzero(flat > threshold)
     lateness = (1 - flat[samples, neurons]) / (1 - threshold)
     steps = first_step + np.rint(lateness * (last - first_step)).astype(np.int64)
@@ -99,6 +100,10 @@ def row_scan(
             f"row_scan: the images have the shape {pixels.shape}; "
             "give an array of shape (samples, rows, columns)."
         )
+    steps_per_row, blank_steps = _whole(
+        "row_scan", steps_per_row=steps_per_row, blank_steps=blank_steps
+    )
+    _check_threshold("row_scan", threshold)
     if steps_per_row < 1 or blank_steps < 0:
         raise ValueError(
             f"row_scan: steps_per_row is {steps_per_row} and blank_steps is {blank_steps}; "
@@ -118,8 +123,24 @@ def _one_after_another(rows: Spikes, n_samples: int, n_rows: int, blank_steps: i
     return Spikes(rows.n_neurons, start.shape[1] - 1, start, rows.index)
 
 
+def _whole(name: str, **steps: Any) -> tuple[int, ...]:
+    """Numbers of steps as ints, refused where they are not whole."""
+    for argument, value in steps.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise ValueError(f"{name}: {argument} is {value!r}; give a whole number.")
+    return tuple(int(value) for value in steps.values())
+
+
+def _check_threshold(name: str, threshold: Any) -> None:
+    if not (isinstance(threshold, int | float | np.number) and 0 <= threshold < 1):
+        raise ValueError(f"{name}: threshold is {threshold!r}; give a number in [0, 1).")
+
+
 def _unit_interval(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    x = np.asarray(values, dtype=np.float64)
+    """The values as floats, refused where they are no numbers in [0, 1]."""
+    x = np.asarray(values)
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: the values are {x.dtype}; give real numbers in [0, 1].")
     if x.ndim < 2:
         raise ValueError(
             f"{name}: the values have the shape {x.shape}; let the first of at least two axes "
@@ -130,4 +151,4 @@ def _unit_interval(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
             f"{name}: the values lie between {x.min()} and {x.max()}; scale them to [0, 1] "
             "and replace NaN."
         )
-    return x
+    return x.astype(np.float64)

@@ -9,3 +9,7 @@ class Unsupported(NotImplementedError):
 
 class CompileError(RuntimeError):
     """A source could not be compiled, or what was compiled not be stored or loaded."""
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint, or not one of this network, rule, loss and optimiser."""

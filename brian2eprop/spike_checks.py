@@ -12,6 +12,8 @@ from brian2.units.fundamentalunits import have_same_dimensions, is_dimensionless
 
 Integers = npt.NDArray[np.int64]
 
+MAX_NEURONS = 2**31 - 1
+
 
 def as_size(name: str, value: Any) -> int:
     """The value as a non-negative int."""
@@ -24,11 +26,28 @@ def as_size(name: str, value: Any) -> int:
     return size
 
 
+def as_population(name: str, value: Any) -> int:
+    """The value as a number of neurons, whose indices are int32."""
+    size = as_size(name, value)
+    if size > MAX_NEURONS:
+        raise ValueError(
+            f"Spikes: {name} is {size}, but there can be at most {MAX_NEURONS} neurons (their "
+            "indices have 32 bits); give several inputs instead."
+        )
+    return size
+
+
 def as_shape(shape: Any) -> tuple[int, int, int]:
     """The value as ``(n_samples, n_steps, n_neurons)``."""
     if np.shape(shape) != (3,):
         raise ValueError(f"Spikes: shape is {shape!r}; give (n_samples, n_steps, n_neurons).")
-    n_samples, n_steps, n_neurons = (as_size("an entry of shape", size) for size in shape)
+    n_samples, n_steps = (as_size("an entry of shape", size) for size in shape[:2])
+    n_neurons = as_population("an entry of shape", shape[2])
+    if n_samples * (n_steps + 1) * max(n_neurons, 1) >= 2**63:
+        raise ValueError(
+            f"Spikes: shape is {tuple(shape)}, more places than 64 bits can count; give fewer "
+            "samples, steps or neurons."
+        )
     return n_samples, n_steps, n_neurons
 
 
@@ -37,11 +56,13 @@ def as_integers(name: str, values: npt.ArrayLike, ndim: int) -> Integers:
     found = np.asarray(values)
     if found.ndim != ndim:
         raise ValueError(f"Spikes: {name} has {found.ndim} dimensions; give {ndim}.")
-    if found.dtype.kind in "iu":
+    if found.dtype.kind == "i":
         return found.astype(np.int64, copy=False)
     if found.size == 0:
         return found.astype(np.int64)
-    if found.dtype.kind != "f" or not (found == np.floor(found)).all() or np.isinf(found).any():
+    whole = found.dtype.kind in "uf" and bool((found == np.floor(found)).all())
+    # The limit itself is the first number that int64 does not hold.
+    if not whole or not (np.abs(found) < 2.0**63).all():
         raise ValueError(
             f"Spikes: {name} holds values that are no whole numbers (or NaN); give integers."
         )
@@ -99,7 +120,7 @@ def as_binary(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         bad = values[(values != 0) & (values != 1)][0]
         raise ValueError(
             f"Spikes.from_dense: the array holds the value {bad}; give only zeros and ones "
-            "(an encoder such as brian2eprop.latency turns values into spikes)."
+            "(an encoder such as brian2eprop.encoding.latency turns values into spikes)."
         )
     return spikes
 
@@ -130,6 +151,18 @@ def as_positive_seconds(name: str, value: Any) -> float:
     if seconds.ndim != 0 or not np.isfinite(seconds) or seconds <= 0:
         raise ValueError(f"Spikes.from_times: {name} is {value!r}; give one time above zero.")
     return float(seconds)
+
+
+def whole_steps(duration: float, dt: float) -> int:
+    """The number of steps of a duration, refused where it is not whole."""
+    steps = round(duration / dt)
+    # What rounding does to two decimal numbers and their quotient is far below this.
+    if steps < 1 or abs(duration / dt - steps) > 1e-6 * steps:
+        raise ValueError(
+            f"Spikes.from_times: duration is {duration:g} s, no multiple of dt = {dt:g} s; give a "
+            "whole number of steps."
+        )
+    return steps
 
 
 def to_steps(sample: int, times: Any, n_steps: int, dt: float) -> Integers:

@@ -32,6 +32,20 @@ def test_a_short_run_prints_accuracies_and_writes_the_figure(tmp_path, capsys):
     assert figure.read_bytes().startswith(PNG)
 
 
+def test_a_figure_without_a_folder_is_refused_before_the_training(tmp_path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--figure", str(tmp_path / "no" / "figure.png")])
+    assert str(caught.value) == f"There is no folder '{tmp_path}/no' for the figure; make it."
+    assert "epoch" not in capsys.readouterr().out
+
+
+def test_help_tells_defaults_and_choices(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "{float32,float64}" in shown and "passes over the digits (default: 30)" in shown
+
+
 def test_the_parts_share_no_image(digits):
     parts = (digits.train, digits.validation, digits.test)
     assert [len(part.labels) for part in parts] == [1078, 359, 360]

@@ -46,12 +46,25 @@ def test_row_scan_is_the_latency_of_each_row(images, steps, blank):
         assert np.array_equal(dense[:, row * steps : (row + 1) * steps], shown)
 
 
+def test_no_samples():
+    spikes = latency(np.empty((0, 3)), 4)
+    assert (len(spikes), spikes.n_steps, spikes.n_neurons) == (0, 4, 3)
+
+
 BAD = [
     (lambda: latency([[1.5]], 3), "latency: the values lie between 1.5 and 1.5; scale them to"),
     (lambda: latency([[np.nan]], 3), "latency: the values lie between nan and nan; .*replace NaN"),
     (lambda: latency([0.5], 3), r"latency: the values have the shape \(1,\); let the first"),
     (lambda: latency([[0.5]], 3, last_step=3), r"the steps 0 .. 3 of 3; give 0 <= first_step"),
     (lambda: latency([[0.5]], 3, threshold=1), r"latency: threshold is 1; give a number in \[0"),
+    (lambda: latency([[0.5]], 7, last_step=5.5), "latency: last_step is 5.5; give a whole number"),
+    (lambda: latency([[0.5]], 7.0), "latency: n_steps is 7.0; give a whole number"),
+    (lambda: latency([[0.5]], 7, first_step=True), "latency: first_step is True; give a whole num"),
+    (lambda: latency([["a"]], 3), "latency: the values are <U1; give real numbers in"),
+    (lambda: latency([[1j]], 3), "latency: the values are complex128; give real numbers in"),
+    (lambda: latency([[0.5]], 3, threshold="a"), r"threshold is 'a'; give a number in \[0, 1\)"),
+    (lambda: row_scan([[[0.5]]], 1.5), "row_scan: steps_per_row is 1.5; give a whole number"),
+    (lambda: row_scan([[[0.5]]], 1, threshold=2), r"row_scan: threshold is 2; give a number in"),
     (lambda: row_scan([[0.5]], 3), r"row_scan: the images have the shape \(1, 1\); give an arr"),
     (lambda: row_scan([[[0.5]]], 0), "row_scan: steps_per_row is 0 .*give at least 1 step a row"),
     (lambda: row_scan([[[-1.0]]], 2), "row_scan: the values lie between -1.0 and -1.0; scale"),

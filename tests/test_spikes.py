@@ -74,6 +74,21 @@ def test_frozen_without_freezing_the_callers_arrays():
         spikes.index[0] = 1
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int32])
+def test_later_changes_of_the_callers_arrays_change_nothing(dtype):
+    start, index = np.array([[0, 1, 2]], dtype), np.array([0, 1], np.int32)
+    spikes = Spikes(2, 2, start, index)
+    dense = spikes.to_dense()
+    start[0, 1], index[0] = 1000, 77
+    assert np.array_equal(spikes.to_dense(), dense)
+
+
+def test_parts_of_no_spikes():
+    spikes = Spikes.from_events([1], [2], [0], (3, 4, 2))
+    assert spikes[[0, 2]].index.size == 0
+    assert spikes[[2, 1, 1]].to_dense().sum(axis=(1, 2)).tolist() == [0, 1, 1]
+
+
 def test_times_fall_on_the_grid():
     times = [[0.0, 0.3, 0.7], [0.1] * 2]
     neurons = [[2, 0, 2], [1, 0]]
@@ -108,7 +123,11 @@ def test_no_samples_and_no_spikes():
 
 BAD_DENSE = [
     (np.zeros((2, 3)), r"shape \(2, 3\); give one of shape \(samples, steps, neurons\)"),
-    (np.full((1, 1, 1), 2), "holds the value 2; give only zeros and ones"),
+    (
+        np.full((1, 1, 1), 2),
+        r"holds the value 2; give only zeros and ones \(an encoder such as "
+        r"brian2eprop\.encoding\.latency turns values into spikes\)\.",
+    ),
     (np.full((1, 1, 1), np.nan), "holds the value nan; give only zeros and ones"),
     (np.full((1, 1, 1), "x"), "holds <U1; give bools, or zeros and ones"),
 ]
@@ -143,6 +162,8 @@ def test_bad_shape_of_events():
         Spikes.from_events([], [], [], (1, 2))
     with pytest.raises(ValueError, match="an entry of shape is -2; give a whole number"):
         Spikes.from_events([], [], [], (1, -2, 1))
+    with pytest.raises(ValueError, match="more places than 64 bits can count; give fewer"):
+        Spikes.from_events([], [], [], (2**40, 2**20, 2**10))
 
 
 BAD_TIMES = [
@@ -158,6 +179,8 @@ BAD_TIMES = [
     ({"dt": 0.0}, "dt is 0.0; give one time above zero"),
     ({"duration": np.inf}, "duration is inf; give one time above zero"),
     ({"n_neurons": 1.5}, "an entry of shape is 1.5; give a whole number"),
+    ({"duration": 1.05}, "duration is 1.05 s, no multiple of dt = 0.1 s; give a whole number of"),
+    ({"duration": 0.04}, "duration is 0.04 s, no multiple of dt = 0.1 s; give a whole number of"),
 ]
 
 
@@ -178,6 +201,9 @@ BAD_ARRAYS = [
     ({"start": [[0, 4, 3]]}, "start does not rise from 0"),
     ({"start": [[0, 1, 2], [1, 2, 3]]}, "start does not rise from 0"),
     ({"n_steps": -1}, "n_steps is -1; give a whole number that is not negative"),
+    ({"n_neurons": 2**31}, r"n_neurons is 2147483648, but there can be at most 2147483647 neurons"),
+    ({"index": np.array([0, 2**63 + 1, 0], np.uint64)}, "index holds values that are no whole num"),
+    ({"index": [0.0, 1e300, 0.0]}, r"index holds values that are no whole numbers \(or NaN\)"),
 ]
 
 
@@ -189,7 +215,7 @@ def test_bad_arrays(change, sentence):
         Spikes(**good | change)
 
 
-@pytest.mark.parametrize("which", [3, [0, 5], [True, False], "a", [0.5]])
+@pytest.mark.parametrize("which", [3, [0, 5], [True, False], "a", [0.5], [[0, 1]], [[0], [1, 2]]])
 def test_bad_choice_of_samples(which):
     with pytest.raises(IndexError, match="does not select samples of 3; give indices below 3"):
         Spikes.from_dense(np.zeros((3, 1, 1)))[which]

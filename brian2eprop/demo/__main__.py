@@ -21,11 +21,11 @@ from brian2eprop.demo.model import build, fit
 class Report(b2e.Callback):
     """One line an epoch."""
 
-    def on_train_begin(self, trainer: b2e.Trainer) -> None:
+    def on_train_begin(self, trainer: object) -> None:
         """Start the clock."""
         self.start = time.perf_counter()
 
-    def on_epoch_end(self, trainer: b2e.Trainer, epoch: int, values: Mapping[str, Any]) -> None:
+    def on_epoch_end(self, trainer: object, epoch: int, values: Mapping[str, Any]) -> None:
         """Print the epoch's accuracies."""
         print(
             f"epoch {epoch:3d}   training {100 * values['accuracy']:5.1f} %   "
@@ -56,21 +56,28 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m brian2eprop.demo",
         description="Train a recurrent network of adaptive neurons on handwritten digits.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=30, help="passes over the digits")
     parser.add_argument("--hidden", type=int, default=128, help="number of hidden neurons")
-    parser.add_argument("--form", choices=("adjoint", "forward"), default="adjoint")
-    parser.add_argument("--backend", default="auto")
-    parser.add_argument("--precision", default="float32")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--form", choices=("adjoint", "forward"), default="adjoint", help="form of e-prop"
+    )
+    parser.add_argument("--backend", default="auto", help="where it runs, as for set_device")
+    parser.add_argument(
+        "--precision", choices=("float32", "float64"), default="float32", help="of real numbers"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of weights and order of the digits")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from --seed on")
-    parser.add_argument("--figure", type=Path, default=Path("demo.png"))
+    parser.add_argument("--figure", type=Path, default=Path("demo.png"), help="file to draw")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the demonstration."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
+    if not options.figure.parent.is_dir():
+        raise SystemExit(f"There is no folder '{options.figure.parent}' for the figure; make it.")
     digits = load()
     seeds = range(options.seed, options.seed + options.seeds)
     accuracies = [run(digits, options, seed) for seed in seeds]

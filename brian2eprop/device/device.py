@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 from weakref import ref
 
@@ -26,6 +27,7 @@ from brian2eprop.device.capture.network import capture, make_inert
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo, Origin, Watched, origin_of
 from brian2eprop.device.memory.formed import Formed
+from brian2eprop.device.memory.lent import Borrower
 from brian2eprop.device.memory.loop import InstanceLoop
 from brian2eprop.device.memory.snapshot import (
     OWN,
@@ -225,6 +227,7 @@ class EpropDevice(ValuesDevice):
         if namespace is None:
             namespace = get_local_namespace(level=level + 3)
         progress = Progress(report, report_period, network.t, duration)
+        self.lent.pull_all()
         with self.networks.running(network) as kept:
             run(self, network, kept, duration, namespace, progress)
 
@@ -408,6 +411,39 @@ class EpropDevice(ValuesDevice):
         """
         variable = captured.variables[name]
         self.fill_with_array(variable, in_brian_order(captured, name, np.asarray(values)))
+
+    def lend(
+        self, captured: Captured, names: Iterable[str], borrower: Borrower
+    ) -> AbstractContextManager[None]:
+        """While active, the borrower has the newest values of variables.
+
+        Parameters
+        ----------
+        captured : Captured
+            The network.
+        names : iterable of str
+            Names of the variables' arrays.
+        borrower : Borrower
+            Is asked before one of them is read, and told when it may have been changed.
+        """
+        return self.lent.lend({name: captured.variables[name] for name in names}, borrower)
+
+    def in_transit(self, network: Network, captured: Captured) -> tuple[str, ...]:
+        """Names of the pathways that have still to deliver spikes.
+
+        Parameters
+        ----------
+        network : Network
+            The network.
+        captured : Captured
+            The same as a Program.
+        """
+        sent = self.networks.of(network).transit.sent
+        return tuple(
+            name
+            for name, pathway in captured.pathways.items()
+            if pathway.events in sent and sent[pathway.events].any_within(pathway.steps)
+        )
 
 
 _DEFAULTS = {

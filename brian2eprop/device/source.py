@@ -11,6 +11,7 @@ from brian2.devices.device import get_device
 from brian2.groups.group import Group
 
 from brian2eprop.errors import Unsupported
+from brian2eprop.spike_checks import MAX_NEURONS
 from brian2eprop.spikes import Spikes
 
 
@@ -37,7 +38,7 @@ class SpikeSource(Group, BrianSpikeSource):  # type: ignore[misc]
     TypeError
         If N is no positive integer, or the spikes are no Spikes.
     ValueError
-        If the spikes are of another number of neurons.
+        If the spikes are of another number of neurons, or there are more than 2**31 - 1.
     """
 
     add_to_magic_network = True
@@ -47,6 +48,8 @@ class SpikeSource(Group, BrianSpikeSource):  # type: ignore[misc]
     ) -> None:
         if isinstance(N, bool) or not isinstance(N, int | np.integer) or N < 1:
             raise TypeError(f"SpikeSource: N is {N!r}; give a positive whole number.")
+        if N > MAX_NEURONS:
+            raise ValueError(f"SpikeSource: N is {N}; give at most {MAX_NEURONS} neurons.")
         Group.__init__(self, dt=dt, clock=None, when="thresholds", order=0, name=name)
         self.codeobj_class = None
         self.events = {"spike": None}

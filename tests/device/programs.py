@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from brian2eprop.device.backends.base import SpikeStream
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -31,6 +30,7 @@ from brian2eprop.device.program import (
     Stream,
     Sweep,
 )
+from brian2eprop.spikes import SpikeStream
 
 DT = 1e-3
 N_IN, N = 37, 70

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brian2eprop.device.backends import registry
-from brian2eprop.device.backends.base import Call, SpikeStream
+from brian2eprop.device.backends.base import Call
 from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import (
     Access,
@@ -34,6 +34,7 @@ from brian2eprop.device.program import (
     Sweep,
 )
 from brian2eprop.device.program.verify import ProgramError
+from brian2eprop.spikes import SpikeStream
 
 DT = 1e-3
 OWN = Access.PER_INSTANCE

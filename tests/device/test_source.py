@@ -81,6 +81,12 @@ def test_refuses_sizes(n: object) -> None:
         SpikeSource(n)  # type: ignore[arg-type]
 
 
+def test_refuses_more_neurons_than_indices() -> None:
+    with pytest.raises(ValueError) as caught:
+        SpikeSource(10**12)
+    assert str(caught.value) == "SpikeSource: N is 1000000000000; give at most 2147483647 neurons."
+
+
 def test_refuses_other_data() -> None:
     use()
     with pytest.raises(TypeError, match=r"'a' are of type ndarray; make them with .*Spikes"):

@@ -11,8 +11,9 @@ from brian2eprop.learning.training.history import History
 class Trainer:
     """Keeps what callbacks do to it."""
 
-    def __init__(self):
+    def __init__(self, *metrics):
         self.epoch = 0
+        self.metrics = ("loss", *metrics)
         self.stop_training = False
         self.saved = []
         self.parameters = {"w": 0}
@@ -29,7 +30,7 @@ class Trainer:
 
 def go_through(callback, name, values):
     """Epochs with those values of one metric, until told to stop."""
-    trainer = Trainer()
+    trainer = Trainer(name)
     callback.on_train_begin(trainer)
     for epoch, value in enumerate(values, 1):
         trainer.epoch = epoch
@@ -78,7 +79,7 @@ def test_early_stopping_forgets_an_earlier_training():
 
 
 def test_early_stopping_counts_on_from_earlier_epochs():
-    callback, trainer = EarlyStopping(patience=1), Trainer()
+    callback, trainer = EarlyStopping(patience=1), Trainer("val_loss")
     trainer.epoch = 40
     callback.on_train_begin(trainer)
     callback.on_epoch_end(trainer, 41, {"val_loss": float("nan")})
@@ -109,15 +110,48 @@ def test_the_base_class_does_nothing():
 
 
 def test_sentences():
-    with pytest.raises(
-        ValueError, match=r"no 'val_loss' to monitor, only loss; choose one .*valid"
-    ):
-        go_through(EarlyStopping(), "rates", [{}])
-    with pytest.raises(ValueError, match="ModelCheckpoint: there is no 'f1' to monitor, only loss"):
-        go_through(ModelCheckpoint("run.npz", "f1"), "rates", [{}])
     with pytest.raises(ValueError, match=r"patience is -1 and min_delta is 0.0; give numbers that"):
         EarlyStopping(patience=-1)
     with pytest.raises(
         ValueError, match=r"'{step}.npz' has a placeholder that is not {epoch}; use"
     ):
         ModelCheckpoint("{step}.npz")
+    with pytest.raises(TypeError, match=r"ModelCheckpoint: the path is 3; give the name of a file"):
+        ModelCheckpoint(3)
+    with pytest.raises(ValueError, match=r"ModelCheckpoint: the path is ''; give the name of a fi"):
+        ModelCheckpoint("")
+
+
+LATE = [
+    (EarlyStopping(), "EarlyStopping: there is no 'val_loss' to monitor, only loss, accuracy"),
+    (ModelCheckpoint("run.npz", "f1"), "ModelCheckpoint: there is no 'f1' to monitor, only loss"),
+]
+
+
+@pytest.mark.parametrize(("callback", "sentence"), LATE)
+def test_what_will_not_be_there_is_refused_before_the_first_epoch(callback, sentence):
+    remedy = "; choose one of these, or give fit validation_data."
+    with pytest.raises(ValueError, match=sentence + ".*" + remedy):
+        callback.on_train_begin(Trainer("accuracy"))
+
+
+def test_a_missing_folder_is_refused_before_the_first_epoch(tmp_path):
+    trainer = Trainer()
+    trainer.epoch = 3
+    ModelCheckpoint(tmp_path / "{epoch}.npz").on_train_begin(trainer)
+    (tmp_path / "4").mkdir()
+    ModelCheckpoint(tmp_path / "{epoch}" / "run.npz").on_train_begin(trainer)
+    with pytest.raises(FileNotFoundError) as caught:
+        ModelCheckpoint(tmp_path / "no" / "run.npz").on_train_begin(trainer)
+    assert str(caught.value) == (
+        f"ModelCheckpoint: there is no folder '{tmp_path}/no' to save into; make it before the "
+        "training."
+    )
+
+
+def test_callbacks_say_what_they_are():
+    assert repr(EarlyStopping(patience=2)) == (
+        "EarlyStopping(monitor='val_loss', patience=2, min_delta=0.0, restore_best=False)"
+    )
+    assert repr(ModelCheckpoint("a.npz")) == "ModelCheckpoint(path='a.npz', monitor=None)"
+    assert len({EarlyStopping(), EarlyStopping()}) == 2

@@ -2,32 +2,67 @@
 
 import errno
 import json
+import os
 import pickle
 import resource
 import signal
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from brian2eprop.learning.training.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    check_arrays,
-    generator,
-    read,
-    write,
-)
+from brian2eprop.errors import CheckpointError
+from brian2eprop.learning.settings import settings
+from brian2eprop.learning.training import checkpoint
+from brian2eprop.learning.training.checkpoint import Checkpoint, State, opened, write
+from brian2eprop.learning.training.connectivity import digests
+from brian2eprop.learning.training.optimisers import Adam
+from brian2eprop.learning.training.whole import write_whole
+
+NAMES = {"net_w": np.float32, "adam:v:net_w": np.float32, "adam:rate": np.float64}
 
 
-def sample(seed=0, size=3):
+def sample(seed=0, size=3, **change):
     rng = np.random.default_rng(seed)
-    return Checkpoint(
-        arrays={"net_w": rng.normal(size=size).astype(np.float32), "adam_rate": np.ones(1)},
-        iteration=12,
-        epoch=3,
-        history={"loss": [3.0, 0.1, float("nan")], "rates": [{"hidden": 1.5}] * 3},
-        rng=rng.bit_generator.state,
-    )
+    arrays = {
+        "net_w": rng.normal(size=size).astype(np.float32),
+        "adam:v:net_w": np.ones(size, np.float32),
+        "adam:rate": np.ones(1),
+    }
+    pairs = {"net": np.array([[0, 1, 1], [2, 0, 1]], np.int32)}
+    state = {
+        "iteration": 12,
+        "epoch": 3,
+        "history": {"loss": [3.0, 0.1, float("nan")], "rates": [{"hidden": 1.5}] * 3},
+        "rng": rng.bit_generator.state,
+        "settings": {"optimiser": settings(Adam(0.25, 0.5))},
+        "connectivity": digests(pairs),
+    }
+    return Checkpoint(arrays, State(**state | change), pairs)
+
+
+def layout(size=3):
+    shapes = {"net_w": (size,), "adam:v:net_w": (size,), "adam:rate": (1,)}
+    return {name: (shapes[name], np.dtype(NAMES[name])) for name in NAMES}
+
+
+def read(path, size=3):
+    """What a file holds, all of it checked."""
+    with opened(path) as file:
+        expected = sample()
+        file.check(expected.state.settings, expected.state.connectivity)
+        optimiser = file.optimiser(Adam())
+        return SimpleNamespace(
+            arrays=file.arrays(layout(size), optimiser),
+            state=file.state,
+            optimiser=optimiser,
+            rng=file.generator(),
+        )
 
 
 @pytest.fixture
@@ -38,22 +73,23 @@ def path(tmp_path):
 def test_round_trip(path):
     write(path, sample())
     found, expected = read(path), sample()
-    assert (found.iteration, found.epoch) == (12, 3)
-    assert json.dumps(found.history) == json.dumps(expected.history)
+    assert (found.state.iteration, found.state.epoch) == (12, 3)
+    assert json.dumps(found.state.history) == json.dumps(expected.state.history)
     assert found.arrays.keys() == expected.arrays.keys()
     for name, values in expected.arrays.items():
         assert found.arrays[name].dtype == values.dtype
         np.testing.assert_array_equal(found.arrays[name], values)
+    assert found.optimiser == Adam(0.25, 0.5)
     same = np.random.default_rng(0)
     same.normal(size=3)
-    np.testing.assert_array_equal(generator(path, found.rng).random(5), same.random(5))
+    np.testing.assert_array_equal(found.rng.random(5), same.random(5))
     assert [entry.name for entry in path.parent.iterdir()] == ["run.npz"]
 
 
-def test_an_array_named_like_a_keyword_of_savez(path):
-    arrays = {name: np.arange(2.0) for name in ("file", "state", "allow_pickle")}
-    write(path, Checkpoint(arrays, 0, 0, {}, {}))
-    assert read(path).arrays.keys() == arrays.keys()
+def test_the_connectivity_can_be_read_with_numpy_alone(path):
+    write(path, sample())
+    with np.load(path) as archive:
+        np.testing.assert_array_equal(archive["pairs.net"], [[0, 1, 1], [2, 0, 1]])
 
 
 def test_a_full_disk_keeps_the_file_there_was(path):
@@ -124,7 +160,8 @@ def test_every_flipped_byte_is_noticed_or_harmless(path):
             found = read(path)
         except CheckpointError:
             continue
-        assert (found.iteration, found.epoch) == (expected.iteration, expected.epoch)
+        assert found.state.iteration == expected.state.iteration
+        assert found.state.epoch == expected.state.epoch
         for name in found.arrays.keys() & expected.arrays.keys():
             np.testing.assert_array_equal(found.arrays[name], expected.arrays[name])
 
@@ -150,12 +187,17 @@ def test_nothing_is_unpickled(path):
     assert not Trap.sprung
 
 
+def as_text(state):
+    return np.frombuffer(json.dumps(state).encode(), np.uint8)
+
+
 FOREIGN = [
     {"weights": np.ones(3)},
     {"state": np.array("no json")},
-    {"state": np.array(json.dumps([1]))},
-    {"state": np.array(json.dumps({"format": "another"}))},
-    {"state": np.array(json.dumps({"format": "brian2eprop checkpoint", "version": 1}))},
+    {"state": as_text([1])},
+    {"state": np.frombuffer(b"[" * 100_000, np.uint8)},
+    {"state": as_text({"format": "another"})},
+    {"state": as_text({"format": "brian2eprop checkpoint", "version": 2})},
 ]
 
 
@@ -166,44 +208,199 @@ def test_a_foreign_archive(path, members):
         read(path)
 
 
-@pytest.mark.parametrize("change", [{"iteration": -1}, {"epoch": 1.5}, {"history": 3}])
+IMPOSSIBLE = [
+    {"iteration": -1},
+    {"iteration": 1e30},
+    {"iteration": 10**30},
+    {"iteration": True},
+    {"epoch": 1.5},
+    {"history": "abc"},
+    {"history": {"loss": "abc"}},
+    {"history": {"loss": ["abc"]}},
+    {"history": {"loss": [0.0] * 4}},
+    {"history": {"rates": [{"hidden": "x"}]}},
+    {"settings": 3},
+    {"settings": {}},
+    {"settings": {"optimiser": {"is": "Adam", "learning_rate": -1.0}}},
+    {"connectivity": 3},
+]
+
+
+@pytest.mark.parametrize("change", IMPOSSIBLE)
 def test_a_state_that_cannot_be(path, change):
-    good = {"format": "brian2eprop checkpoint", "version": 1, "iteration": 0, "epoch": 0}
-    good |= {"history": {}, "rng": {}}
-    np.savez(path, state=np.array(json.dumps(good)))
+    write(path, sample())
+    members = dict(np.load(path))
+    good = json.loads(members["state"].tobytes())
+    np.savez(path, **members | {"state": as_text(good)})
     read(path)
-    np.savez(path, state=np.array(json.dumps(good | change)))
-    with pytest.raises(CheckpointError, match=DAMAGED):
+    np.savez(path, **members | {"state": as_text(good | change)})
+    with pytest.raises(CheckpointError, match="nothing was loaded"):
         read(path)
 
 
 def test_another_version(path):
-    np.savez(path, state=np.array(json.dumps({"format": "brian2eprop checkpoint", "version": 2})))
-    with pytest.raises(
-        CheckpointError, match=r"has version 2 of the format, .* reads version 1; in"
-    ):
+    np.savez(path, state=as_text({"format": "brian2eprop checkpoint", "version": 1}))
+    with pytest.raises(CheckpointError) as caught:
         read(path)
+    assert str(caught.value) == (
+        f"The checkpoint '{path}' has version 1 of the format, but this brian2eprop reads "
+        "version 2; install the version that wrote it."
+    )
 
 
+LOAD_INTO = "nothing was loaded. Load it into the network and optimiser it was saved from."
+EARLIER = "nothing was loaded. Load an earlier checkpoint."
 MISMATCHED = [
-    ({}, "array 'w' is in this task but not in the file; nothing was loaded. Load it into"),
-    ({"w": np.ones(2), "x": np.ones(1)}, "array 'x' is in the file but not in this task; nothing"),
-    ({"w": np.ones(3)}, r"array 'w' has the shape \(3,\) but \(2,\) is needed; nothing was loaded"),
-    ({"w": np.array([1, np.nan])}, "array 'w' holds values that are no finite numbers; nothing"),
-    ({"w": np.array(["a", "b"])}, "array 'w' holds values that are no finite numbers; nothing"),
+    ({"net_w": None}, f"array 'net_w' is in this task but not in the file; {LOAD_INTO}"),
+    ({"x": np.ones(1)}, f"array 'x' is in the file but not in this task; {LOAD_INTO}"),
+    (
+        {"net_w": np.ones(4)},
+        f"array 'net_w' has the shape (4,) but (3,) is needed; {LOAD_INTO}",
+    ),
+    (
+        {"net_w": np.array([1, np.nan, 2])},
+        f"array 'net_w' holds values that are no finite numbers; {EARLIER}",
+    ),
+    (
+        {"net_w": np.array([1, 1e300, 2])},  # infinite in single precision
+        f"array 'net_w' holds values that are no finite numbers; {EARLIER}",
+    ),
+    (
+        {"net_w": np.array(["a", "b", "c"])},
+        f"array 'net_w' holds values that are no finite numbers; {EARLIER}",
+    ),
+    (
+        {"adam:v:net_w": np.array([0, -1e-9, 1])},
+        f"array 'adam:v:net_w' holds an average of squares that is negative; {EARLIER}",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("found", "sentence"), MISMATCHED)
-def test_another_task(found, sentence):
-    check_arrays("run.npz", {"w": np.zeros(2)}, {"w": np.zeros(2)})
-    with pytest.raises(CheckpointError, match="The checkpoint 'run.npz': " + sentence):
-        check_arrays("run.npz", found, {"w": np.zeros(2)})
+@pytest.mark.parametrize(("change", "sentence"), MISMATCHED)
+def test_another_task(path, change, sentence):
+    good = sample()
+    arrays = {n: values for n, values in (good.arrays | change).items() if values is not None}
+    write(path, Checkpoint(arrays, good.state, good.pairs))
+    with pytest.raises(CheckpointError) as caught:
+        read(path)
+    assert str(caught.value) == f"The checkpoint '{path}': {sentence}"
+
+
+def test_other_synapses(path):
+    other = {"net": np.array([[0, 1, 1], [2, 1, 0]], np.int32)}
+    write(path, sample(connectivity=digests(other)))
+    with pytest.raises(CheckpointError) as caught:
+        read(path)
+    assert str(caught.value) == (
+        f"The checkpoint '{path}': it was saved with other synapses of 'net'; nothing was "
+        "loaded. Connect them as they were, for example with the same seed."
+    )
 
 
 @pytest.mark.parametrize("state", [{}, {"bit_generator": "PCG64"}, {"bit_generator": "MT19937"}])
-def test_no_state_of_a_generator(state):
-    with pytest.raises(
-        CheckpointError, match=r"'run.npz' holds no valid state of the random gener"
-    ):
-        generator("run.npz", state)
+def test_no_state_of_a_generator(path, state):
+    write(path, sample(rng=state))
+    with pytest.raises(CheckpointError) as caught:
+        read(path)
+    assert str(caught.value) == (
+        f"The checkpoint '{path}': it holds no valid state of the random generator; {EARLIER}"
+    )
+
+
+def test_a_bomb_is_not_unpacked(path):
+    write(path, sample())
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("array.zeros.npy", bytes(2**24))
+    tracemalloc.start()
+    with pytest.raises(CheckpointError, match="array 'zeros' is in the file but not in this task"):
+        read(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_a_state_of_any_size_is_not_read(path, monkeypatch):
+    write(path, sample())
+    monkeypatch.setattr(checkpoint, "MAX_STATE_BYTES", 100)
+    with pytest.raises(CheckpointError, match=DAMAGED):
+        read(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"save: the history of 3 epochs takes .* new Trainer"):
+        write(path, sample())
+    assert path.read_bytes() == before
+
+
+def test_a_header_is_not_believed(path):
+    """A file that says it holds 8 TB, and one that holds more than it says."""
+    header = "{'descr': '<f8', 'fortran_order': False, 'shape': (%d,), }"
+    for count, content in ((2**40, bytes(24)), (3, bytes(2**20))):
+        write(path, sample())
+        members = dict(np.load(path))
+        del members["array.net_w"]
+        np.savez(path, **members)
+        text = (header % count).ljust(117).encode() + b"\n"
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+            start = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+            archive.writestr("array.net_w.npy", start + content)
+        tracemalloc.start()
+        with pytest.raises(CheckpointError, match="nothing was loaded"):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+        tracemalloc.stop()
+
+
+# Where files lie
+
+
+def test_links_stay_links(tmp_path):
+    (tmp_path / "runs").mkdir()
+    link = tmp_path / "link.npz"
+    link.symlink_to(tmp_path / "runs" / "run.npz")
+    for seed in (0, 1):  # a link to nothing, then to a file
+        write(link, sample(seed))
+        assert link.is_symlink() and (tmp_path / "runs" / "run.npz").is_file()
+    np.testing.assert_array_equal(read(link).arrays["net_w"], sample(1).arrays["net_w"])
+    assert [entry.name for entry in (tmp_path / "runs").iterdir()] == ["run.npz"]
+
+
+def test_what_is_no_file_stays_what_it_is(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match=r"'.*pipe' could not be written \(it is no regular file\)"):
+        write(pipe, sample())
+    assert pipe.is_fifo()
+    with pytest.raises(CheckpointError, match="pipe' is damaged or is no checkpoint"):
+        read(pipe)
+    with pytest.raises(OSError, match=r"could not be written \(it is a folder\); free"):
+        write(tmp_path, sample())
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write("~/run.npz", sample())
+    assert (tmp_path / "run.npz").is_file()
+    assert read("~/run.npz").state.epoch == 3
+
+
+KILLED = """
+import os, signal, sys
+from brian2eprop.learning.training.whole import write_whole
+write_whole(sys.argv[1], lambda file: (file.write(b'half'), os.kill(os.getpid(), signal.SIGKILL)))
+"""
+
+
+def test_what_killed_saves_leave_is_removed_by_the_next(path):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=Path.cwd(), check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(path.parent.iterdir())) == 1
+    (path.parent / ".run.npz.notes.tmp").write_text("mine")
+    write(path, sample())
+    assert sorted(e.name for e in path.parent.iterdir()) == [".run.npz.notes.tmp", "run.npz"]
+
+
+def test_a_save_of_another_process_is_left_alone(path):
+    def meanwhile(file):
+        write(path, sample())
+        file.write(b"second")
+
+    write_whole(path, meanwhile)
+    assert path.read_bytes() == b"second"

@@ -27,6 +27,9 @@ def test_window_counts_steps_that_start_in_it() -> None:
     [
         ((5 * ms, 5 * ms), ValueError, "must start at zero or later and end after its start"),
         ((-1 * ms, 5 * ms), ValueError, "must start at zero or later"),
+        (5 * ms, ValueError, r"window 5. ms is no pair of times; give its start and its end, such"),
+        ((1 * ms, 2 * ms, 3 * ms), ValueError, "is no pair of times; give its start and its end"),
+        ("ab", ValueError, "window ab is no pair of times"),
         ((1 * mV, 5 * mV), DimensionMismatchError, "a start and an end in units of time"),
     ],
 )
@@ -52,6 +55,10 @@ def test_labels_become_one_hot_rows() -> None:
         ([0, -1], "label -1 is no class"),
         ([0.5, 1], "label 0.5 is no class"),
         ([0, np.nan], "Label 1 is not a finite number. Remove the sample or mend"),
+        (["a", "b"], "labels are strings; give whole numbers, such as numpy.unique.*makes of na"),
+        ([0, None], "labels are objects; give whole numbers"),
+        ([1j, 0], "labels are complex numbers; give whole numbers"),
+        ([[0], [0, 1]], "labels differ in shape; give whole numbers"),
         ([[0, 1]], r"one label a sample, an array of shape \(samples,\), not of shape \(1, 2\)"),
     ],
 )

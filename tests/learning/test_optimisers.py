@@ -102,6 +102,7 @@ BAD = [
     (lambda: Adam(beta_2=-0.1), "Adam: beta_2 is -0.1; give a number below 1"),
     (lambda: Adam(epsilon=0), "Adam: epsilon is 0; give a number above zero"),
     (lambda: SGD(learning_rate=math.inf), "SGD: learning_rate is inf; give a finite number"),
+    (lambda: SGD(learning_rate=True), "SGD: learning_rate is True; give a finite number"),
     (lambda: SGD(momentum="x"), "SGD: momentum is 'x'; give a number below 1"),
 ]
 
@@ -116,3 +117,29 @@ def test_a_learning_rate_changed_to_nonsense():
     optimiser = SGD(0.1)
     with pytest.raises(ValueError, match="SGD: learning_rate is nan; give a finite number"):
         run(optimiser, np.ones((1, 6)), np.zeros(6), rates=[math.nan])
+
+
+def test_numbers_of_numpy():
+    for made in (Adam(np.float32(0.5), np.float64(0.25), np.float16(0.5)), Adam(np.int64(1))):
+        assert all(type(number) is float for number in vars(made).values())
+    assert Adam(np.float32(0.5)) == Adam(0.5)
+
+
+def test_names_of_other_packages():
+    with pytest.raises(TypeError) as caught:
+        Adam(lr=0.1)
+    assert str(caught.value) == "Adam has no argument 'lr'; it is called learning_rate here."
+    with pytest.raises(TypeError) as caught:
+        SGD(nesterov=True)
+    assert str(caught.value) == (
+        "SGD has no argument 'nesterov'; it takes learning_rate, momentum."
+    )
+
+
+def test_its_own_arrays_have_names_that_no_variable_has():
+    for optimiser in (Adam(), SGD(momentum=0.5)):
+        own = set(optimiser.program(PARAMETERS, GRADIENTS).all_arrays()) - {
+            *GRADIENTS,
+            *GRADIENTS.values(),
+        }
+        assert own and all(":" in name for name in own)

@@ -37,11 +37,11 @@ def test_every_training_program_compiles(case: str, form: str) -> None:
 
 def programs_of(trainer: b2e.Trainer) -> Iterator[Program]:
     """What a trainer runs on the device, but for the optimiser."""
-    programs = trainer._engine.programs
-    yield programs.train
-    yield programs.evaluate
-    if programs.refresh is not None:
-        yield programs.refresh
+    engine = trainer._engine
+    yield engine.training.program
+    yield engine.evaluation.program
+    if engine.programs.refresh is not None:
+        yield engine.programs.refresh
 
 
 def assert_compiles(program: Program, precision: Precision, architecture: str) -> None:
@@ -58,5 +58,7 @@ def assert_compiles(program: Program, precision: Precision, architecture: str) -
 def test_every_optimiser_compiles(
     optimiser: b2e.Adam | b2e.SGD, precision: Precision, architecture: str
 ) -> None:
-    program = optimiser.program([WEIGHTS, BIAS], {"w": "gradient_w", "b": "gradient_b"})
+    program = optimiser.program(
+        [WEIGHTS, BIAS], {"w_in_w": "gradient_w", "readout_b": "gradient_b"}
+    )
     assert_compiles(program, precision, architecture)

@@ -19,33 +19,7 @@ from brian2eprop.device.program import (
     Precision,
     Program,
 )
-
-
-@dataclass(frozen=True)
-class SpikeStream:
-    """Input spikes of a batch, by instance and step.
-
-    Parameters
-    ----------
-    start : int64 array, shape (instances, n_steps + 1)
-        The spikes of instance ``b`` at step ``first_step + s`` are
-        ``index[start[b, s]:start[b, s + 1]]``; steps outside have none.
-    index : int32 array, shape (n_spikes,)
-        Neuron of each spike, ascending within a step, none twice.
-    first_step : int
-        The step that ``start[:, 0]`` belongs to.
-    """
-
-    start: npt.NDArray[np.int64]
-    index: npt.NDArray[np.int32]
-    first_step: int = 0
-
-    def __post_init__(self) -> None:
-        for name, dtype in (("start", np.int64), ("index", np.int32)):
-            values = getattr(self, name)
-            # What lies on a GPU is there in the form that kernels read.
-            if isinstance(values, np.ndarray | list | tuple):
-                object.__setattr__(self, name, np.ascontiguousarray(values, dtype))
+from brian2eprop.spikes import SpikeStream
 
 
 class Memory:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brian2eprop.device.backends.base import SpikeStream
 from brian2eprop.device.program import Program
+from brian2eprop.spikes import SpikeStream
 
 
 def check_streams(program: Program, instances: int, given: Mapping[str, SpikeStream]) -> None:

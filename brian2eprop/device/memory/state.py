@@ -8,12 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.backends.base import Backend, Call, Kernel, Memory, SpikeStream
+from brian2eprop.device.backends.base import Backend, Call, Kernel, Memory
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.memory.limits import require_memory
 from brian2eprop.device.memory.transit import Sent, Transit, put_transit, take_transit
 from brian2eprop.device.program import Access, Array, Slots
+from brian2eprop.spikes import SpikeStream
 
 # What monitors may keep in one call: they are recorded after each.
 MAX_KEPT_BYTES = 64 * 2**20

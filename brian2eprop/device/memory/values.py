@@ -16,6 +16,7 @@ from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from brian2eprop.device.capture.unchanged import Stamps
 from brian2eprop.device.memory.instances import Instances
+from brian2eprop.device.memory.lent import Lent
 from brian2eprop.device.memory.state import State
 
 
@@ -30,13 +31,15 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
     """Brian2's runtime device, whose arrays may be out of date or one of many instances.
 
     A network's :class:`State` brings a variable up to date when it is read; :class:`Instances`
-    holds what differs between instances; :class:`Stamps` tells which values have changed.
+    holds what differs between instances; :class:`Stamps` tells which values have changed, and
+    :class:`Lent` who else has the newest ones.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.instances = Instances(self._raw)
         self.stamps = Stamps(self._up_to_date)
+        self.lent = Lent()
         self._state_of: WeakKeyDictionary[Any, ReferenceType[State]] = WeakKeyDictionary()
         self._here = _Here()
 
@@ -85,6 +88,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         return None if found is None else found()
 
     def _pull(self, variable: Any) -> None:
+        self.lent.pull(variable)
         state = self._state_holding(variable)
         if state is not None:
             state.pull(variable)
@@ -92,6 +96,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
     def _touch(self, variable: Any) -> None:
         """Note that Brian2's array of a variable may be changed."""
         self.stamps.advance(variable)
+        self.lent.touch(variable)
         state = self._state_holding(variable)
         if state is not None:
             state.touch(variable)

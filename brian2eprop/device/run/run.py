@@ -11,13 +11,13 @@ from typing import Any
 from brian2.core.network import Network
 
 from brian2eprop.device import brian
-from brian2eprop.device.backends.base import SpikeStream
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.transit import deliverable
 from brian2eprop.device.networks import Kept
 from brian2eprop.device.run.progress import Pace, Progress, interrupts_wait
 from brian2eprop.device.run.recording import record, require_room, sort_spikes
+from brian2eprop.spikes import SpikeStream
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ Program, the loss of an instance, its gradient by the output at every step, and 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,7 @@ class LossPhases:
     end: tuple[Phase, ...]
 
 
+@dataclass(frozen=True)
 class Loss(ABC):
     """A loss over a window of time.
 
@@ -68,20 +70,37 @@ class Loss(ABC):
     ----------
     window : (Quantity, Quantity), optional
         Start and end (seconds) of the time that counts; by default the whole trial.
+
+    Attributes
+    ----------
+    has_accuracy : bool
+        Whether predictions are right or wrong.
+    in_units_of_output : bool
+        Whether labels are values of the output, with its unit.
     """
 
-    def __init__(self, window: Window = None) -> None:
-        if window is not None:
-            for edge in window:
-                fail_for_dimension_mismatch(
-                    edge, second, "A loss's window is a start and an end in units of time."
-                )
-            if not 0 <= float(window[0]) < float(window[1]):
-                raise ValueError(
-                    f"The loss's window {window} must start at zero or later and end after its "
-                    "start."
-                )
-        self.window = window
+    has_accuracy: ClassVar[bool] = False
+    in_units_of_output: ClassVar[bool] = False
+
+    window: Window = None
+
+    def __post_init__(self) -> None:
+        if self.window is None:
+            return
+        if not isinstance(self.window, Sequence | np.ndarray) or np.shape(self.window) != (2,):
+            raise ValueError(
+                f"The loss's window {self.window} is no pair of times; give its start and its "
+                "end, such as (5*ms, 20*ms)."
+            )
+        for edge in self.window:
+            fail_for_dimension_mismatch(
+                edge, second, "A loss's window is a start and an end in units of time."
+            )
+        if not 0 <= float(self.window[0]) < float(self.window[1]):
+            raise ValueError(
+                f"The loss's window {self.window} must start at zero or later and end after its "
+                "start."
+            )
 
     def window_steps(self, n_steps: int, dt: float) -> int:
         """How many of a trial's steps count.
@@ -121,8 +140,11 @@ class Loss(ABC):
         """
 
     @abstractmethod
-    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.ArrayLike) -> float | None:
-        """Share of the samples predicted right, where that means something."""
+    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
+        """Share of the samples predicted right (REAL, no axes), where that means something.
+
+        The arrays lie where the backend keeps its own, in NumPy or CuPy.
+        """
 
     @abstractmethod
     def phases(self, output: str, size: int, kept: bool) -> LossPhases:
@@ -130,6 +152,25 @@ class Loss(ABC):
 
         ``kept`` is whether its gradient at every step is wanted after the last.
         """
+
+
+def _numbers(loss: str, labels: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
+    """The labels as real numbers, refused where they are none."""
+    try:
+        values = np.asarray(labels)
+    except ValueError as error:
+        raise ValueError(f"{loss}: the labels differ in shape; give {wanted}, as one array.") from (
+            error
+        )
+    if values.dtype == object and all(isinstance(v, int | float) for v in values.flat):
+        return values.astype(float)
+    if values.dtype.kind not in "biuf":
+        kinds = {"U": "strings", "S": "strings", "c": "complex numbers", "O": "objects"}
+        raise ValueError(
+            f"{loss}: the labels are {kinds.get(values.dtype.kind, values.dtype.name)}; give "
+            f"{wanted}."
+        )
+    return values
 
 
 def _scratch(name: str, size: int, kept: bool = False) -> Array:
@@ -145,6 +186,7 @@ def _scalars(*names: str) -> dict[str, Ref]:
     return {name: Ref(name, Index.SCALAR) for name in names}
 
 
+@dataclass(frozen=True)
 class CrossEntropy(Loss):
     r"""Cross-entropy of the softmax of the output, averaged over the window's steps.
 
@@ -154,11 +196,17 @@ class CrossEntropy(Loss):
     The prediction is the mean of the softmax over the window, shape (samples, outputs).
     """
 
+    has_accuracy: ClassVar[bool] = True
+
     def targets(
         self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
     ) -> npt.NDArray[np.float64]:
         """One-hot rows, shape (samples, outputs), of integer labels of shape (samples,)."""
-        values = np.asarray(labels)
+        values = _numbers(
+            "CrossEntropy",
+            labels,
+            "whole numbers, such as numpy.unique(labels, return_inverse=True)[1] makes of names",
+        )
         if values.ndim != 1:
             raise ValueError(
                 f"CrossEntropy takes one label a sample, an array of shape (samples,), not of "
@@ -177,9 +225,9 @@ class CrossEntropy(Loss):
             )
         return np.asarray(np.eye(n_outputs)[values.astype(int)])
 
-    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.ArrayLike) -> float:
+    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
         """Share of the samples whose largest mean probability is at the label."""
-        return float(np.mean(np.argmax(prediction, axis=1) == np.asarray(labels)))
+        return (prediction.argmax(axis=1) == labels).mean()
 
     def phases(self, output: str, size: int, kept: bool) -> LossPhases:
         """See :class:`Loss`."""
@@ -226,6 +274,7 @@ class CrossEntropy(Loss):
         )
 
 
+@dataclass(frozen=True)
 class MeanSquaredError(Loss):
     r"""Squared distance of the output to a trajectory, averaged over the window's steps.
 
@@ -234,11 +283,13 @@ class MeanSquaredError(Loss):
     The prediction is the output at every step, shape (samples, steps, outputs).
     """
 
+    in_units_of_output: ClassVar[bool] = True
+
     def targets(
         self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
     ) -> npt.NDArray[np.float64]:
         """Trajectories of shape (samples, steps, outputs), or (samples, outputs) held constant."""
-        values = np.asarray(labels, dtype=float)
+        values = _numbers("MeanSquaredError", labels, "real numbers").astype(float)
         if values.ndim == 2 and values.shape[1] == n_outputs:
             values = np.repeat(values[:, None, :], n_steps, axis=1)
         if values.ndim != 3 or values.shape[1:] != (n_steps, n_outputs):
@@ -254,7 +305,7 @@ class MeanSquaredError(Loss):
             )
         return values
 
-    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.ArrayLike) -> None:
+    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
         """A trajectory is not right or wrong."""
 
     def phases(self, output: str, size: int, kept: bool) -> LossPhases:

@@ -2,10 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from brian2eprop.learning.training.callbacks import Callback
+import numpy as np
+
+T = TypeVar("T")
+
+# What users of other packages look for, and what is meant by it here.
+MADE_WITH = {
+    "optimizer": "optimiser",
+    "regularizers": "regularisers",
+    "params": "parameters",
+    "model": "network",
+    **{
+        name: f"give {name} to fit"
+        for name in ("epochs", "batch_size", "callbacks", "validation_data")
+    },
+    **dict.fromkeys(("lr", "learning_rate"), "the optimiser has it: optimiser=Adam(1e-3)"),
+    "metrics": "evaluate and the history give loss, accuracy and rates of themselves",
+    "device": "set_device('eprop_cuda', backend=...) chooses where it runs",
+}
+FITTED_WITH = {
+    "x": "spikes",
+    "y": "labels",
+    "targets": "labels",
+    "validation_split": "split the data and give validation_data=(spikes, labels)",
+    "optimizer": "give optimiser to the Trainer",
+    "optimiser": "give it to the Trainer",
+    "lr": "the Trainer's optimiser has it: optimiser=Adam(1e-3)",
+    "learning_rate": "the Trainer's optimiser has it: optimiser=Adam(1e-3)",
+    "metrics": "the history has loss, accuracy and rates of itself",
+}
+
+
+def explains_arguments(hints: Mapping[str, str]) -> Callable[[T], T]:
+    """A decorator: unknown arguments are answered by a sentence that names the right one.
+
+    Parameters
+    ----------
+    hints : mapping of str to str
+        For names from elsewhere the argument that is meant.
+
+    Returns
+    -------
+    callable
+        Decorates a function, a method, or a class (its constructor).
+    """
+
+    def decorate(what: Any) -> Any:
+        if not isinstance(what, type):
+            return _explained(what, what.__qualname__.removesuffix(".__init__"), hints)
+        constructor: Any = vars(what)["__init__"]
+        setattr(what, "__init__", _explained(constructor, what.__name__, hints))  # noqa: B010
+        return what
+
+    return decorate
+
+
+def _explained(function: Any, name: str, hints: Mapping[str, str]) -> Any:
+    known = [argument for argument in inspect.signature(function).parameters if argument != "self"]
+
+    @functools.wraps(function)
+    def explained(*arguments: Any, **named: Any) -> Any:
+        unknown = next((argument for argument in named if argument not in known), None)
+        if unknown is not None:
+            meant = hints.get(unknown)
+            advice = f"it is called {meant} here" if meant in known else meant
+            raise TypeError(
+                f"{name} has no argument '{unknown}'; {advice or 'it takes ' + ', '.join(known)}."
+            )
+        return function(*arguments, **named)
+
+    return explained
 
 
 def check_kind(role: str, value: Any, kind: type, example: str) -> None:
@@ -28,35 +99,57 @@ def check_kind(role: str, value: Any, kind: type, example: str) -> None:
         If it is something else, the class instead of an instance for example.
     """
     if isinstance(value, type) or not isinstance(value, kind):
-        raise TypeError(f"Trainer: {role} is {_shown(value)}; give {example}.")
+        raise TypeError(f"Trainer: {role} is {shown(value)}; give {example}.")
 
 
-def check_callbacks(callbacks: Sequence[Callback]) -> None:
-    """Check the callbacks of a training.
+def check_list(owner: str, role: str, values: Any, kind: type, example: str) -> tuple[Any, ...]:
+    """An argument that holds several objects of a kind.
 
     Parameters
     ----------
-    callbacks : sequence of Callback
+    owner, role : str
+        Whose argument, and its name.
+    values : object
         The argument.
+    kind : type
+        What its elements must be instances of.
+    example : str
+        Code that makes one.
+
+    Returns
+    -------
+    tuple
+        The elements.
 
     Raises
     ------
     TypeError
-        If it is no list, or one of its elements is no callback.
+        If it is no list or tuple, or holds something else.
     """
-    if not isinstance(callbacks, Sequence):
-        raise TypeError(f"fit: callbacks is {_shown(callbacks)}; give a list of callbacks.")
-    for callback in callbacks:
-        if not isinstance(callback, Callback):
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"{owner}: {role} is {shown(values)}; give a list, such as [{example}].")
+    for value in values:
+        if isinstance(value, type) or not isinstance(value, kind):
             raise TypeError(
-                f"fit: {_shown(callback)} is no callback; give an instance of "
-                "brian2eprop.Callback, such as EarlyStopping('val_loss')."
+                f"{owner}: {role} holds {shown(value)}; give a list of such as {example}."
             )
+    return tuple(values)
 
 
-def _shown(value: Any) -> str:
+def check_count(name: str, value: Any) -> int:
+    """The value of an argument, refused where it is no positive whole number."""
+    sentence = f"{name} is {value!r}; give a positive whole number."
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(sentence)
+    if value < 1:
+        raise ValueError(sentence)
+    return int(value)
+
+
+def shown(value: Any) -> str:
+    """A value as it is named in a sentence."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    if isinstance(value, str | int | float):
+    if value is None or isinstance(value, str | int | float):
         return repr(value)
     return f"of type {type(value).__name__}"

@@ -5,12 +5,48 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from brian2eprop.learning.training.history import History
-    from brian2eprop.learning.training.trainer import Trainer
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.learning.training.checkpoint import check_path
+from brian2eprop.learning.training.history import History
+from brian2eprop.learning.training.optimisers import Optimiser
+
+
+class Trained(Protocol):
+    """What a callback may use of the trainer; see there.
+
+    The Brian2 variables may be read and set as well: they have the values of the last update,
+    and what is set counts from the next one on.
+    """
+
+    optimiser: Optimiser
+    stop_training: bool
+
+    @property
+    def epoch(self) -> int:
+        """Number of epochs done."""
+
+    @property
+    def history(self) -> History:
+        """All epochs so far."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of what the history gets for every epoch."""
+
+    def parameter_values(self) -> dict[str, npt.NDArray[Any]]:
+        """Copies of the parameters."""
+
+    def set_parameter_values(self, values: Mapping[str, npt.ArrayLike]) -> None:
+        """Set parameters."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint."""
 
 
 class Callback:
@@ -20,19 +56,19 @@ class Callback:
     Setting ``trainer.stop_training = True`` ends the training after the batch in hand.
     """
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Trained) -> None:
         """Called once before the first epoch."""
 
-    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
+    def on_epoch_begin(self, trainer: Trained, epoch: int) -> None:
         """Called before the first batch of an epoch."""
 
-    def on_batch_end(self, trainer: Trainer, batch: int, values: Mapping[str, float]) -> None:
+    def on_batch_end(self, trainer: Trained, batch: int, values: Mapping[str, float]) -> None:
         """Called after each update, with the epoch's metrics so far."""
 
-    def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, Any]) -> None:
+    def on_epoch_end(self, trainer: Trained, epoch: int, values: Mapping[str, Any]) -> None:
         """Called after an epoch, with what the history got for it."""
 
-    def on_train_end(self, trainer: Trainer, history: History) -> None:
+    def on_train_end(self, trainer: Trained, history: History) -> None:
         """Called once at the end, also after an interruption."""
 
 
@@ -46,21 +82,24 @@ class _Best:
         self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
         self.value = math.inf
 
+    def check(self, metrics: tuple[str, ...]) -> None:
+        """Refuse to monitor what there will not be."""
+        if self.monitor not in metrics:
+            raise ValueError(
+                f"{self.owner}: there is no '{self.monitor}' to monitor, only "
+                f"{', '.join(metrics)}; choose one of these, or give fit validation_data."
+            )
+
     def improved_by(self, values: Mapping[str, Any]) -> bool:
         """Whether the values beat the best so far, which they then become."""
-        value = values.get(self.monitor)
-        if not isinstance(value, int | float):
-            known = ", ".join(name for name, known in values.items() if isinstance(known, float))
-            raise ValueError(
-                f"{self.owner}: there is no '{self.monitor}' to monitor, only {known}; "
-                "choose one of these, or give fit validation_data."
-            )
+        value = values[self.monitor]
         if not self.sign * value < self.value - self.min_delta:
             return False
         self.value = self.sign * value
         return True
 
 
+@dataclass(eq=False)
 class EarlyStopping(Callback):
     """Stop when a metric no longer improves.
 
@@ -78,36 +117,34 @@ class EarlyStopping(Callback):
     Raises
     ------
     ValueError
-        If the history has no such entry, or a number is negative.
+        If a number is negative; before the first epoch, if the history will have no such
+        entry.
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        patience: int = 0,
-        min_delta: float = 0.0,
-        restore_best: bool = False,
-    ) -> None:
-        if patience < 0 or not min_delta >= 0:
+    monitor: str = "val_loss"
+    patience: int = 0
+    min_delta: float = 0.0
+    restore_best: bool = False
+    best_epoch: int = field(default=0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        numbers = (self.patience, self.min_delta)
+        if not all(isinstance(n, int | float | np.number) and n >= 0 for n in numbers):
             raise ValueError(
-                f"EarlyStopping: patience is {patience} and min_delta is {min_delta}; "
+                f"EarlyStopping: patience is {self.patience} and min_delta is {self.min_delta}; "
                 "give numbers that are not negative."
             )
-        self.monitor = monitor
-        self.patience = patience
-        self.min_delta = min_delta
-        self.restore_best = restore_best
-        self.best_epoch = 0
-        self._best = _Best("EarlyStopping", monitor, min_delta)
+        self._best = _Best("EarlyStopping", self.monitor, self.min_delta)
         self._parameters: dict[str, Any] | None = None
 
-    def on_train_begin(self, trainer: Trainer) -> None:
+    def on_train_begin(self, trainer: Trained) -> None:
         """Forget an earlier training."""
         self.best_epoch = trainer.epoch
         self._best = _Best("EarlyStopping", self.monitor, self.min_delta)
+        self._best.check(trainer.metrics)
         self._parameters = None
 
-    def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, Any]) -> None:
+    def on_epoch_end(self, trainer: Trained, epoch: int, values: Mapping[str, Any]) -> None:
         """Stop the training when the patience is spent."""
         if self._best.improved_by(values):
             self.best_epoch = epoch
@@ -116,12 +153,13 @@ class EarlyStopping(Callback):
         elif epoch - self.best_epoch > self.patience:
             trainer.stop_training = True
 
-    def on_train_end(self, trainer: Trainer, history: History) -> None:
+    def on_train_end(self, trainer: Trained, history: History) -> None:
         """Put the best parameters back, if asked for."""
         if self._parameters is not None:
             trainer.set_parameter_values(self._parameters)
 
 
+@dataclass(eq=False)
 class ModelCheckpoint(Callback):
     """Save the trainer after every epoch, or after every epoch that is the best so far.
 
@@ -135,26 +173,47 @@ class ModelCheckpoint(Callback):
     Raises
     ------
     ValueError
-        If the path has another placeholder than ``{epoch}``.
+        If the path has another placeholder than ``{epoch}``; before the first epoch, if the
+        history will have no such entry.
+    FileNotFoundError
+        Before the first epoch, if the folder does not exist.
     """
 
-    def __init__(self, path: str | os.PathLike[str], monitor: str | None = None) -> None:
-        self.path = os.fspath(path)
-        self._best = None if monitor is None else _Best("ModelCheckpoint", monitor)
+    path: str | os.PathLike[str]
+    monitor: str | None = None
+
+    def __post_init__(self) -> None:
+        self.path = check_path("ModelCheckpoint", self.path)
+        self._best = None if self.monitor is None else _Best("ModelCheckpoint", self.monitor)
         try:
-            self.path.format(epoch=1)
+            self._path(1)
         except (KeyError, IndexError, ValueError) as error:
             raise ValueError(
                 f"ModelCheckpoint: the path '{self.path}' has a placeholder that is not "
                 "{epoch}; use {epoch}, or double the braces."
             ) from error
 
-    def on_epoch_end(self, trainer: Trainer, epoch: int, values: Mapping[str, Any]) -> None:
+    def _path(self, epoch: int) -> Path:
+        return Path(str(self.path).format(epoch=epoch)).expanduser()
+
+    def on_train_begin(self, trainer: Trained) -> None:
+        """Refuse what could not be saved after hours of training."""
+        if self._best is not None:
+            self._best.check(trainer.metrics)
+        folder = self._path(trainer.epoch + 1).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"ModelCheckpoint: there is no folder '{folder}' to save into; make it before the "
+                "training."
+            )
+
+    def on_epoch_end(self, trainer: Trained, epoch: int, values: Mapping[str, Any]) -> None:
         """Save, if this epoch is to be saved."""
         if self._best is None or self._best.improved_by(values):
-            trainer.save(Path(self.path.format(epoch=epoch)))
+            trainer.save(self._path(epoch))
 
 
+@dataclass(eq=False)
 class LearningRateSchedule(Callback):
     """Set the optimiser's learning rate before every epoch.
 
@@ -169,10 +228,9 @@ class LearningRateSchedule(Callback):
         When an epoch begins for which it gives no positive number.
     """
 
-    def __init__(self, schedule: Callable[[int], float]) -> None:
-        self.schedule = schedule
+    schedule: Callable[[int], float]
 
-    def on_epoch_begin(self, trainer: Trainer, epoch: int) -> None:
+    def on_epoch_begin(self, trainer: Trained, epoch: int) -> None:
         """Set the epoch's learning rate."""
         rate = float(self.schedule(epoch))
         if not 0 < rate < math.inf:

@@ -1,42 +1,87 @@
 """Checkpoints: a training state in one file, written whole or not at all.
 
-The file is a NumPy archive without pickled objects: the arrays under ``array.<name>``, and
-the rest as JSON text under ``state``.
+The file is a NumPy archive without pickled objects: the arrays under ``array.<name>`` and
+source and target of the synapses under ``pairs.<name>``, both in Brian2's order, and the rest
+as JSON text, in UTF-8, under ``state``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.errors import CheckpointError
+from brian2eprop.learning.settings import KIND, difference
+from brian2eprop.learning.training.optimisers import Optimiser
+from brian2eprop.learning.training.whole import write_whole
+
 FORMAT = "brian2eprop checkpoint"
-VERSION = 1
-PREFIX = "array."
+VERSION = 2
+STATE, ARRAY, PAIRS = "state", "array.", "pairs."
+
+LOAD_INTO = "Load it into the network and optimiser it was saved from."
+EARLIER = "Load an earlier checkpoint."
+
+# What is read before anything of it is known to be true.
+MAX_STATE_BYTES = 64 * 2**20
+MAX_HEADER_BYTES = 2**16
+MAX_COUNT = 2**53
 
 _UNREADABLE = (
-    zipfile.BadZipFile,
-    zlib.error,
+    AttributeError,
     EOFError,
     KeyError,
     MemoryError,
     NotImplementedError,
+    OverflowError,
+    RecursionError,
+    RuntimeError,
     TypeError,
     ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 
+Values = npt.NDArray[Any]
+Layout = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
 
-class CheckpointError(ValueError):
-    """A file that is no checkpoint, or not one of this network and optimiser."""
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint says beside its arrays.
+
+    Parameters
+    ----------
+    iteration : int
+        Number of updates done.
+    epoch : int
+        Number of epochs done.
+    history : mapping of str to list
+        Metrics of these epochs.
+    rng : mapping
+        State of the generator that shuffles the samples.
+    settings : mapping of str to object
+        What optimiser, rule, loss and regularisers were made with.
+    connectivity : mapping of str to str
+        A hash of the connectivity of each Synapses.
+    """
+
+    iteration: int
+    epoch: int
+    history: Mapping[str, list[Any]]
+    rng: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    connectivity: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -47,66 +92,77 @@ class Checkpoint:
     ----------
     arrays : mapping of str to array
         Parameters, the optimiser's state and the rule's own arrays.
-    iteration : int
-        Number of updates done.
-    epoch : int
-        Number of epochs done.
-    history : mapping of str to list
-        Metrics of these epochs.
-    rng : mapping
-        State of the generator that shuffles the samples.
+    state : State
+        The rest.
+    pairs : mapping of str to array, shape (2, synapses)
+        Source and target of the synapses of each Synapses.
     """
 
-    arrays: Mapping[str, npt.NDArray[Any]]
-    iteration: int
-    epoch: int
-    history: Mapping[str, list[Any]]
-    rng: Mapping[str, Any]
+    arrays: Mapping[str, Values]
+    state: State
+    pairs: Mapping[str, Values]
+
+
+def check_path(owner: str, path: Any) -> str:
+    """The path as text, refused where it names no file.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no path, or empty.
+    """
+    sentence = f"{owner}: the path is {path!r}; give the name of a file, such as 'run.npz'."
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise TypeError(sentence)
+    if not os.fspath(path):
+        raise ValueError(sentence)
+    return os.fspath(path)
 
 
 def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
-    """Write the checkpoint to a temporary file beside ``path`` and rename it.
+    """Write a checkpoint.
 
     Parameters
     ----------
     path : path
-        The file; an earlier one is replaced only by a complete one.
+        The file; an earlier one is replaced only by a complete one. ``~`` is the home
+        folder, and a link stays one.
     checkpoint : Checkpoint
         What to write.
 
     Raises
     ------
+    ValueError
+        If its history is so long that it could not be loaded.
     OSError
         If it cannot be written; an earlier file of that name is then as it was.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        _write_whole(temporary, _members(checkpoint))
-        temporary.replace(target)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"The checkpoint '{target}' could not be written ({error.strerror or error}); free "
-            "space or choose another place. An earlier file of that name was kept",
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    state = {"format": FORMAT, "version": VERSION, **asdict(checkpoint.state)}
+    text = json.dumps(state).encode()
+    if len(text) > MAX_STATE_BYTES:
+        raise ValueError(
+            f"save: the history of {checkpoint.state.epoch} epochs takes {len(text)} bytes, more "
+            f"than the {MAX_STATE_BYTES} that can be loaded; go on with a new Trainer."
+        )
+    members = {f"{ARRAY}{name}": values for name, values in checkpoint.arrays.items()}
+    members |= {f"{PAIRS}{name}": values for name, values in checkpoint.pairs.items()}
+    members[STATE] = np.frombuffer(text, np.uint8)
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **members))
 
 
-def read(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint.
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[File]:
+    """A checkpoint to be read; what is wrong with it is said in one way.
 
     Parameters
     ----------
     path : path
         The file.
 
-    Returns
-    -------
-    Checkpoint
-        What it holds.
+    Yields
+    ------
+    File
+        Its contents.
 
     Raises
     ------
@@ -115,127 +171,231 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     OSError
         If it cannot be opened.
     """
+    place = Path(path).expanduser()
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            members = {name: archive[name] for name in archive.files}
-        state = json.loads(str(members.pop("state")))
-        _check_format(path, state)
-        return Checkpoint(
-            {name.removeprefix(PREFIX): values for name, values in members.items()},
-            iteration=_count(state["iteration"]),
-            epoch=_count(state["epoch"]),
-            history={str(name): list(values) for name, values in dict(state["history"]).items()},
-            rng=dict(state["rng"]),
-        )
+        if place.exists() and not place.is_file() and not place.is_dir():
+            raise ValueError("no regular file")
+        with place.open("rb") as file, zipfile.ZipFile(file) as archive:
+            yield File(str(path), archive)
     except CheckpointError:
         raise
-    except (*_UNREADABLE, AttributeError) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(
             f"The file '{path}' is damaged or is no checkpoint of brian2eprop "
             f"({type(error).__name__}); nothing was loaded. Use a file that Trainer.save wrote."
         ) from error
 
 
-def check_arrays(
-    path: str | os.PathLike[str], found: Mapping[str, Any], expected: Mapping[str, Any]
-) -> None:
-    """Check that a checkpoint's arrays are those of this training task.
+class File:
+    """An open checkpoint, which is believed nothing: what is read is bounded by what must be.
 
     Parameters
     ----------
-    path : path
-        The file, for the sentence.
-    found, expected : mapping of str to array
-        The arrays of the file and of the task.
-
-    Raises
-    ------
-    CheckpointError
-        If names or shapes differ, or a value is not finite.
+    path : str
+        The file, for the sentences.
+    archive : ZipFile
+        Its members.
     """
-    remedy = "nothing was loaded. Load it into the network and optimiser it was saved from."
-    differing = sorted(set(found) ^ set(expected))
-    if differing:
-        name = differing[0]
-        place = (
-            "the file but not in this task" if name in found else "this task but not in the file"
+
+    def __init__(self, path: str, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._archive = archive
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        if len(set(names)) < len(names):
+            raise ValueError("names")
+        self._names = set(names)
+        text = self._member(STATE, None, MAX_STATE_BYTES)
+        self.state = self._read_state(json.loads(text.tobytes().decode()))
+
+    def check(self, settings: Mapping[str, Any], connectivity: Mapping[str, str]) -> None:
+        """Check that it belongs to this training.
+
+        Parameters
+        ----------
+        settings : mapping of str to object
+            What optimiser, rule, loss and regularisers are made with here.
+        connectivity : mapping of str to str
+            The hash of each connectivity here.
+
+        Raises
+        ------
+        CheckpointError
+            If it is of another connectivity, rule, loss or kind of optimiser.
+        """
+        for name in sorted(self.state.connectivity.keys() | connectivity.keys()):
+            if self.state.connectivity.get(name) != connectivity.get(name):
+                self._refuse(
+                    f"it was saved with other synapses of '{name}'",
+                    "Connect them as they were, for example with the same seed.",
+                )
+        here, saved = (
+            {name: _bare(name, made) for name, made in one.items()}
+            for one in (settings, self.state.settings)
         )
-        raise CheckpointError(f"The checkpoint '{path}': array '{name}' is in {place}; {remedy}")
-    for name, values in found.items():
-        if values.shape != expected[name].shape:
+        for name in sorted(here):
+            found = difference(name, saved.get(name), here[name])
+            if found is not None:
+                place, then, now = found
+                self._refuse(
+                    f"{place} is {_shown(then)} in the file but {_shown(now)} here",
+                    "Make the Trainer as it was when it was saved.",
+                )
+
+    def optimiser(self, like: Optimiser) -> Optimiser:
+        """The optimiser with the numbers that it had.
+
+        Parameters
+        ----------
+        like : Optimiser
+            One of the same kind.
+
+        Raises
+        ------
+        CheckpointError
+            If a number is none that it takes.
+        """
+        if not is_dataclass(like):
+            return like
+        saved = self.state.settings["optimiser"]
+        numbers = {field.name: saved[field.name] for field in fields(like) if field.init}
+        return replace(like, **numbers)
+
+    def arrays(self, layout: Layout, optimiser: Optimiser) -> dict[str, Values]:
+        """The arrays, as far as they are what is needed.
+
+        Parameters
+        ----------
+        layout : mapping of str to (shape, dtype)
+            What is needed.
+        optimiser : Optimiser
+            Knows what is impossible in its own ones.
+
+        Raises
+        ------
+        CheckpointError
+            If names or shapes differ, or contents are impossible.
+        """
+        self._check_names(layout)
+        return {name: self._array(name, *wanted, optimiser) for name, wanted in layout.items()}
+
+    def generator(self) -> np.random.Generator:
+        """The random generator, to go on from there.
+
+        Raises
+        ------
+        CheckpointError
+            If its state is none.
+        """
+        rng = np.random.default_rng()
+        try:
+            rng.bit_generator.state = dict(self.state.rng)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            self._refuse("it holds no valid state of the random generator", EARLIER)
+        return rng
+
+    def _check_names(self, layout: Layout) -> None:
+        arrays = {name.removeprefix(ARRAY) for name in self._names if name.startswith(ARRAY)}
+        for name in sorted(arrays ^ layout.keys()):
+            here, there = ("the file", "this task") if name in arrays else ("this task", "the file")
+            self._refuse(f"array '{name}' is in {here} but not in {there}", LOAD_INTO)
+        others = self._names - {STATE} - {f"{ARRAY}{name}" for name in arrays}
+        if others != {f"{PAIRS}{name}" for name in self.state.connectivity}:
+            raise ValueError("members")
+
+    def _array(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], optimiser: Optimiser
+    ) -> Values:
+        values = self._member(f"{ARRAY}{name}", shape, 8 * int(np.prod(shape)))
+        if values.dtype.kind not in "biuf":
+            values = np.full(shape, np.nan)
+        with np.errstate(over="ignore"):
+            values = values.astype(dtype)
+        fault = optimiser.fault(name, values)
+        if not np.isfinite(values).all():
+            fault = "holds values that are no finite numbers"
+        if fault is not None:
+            self._refuse(f"array '{name}' {fault}", EARLIER)
+        return values
+
+    def _member(self, name: str, shape: tuple[int, ...] | None, most: int) -> Values:
+        """An array of at most so many bytes, and of that shape if one is wanted."""
+        with self._archive.open(f"{name}.npy") as file:
+            found, order, dtype = _header(file)
+            if shape is not None and found != shape:
+                self._refuse(
+                    f"array '{name.removeprefix(ARRAY)}' has the shape {found} but {shape} is "
+                    "needed",
+                    LOAD_INTO,
+                )
+            size = int(np.prod(found)) * dtype.itemsize
+            if dtype.hasobject or size > most:
+                raise ValueError("size")
+            data = file.read(size + 1)
+        if len(data) != size:
+            raise ValueError("length")
+        return np.frombuffer(data, dtype).reshape(found, order="F" if order else "C")
+
+    def _read_state(self, state: dict[str, Any]) -> State:
+        if state.get("format") != FORMAT:
+            raise ValueError("format")
+        if state.get("version") != VERSION:
             raise CheckpointError(
-                f"The checkpoint '{path}': array '{name}' has the shape {values.shape} but "
-                f"{expected[name].shape} is needed; {remedy}"
+                f"The checkpoint '{self.path}' has version {state.get('version')} of the format, "
+                f"but this brian2eprop reads version {VERSION}; install the version that wrote it."
             )
-        if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
-            raise CheckpointError(
-                f"The checkpoint '{path}': array '{name}' holds values that are no finite "
-                "numbers; nothing was loaded. Load an earlier checkpoint."
-            )
-
-
-def generator(path: str | os.PathLike[str], state: Mapping[str, Any]) -> np.random.Generator:
-    """The random generator in a saved state.
-
-    Parameters
-    ----------
-    path : path
-        The file, for the sentence.
-    state : mapping
-        The state of its bit generator.
-
-    Returns
-    -------
-    Generator
-        A generator that goes on from there.
-
-    Raises
-    ------
-    CheckpointError
-        If the state is none.
-    """
-    rng = np.random.default_rng()
-    try:
-        rng.bit_generator.state = dict(state)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(
-            f"The checkpoint '{path}' holds no valid state of the random generator; nothing was "
-            "loaded. Load an earlier checkpoint."
-        ) from error
-    return rng
-
-
-def _members(checkpoint: Checkpoint) -> dict[str, npt.NDArray[Any]]:
-    state = {
-        "format": FORMAT,
-        "version": VERSION,
-        "iteration": checkpoint.iteration,
-        "epoch": checkpoint.epoch,
-        "history": dict(checkpoint.history),
-        "rng": dict(checkpoint.rng),
-    }
-    arrays = {f"{PREFIX}{name}": values for name, values in checkpoint.arrays.items()}
-    return {**arrays, "state": np.array(json.dumps(state))}
-
-
-def _write_whole(path: Path, members: dict[str, npt.NDArray[Any]]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **members)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _check_format(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
-    if state.get("format") != FORMAT:
-        raise ValueError("format")
-    if state.get("version") != VERSION:
-        raise CheckpointError(
-            f"The checkpoint '{path}' has version {state.get('version')} of the format, but this "
-            f"brian2eprop reads version {VERSION}; install the version that wrote it."
+        epoch = _count(state["epoch"])
+        return State(
+            _count(state["iteration"]),
+            epoch,
+            _history(state["history"], epoch),
+            dict(state["rng"]),
+            dict(state["settings"]),
+            {str(name): str(digest) for name, digest in dict(state["connectivity"]).items()},
         )
+
+    def _refuse(self, fault: str, remedy: str) -> NoReturn:
+        raise CheckpointError(
+            f"The checkpoint '{self.path}': {fault}; nothing was loaded. {remedy}"
+        )
+
+
+def _bare(name: str, made: Any) -> Any:
+    """Settings without what is restored rather than compared."""
+    return {KIND: made[KIND]} if name == "optimiser" else made
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict) and KIND in value:
+        inner = ", ".join(f"{k}={_shown(v)}" for k, v in value.items() if k != KIND)
+        return f"{value[KIND]}({inner})"
+    if isinstance(value, dict) and "unit" in value:
+        return f"{value['value']} {value['unit']}"
+    return str(value)
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    return read(file, max_header_size=MAX_HEADER_BYTES)
 
 
 def _count(value: Any) -> int:
-    if not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
         raise ValueError("count")
     return value
+
+
+def _history(found: Any, epochs: int) -> dict[str, list[Any]]:
+    """The history, refused where it is none: lists with at most one entry an epoch."""
+    if not isinstance(found, dict):
+        raise ValueError("history")
+    for values in found.values():
+        if not isinstance(values, list) or len(values) > epochs:
+            raise ValueError("history")
+        for value in values:
+            entries = value.values() if isinstance(value, dict) else [value]
+            if not all(isinstance(entry, int | float) for entry in entries):
+                raise ValueError("history")
+    return found

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from brian2.units import Quantity
+from brian2.units.fundamentalunits import (
+    DIMENSIONLESS,
+    Dimension,
+    get_dimensions,
+    get_unit_for_display,
+)
 
-from brian2eprop.device.backends.base import SpikeStream
 from brian2eprop.device.program import Stream
 from brian2eprop.learning.objective.losses import Loss
-from brian2eprop.spikes import Spikes
+from brian2eprop.spikes import Spikes, SpikeStream
 
 Samples = Spikes | Mapping[str, Spikes]
 
@@ -107,7 +113,26 @@ def make_dataset(spikes: Samples, streams: Sequence[Stream]) -> Dataset:
     return Dataset(given, n_samples, n_steps)
 
 
-def with_labels(data: Dataset, labels: npt.ArrayLike, loss: Loss, n_outputs: int) -> Dataset:
+@dataclass(frozen=True)
+class Output:
+    """What the loss reads.
+
+    Parameters
+    ----------
+    name : str
+        Its array.
+    size : int
+        Number of neurons.
+    dimensions : brian2 Dimension
+        Its unit.
+    """
+
+    name: str
+    size: int
+    dimensions: Dimension = DIMENSIONLESS
+
+
+def with_labels(data: Dataset, labels: npt.ArrayLike, loss: Loss, output: Output) -> Dataset:
     """The samples with labels, and with what the loss makes of these.
 
     Parameters
@@ -118,8 +143,8 @@ def with_labels(data: Dataset, labels: npt.ArrayLike, loss: Loss, n_outputs: int
         One label (a class, a trajectory) a sample.
     loss : Loss
         Judges the labels.
-    n_outputs : int
-        Number of output neurons.
+    output : Output
+        What is compared with them.
 
     Returns
     -------
@@ -129,17 +154,53 @@ def with_labels(data: Dataset, labels: npt.ArrayLike, loss: Loss, n_outputs: int
     Raises
     ------
     ValueError
-        If there are more or fewer labels than samples, or the loss refuses them.
+        If there are more or fewer labels than samples, they have another unit than the
+        output, or the loss refuses them.
     """
-    values = np.asarray(labels)
-    n_labels = len(values) if values.ndim else 0
-    if n_labels != data.n_samples:
+    plain = _without_unit(labels, output, loss)
+    if _count(plain) != data.n_samples:
         raise ValueError(
-            f"There are {data.n_samples} samples of spikes but {n_labels} labels; give one label "
-            "a sample."
+            f"There are {data.n_samples} samples of spikes but {_count(plain)} labels; give one "
+            "label a sample."
         )
-    targets = loss.targets(values, n_outputs, data.n_steps)
-    return Dataset(data.spikes, data.n_samples, data.n_steps, values, targets)
+    targets = loss.targets(plain, output.size, data.n_steps)
+    return replace(data, labels=np.asarray(plain), targets=targets)
+
+
+def _without_unit(labels: Any, output: Output, loss: Loss) -> Any:
+    """The labels in SI units as plain numbers, refused where their unit is another one."""
+    unit = output.dimensions if loss.in_units_of_output else DIMENSIONLESS
+    try:
+        found = get_dimensions(labels)
+    except (TypeError, ValueError):  # strings and the like, which the loss refuses
+        found = unit
+    if found is not unit or _mixes_units(labels):
+        place = f", that of the output '{output.name}'" if loss.in_units_of_output else ""
+        raise ValueError(
+            f"The labels have {_unit(found)}; give labels with {_unit(unit)}{place}."
+            if found is not unit
+            else f"Some labels have a unit and some have none; give all {_unit(unit)}{place}."
+        )
+    return np.asarray(Quantity(labels)) if unit is not DIMENSIONLESS else labels
+
+
+def _mixes_units(labels: Any) -> bool:
+    if not isinstance(labels, list | tuple):
+        return False
+    return 0 < sum(isinstance(label, Quantity) for label in labels) < len(labels)
+
+
+def _unit(dimensions: Dimension) -> str:
+    if dimensions is DIMENSIONLESS:
+        return "no unit"
+    return f"the unit {get_unit_for_display(dimensions)}"
+
+
+def _count(labels: Any) -> int:
+    try:
+        return len(labels)
+    except TypeError:  # a number, or an array without axes
+        return 0
 
 
 def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> Iterator[Batch]:
@@ -175,14 +236,14 @@ def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> It
         )
 
 
-def check_count(name: str, value: Any) -> int:
-    """The value of an argument, refused where it is no positive whole number."""
-    sentence = f"{name} is {value!r}; give a positive whole number."
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(sentence)
-    if value < 1:
-        raise ValueError(sentence)
-    return int(value)
+def check_pair(data: Any) -> tuple[Samples, npt.ArrayLike]:
+    """Validation data, refused where they are no pair of spikes and labels."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        count = f" of {len(data)}" if isinstance(data, tuple | list) else ""
+        raise TypeError(
+            f"fit: validation_data is a {type(data).__name__}{count}; give a pair (spikes, labels)."
+        )
+    return data[0], data[1]
 
 
 def _by_stream(spikes: Samples, streams: Sequence[Stream]) -> dict[str, Spikes]:

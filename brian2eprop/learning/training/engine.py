@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,86 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.backends.base import Backend, Call, Kernel, Memory
-from brian2eprop.device.program import Access, Array, Program
-from brian2eprop.learning.objective.task import Roles, TrainingPrograms
+from brian2eprop.device.backends.base import Backend, Kernel, Memory
+from brian2eprop.device.program import Access, Array, DType, Program
+from brian2eprop.learning.objective.task import TrainingPrograms
 from brian2eprop.learning.objective.trial import changed_arrays
-from brian2eprop.learning.training.data import Batch
+from brian2eprop.learning.training.numbers import Key, Numbers, fetch
 from brian2eprop.learning.training.optimisers import Optimiser
+from brian2eprop.learning.training.session import Session
 
 Values = npt.NDArray[Any]
-
-
-class Room:
-    """A Program with its kernel and memory; arrays with one copy lie in a common store.
-
-    Parameters
-    ----------
-    backend : Backend
-        Where it runs.
-    program : Program
-        What runs.
-    store : Memory
-        Holds the arrays of which there is one copy for all Programs.
-    roles : Roles
-        The parts that its arrays play.
-    """
-
-    def __init__(self, backend: Backend, program: Program, store: Memory, roles: Roles) -> None:
-        self.backend = backend
-        self.program = program
-        self.store = store
-        self.roles = roles
-        self.memory = store
-        self._size = (0, 0)
-
-    @cached_property
-    def kernel(self) -> Kernel:
-        """The compiled Program."""
-        return self.backend.compile(self.program)
-
-    def run(self, batch: Batch) -> None:
-        """Run a batch; the gradients are those of its mean loss."""
-        self._prepare(batch.size, batch.n_steps)
-        if self.roles.weight in self.memory.arrays:
-            weights = np.zeros((batch.size, 1))
-            weights[: batch.n_samples] = 1 / batch.n_samples
-            self.memory.write(self.roles.weight, weights)
-        if batch.targets is not None:
-            target = self.memory.arrays[self.roles.target]
-            target[: batch.n_samples] = self.memory.xp.asarray(batch.targets, target.dtype)
-        self.kernel.run(self.memory, Call(0, batch.n_steps, batch.streams))
-
-    def read(self, name: str, n_samples: int) -> Values:
-        """The first samples of an array with one copy an instance."""
-        values = self.memory.arrays[name][:n_samples]
-        return np.array(values if self.memory.xp is np else self.memory.xp.asnumpy(values))
-
-    def total(self, name: str, n_samples: int) -> float:
-        """Sum of the first samples of an array with one copy an instance."""
-        return float(self.memory.arrays[name][:n_samples].sum())
-
-    def _prepare(self, instances: int, n_steps: int) -> None:
-        if self._size == (instances, n_steps):
-            return
-        values = {name: value(n_steps) for name, value in self.roles.per_call.items()}
-        try:
-            memory = self._new_memory(instances, n_steps)
-        except MemoryError as error:
-            raise MemoryError(
-                f"A batch of {instances} samples of {n_steps} steps does not fit into the memory "
-                f"of the backend '{self.backend.name}'; give a smaller batch_size."
-            ) from error
-        for name in memory.arrays.keys() & values.keys():
-            memory.write(name, values[name])
-        self.memory, self._size = memory, (instances, n_steps)
-
-    def _new_memory(self, instances: int, n_steps: int) -> Memory:
-        memory = self.backend.memory(instances)
-        shared = (a.name for a in self.program.all_arrays().values() if a.access is Access.SHARED)
-        memory.share(self.store, [name for name in shared if name in self.store.arrays])
-        memory.reserve(self.program, n_steps)
-        return memory
 
 
 @dataclass(frozen=True)
@@ -125,13 +54,15 @@ class Engine:
         self.backend = backend
         self.programs = programs
         self.optimiser = optimiser
+        self.trained = tuple(parameters)
         self.parameters = tuple(array.name for array in parameters)
         self.iteration = 0
         self.gradients = programs.roles.gradients
         self._update = optimiser.program(parameters, self.gradients)
+        self._update_kernel: Kernel | None = None
         self.store = self._make_store()
-        self.training = Room(backend, programs.train, self.store, programs.roles)
-        self.evaluation = Room(backend, programs.evaluate, self.store, programs.roles)
+        self.training = Session(backend, programs.train, self.store, programs.roles)
+        self.evaluation = Session(backend, programs.evaluate, self.store, programs.roles)
 
     def _make_store(self) -> Memory:
         arrays = {
@@ -149,9 +80,15 @@ class Engine:
             store.write(name, values)
         return store
 
-    @cached_property
-    def _update_kernel(self) -> Kernel:
-        return self.backend.compile(self._update)
+    def tune(self) -> None:
+        """Follow the optimiser's numbers, which the user or a checkpoint may have changed."""
+        program = self.optimiser.program(self.trained, self.gradients)
+        if program == self._update:
+            return
+        for name in self._own(self._update) - self._own(program):
+            del self.store.arrays[name]
+        self.store.reserve(program, 0)
+        self._update, self._update_kernel = program, None
 
     @cached_property
     def _refresh_kernel(self) -> Kernel | None:
@@ -161,16 +98,36 @@ class Engine:
     @property
     def own(self) -> tuple[str, ...]:
         """Names of the arrays that a training changes or draws: the state to be kept."""
-        updated = set(self._update.all_arrays()) - set(self.gradients.values())
-        return tuple(sorted(updated | set(self.programs.shared) | set(self.parameters)))
+        return tuple(sorted(self._own(self._update)))
+
+    def _own(self, update: Program) -> set[str]:
+        arrays = self.programs.train.all_arrays()
+        drawn = {name for name in self.programs.shared if arrays[name].dtype is DType.REAL}
+        updated = set(update.all_arrays()) - set(self.gradients.values())
+        return updated | drawn | set(self.parameters)
+
+    def layout(self, optimiser: Optimiser) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Shape and type of each array of the state to be kept, were this the optimiser."""
+        update = optimiser.program(self.trained, self.gradients)
+        arrays = {**self.programs.train.all_arrays(), **update.all_arrays()}
+        return {
+            name: (self.store.shape(arrays[name], 0), self.store.dtype(arrays[name]))
+            for name in sorted(self._own(update))
+        }
+
+    @property
+    def follows(self) -> Mapping[str, str]:
+        """The parameter that each array lies beside, element by element."""
+        own = {name: name for name in self.parameters}
+        return own | self.optimiser.follows(self._update)
 
     @property
     def given(self) -> tuple[str, ...]:
         """Names of the arrays whose contents come from the network, initial values included."""
         refresh = self.programs.refresh
-        drawn = set() if refresh is None else changed_arrays(refresh.phases())
-        not_given = (set(self.own) | set(self.gradients.values()) | drawn) - set(self.parameters)
-        return tuple(sorted(set(self.store.arrays) - not_given))
+        derived = set() if refresh is None else changed_arrays(refresh.phases())
+        derived |= set(self.own) | set(self.programs.shared) | set(self.gradients.values())
+        return tuple(sorted(set(self.store.arrays) - (derived - set(self.parameters))))
 
     def source_of(self, name: str) -> str:
         """The network's array that a given array takes its contents from."""
@@ -192,6 +149,8 @@ class Engine:
         """One update of the parameters by the gradients of the last training batch."""
         self.iteration += 1
         self.optimiser.prepare(self.store, self.iteration)
+        if self._update_kernel is None:
+            self._update_kernel = self.backend.compile(self._update)
         self._update_kernel.run(self.store)
         self.refresh()
 
@@ -205,36 +164,47 @@ class Engine:
         self.load(snapshot.arrays)
 
     def check_given(self) -> None:
-        """Refuse to begin with values that no training can mend.
+        """Refuse to begin with values that no result can be expected from.
 
         Raises
         ------
         ValueError
             If a parameter is not finite, or another variable holds NaN.
         """
-        name = self.non_finite(self.parameters) or next(filter(self._holds_nan, self.given), None)
+        nan = {
+            ("nan", name): (self.store.arrays[name] != self.store.arrays[name]).any()
+            for name in self.given
+        }
+        found = fetch(self.store.xp, {**nan, **self.sums(self.parameters)})
+        holds_nan = (name for (what, name), value in found.items() if what == "nan" and value)
+        name = self.non_finite(self.parameters, found) or next(holds_nan, None)
         if name is not None:
             raise ValueError(
                 f"Trainer: '{self.source_of(name)}' holds values that are not finite, before any "
                 "training; set it to finite values."
             )
 
-    def _holds_nan(self, name: str) -> bool:
-        values = self.store.arrays[name]
-        return bool((values != values).any())
+    def sums(self, names: Iterable[str]) -> Numbers:
+        """A number for each array that is finite only if all its elements are.
 
-    def bad_gradient(self) -> str | None:
+        The sum is the cheapest test; finite elements that overflow it are told apart by a
+        second look.
+        """
+        with np.errstate(all="ignore"):
+            return {("sum", name): self.store.arrays[name].sum() for name in names}
+
+    def bad_gradient(self, sums: Mapping[Key, float]) -> str | None:
         """The first parameter whose gradient holds NaN or infinity, if any."""
-        bad = self.non_finite(list(self.gradients.values()))
+        bad = self.non_finite(tuple(self.gradients.values()), sums)
         return next((name for name, found in self.gradients.items() if found == bad), None)
 
-    def non_finite(self, names: Sequence[str]) -> str | None:
-        """The first of the arrays that holds NaN or infinity, if any."""
-        xp = self.store.xp
-        arrays = [self.store.arrays[name] for name in names]
-        # One sum an array is the cheapest test: it is finite only if every element is, unless
-        # finite elements overflow it, which the second look tells apart.
-        with np.errstate(all="ignore"):
-            sums = np.array([float(array.sum()) for array in arrays])
-        suspects = [i for i in range(len(names)) if not np.isfinite(sums[i])]
-        return next((names[i] for i in suspects if not bool(xp.isfinite(arrays[i]).all())), None)
+    def non_finite(
+        self, names: Iterable[str], sums: Mapping[Key, float] | None = None
+    ) -> str | None:
+        """The first of the arrays that holds NaN or infinity, if any, by its sums."""
+        known = fetch(self.store.xp, self.sums(names)) if sums is None else sums
+        suspects = (name for name in names if not np.isfinite(known["sum", name]))
+        return next((name for name in suspects if not self._all_finite(name)), None)
+
+    def _all_finite(self, name: str) -> bool:
+        return bool(self.store.xp.isfinite(self.store.arrays[name]).all())

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from brian2.utils.logger import get_logger
 from tqdm import tqdm
 
-from brian2eprop.learning.training.callbacks import Callback
+from brian2eprop.learning.objective.losses import Loss
+from brian2eprop.learning.training.callbacks import Callback, Trained
 from brian2eprop.learning.training.data import Batch, Dataset, batches
 from brian2eprop.learning.training.engine import Engine, Snapshot
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.interrupt import Interruption
-from brian2eprop.learning.training.tally import Tally
-
-if TYPE_CHECKING:
-    from brian2eprop.learning.training.trainer import Trainer
+from brian2eprop.learning.training.mirror import Mirror
+from brian2eprop.learning.training.numbers import fetch
+from brian2eprop.learning.training.progress import Progress
+from brian2eprop.learning.training.tally import Tally, evaluate, nan_fault
 
 logger = get_logger(__name__)
 
@@ -44,6 +45,12 @@ class Plan:
     batch_size: int
     rng: np.random.Generator | None
 
+    def metrics(self, loss: Loss) -> tuple[str, ...]:
+        """Names of the numbers that the history gets for an epoch."""
+        names = ("loss", "accuracy") if loss.has_accuracy else ("loss",)
+        validated = () if self.validation is None else tuple(f"val_{name}" for name in names)
+        return (*names, *validated)
+
     @property
     def n_batches(self) -> int:
         """Number of batches of an epoch."""
@@ -61,29 +68,48 @@ class Fitting:
 
     Parameters
     ----------
-    trainer : Trainer
-        Whose parameters are trained.
     engine : Engine
-        Its engine.
+        Runs the batches and updates the parameters.
+    mirror : Mirror
+        Ties its parameters to the network's variables.
+    loss : Loss
+        How the output is judged.
     plan : Plan
         What an epoch goes through.
-    callbacks : sequence of Callback
-        Called between batches and epochs.
-    verbose : bool
-        Whether progress is shown.
+    progress : Progress
+        How far the training is; kept up to date.
+    trained : Trained
+        What callbacks are given.
     """
 
-    trainer: Trainer
     engine: Engine
+    mirror: Mirror
+    loss: Loss
     plan: Plan
-    callbacks: Sequence[Callback]
-    verbose: bool
+    progress: Progress
+    trained: Trained
+    callbacks: Sequence[Callback] = ()
+    verbose: bool = False
     history: History = field(default_factory=History)
     interruption: Interruption = field(default_factory=Interruption)
 
-    def run(self, epochs: int) -> History:
-        """Go through that many epochs, or until told to stop."""
-        self.trainer.stop_training = False
+    def run(self, epochs: int, callbacks: Sequence[Callback], verbose: bool) -> History:
+        """Go through that many epochs, or until told to stop.
+
+        Parameters
+        ----------
+        epochs : int
+            How many.
+        callbacks : sequence of Callback
+            Called between batches and epochs.
+        verbose : bool
+            Whether a bar is shown.
+        """
+        self.callbacks, self.verbose = callbacks, verbose
+        self.progress.stop = False
+        self.progress.metrics = self.plan.metrics(self.loss)
+        for history in (self.history, self.progress.history):
+            history.expect((*self.progress.metrics, "rates"))
         with self.interruption:
             try:
                 self._call("on_train_begin")
@@ -98,10 +124,11 @@ class Fitting:
 
     def _epoch(self) -> bool:
         """Whether the epoch was gone through to its end."""
-        number = self.trainer.epoch + 1
+        number = self.progress.epoch + 1
         self._call("on_epoch_begin", number)
+        self.mirror.read()
         before = self.engine.snapshot()
-        tally = Tally(self.trainer.loss, self.engine.training)
+        tally = Tally(self.loss, self.engine.training)
         with self._bar(number) as bar:
             for k, batch in enumerate(self.plan.batches(), 1):
                 self._step(batch, tally, before, f"epoch {number}, batch {k}")
@@ -111,21 +138,25 @@ class Fitting:
                 self._call("on_batch_end", k, values)
                 if self._stopping() and k < self.plan.n_batches:
                     return False
+            self.mirror.read()
             self._check_parameters(before, f"epoch {number}")
             self._end_epoch(number, tally, bar)
         return True
 
     def _step(self, batch: Batch, tally: Tally, before: Snapshot, place: str) -> None:
+        """One update; the host waits for the device once."""
+        self.mirror.read()
         self.engine.training.run(batch)
-        loss = tally.add(batch)
-        gradient = self.engine.bad_gradient()
-        if gradient is not None or not np.isfinite(loss):
+        added = tally.numbers(batch)
+        sums = self.engine.sums(self.engine.gradients.values())
+        found = fetch(self.engine.store.xp, {**added, **sums})
+        tally.add(batch, {key: found[key] for key in added})
+        gradient = self.engine.bad_gradient(found)
+        state = nan_fault(found, batch.n_samples)
+        if gradient is not None or state is not None or not np.isfinite(found["loss", ""]):
             self._check_parameters(before, place)
-            what = "the loss" if gradient is None else f"the gradient of '{gradient}'"
-            raise FloatingPointError(
-                f"Training stopped in {place}: {what} is not finite. The parameters of the update "
-                "before are kept; lower the learning rate or look for activity that explodes."
-            )
+            raise FloatingPointError(_stopped(place, gradient, state))
+        self.mirror.updated()
         self.engine.update()
 
     def _check_parameters(self, before: Snapshot, place: str) -> None:
@@ -134,6 +165,7 @@ class Fitting:
         if parameter is None:
             return
         self.engine.restore(before)
+        self.mirror.updated()
         raise FloatingPointError(
             f"Training stopped in {place}: the parameter '{parameter}' is not finite. The "
             "parameters from before this epoch are kept; lower the learning rate."
@@ -143,11 +175,13 @@ class Fitting:
         metrics = tally.metrics()
         values: dict[str, Any] = {**metrics.named(), "rates": dict(metrics.rates)}
         if self.plan.validation is not None:
-            result = self.trainer.evaluate_dataset(self.plan.validation, self.plan.batch_size)
+            result = evaluate(
+                self.engine.evaluation, self.loss, self.plan.validation, self.plan.batch_size
+            )
             values |= result.named("val_")
         bar.set_postfix(_shown(values))
-        self.trainer.epoch = number
-        self.trainer.history.record(values)
+        self.progress.epoch = number
+        self.progress.history.record(values)
         self.history.record(values)
         self._call("on_epoch_end", number, values)
 
@@ -160,18 +194,32 @@ class Fitting:
         )
 
     def _stopping(self) -> bool:
-        return self.trainer.stop_training or self.interruption.requested
+        return self.progress.stop or self.interruption.requested
 
     def _report_interruption(self) -> None:
         if self.interruption.requested:
             logger.warn(
-                f"The training was interrupted after {self.trainer.epoch} whole epochs; the "
+                f"The training was interrupted after {self.progress.epoch} whole epochs; the "
                 "parameters of the last update are kept."
             )
 
     def _call(self, name: str, *arguments: Any) -> None:
         for callback in self.callbacks:
-            getattr(callback, name)(self.trainer, *arguments)
+            getattr(callback, name)(self.trained, *arguments)
+
+
+def _stopped(place: str, gradient: str | None, state: str | None) -> str:
+    """The sentence for an update that could not be made."""
+    if state is not None:
+        return (
+            f"Training stopped in {place}: {state}. The parameters of the update before are kept; "
+            "look for a division by zero, a time constant of zero, or activity that explodes."
+        )
+    what = "the loss" if gradient is None else f"the gradient of '{gradient}'"
+    return (
+        f"Training stopped in {place}: {what} is not finite. The parameters of the update "
+        "before are kept; lower the learning rate or look for activity that explodes."
+    )
 
 
 def _shown(values: dict[str, Any]) -> dict[str, str]:

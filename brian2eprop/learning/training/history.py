@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,11 @@ class History(dict[str, list[Any]]):
     (a dictionary of Hz by group) and, with validation data, ``val_loss`` and
     ``val_accuracy`` (at the end of the epoch). Accuracies are there for losses that have one.
     """
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Have a list for each of these, if still an empty one."""
+        for name in names:
+            self.setdefault(name, [])
 
     def record(self, values: Mapping[str, Any]) -> None:
         """Append one epoch's values to their lists."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from brian2.devices.device import get_device
+from brian2.synapses.synapses import Synapses
+from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brian2eprop.device.backends.base import Backend
+from brian2eprop.device.memory.lent import Borrower
 from brian2eprop.device.program import Access, Array, DType, Program
+from brian2eprop.learning.training.data import Output
 
 
 class CapturedNetwork(Protocol):
@@ -23,6 +28,14 @@ class CapturedNetwork(Protocol):
     @property
     def tables(self) -> Mapping[str, npt.NDArray[Any]]:
         """Contents of the arrays that hold no Brian2 variable."""
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """The Brian2 variable of each array that holds one."""
+
+    @property
+    def orders(self) -> Mapping[str, npt.NDArray[Any]]:
+        """Brian2's number of each element, for arrays that lie in another order."""
 
 
 @runtime_checkable
@@ -45,6 +58,14 @@ class TrainingDevice(Protocol):
     def write_array(self, captured: Any, name: str, values: npt.ArrayLike) -> None:
         """Set a variable, in every instance."""
 
+    def lend(
+        self, captured: Any, names: Iterable[str], borrower: Borrower
+    ) -> AbstractContextManager[None]:
+        """While active, the borrower has the newest values of variables."""
+
+    def in_transit(self, network: Any, captured: Any) -> tuple[str, ...]:
+        """Names of the pathways that have still to deliver spikes."""
+
 
 def training_device() -> TrainingDevice:
     """Brian2's current device.
@@ -66,6 +87,28 @@ def training_device() -> TrainingDevice:
             "set_device('eprop_cuda') before the network is made."
         )
     return device
+
+
+def public_name(array: str) -> str:
+    """The name of a variable's array as users know it, such as ``w_in_w``."""
+    return array.replace(".", "_")
+
+
+def check_transit(device: TrainingDevice, network: Any, captured: CapturedNetwork) -> None:
+    """Refuse to begin samples in the middle of what a network has sent.
+
+    Raises
+    ------
+    ValueError
+        If spikes are on their way to their targets.
+    """
+    pathways = device.in_transit(network, captured)
+    if pathways:
+        raise ValueError(
+            f"Trainer: spikes are on their way through {', '.join(sorted(pathways))}, but every "
+            "sample starts without any; make the Trainer before the network runs, or run "
+            "without input until they have arrived."
+        )
 
 
 def read(
@@ -142,6 +185,11 @@ def find_parameters(
     ValueError
         If one is not in the network, is there twice, is no real number, or changes in a run.
     """
+    if not isinstance(views, list | tuple):
+        raise TypeError(
+            f"Trainer: parameters is {_shown(views)}; give a list of variables, such as "
+            "[synapses.w]."
+        )
     names = [find_array(device, captured, view, "parameter") for view in views]
     if not names:
         raise ValueError("Trainer: there are no parameters; give some, such as [synapses.w].")
@@ -150,7 +198,40 @@ def find_parameters(
         fault = _parameter_fault(arrays[name], names.count(name))
         if fault:
             raise ValueError(f"Trainer: the parameter '{name}' {fault}.")
+    _check_public(names)
     return tuple(arrays[name] for name in names)
+
+
+def _check_public(names: Sequence[str]) -> None:
+    for number, name in enumerate(names):
+        same = next((n for n in names[:number] if public_name(n) == public_name(name)), None)
+        if same is not None:
+            raise ValueError(
+                f"Trainer: the parameters '{same}' and '{name}' would both be called "
+                f"'{public_name(name)}'; rename one of their groups."
+            )
+
+
+def find_output(device: TrainingDevice, captured: CapturedNetwork, view: Any) -> Output:
+    """What the loss is to read.
+
+    Parameters
+    ----------
+    device : TrainingDevice
+        The device.
+    captured : CapturedNetwork
+        The network.
+    view : VariableView
+        The variable, such as ``readout.y``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no variable of the network.
+    """
+    name = find_array(device, captured, view, "output")
+    size = captured.program.all_arrays()[name].size
+    return Output(name, size, getattr(view, "dim", DIMENSIONLESS))
 
 
 def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, role: str) -> str:
@@ -186,6 +267,12 @@ def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, rol
         )
     name = device.array_name(view)
     if name not in captured.program.all_arrays():
+        group = getattr(view, "group", None)
+        if isinstance(group, Synapses) and not len(group):
+            raise ValueError(
+                f"Trainer: the {role} '{name}' belongs to Synapses without synapses; call "
+                f"{group.name}.connect(...) before the Trainer is made."
+            )
         raise ValueError(
             f"Trainer: the {role} '{name}' is not used by the network; add its group to the "
             "Network, or choose a variable that the equations use."
@@ -194,7 +281,8 @@ def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, rol
 
 
 def _shown(view: Any) -> str:
-    return f"of type {type(view).__name__}" if isinstance(view, np.ndarray) else repr(view)
+    plain = isinstance(view, str | int | float | None)
+    return repr(view) if plain else f"of type {type(view).__name__}"
 
 
 def _parameter_fault(array: Array, count: int) -> str | None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any
+
+NOTICE = (
+    "\nCtrl-C: the update in hand is finished, then the training ends with its parameters. "
+    "Another Ctrl-C ends it without that update, as soon as the call in hand returns.\n"
+)
 
 
 class Interruption:
@@ -18,10 +26,12 @@ class Interruption:
     def __init__(self) -> None:
         self.requested = False
         self._previous: Any = None
+        self._notice: _Notice | None = None
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._note)
+            self._notice = _Notice()
         return self
 
     def __exit__(
@@ -30,10 +40,40 @@ class Interruption:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._previous is not None:
+        if self._notice is not None:
+            self._notice.close()
             signal.signal(signal.SIGINT, self._previous)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+
+
+class _Notice:
+    """Says at once that Ctrl-C was understood.
+
+    Python's handler has to wait until a kernel returns, which may take a minute; a pipe that
+    the operating system's handler writes to, and a thread that reads it, have not.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def close(self) -> None:
+        """Give the signals back."""
+        signal.set_wakeup_fd(self._before)
+        os.close(self._writer)  # which ends the thread
+
+    def _watch(self) -> None:
+        told = False
+        while received := os.read(self._reader, 64):
+            if signal.SIGINT in received and not told:
+                told = True
+                with contextlib.suppress(OSError, ValueError):  # nobody to tell
+                    sys.stderr.write(NOTICE)
+                    sys.stderr.flush()
+        os.close(self._reader)

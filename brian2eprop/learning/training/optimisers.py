@@ -6,6 +6,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
 from brian2eprop.device.program import (
@@ -20,13 +24,17 @@ from brian2eprop.device.program import (
     Ref,
     Sweep,
 )
+from brian2eprop.learning.training.arguments import explains_arguments
+
+LEARNING_RATE = dict.fromkeys(("lr", "rate", "eta", "step_size"), "learning_rate")
 
 
 class Optimiser(ABC):
     """An update rule for parameters.
 
     What changes from update to update, such as the learning rate, lies in arrays of size 1
-    that :meth:`prepare` fills: the compiled Program stays the same.
+    that :meth:`prepare` fills: the compiled Program stays the same. The arrays it uses have
+    names with a colon, which no variable of Brian2 can have.
     """
 
     learning_rate: float
@@ -73,11 +81,45 @@ class Optimiser(ABC):
     def _update(self, parameter: Array, gradient: Array) -> tuple[ForEach, tuple[Array, ...]]:
         """The phase that updates one parameter, and the arrays it uses."""
 
+    def follows(self, program: Program) -> dict[str, str]:
+        """The optimiser's own arrays that lie beside a parameter, element by element.
+
+        Parameters
+        ----------
+        program : Program
+            One that :meth:`program` gave.
+
+        Returns
+        -------
+        dict of str to str
+            The parameter of each.
+        """
+        return {
+            ref.array: phase.body.refs["w"].array
+            for phase in program.phases()
+            if isinstance(phase, ForEach)
+            for name, ref in phase.body.refs.items()
+            if ref.index is Index.ELEMENT and name not in ("w", "g")
+        }
+
+    def fault(self, name: str, values: npt.NDArray[Any]) -> str | None:
+        """What is impossible about the contents of one of its arrays, if anything.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+        values : array
+            Its contents.
+        """
+        return None
+
     def _rate(self) -> float:
         """The learning rate, which a callback may have changed."""
         return _number(self, "learning_rate", self.learning_rate, 0.0, math.inf)
 
 
+@explains_arguments(LEARNING_RATE)
 @dataclass
 class Adam(Optimiser):
     r"""Adam (Kingma and Ba 2015, the efficient form at the end of section 2).
@@ -110,22 +152,29 @@ class Adam(Optimiser):
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        self._rate()
-        _number(self, "beta_1", self.beta_1, 0.0, 1.0)
-        _number(self, "beta_2", self.beta_2, 0.0, 1.0)
-        if _number(self, "epsilon", self.epsilon, 0.0, math.inf) == 0.0:
+        self.learning_rate = self._rate()
+        self.beta_1 = _number(self, "beta_1", self.beta_1, 0.0, 1.0)
+        self.beta_2 = _number(self, "beta_2", self.beta_2, 0.0, 1.0)
+        self.epsilon = _number(self, "epsilon", self.epsilon, 0.0, math.inf)
+        if self.epsilon == 0.0:
             raise ValueError("Adam: epsilon is 0; give a number above zero, such as 1e-8.")
+
+    def fault(self, name: str, values: npt.NDArray[Any]) -> str | None:
+        """Averages of squares are not negative; see :meth:`Optimiser.fault`."""
+        if name.startswith("adam:v:") and (values < 0).any():
+            return "holds an average of squares that is negative"
+        return None
 
     def prepare(self, memory: Memory, iteration: int) -> None:
         """Write the bias-corrected learning rate; see :meth:`Optimiser.prepare`."""
         correction = math.sqrt(1 - self.beta_2**iteration) / (1 - self.beta_1**iteration)
-        memory.write("adam_rate", self._rate() * correction)
+        memory.write("adam:rate", self._rate() * correction)
 
     def _update(self, parameter: Array, gradient: Array) -> tuple[ForEach, tuple[Array, ...]]:
         own = {
-            "m": _like(parameter, f"adam_m_{parameter.name}"),
-            "s": _like(parameter, f"adam_v_{parameter.name}"),
-            "rate": Array("adam_rate", parameter.dtype, 1, Access.SHARED),
+            "m": _like(parameter, f"adam:m:{parameter.name}"),
+            "s": _like(parameter, f"adam:v:{parameter.name}"),
+            "rate": Array("adam:rate", parameter.dtype, 1, Access.SHARED),
         }
         code = (
             "m = beta_1*m + rest_1*g\ns = beta_2*s + rest_2*g*g\nw = w - rate*m/(sqrt(s) + epsilon)"
@@ -140,6 +189,7 @@ class Adam(Optimiser):
         return _phase("adam", parameter, code, {"g": gradient, **own}, constants)
 
 
+@explains_arguments(LEARNING_RATE)
 @dataclass
 class SGD(Optimiser):
     r"""Stochastic gradient descent, with momentum if wished.
@@ -166,18 +216,18 @@ class SGD(Optimiser):
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        self._rate()
-        _number(self, "momentum", self.momentum, 0.0, 1.0)
+        self.learning_rate = self._rate()
+        self.momentum = _number(self, "momentum", self.momentum, 0.0, 1.0)
 
     def prepare(self, memory: Memory, iteration: int) -> None:
         """Write the learning rate; see :meth:`Optimiser.prepare`."""
-        memory.write("sgd_rate", self._rate())
+        memory.write("sgd:rate", self._rate())
 
     def _update(self, parameter: Array, gradient: Array) -> tuple[ForEach, tuple[Array, ...]]:
-        own = {"rate": Array("sgd_rate", parameter.dtype, 1, Access.SHARED)}
+        own = {"rate": Array("sgd:rate", parameter.dtype, 1, Access.SHARED)}
         if self.momentum == 0:
             return _phase("sgd", parameter, "w = w - rate*g", {"g": gradient, **own}, {})
-        own["u"] = _like(parameter, f"sgd_u_{parameter.name}")
+        own["u"] = _like(parameter, f"sgd:u:{parameter.name}")
         code = "u = momentum*u - rate*g\nw = w + u"
         return _phase("sgd", parameter, code, {"g": gradient, **own}, {"momentum": self.momentum})
 
@@ -206,7 +256,8 @@ def _refs(arrays: Iterable[tuple[str, Array]], scalars: set[str]) -> dict[str, R
 
 def _number(owner: Optimiser, name: str, value: float, low: float, below: float) -> float:
     """The number, refused where it is not in ``[low, below)``."""
-    if not (isinstance(value, int | float) and low <= value < below):
+    real = isinstance(value, int | float | np.integer | np.floating)
+    if isinstance(value, bool) or not real or not low <= value < below:
         limit = "a finite number" if math.isinf(below) else f"a number below {below:g}"
         raise ValueError(
             f"{type(owner).__name__}: {name} is {value!r}; give {limit}, not below {low:g}."

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,34 +13,51 @@ from brian2.core.namespace import get_local_namespace
 from brian2eprop.learning.objective.losses import Loss
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.objective.task import Rule, Task
-from brian2eprop.learning.training import checkpoint, host
-from brian2eprop.learning.training.arguments import check_callbacks, check_kind
+from brian2eprop.learning.training import host
+from brian2eprop.learning.training.arguments import (
+    FITTED_WITH,
+    MADE_WITH,
+    check_count,
+    check_kind,
+    check_list,
+    explains_arguments,
+)
 from brian2eprop.learning.training.callbacks import Callback
+from brian2eprop.learning.training.checkpoint import check_path
+from brian2eprop.learning.training.connectivity import Connections
 from brian2eprop.learning.training.data import (
     Dataset,
     Samples,
-    batches,
-    check_count,
+    check_pair,
     make_dataset,
     with_labels,
 )
-from brian2eprop.learning.training.engine import Engine, Snapshot
+from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.fitting import Fitting, Plan
 from brian2eprop.learning.training.history import History, Metrics
+from brian2eprop.learning.training.keeping import Keeper
+from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.optimisers import Optimiser
-from brian2eprop.learning.training.tally import Tally
+from brian2eprop.learning.training.parameters import Parameters
+from brian2eprop.learning.training.progress import InProgress, Progress
+from brian2eprop.learning.training.tally import evaluate, mean_gradients, predict
+from brian2eprop.learning.training.turns import Turns
 
 DEFAULT_BATCH_SIZE = 64
 
 
-class Trainer:
+class Trainer(InProgress):
     """Trains parameters of a Brian2 network.
 
     The network is captured when the Trainer is made: equations, connectivity, constants and
     the state that every sample starts from (at ``t = 0``) are those of that moment, whatever
     the network itself runs later. Values of parameters are read anew whenever ``fit``,
     ``evaluate`` or ``predict`` is called, and the trained ones are written back to the Brian2
-    variables; the network's own state and time stay as they are.
+    variables; the network's own state and time stay as they are. Within ``fit`` a callback
+    that reads the variables sees the last update, and what it sets counts from the next one.
+
+    Several threads may use a trainer: they wait for each other, save for ``fit``, during which
+    other threads are refused.
 
     Parameters
     ----------
@@ -62,24 +78,16 @@ class Trainer:
     seed : int, optional
         Seed of the order of the samples and of what the rule draws.
 
-    Attributes
-    ----------
-    history : History
-        All epochs so far, those before a ``load`` included.
-    epoch : int
-        Number of epochs done.
-    stop_training : bool
-        A callback that sets it ends the training after the batch in hand.
-
     Raises
     ------
     RuntimeError
         If Brian2's device is not ``eprop_cuda``.
     TypeError, ValueError
-        If output or parameters are no variables of the network that can be used so, or
-        another argument is not of its kind.
+        If output or parameters are no variables of the network that can be used so, another
+        argument is not of its kind, or spikes are on their way to their targets.
     """
 
+    @explains_arguments(MADE_WITH)
     def __init__(
         self,
         network: Any,
@@ -95,48 +103,48 @@ class Trainer:
         check_kind("loss", loss, Loss, "one, such as CrossEntropy()")
         check_kind("rule", rule, Rule, "one, such as EProp()")
         check_kind("optimiser", optimiser, Optimiser, "one, such as Adam(1e-3)")
-        self.loss = loss
-        self.optimiser = optimiser
-        self.history = History()
-        self.epoch = 0
-        self.stop_training = False
-        self._fitting = False
-        self._network = network
-        self._device = host.training_device()
-        self._captured = self._device.capture(network, get_local_namespace(level=1))
-        arrays = host.find_parameters(self._device, self._captured, parameters)
-        self._engine = self._make_engine(rule, output, arrays, tuple(regularisers), seed)
-        self._initial = self._read(self._engine.programs.roles.initial.values())
-        self._rng = np.random.default_rng(seed)
-
-    def _make_engine(
-        self,
-        rule: Rule,
-        output: Any,
-        parameters: tuple[Any, ...],
-        regularisers: tuple[FiringRate, ...],
-        seed: int | None,
-    ) -> Engine:
-        program = self._captured.program
-        output_name = host.find_array(self._device, self._captured, output, "output")
-        self._n_outputs = program.all_arrays()[output_name].size
+        terms = check_list("Trainer", "regularisers", regularisers, FiringRate, "FiringRate(10*Hz)")
+        self.loss, self.rule, self.optimiser, self.regularisers = loss, rule, optimiser, terms
+        self._progress, self._turns = Progress(rng=np.random.default_rng(seed)), Turns()
+        device = host.training_device()
+        # Two frames up: between here and the caller there is the check of the arguments.
+        captured = device.capture(network, get_local_namespace(level=2))
+        host.check_transit(device, network, captured)
+        self._streams = captured.program.streams
+        self._output = host.find_output(device, captured, output)
+        arrays = host.find_parameters(device, captured, parameters)
         task = Task(
-            output=output_name,
-            loss=self.loss,
-            parameters=tuple(array.name for array in parameters),
-            regularisers=regularisers,
-            contents=self._captured.tables,
+            output=self._output.name,
+            loss=loss,
+            parameters=tuple(array.name for array in arrays),
+            regularisers=terms,
+            contents=captured.tables,
             seed=int(np.random.default_rng(seed).integers(2**31)),
         )
-        return Engine(
-            self._device.backend,
-            rule.training_program(program, task),
-            self.optimiser,
-            parameters,
+        programs = rule.training_program(captured.program, task)
+        self._engine = Engine(device.backend, programs, optimiser, arrays)
+        self._connections = Connections(network)
+        self._mirror = Mirror(device, captured, network, self._engine)
+        self._parameters = Parameters(captured, arrays, device.backend.precision.dtype)
+        self._keeper = Keeper(
+            self._engine,
+            self._mirror,
+            self._parameters,
+            self._connections,
+            self._progress,
+            {"rule": rule, "loss": loss, "regularisers": terms},
+        )
+
+    def __repr__(self) -> str:
+        parts = (self.loss, self.rule, self.optimiser, *self.regularisers)
+        return (
+            f"<Trainer of {', '.join(self._parameters.arrays)}: "
+            f"{', '.join(repr(part) for part in parts)}; {self.epoch} epochs>"
         )
 
     # Training
 
+    @explains_arguments(FITTED_WITH)
     def fit(
         self,
         spikes: Samples,
@@ -151,7 +159,8 @@ class Trainer:
         """Train.
 
         Ctrl-C ends the training after the update in hand; the parameters reached stay, and
-        the history of the whole epochs is returned. A second Ctrl-C interrupts at once.
+        the history of the whole epochs is returned. A second Ctrl-C ends it without that
+        update, as soon as the call in hand returns: a batch is computed in one.
 
         Parameters
         ----------
@@ -182,19 +191,26 @@ class Trainer:
         ValueError, TypeError
             If samples or labels are not what the network takes, a callback is none, or the
             network holds parameters that are not finite, or states that are NaN.
+        RuntimeError
+            If another thread is in ``fit``.
         FloatingPointError
-            If a gradient, the loss or a parameter is not finite; the last finite parameters
-            are kept.
+            If a gradient, the loss or a parameter is not finite, or a state becomes NaN; the
+            last finite parameters are kept.
         """
         size = check_count("batch_size", batch_size)
-        check_callbacks(callbacks)
+        called = check_list("fit", "callbacks", callbacks, Callback, "EarlyStopping('val_loss')")
         data = self._labelled(spikes, labels)
-        validation = None if validation_data is None else self._labelled(*validation_data)
+        held_out = None if validation_data is None else check_pair(validation_data)
+        validation = None if held_out is None else self._labelled(*held_out)
         epochs = check_count("epochs", epochs)
-        plan = Plan(data, validation, size, self._rng if shuffle else None)
-        with self._training():
-            self._engine.check_given()
-            return Fitting(self, self._engine, plan, callbacks, verbose).run(epochs)
+        plan = Plan(data, validation, size, self._progress.rng if shuffle else None)
+        with self._turns.training():
+            self._connections.check()
+            self._engine.tune()
+            with self._mirror.training():
+                self._engine.check_given()
+                fitting = Fitting(self._engine, self._mirror, self.loss, plan, self._progress, self)
+                return fitting.run(epochs, called, verbose)
 
     # Evaluation
 
@@ -220,21 +236,14 @@ class Trainer:
         Raises
         ------
         ValueError, TypeError
-            If samples or labels are not what the network takes.
+            If samples or labels are not what the network takes, or it holds parameters that
+            are not finite, or states that are NaN.
         """
         size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels)
-        self._read_network()
-        return self.evaluate_dataset(data, size)
-
-    def evaluate_dataset(self, data: Dataset, batch_size: int) -> Metrics:
-        """Judge the parameters that the engine holds, on samples that are checked already."""
-        room = self._engine.evaluation
-        tally = Tally(self.loss, room)
-        for batch in batches(data, batch_size, None):
-            room.run(batch)
-            tally.add(batch)
-        return tally.metrics()
+        with self._turns.turn():
+            self._read()
+            return evaluate(self._engine.evaluation, self.loss, data, size)
 
     def predict(
         self, spikes: Samples, batch_size: int = DEFAULT_BATCH_SIZE
@@ -256,17 +265,14 @@ class Trainer:
         Raises
         ------
         ValueError, TypeError
-            If the samples are not what the network takes.
+            If the samples are not what the network takes, or it holds parameters that are not
+            finite, or states that are NaN.
         """
         size = check_count("batch_size", batch_size)
-        data = make_dataset(spikes, self._captured.program.streams)
-        self._read_network()
-        room = self._engine.evaluation
-        found = []
-        for batch in batches(data, size, None):
-            room.run(batch)
-            found.append(room.read(room.roles.prediction, batch.n_samples))
-        return np.concatenate(found)
+        data = make_dataset(spikes, self._streams)
+        with self._turns.turn():
+            self._read()
+            return predict(self._engine.evaluation, self.loss, data, size)
 
     def gradients(
         self, spikes: Samples, labels: npt.ArrayLike, batch_size: int = DEFAULT_BATCH_SIZE
@@ -285,55 +291,59 @@ class Trainer:
         Returns
         -------
         dict of str to array
-            The gradient by each parameter's array name, in the order of its Brian2 variable.
+            The gradient by each parameter's name (``w_in_w`` for ``w_in.w``), in the order of its
+            Brian2 variable.
 
         Raises
         ------
         ValueError, TypeError
-            If samples or labels are not what the network takes.
+            If samples or labels are not what the network takes, or it holds parameters that
+            are not finite, or states that are NaN.
         """
         size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels)
-        self._read_network()
-        engine, totals = self._engine, dict.fromkeys(self._engine.parameters, np.zeros(()))
-        for batch in batches(data, size, None):
-            engine.training.run(batch)
-            share = batch.n_samples / data.n_samples
-            for name, gradient in engine.gradients.items():
-                totals[name] = totals[name] + share * engine.store.read(gradient)
-        return totals
+        with self._turns.turn():
+            self._read()
+            return self._parameters.shown(mean_gradients(self._engine, self.loss, data, size))
 
     # State
 
     def parameter_values(self) -> dict[str, npt.NDArray[Any]]:
-        """Copies of the parameters by array name."""
-        self._read_network()
-        return {name: self._engine.store.read(name) for name in self._engine.parameters}
+        """Copies of the parameters by name (``w_in_w`` for ``w_in.w``).
 
-    def set_parameter_values(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
+        Returns
+        -------
+        dict of str to array
+            Plain numbers in SI units, in the order of each Brian2 variable.
+        """
+        with self._turns.turn():
+            self._connections.check()
+            self._mirror.read()
+            names = self._engine.parameters
+            return self._parameters.shown({name: self._engine.store.read(name) for name in names})
+
+    def set_parameter_values(self, values: Mapping[str, npt.ArrayLike]) -> None:
         """Set parameters, here and in the Brian2 variables.
 
         Parameters
         ----------
         values : mapping of str to array
-            New values by array name, as :meth:`parameter_values` gives them.
+            New values by name, as :meth:`parameter_values` gives them.
 
         Raises
         ------
-        ValueError
-            If there is no such parameter.
+        TypeError, ValueError
+            If there is no such parameter, or its values are of another shape or unit, or not
+            finite; nothing is set then.
         """
-        for name in values:
-            if name not in self._engine.parameters:
-                raise ValueError(
-                    f"Trainer: '{name}' is no parameter; choose of "
-                    f"{', '.join(self._engine.parameters)}."
-                )
-        with self._training():
-            self._engine.load(values)
+        taken = self._parameters.taken(values)
+        with self._turns.turn(), self._mirror.training():
+            self._connections.check()
+            self._engine.load(taken)
+            self._mirror.updated()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint: parameters, optimiser, history and random state.
+        """Write a checkpoint: parameters, connectivity, optimiser, history and random state.
 
         Parameters
         ----------
@@ -342,24 +352,20 @@ class Trainer:
 
         Raises
         ------
+        ValueError
+            If the network holds parameters that are not finite.
         OSError
             If it cannot be written; an earlier file is then as it was.
         """
-        self._read_network()
-        snapshot = self._engine.snapshot()
-        checkpoint.write(
-            path,
-            checkpoint.Checkpoint(
-                snapshot.arrays,
-                snapshot.iteration,
-                self.epoch,
-                self.history,
-                self._rng.bit_generator.state,
-            ),
-        )
+        check_path("save", path)
+        with self._turns.turn():
+            self._read()
+            self._keeper.save(path)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from a checkpoint, as if the training had not been cut.
+
+        The optimiser gets the numbers that it had, a learning rate changed by hand included.
 
         Parameters
         ----------
@@ -369,46 +375,23 @@ class Trainer:
         Raises
         ------
         CheckpointError
-            If it is damaged, or of another network, rule or optimiser; nothing changes then.
+            If it is damaged, or of another network, connectivity, rule, loss or kind of
+            optimiser; nothing changes then.
         OSError
             If it cannot be opened.
         """
-        found = checkpoint.read(path)
-        checkpoint.check_arrays(path, found.arrays, self._engine.snapshot().arrays)
-        rng = checkpoint.generator(path, found.rng)
-        with self._training():
-            self._engine.restore(Snapshot(found.iteration, found.arrays))
-        self.epoch, self._rng = found.epoch, rng
-        self.history = History(found.history)
+        check_path("load", path)
+        with self._turns.turn():
+            self._connections.check()
+            self._keeper.load(path)
 
     # Between network and engine
 
     def _labelled(self, spikes: Samples, labels: npt.ArrayLike) -> Dataset:
-        data = make_dataset(spikes, self._captured.program.streams)
-        return with_labels(data, labels, self.loss, self._n_outputs)
+        return with_labels(make_dataset(spikes, self._streams), labels, self.loss, self._output)
 
-    def _read_network(self) -> None:
-        """Take over what the user may have changed, unless a training is on its way."""
-        if not self._fitting:
-            names = [name for name in self._engine.given if name not in self._initial]
-            self._engine.load({**self._read(names), **self._initial})
-
-    def _read(self, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
-        now = float(self._network.t_)
-        sources = {name: self._engine.source_of(name) for name in names}
-        return host.read(self._device, self._captured, sources, now)
-
-    @contextmanager
-    def _training(self) -> Iterator[None]:
-        """Read the network, and write the parameters back whatever happens."""
-        if self._fitting:
-            yield
-            return
-        self._read_network()
-        self._fitting = True
-        try:
-            yield
-        finally:
-            self._fitting = False
-            for name in self._engine.parameters:
-                self._device.write_array(self._captured, name, self._engine.store.read(name))
+    def _read(self) -> None:
+        """Take over what the user may have changed, unless it can lead to nothing."""
+        self._connections.check()
+        self._mirror.read()
+        self._engine.check_given()

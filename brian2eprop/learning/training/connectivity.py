@@ -1,0 +1,56 @@
+"""The synapses of a network: those that a training was made for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from brian2.synapses.synapses import Synapses
+
+
+class Connections:
+    """The synapses of a network, as they were at one moment.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    """
+
+    def __init__(self, network: Any) -> None:
+        self._synapses = [found for found in network.objects if isinstance(found, Synapses)]
+        self._counts = {synapses.name: len(synapses) for synapses in self._synapses}
+
+    def check(self) -> None:
+        """Refuse to go on after ``connect``.
+
+        Raises
+        ------
+        ValueError
+            If there are more synapses by now.
+        """
+        for synapses in self._synapses:
+            before = self._counts[synapses.name]
+            if len(synapses) != before:
+                raise ValueError(
+                    f"Trainer: '{synapses.name}' has {len(synapses)} synapses by now, but {before} "
+                    "when the Trainer was made; make a new Trainer after connect()."
+                )
+
+    def pairs(self) -> dict[str, npt.NDArray[np.int32]]:
+        """Source and target of each synapse in Brian2's order, shape (2, synapses), by name."""
+        return {
+            synapses.name: np.array([synapses.i[:], synapses.j[:]], np.int32)
+            for synapses in self._synapses
+        }
+
+
+def digests(pairs: Mapping[str, npt.NDArray[np.int32]]) -> dict[str, str]:
+    """A hash of each connectivity, by the name of its synapses."""
+    return {
+        name: hashlib.sha256(np.ascontiguousarray(found, "<i4").tobytes()).hexdigest()
+        for name, found in pairs.items()
+    }

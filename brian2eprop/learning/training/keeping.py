@@ -1,0 +1,110 @@
+"""What of a training goes into a checkpoint, and how it comes back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.learning.settings import settings
+from brian2eprop.learning.training import checkpoint
+from brian2eprop.learning.training.connectivity import Connections, digests
+from brian2eprop.learning.training.engine import Engine, Snapshot
+from brian2eprop.learning.training.history import History
+from brian2eprop.learning.training.mirror import Mirror
+from brian2eprop.learning.training.parameters import Parameters
+from brian2eprop.learning.training.progress import Progress
+
+
+class Keeper:
+    """Takes a training's state, and puts one back.
+
+    Parameters
+    ----------
+    engine : Engine
+        Its arrays, iterations and optimiser.
+    mirror : Mirror
+        Ties them to the network.
+    parameters : Parameters
+        Their order for users, which files have too.
+    connections : Connections
+        The network's synapses.
+    progress : Progress
+        How far it is.
+    made_with : mapping of str to object
+        Rule, loss and regularisers.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        mirror: Mirror,
+        parameters: Parameters,
+        connections: Connections,
+        progress: Progress,
+        made_with: Mapping[str, Any],
+    ) -> None:
+        self.engine, self.mirror, self.parameters = engine, mirror, parameters
+        self.connections, self.progress, self.made_with = connections, progress, made_with
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state into a file, if it could be loaded again.
+
+        Raises
+        ------
+        ValueError
+            If it could not.
+        """
+        self.engine.tune()
+        bad = self.engine.non_finite(self.engine.own)
+        if bad is not None:
+            raise ValueError(
+                f"save: '{bad}' of the training's state holds values that are not finite, so that "
+                "the file could not be loaded; load an earlier checkpoint and lower the learning "
+                "rate."
+            )
+        snapshot, pairs = self.engine.snapshot(), self.connections.pairs()
+        state = checkpoint.State(
+            snapshot.iteration,
+            self.progress.epoch,
+            self.progress.history,
+            self.progress.rng.bit_generator.state,
+            self._settings(),
+            digests(pairs),
+        )
+        arrays = self._turned(snapshot.arrays, self.parameters.in_brian_order)
+        checkpoint.write(path, checkpoint.Checkpoint(arrays, state, pairs))
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Put the state of a file back, all of it or nothing."""
+        engine, progress = self.engine, self.progress
+        with checkpoint.opened(path) as file:
+            file.check(self._settings(), digests(self.connections.pairs()))
+            optimiser = file.optimiser(engine.optimiser)
+            arrays = file.arrays(engine.layout(optimiser), optimiser)
+            rng = file.generator()
+        with self.mirror.training():
+            vars(engine.optimiser).update(vars(optimiser))
+            engine.tune()
+            turned = self._turned(arrays, self.parameters.in_program_order)
+            engine.restore(Snapshot(file.state.iteration, turned))
+            self.mirror.updated()
+        progress.rng, progress.epoch = rng, file.state.epoch
+        progress.history = History(file.state.history)
+
+    def _settings(self) -> dict[str, Any]:
+        made: dict[str, Any] = settings({"optimiser": self.engine.optimiser, **self.made_with})
+        return made
+
+    def _turned(
+        self, arrays: Mapping[str, npt.NDArray[Any]], turn: Any
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """Arrays, those that lie beside a parameter in another order."""
+        follows = self.engine.follows
+        return {
+            name: turn(follows[name], values) if name in follows else values
+            for name, values in arrays.items()
+        }

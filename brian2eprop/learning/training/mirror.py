@@ -1,0 +1,96 @@
+"""Keeps Brian2's variables and the engine's arrays in agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy.typing as npt
+
+from brian2eprop.learning.training import host
+from brian2eprop.learning.training.engine import Engine
+
+
+class Mirror:
+    """The border between a network and the engine that trains it.
+
+    Between trainings the network's variables are the newest, and nobody tells what was
+    changed: all are read. While a training is on its way the parameters are newest in the
+    engine; the device then asks for them when somebody reads their variables, and tells when
+    somebody may have changed a variable. So who does not look pays nothing.
+
+    The state that samples start from is that of the moment the mirror was made.
+
+    Parameters
+    ----------
+    device : TrainingDevice
+        Holds the variables.
+    captured : CapturedNetwork
+        The network as a Program.
+    network : Network
+        The network.
+    engine : Engine
+        Holds the arrays.
+    """
+
+    def __init__(
+        self,
+        device: host.TrainingDevice,
+        captured: host.CapturedNetwork,
+        network: Any,
+        engine: Engine,
+    ) -> None:
+        self._device, self._captured, self._network = device, captured, network
+        self._engine = engine
+        self._initial = self._found(engine.programs.roles.initial.values())
+        self._names = tuple(name for name in engine.given if name not in self._initial)
+        self._lent = False
+        self._behind: set[str] = set()  # parameters whose newest values are the engine's
+        self._changed: set[str] = set()  # what somebody may have changed in Brian2
+
+    def read(self) -> None:
+        """Take over what was changed in Brian2's variables."""
+        if not self._lent:
+            self._engine.load({**self._found(self._names), **self._initial})
+        elif self._changed:
+            self._engine.load(self._found(sorted(self._changed)))
+        self._changed.clear()
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Read the network, and write the parameters back whatever happens."""
+        self.read()
+        if self._lent:
+            yield
+            return
+        variables = [name for name in self._names if name not in self._captured.tables]
+        try:
+            with self._device.lend(self._captured, variables, self):
+                self._lent = True
+                yield
+        finally:
+            self._lent = False
+            for name in sorted(self._behind):
+                self.pull(name)
+
+    def updated(self) -> None:
+        """Note that the engine has changed the parameters."""
+        self._behind |= set(self._engine.parameters)
+
+    def pull(self, name: str) -> None:
+        """Bring Brian2's array of a variable up to date."""
+        if name not in self._behind:
+            return
+        self._behind.discard(name)
+        self._device.write_array(self._captured, name, self._engine.store.read(name))
+        self._changed.discard(name)  # the device has told of this very write
+
+    def touch(self, name: str) -> None:
+        """Note that Brian2's array of a variable may be changed."""
+        self._changed.add(name)
+
+    def _found(self, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+        now = float(self._network.t_)
+        sources = {name: self._engine.source_of(name) for name in names}
+        return host.read(self._device, self._captured, sources, now)

@@ -1,0 +1,64 @@
+"""How far a training is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from brian2eprop.learning.training.history import History
+
+
+@dataclass
+class Progress:
+    """How far the training of a trainer is.
+
+    Parameters
+    ----------
+    epoch : int
+        Number of epochs done.
+    history : History
+        Their metrics.
+    stop : bool
+        Whether the training is to end after the batch in hand.
+    metrics : tuple of str
+        Names of what the history gets for every epoch of the training on its way.
+    rng : Generator
+        Shuffles the samples.
+    """
+
+    epoch: int = 0
+    history: History = field(default_factory=History)
+    stop: bool = False
+    metrics: tuple[str, ...] = ()
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
+
+
+class InProgress:
+    """What users and callbacks see of the progress of what they train."""
+
+    _progress: Progress
+
+    @property
+    def history(self) -> History:
+        """All epochs so far, those before a ``load`` included."""
+        return self._progress.history
+
+    @property
+    def epoch(self) -> int:
+        """Number of epochs done."""
+        return self._progress.epoch
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the numbers that the history gets for every epoch of the training in hand."""
+        return self._progress.metrics
+
+    @property
+    def stop_training(self) -> bool:
+        """A callback that sets it ends the training after the batch in hand."""
+        return self._progress.stop
+
+    @stop_training.setter
+    def stop_training(self, stop: bool) -> None:
+        self._progress.stop = stop

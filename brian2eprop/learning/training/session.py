@@ -1,0 +1,89 @@
+"""Runs batches of a Program: its kernel and its memory."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.device.backends.base import Backend, Call, Kernel, Memory
+from brian2eprop.device.program import Access, Program
+from brian2eprop.learning.objective.task import Roles
+from brian2eprop.learning.training.data import Batch
+from brian2eprop.learning.training.validity import counting_nan
+
+
+class Session:
+    """A Program with its kernel and memory; arrays with one copy lie in a common store.
+
+    It also counts the states that are no numbers any more at the end of a batch.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where it runs.
+    program : Program
+        What runs.
+    store : Memory
+        Holds the arrays of which there is one copy for all Programs.
+    roles : Roles
+        The parts that its arrays play.
+    """
+
+    def __init__(self, backend: Backend, program: Program, store: Memory, roles: Roles) -> None:
+        self.backend = backend
+        self.program, self.nan_counts = counting_nan(program, roles.initial)
+        self.store = store
+        self.roles = roles
+        self.memory = store
+        self._size = (0, 0)
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """The compiled Program."""
+        return self.backend.compile(self.program)
+
+    def run(self, batch: Batch) -> None:
+        """Run a batch; the gradients are those of its mean loss."""
+        self._prepare(batch.size, batch.n_steps)
+        if self.roles.weight in self.memory.arrays:
+            weights = np.zeros((batch.size, 1))
+            weights[: batch.n_samples] = 1 / batch.n_samples
+            self.memory.write(self.roles.weight, weights)
+        if batch.targets is not None:
+            target = self.memory.arrays[self.roles.target]
+            target[: batch.n_samples] = self.memory.xp.asarray(batch.targets, target.dtype)
+        self.kernel.run(self.memory, Call(0, batch.n_steps, batch.streams))
+
+    def read(self, name: str, n_samples: int) -> npt.NDArray[Any]:
+        """The first samples of an array with one copy an instance."""
+        values = self.samples(name, n_samples)
+        return np.array(values if self.memory.xp is np else self.memory.xp.asnumpy(values))
+
+    def samples(self, name: str, n_samples: int) -> Any:
+        """The first samples of an array with one copy an instance, where they lie."""
+        return self.memory.arrays[name][:n_samples]
+
+    def _prepare(self, instances: int, n_steps: int) -> None:
+        if self._size == (instances, n_steps):
+            return
+        values = {name: value(n_steps) for name, value in self.roles.per_call.items()}
+        try:
+            memory = self._new_memory(instances, n_steps)
+        except MemoryError as error:
+            raise MemoryError(
+                f"A batch of {instances} samples of {n_steps} steps does not fit into the memory "
+                f"of the backend '{self.backend.name}'; give a smaller batch_size."
+            ) from error
+        for name in memory.arrays.keys() & values.keys():
+            memory.write(name, values[name])
+        self.memory, self._size = memory, (instances, n_steps)
+
+    def _new_memory(self, instances: int, n_steps: int) -> Memory:
+        memory = self.backend.memory(instances)
+        shared = (a.name for a in self.program.all_arrays().values() if a.access is Access.SHARED)
+        memory.share(self.store, [name for name in shared if name in self.store.arrays])
+        memory.reserve(self.program, n_steps)
+        return memory

@@ -1,0 +1,46 @@
+"""One trainer, several threads: one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Turns:
+    """Lets one thread at a time use what all of a trainer's calls share.
+
+    Short calls wait for each other. Who comes during a training, which may take hours and
+    whose callbacks may wait for who comes, is sent away instead.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._training: int | None = None
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the turn of this thread.
+
+        Raises
+        ------
+        RuntimeError
+            If another thread is training.
+        """
+        if self._training not in (None, threading.get_ident()):
+            raise RuntimeError(
+                "Trainer: another thread is in fit; wait until it has ended, or give every "
+                "thread a network and a Trainer of its own."
+            )
+        with self._lock:
+            yield
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """The turn of a thread that trains."""
+        with self.turn():
+            before, self._training = self._training, threading.get_ident()
+            try:
+                yield
+            finally:
+                self._training = before
