@@ -26,9 +26,10 @@ from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import capture, make_inert
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo, Origin, Watched, origin_of
+from brian2eprop.device.lent import Borrower
 from brian2eprop.device.memory.formed import Formed
-from brian2eprop.device.memory.lent import Borrower
 from brian2eprop.device.memory.loop import InstanceLoop
+from brian2eprop.device.memory.recorders import fit_instances
 from brian2eprop.device.memory.snapshot import (
     OWN,
     check_instances,
@@ -36,11 +37,11 @@ from brian2eprop.device.memory.snapshot import (
     put_snapshot,
     take_snapshot,
 )
-from brian2eprop.device.memory.state import State, in_brian_order, in_program_order
+from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.values import ValuesDevice
-from brian2eprop.device.monitors import fit_instances
 from brian2eprop.device.networks import Kept, Networks
 from brian2eprop.device.options import Options, check_duration, read_options
+from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
 from brian2eprop.device.run.progress import Progress
 from brian2eprop.device.run.run import run
 from brian2eprop.errors import Unsupported
@@ -395,7 +396,7 @@ class EpropDevice(ValuesDevice):
             return captured.tables[name].copy()
         variable = captured.variables[name]
         self._pull(variable)
-        return np.array(in_program_order(captured, name, self.host_values(variable)))
+        return np.array(in_their_order(self.host_values(variable), captured.orders.get(name)))
 
     def write_array(self, captured: Captured, name: str, values: npt.ArrayLike) -> None:
         """Set a variable, in every instance, from values in the order of the Program's array.
@@ -410,7 +411,9 @@ class EpropDevice(ValuesDevice):
             The values in SI units.
         """
         variable = captured.variables[name]
-        self.fill_with_array(variable, in_brian_order(captured, name, np.asarray(values)))
+        self.fill_with_array(
+            variable, in_brian_order(np.asarray(values), captured.orders.get(name))
+        )
 
     def lend(
         self, captured: Captured, names: Iterable[str], borrower: Borrower

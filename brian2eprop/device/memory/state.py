@@ -14,6 +14,7 @@ from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.memory.limits import require_memory
 from brian2eprop.device.memory.transit import Sent, Transit, put_transit, take_transit
 from brian2eprop.device.program import Access, Array, Slots
+from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
 from brian2eprop.spikes import SpikeStream
 
 # What monitors may keep in one call: they are recorded after each.
@@ -106,7 +107,9 @@ class State:
         if name in self.host_stale:
             self.host_stale.discard(name)
             values = np.atleast_2d(self.memory.read(name))
-            self.host.set_host_values(variable, in_brian_order(self.captured, name, values))
+            self.host.set_host_values(
+                variable, in_brian_order(values, self.captured.orders.get(name))
+            )
 
     def pull_all(self) -> None:
         """Bring all of Brian2's arrays up to date."""
@@ -123,24 +126,8 @@ class State:
         """Bring the memory up to date."""
         for name in sorted(self.memory_stale):
             values = self.host.host_values(self.captured.variables[name])
-            self.memory.write(name, in_program_order(self.captured, name, values))
+            self.memory.write(name, in_their_order(values, self.captured.orders.get(name)))
         self.memory_stale.clear()
-
-
-def in_program_order(captured: Captured, name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Values in Brian2's order, put into the order of the Program's array."""
-    order = captured.orders.get(name)
-    return values if order is None else values[..., order]
-
-
-def in_brian_order(captured: Captured, name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Values of the Program's array, put into Brian2's order."""
-    order = captured.orders.get(name)
-    if order is None:
-        return values
-    found = np.empty_like(values)
-    found[..., order] = values
-    return found
 
 
 def capacity_for(captured: Captured, memory: Memory, n_steps: int) -> int:

@@ -15,8 +15,8 @@ from brian2.devices.device import RuntimeDevice
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from brian2eprop.device.capture.unchanged import Stamps
+from brian2eprop.device.lent import Lent
 from brian2eprop.device.memory.instances import Instances
-from brian2eprop.device.memory.lent import Lent
 from brian2eprop.device.memory.state import State
 
 

@@ -13,7 +13,7 @@ from brian2.synapses.synapses import Synapses
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brian2eprop.device.backends.base import Backend
-from brian2eprop.device.memory.lent import Borrower
+from brian2eprop.device.lent import Borrower
 from brian2eprop.device.program import Access, Array, DType, Program
 from brian2eprop.learning.training.data import Output
 

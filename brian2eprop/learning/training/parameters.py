@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions, get_unit_for_display
 
-from brian2eprop.device.memory.state import in_brian_order, in_program_order
 from brian2eprop.device.program import Array
+from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
 from brian2eprop.learning.training.host import CapturedNetwork, public_name
 
 Values = npt.NDArray[Any]
@@ -68,11 +68,11 @@ class Parameters:
 
     def in_brian_order(self, parameter: str, values: Values) -> Values:
         """Values beside a parameter, as its Brian2 variable is ordered."""
-        return in_brian_order(self.captured, parameter, values)
+        return in_brian_order(values, self.captured.orders.get(parameter))
 
     def in_program_order(self, parameter: str, values: Values) -> Values:
         """Values beside a parameter, as its array is ordered."""
-        return in_program_order(self.captured, parameter, values)
+        return in_their_order(values, self.captured.orders.get(parameter))
 
     def _array(self, name: str) -> Array:
         if name not in self.arrays:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,3 +77,31 @@ class Found:
     connectivity: Connectivity
     order: Integers | None
     tables: Mapping[str, npt.NDArray[np.int32]] = field(default_factory=dict)
+
+
+def in_their_order(values: npt.NDArray[Any], order: Integers | None) -> npt.NDArray[Any]:
+    """Values of synapses in Brian2's order, put into the order of the connectivity.
+
+    Parameters
+    ----------
+    values : array, shape (..., n_synapses)
+        The values.
+    order : int array, shape (n_synapses,), optional
+        Brian2's number of each synapse; None where the orders are one.
+    """
+    return values if order is None else values[..., order]
+
+
+def in_brian_order(values: npt.NDArray[Any], order: Integers | None) -> npt.NDArray[Any]:
+    """Values of synapses in the order of the connectivity, put into Brian2's order.
+
+    Parameters
+    ----------
+    values, order
+        As for :func:`in_their_order`.
+    """
+    if order is None:
+        return values
+    found = np.empty_like(values)
+    found[..., order] = values
+    return found
