@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 from brian2.codegen.statements import Statement
 from brian2.codegen.translation import make_statements
 from brian2.core.functions import DEFAULT_FUNCTIONS
-from brian2.core.variables import Constant, Variable
+from brian2.core.variables import AuxiliaryVariable, Constant, Variable
+from brian2.parsing.bast import brian_ast
 from brian2.utils.stringtools import get_identifiers
 
 from brian2eprop.device.program import Array, Body, DType, Index
@@ -51,9 +53,42 @@ def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
     try:
         hoisted, statements = make_statements(body.code, variables, np.float64, optimise=True)
     except RecursionError:
-        # sympy goes in circles over some legal expressions; what is not simplified means the same.
-        hoisted, statements = make_statements(body.code, variables, np.float64, optimise=False)
-    return Lowered(tuple(hoisted), tuple(statements), *_usage(body, hoisted, statements))
+        # sympy goes in circles over some functions of sums; it does not over functions of names.
+        code = _with_named_arguments(body)
+        hoisted, statements = make_statements(code, variables, np.float64, optimise=True)
+    usage = _usage(body, variables, hoisted, statements)
+    return Lowered(tuple(hoisted), tuple(statements), *usage)
+
+
+class _ArgumentNamer(ast.NodeTransformer):
+    """Gives the arguments of calls names, innermost first."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.n_names = 0
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        """Replace what is no name or number."""
+        self.generic_visit(node)
+        node.args = [self._named(argument) for argument in node.args]
+        return node
+
+    def _named(self, argument: ast.expr) -> ast.expr:
+        if isinstance(argument, ast.Name | ast.Constant):
+            return argument
+        name = f"_argument_{self.n_names}"
+        self.n_names += 1
+        self.lines.append(f"{name} = {ast.unparse(argument)}")
+        return ast.Name(name, ast.Load())
+
+
+def _with_named_arguments(body: Body) -> str:
+    """The code of a body with every argument of a call computed in a line of its own."""
+    namer = _ArgumentNamer()
+    for statement in ast.parse(body.code).body:
+        line = ast.unparse(namer.visit(statement))
+        namer.lines.append(line)
+    return "\n".join(namer.lines)
 
 
 def _variables(body: Body, arrays: Mapping[str, Array]) -> dict[str, Any]:
@@ -74,8 +109,17 @@ def _variables(body: Body, arrays: Mapping[str, Array]) -> dict[str, Any]:
     return variables
 
 
+def _is_cut(statement: Statement, variables: Mapping[str, Any]) -> bool:
+    """Whether an integer takes a value that is none."""
+    known = {**variables, statement.var: AuxiliaryVariable(statement.var, dtype=statement.dtype)}
+    names = get_identifiers(statement.expr) - known.keys()
+    known |= {name: AuxiliaryVariable(name, dtype=np.float64) for name in names}
+    kind = brian_ast(statement.expr, known).dtype
+    return np.dtype(statement.dtype).kind in "iu" and kind == "float"
+
+
 def _usage(
-    body: Body, hoisted: list[Statement], statements: list[Statement]
+    body: Body, variables: Mapping[str, Any], hoisted: list[Statement], statements: list[Statement]
 ) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
     """Which refs are read, written, and only added to."""
     needed: set[str] = set()
@@ -87,6 +131,8 @@ def _usage(
         if statement.op not in ("=", ":=", "+="):
             needed.add(statement.var)
     refs = set(body.refs)
+    # A sum is cut to an integer once, not each of its parts.
+    needed |= {s.var for s in statements if s.op == "+=" and _is_cut(s, variables)}
     written = (assigned | added) & refs
     needed |= {guard for name, guard in body.guards.items() if name in written}
     # Where the guard does not hold, they keep their value.
