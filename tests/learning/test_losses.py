@@ -11,7 +11,8 @@ from brian2.units.fundamentalunits import DimensionMismatchError
 
 from brian2eprop import CrossEntropy, FiringRate, MeanSquaredError, Triangular
 from brian2eprop.device.program import Body
-from brian2eprop.learning.model.linearise import Condition, LearningError
+from brian2eprop.errors import LearningError
+from brian2eprop.learning.model.linearise import Condition
 from brian2eprop.learning.model.symbolic import parse, render
 
 

@@ -25,7 +25,7 @@ from brian2eprop.device.program import (
     Slots,
 )
 from brian2eprop.device.program.assignments import assignments
-from brian2eprop.learning.model.linearise import LearningError
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
 from brian2eprop.learning.objective.trial import changed_arrays
 

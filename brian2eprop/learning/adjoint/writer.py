@@ -34,10 +34,11 @@ from brian2eprop.device.program import (
     Ref,
     Slots,
 )
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.backward import BackwardBody, adjoint_of, gradient_of, swapped
 from brian2eprop.learning.adjoint.tape import Tape
 from brian2eprop.learning.model.feedback import Feedback
-from brian2eprop.learning.model.linearise import Effect, LearningError, Map
+from brian2eprop.learning.model.linearise import Effect, Map
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Triangular
 from brian2eprop.learning.model.symbolic import substitute, symbol

@@ -20,7 +20,7 @@ from brian2eprop.device.program import (
     Index,
     Ref,
 )
-from brian2eprop.learning.model.linearise import LearningError
+from brian2eprop.errors import LearningError
 
 
 @dataclass(frozen=True)

@@ -28,18 +28,15 @@ from brian2eprop.device.program import (
     Propagate,
 )
 from brian2eprop.device.program.assignments import assignments, written
+from brian2eprop.errors import LearningError
+from brian2eprop.learning.model.derivative import derivative
 from brian2eprop.learning.model.symbolic import (
     Expression,
-    derivative,
     names,
     parse,
     symbol,
     values_after,
 )
-
-
-class LearningError(ValueError):
-    """A model, or what is asked of it, cannot be trained; the sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Map:
 
     def jump(self, of: str) -> Expression:
         """Value afterwards minus value before."""
-        return sympy.simplify(self.values[of] - symbol(of))
+        return sympy.expand_mul(self.values[of] - symbol(of))
 
 
 @dataclass(frozen=True)
@@ -159,9 +156,7 @@ def _conjunction(node: ast.expr) -> list[ast.expr]:
 
 
 def _distance(comparison: ast.Compare, label: str) -> Expression:
-    left, right = (
-        parse(ast.unparse(side)) for side in (comparison.left, comparison.comparators[0])
-    )
+    left, right = parse(comparison.left), parse(comparison.comparators[0])
     if isinstance(comparison.ops[0], ast.Gt | ast.GtE):
         return left - right
     if isinstance(comparison.ops[0], ast.Lt | ast.LtE):

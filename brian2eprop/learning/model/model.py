@@ -18,10 +18,10 @@ from brian2eprop.device.program import (
     Program,
     Propagate,
 )
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.linearise import (
     Condition,
     Effect,
-    LearningError,
     Map,
     input_spike,
     linear_map,

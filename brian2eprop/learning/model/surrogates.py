@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import sympy
 
-from brian2eprop.learning.model.linearise import Condition, LearningError
+from brian2eprop.errors import LearningError
+from brian2eprop.learning.model.linearise import Condition
 from brian2eprop.learning.model.symbolic import Expression, parse, render, substitute
 
 

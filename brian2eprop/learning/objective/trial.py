@@ -31,7 +31,7 @@ from brian2eprop.device.program import (
     Sweep,
 )
 from brian2eprop.device.program.assignments import written
-from brian2eprop.learning.model.linearise import LearningError
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.objective.losses import LOSS, PREDICTION, TARGET, WINDOW_STEPS
 from brian2eprop.learning.objective.task import Roles, Task
 

@@ -20,10 +20,11 @@ from brian2eprop.device.program import (
     Sweep,
 )
 from brian2eprop.device.program.verify import Stage, verify
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.backward import gradient_of
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Cross, gradient_array
 from brian2eprop.learning.model.feedback import Feedback, check_used, given, random, symmetric
-from brian2eprop.learning.model.linearise import Effect, LearningError
+from brian2eprop.learning.model.linearise import Effect
 from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.model.surrogates import Triangular
 from brian2eprop.learning.objective.task import Task, TrainingPrograms

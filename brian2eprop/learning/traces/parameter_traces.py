@@ -17,10 +17,11 @@ from brian2eprop.device.program import (
     Propagate,
     Ref,
 )
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.backward import gradient_of
-from brian2eprop.learning.model.linearise import LearningError
+from brian2eprop.learning.model.derivative import derivative
 from brian2eprop.learning.model.lines import Lines
-from brian2eprop.learning.model.symbolic import Expression, derivative, names
+from brian2eprop.learning.model.symbolic import Expression, names
 from brian2eprop.learning.objective.losses import OUTPUT_GRADIENT
 from brian2eprop.learning.objective.rates import rate_terms
 from brian2eprop.learning.traces.trace_body import Place, Route, TraceBody
