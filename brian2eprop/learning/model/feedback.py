@@ -56,7 +56,7 @@ def symmetric(
     """Feedback by the pathway's own weights, the array ``weight``."""
     connectivity, order, shared = _transposed(pathway, contents)
     name = connectivity.name
-    origin = f"{name}_origin"
+    origin = f"{name}:origin"
     refs = {
         "feedback": Ref(name, Index.ELEMENT),
         "w": Ref(weight, Index.ELEMENT, via=origin),
@@ -121,7 +121,7 @@ def check_used(weights: Mapping[str, npt.ArrayLike], feedbacks: Iterable[Feedbac
     LearningError
         If one is not.
     """
-    known = sorted(feedback.weight.removeprefix("feedback_") for feedback in feedbacks)
+    known = sorted(feedback.weight.removeprefix("feedback:") for feedback in feedbacks)
     for name in weights:
         if name not in known:
             raise LearningError(
@@ -160,7 +160,7 @@ def _transposed(
     source, target = endpoints(pathway, contents)
     order = np.argsort(target, kind="stable")
     turned = Connectivity(
-        f"feedback_{pathway.name}",
+        f"feedback:{pathway.name}",
         pathway.kind,
         n_source=pathway.n_target,
         n_target=pathway.n_source,

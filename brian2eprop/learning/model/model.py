@@ -9,7 +9,6 @@ from brian2eprop.device.program import (
     Array,
     Connectivity,
     Detect,
-    DType,
     Events,
     ForEach,
     ForEachEvent,
@@ -90,11 +89,8 @@ class Model:
             If there is none or more than one.
         """
         refs = phase.body.refs
-        found = [
-            name
-            for name, ref in refs.items()
-            if ref.index is Index.SYNAPSE and self.arrays[ref.array].dtype is DType.REAL
-        ]
+        # What else is one value a synapse would be read in the order of the way there.
+        found = [name for name, ref in refs.items() if ref.index is Index.SYNAPSE]
         if len(found) != 1:
             raise LearningError(
                 f"{phase.label} carries the learning signal and so must add exactly one synaptic "

@@ -19,7 +19,7 @@ class int_(sympy.Function):  # type: ignore[misc]
     """``int`` of a condition: one where it holds."""
 
     @classmethod
-    def eval(cls, condition: Expression) -> Expression | None:
+    def eval(cls, condition: Expression) -> Any:
         """The number, where the condition is decided."""
         return sympy.Integer(int(bool(condition))) if condition in (True, False) else None
 
@@ -204,7 +204,7 @@ def values_after(
     for line in assignments(code):
         if line.target in opaque:
             continue
-        before = values.get(line.target, symbol(line.target))
+        before: Expression = values.get(line.target, symbol(line.target))
         value = substitute(parse(line.expression), values)
         if line.operator:
             value = _BINARY[line.operator](before, value)

@@ -21,15 +21,14 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.device.program.verify import Stage, verify
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.backward import gradient_of
-from brian2eprop.learning.adjoint.writer import AdjointWriter, Cross, gradient_array
+from brian2eprop.learning.adjoint.writer import AdjointWriter, Cross, gradient_array, gradient_of
 from brian2eprop.learning.model.feedback import Feedback, check_used, given, random, symmetric
 from brian2eprop.learning.model.linearise import Effect
 from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.model.surrogates import Triangular
-from brian2eprop.learning.objective.task import Task, TrainingPrograms
+from brian2eprop.learning.objective.task import WEIGHT, Task, TrainingPrograms
 from brian2eprop.learning.objective.trial import Trial, make_trial
-from brian2eprop.learning.traces.trace_body import Route
+from brian2eprop.learning.traces.routes import find_routes
 from brian2eprop.learning.traces.writer import TraceWriter
 
 
@@ -120,7 +119,7 @@ class EProp:
 
     def _crossing(self, model: Model, task: Task) -> Cross:
         """E-prop's rule: only the output's neurons, which do not spike, send a signal back."""
-        output = model.population(task.output)
+        output = outputs_state(model, task)
 
         def cross(phase: Propagate, effect: Effect) -> Feedback | None:
             targets = {phase.body.refs[name].array for name in effect.increments}
@@ -167,9 +166,9 @@ def forward_program(
 ) -> tuple[Program, list[Feedback]]:
     """The Program that carries eligibility traces along."""
     routes = find_routes(model, task, cross)
-    check_signals(model, {route.phase.events for route in routes}, task)
+    check_signals(model, set(routes), task)
     writer = TraceWriter(model, task, surrogate, routes)
-    feedbacks = [route.feedback for route in routes]
+    feedbacks = [route.feedback for found in routes.values() for route in found]
     train = Program(
         name="e-prop, forward form",
         dt=model.dt,
@@ -196,38 +195,6 @@ def forward_program(
     return train, feedbacks
 
 
-def find_routes(model: Model, task: Task, cross: Cross) -> tuple[Route, ...]:
-    """How each population's spikes reach the output.
-
-    Raises
-    ------
-    LearningError
-        If one has several pathways to it, or the output's neurons spike.
-    """
-    output = model.population(task.output)
-    if output & set(model.spiking):
-        raise LearningError(
-            f"The neurons of the output '{task.output}' spike, which the forward form does not "
-            "follow. Use EProp(form='adjoint')."
-        )
-    found: dict[str, Route] = {}
-    for number, phase in enumerate(model.phases):
-        if not isinstance(phase, Propagate) or phase.events not in model.conditions:
-            continue
-        effect = model.effects[number]
-        if not {phase.body.refs[name].array for name in effect.increments} & output:
-            continue
-        feedback = cross(phase, effect)
-        if phase.events in found:
-            raise LearningError(
-                f"{phase.label} is a second pathway from {phase.events} to the output, which "
-                "the forward form does not follow. Use EProp(form='adjoint')."
-            )
-        if feedback is not None:
-            found[phase.events] = Route(number, phase, feedback)
-    return tuple(found.values())
-
-
 def check_signals(model: Model, signalled: set[str], task: Task) -> None:
     """What is trained must act on the output's neurons, or on some that hear from the output.
 
@@ -236,7 +203,7 @@ def check_signals(model: Model, signalled: set[str], task: Task) -> None:
     LearningError
         If it does not.
     """
-    output = model.population(task.output)
+    output = outputs_state(model, task)
     for number, phase in enumerate(model.phases):
         body = getattr(phase, "body", Body(""))
         trained = {ref.array for ref in body.refs.values()} & set(task.parameters)
@@ -250,9 +217,14 @@ def check_signals(model: Model, signalled: set[str], task: Task) -> None:
             )
 
 
+def outputs_state(model: Model, task: Task) -> frozenset[str]:
+    """All state of the outputs' neurons."""
+    return frozenset().union(*(model.population(output.array) for output in task.outputs))
+
+
 def with_weight(trial: Trial) -> Trial:
     """The trial with the instances' weights in the loss, which only gradients need."""
-    weight = Array("weight", DType.REAL, 1, Access.PER_INSTANCE)
+    weight = Array(WEIGHT, DType.REAL, 1, Access.PER_INSTANCE)
     roles = replace(trial.roles, weight=weight.name)
     return replace(trial, arrays=(*trial.arrays, weight), roles=roles)
 

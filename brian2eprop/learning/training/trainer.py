@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from brian2.core.namespace import get_local_namespace
 
 from brian2eprop.learning.objective.losses import Loss
 from brian2eprop.learning.objective.regularisers import FiringRate
-from brian2eprop.learning.objective.task import Rule, Task
+from brian2eprop.learning.objective.task import Output, Rule, Task
 from brian2eprop.learning.training import checkpoint, host
 from brian2eprop.learning.training.arguments import check_callbacks, check_kind
 from brian2eprop.learning.training.callbacks import Callback
@@ -121,11 +122,11 @@ class Trainer:
         output_name = host.find_array(self._device, self._captured, output, "output")
         self._n_outputs = program.all_arrays()[output_name].size
         task = Task(
-            output=output_name,
-            loss=self.loss,
+            outputs=(Output(output_name, self.loss),),
             parameters=tuple(array.name for array in parameters),
             regularisers=regularisers,
             contents=self._captured.tables,
+            values=partial(self._device.read_array, self._captured),
             seed=int(np.random.default_rng(seed).integers(2**31)),
         )
         return Engine(
