@@ -11,7 +11,6 @@ from brian2.units.fundamentalunits import DimensionMismatchError
 
 from brian2eprop import CrossEntropy, FiringRate, MeanSquaredError, Triangular
 from brian2eprop.device.program import Body
-from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.linearise import Condition
 from brian2eprop.learning.model.symbolic import parse, render
 
@@ -92,18 +91,15 @@ def test_bad_regulariser() -> None:
         FiringRate(-1 * Hz)
 
 
-def test_triangle_without_width_is_refused() -> None:
-    condition = Condition(Body("_cond = v > a"), ("a", "v"), parse("v - a"), ())
-    with pytest.raises(LearningError, match=r"has no width: .*Triangular\(width="):
-        Triangular()(condition)
+def condition(code: str, distance: str) -> Condition:
+    return Condition("group", code, Body(f"_cond = {code}"), ("v",), parse(distance), ())
 
 
 def test_triangle_is_high_at_threshold_and_zero_a_width_away() -> None:
     """gamma/width at threshold, half of it half a width away; the default width is 2 here."""
-    condition = Condition(Body("_cond = v > 2"), ("v",), parse("v - 2"), ())
     names = {"abs": abs, "clip": lambda x, low, high: min(max(x, low), high)}
     for surrogate, width in ((Triangular(0.3, width=0.5), 0.5), (Triangular(0.3), 2.0)):
-        psi = render(surrogate(condition))
+        psi = render(surrogate(condition("v > 2", "v - 2")))
         at = (2.0, 2.0 + width / 2, 2.0 - width, 2.0 + 3 * width)
         found = [eval(psi, {**names, "v": v}) for v in at]
         assert found == pytest.approx([0.3 / width, 0.15 / width, 0.0, 0.0])

@@ -99,7 +99,7 @@ def network(names: tuple[str, ...], form: Literal["adjoint", "forward"]) -> b2e.
     readout = NeuronGroup(
         3,
         f"d{y}/dt = ({b} - {y})/{tau_m} : 1\n{b} : 1",
-        method="exact",
+        method="euler",
         namespace={tau_m: 25 * ms},
         name="readout",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,9 +76,13 @@ def symmetric(
 def random(
     pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], scale: float | None, seed: int
 ) -> Feedback:
-    """Feedback by fixed normal weights, by default of variance ``1/n_source``."""
+    """Feedback by fixed normal weights, by default of variance ``1/n_source``.
+
+    The pathway's name is part of the seed: no two pathways have the same weights.
+    """
     deviation = pathway.n_source**-0.5 if scale is None else scale
-    values = np.random.default_rng(seed).normal(0, deviation, pathway.n_synapses)
+    rng = np.random.default_rng([seed, zlib.crc32(pathway.name.encode())])
+    values = rng.normal(0, deviation, pathway.n_synapses)
     return _fixed(pathway, contents, values)
 
 

@@ -70,8 +70,24 @@ class Map:
 
 @dataclass(frozen=True)
 class Condition:
-    """When a neuron spikes: where ``distance > 0`` and every mask holds."""
+    """When a neuron spikes: where ``distance > 0`` and every mask holds.
 
+    Attributes
+    ----------
+    label, text : str
+        The phase that finds the spikes, and the condition as it is written.
+    body : Body
+        What names mean: those of the condition, and others that the neuron's equations use.
+    state : tuple of str
+        The names of state variables in the condition.
+    distance : Expression
+        Positive where the threshold is passed.
+    masks : tuple of str
+        Booleans that must hold.
+    """
+
+    label: str
+    text: str
     body: Body
     state: tuple[str, ...]
     distance: Expression
@@ -146,7 +162,14 @@ def spike_condition(phase: Detect, state: Mapping[str, Array]) -> Condition:
             "joined to it by 'and'."
         )
     distance = _distance(comparisons[0], phase.label)
-    return Condition(phase.body, state_names(phase.body, state), distance, tuple(masks))
+    return Condition(
+        label=phase.label,
+        text=ast.unparse(line.expression),
+        body=phase.body,
+        state=state_names(phase.body, state),
+        distance=distance,
+        masks=tuple(masks),
+    )
 
 
 def _conjunction(node: ast.expr) -> list[ast.expr]:

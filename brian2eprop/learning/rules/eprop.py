@@ -60,10 +60,14 @@ class EProp:
         synapses in every step; its memory does not depend on the number of steps.
     feedback_scale : float, optional
         Standard deviation of random feedback (in the unit of the output weights); by default
-        one over the root of the number of neurons that receive it.
+        one over the root of the number of neurons that receive it. Every pathway has weights
+        of its own.
     detach : tuple of str, optional
         State whose jump at the neuron's own spike is taken as given, as 'hidden_v'; by default
-        the membranes.
+        the membranes. A threshold with one state variable has that for a membrane; of several,
+        those are membranes whose rise alone takes a neuron from below its threshold to above
+        it, by the values that constants and variables have when the Trainer is made. How the
+        inequality is written does not matter. What cannot be told so is refused.
 
     References
     ----------
@@ -77,6 +81,14 @@ class EProp:
     detach: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.detach, str):
+            raise ValueError(
+                f"EProp's detach is one name. Give a tuple of names: detach=('{self.detach}',)."
+            )
+        if self.feedback_scale is not None and not 0 < self.feedback_scale < float("inf"):
+            raise ValueError(
+                f"EProp's feedback_scale is {self.feedback_scale}. Give a positive number."
+            )
         if not isinstance(self.feedback, str | Mapping):
             raise ValueError(
                 "EProp's feedback is neither a name nor a mapping. Choose one of symmetric, "
@@ -100,7 +112,9 @@ class EProp:
             If the model, or what is asked of it, cannot be trained by e-prop.
         """
         trial = with_weight(make_trial(model, task, kept=self.form == "adjoint"))
-        analysed = analyse(trial.model, self.detach)
+        analysed = analyse(trial.model, self.detach, task.values)
+        for condition in analysed.conditions.values():
+            self.surrogate.check(condition, task.values, model.dt)
         cross = self._crossing(analysed, task)
         write = {"adjoint": adjoint_program, "forward": forward_program}[self.form]
         train, feedbacks = write(trial, analysed, task, self.surrogate, cross)
