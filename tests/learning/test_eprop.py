@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, second, set_device
+from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, mV, second, set_device
 
 import brian2eprop as b2e
 
@@ -276,7 +276,7 @@ def test_the_membrane_is_what_rises_to_the_threshold(threshold: str, v: float) -
 def test_the_only_state_of_a_threshold_is_its_membrane() -> None:
     found = []
     for detach in (None, ("hidden_v",)):
-        net = Net(threshold="-v > -v_th - 4*int(v > -5)", reset="v = 0")
+        net = Net(threshold="-v > 0.4*v_th", reset="v = 0")
         rule = b2e.EProp(detach=detach, surrogate=b2e.Triangular(width=1))
         found.append(net.trainer([net.w_in.w], rule).gradients(net.spikes, [0, 2])["w_in_w"])
     np.testing.assert_array_equal(*found)
@@ -455,3 +455,59 @@ def test_units_do_not_matter() -> None:
     plain = Net()
     found = net.gradients([net.w_in.w])["w_in_w"]
     np.testing.assert_allclose(found, plain.gradients([plain.w_in.w])["w_in_w"], rtol=1e-9)
+
+
+VOLTS = {
+    "equations": "dv/dt = (E_L - v)/tau_m : volt\nE_L : volt (constant)\nth : volt (constant)",
+    "threshold": "v > th",
+    "reset": "v = E_L",
+    "on_pre": "v_post += 20*w*mV",
+}
+
+
+def in_volts(rest: float) -> Net:
+    net = Net(**VOLTS)
+    net.hidden.E_L, net.hidden.v, net.hidden.th = rest * mV, rest * mV, (rest + 20) * mV
+    return net
+
+
+@pytest.mark.parametrize("width", ["th - E_L", "20*mV", "-(E_L - th)", 20 * mV, 0.02])
+def test_width_of_a_potential_that_rests_elsewhere(width: Any) -> None:
+    """At rest at -70 mV with a width of 20 mV as at rest at 0, where that is the default."""
+    plain, net = in_volts(0), in_volts(-70)
+    rule = b2e.EProp(surrogate=b2e.Triangular(width=width))
+    expected = plain.gradients([plain.w_in.w])["w_in_w"]
+    found = net.trainer([net.w_in.w], rule).gradients(net.spikes, [0, 2])["w_in_w"]
+    assert np.abs(expected).max() > 0
+    # Potentials of 70 mV instead of 20 lose a digit more.
+    np.testing.assert_allclose(found, expected, atol=1e-11 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (
+            None,
+            "The pseudo-derivative of hidden_spike_thresholder has no width: by default that is "
+            "the distance to the threshold 'v > th' where all state is zero, and there no neuron "
+            "is below it. Give it one, such as Triangular(width=20*mV) or "
+            "Triangular(width='v_th - E_L').",
+        ),
+        (
+            "E_L - th",
+            "The width 'E_L - th' of Triangular is not positive for every neuron of "
+            "hidden_spike_thresholder. Give one that is.",
+        ),
+        (
+            "th - E_K",
+            "The width 'th - E_K' of Triangular has 'E_K', which is neither a unit nor in the "
+            "equations that hidden_spike_thresholder belongs to. Write it with their names, or "
+            "give a number or Quantity.",
+        ),
+    ],
+)
+def test_a_width_without_meaning_is_refused(width: Any, text: str) -> None:
+    net = in_volts(-70)
+    with pytest.raises(b2e.LearningError) as caught:
+        net.trainer([net.w_in.w], b2e.EProp(surrogate=b2e.Triangular(width=width)))
+    assert str(caught.value) == text

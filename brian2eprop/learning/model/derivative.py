@@ -15,6 +15,7 @@ import sympy
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.symbolic import (
     Expression,
+    absolute,
     clip,
     expm1,
     exprel,
@@ -94,7 +95,7 @@ _NEAR = sympy.Float(0.02)
 
 
 def _exprel(x: Expression) -> tuple[Expression]:
-    near = int_(sympy.Abs(x) < _NEAR)
+    near = int_(absolute(x) < _NEAR)
     series = sympy.Add(*(x**k * (k + 1) / sympy.factorial(k + 2) for k in range(6)))
     return (near * series + (1 - near) * (sympy.exp(x) - exprel(x)) / (x + near),)
 
@@ -125,6 +126,6 @@ PARTIALS: Mapping[Any, Callable[..., tuple[Expression, ...]]] = {
     sympy.asin: lambda x: (_root(1 - x**2),),
     sympy.acos: lambda x: (-_root(1 - x**2),),
     sympy.atan: lambda x: (1 / (1 + x**2),),
-    sympy.Abs: lambda x: (sympy.sign(x),),
+    absolute: lambda x: (sympy.sign(x),),
     clip: _clip,
 }

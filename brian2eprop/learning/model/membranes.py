@@ -80,9 +80,26 @@ def reaches_threshold(distance: Expression, name: str, numbers: Numbers) -> npt.
     function = function_of(distance)
     own = np.asarray(numbers[name], float)
     start = function(numbers)
-    above = np.any([function({**numbers, name: own + step}) > 0 for step in _STEPS], axis=0)
-    below = np.any([function({**numbers, name: own - step}) <= 0 for step in _STEPS], axis=0)
-    return np.where(start > 0, below, above)
+    direction = np.where(start > 0, -1, 1)
+
+    def at(step: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return function({**numbers, name: own + direction * step})
+
+    def beyond(value: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        crossed: npt.NDArray[np.bool_] = (value > 0) != (start > 0)
+        return crossed & np.isfinite(value)
+
+    reached = np.array([at(step) for step in _STEPS])
+    first = np.argmax(beyond(reached), axis=0)
+    low, high = _STEPS[first - 1] * (first > 0), _STEPS[first]
+    for _ in range(60):
+        middle = (low + high) / 2
+        passed = beyond(at(middle))
+        low, high = np.where(passed, low, middle), np.where(passed, middle, high)
+    # Where the distance changes its sign at a pole, that is not the threshold.
+    end = np.take_along_axis(np.atleast_2d(reached), np.atleast_2d(first), axis=0)[0]
+    smooth: npt.NDArray[np.bool_] = np.abs(at(high)) <= np.abs(end)
+    return smooth & beyond(reached).any(axis=0)
 
 
 def _undecided(condition: Condition, why: str, state: list[str]) -> LearningError:

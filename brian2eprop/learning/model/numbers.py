@@ -17,6 +17,7 @@ Values = Callable[[str], npt.NDArray[Any]]
 Numbers = Mapping[str, Any]
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "absolute": np.abs,
     "int_": lambda x: np.asarray(x, float),
     "clip": np.clip,
     "exprel": lambda x: np.where(x == 0, 1.0, np.expm1(x) / np.where(x == 0, 1.0, x)),

@@ -15,6 +15,7 @@ from brian2eprop.learning.model.linearise import Condition
 from brian2eprop.learning.model.numbers import Values, function_of, numbers_of
 from brian2eprop.learning.model.symbolic import (
     Expression,
+    absolute,
     clip,
     int_,
     names,
@@ -75,7 +76,7 @@ class Triangular:
             If the width has a name that the neuron's equations do not have.
         """
         width = self._width(condition)
-        rise = clip(1 - sympy.Abs(condition.distance / width), sympy.Integer(0), sympy.Integer(1))
+        rise = clip(1 - absolute(condition.distance / width), sympy.Integer(0), sympy.Integer(1))
         for mask in condition.masks:
             rise = rise * int_(symbol(mask))
         return sympy.Float(self.gamma) / width * rise
@@ -115,7 +116,7 @@ class Triangular:
 
     def _width(self, condition: Condition) -> Expression:
         if self.width is None:
-            return sympy.Abs(_at_zero(condition))
+            return absolute(_at_zero(condition))
         if not isinstance(self.width, str):
             return sympy.Float(float(self.width))
         width = _parsed(self.width)
@@ -147,9 +148,12 @@ def _is_positive(value: Any) -> bool:
 def _parsed(width: str) -> Expression:
     try:
         (line,) = assignments(f"width = {width.strip()}")
-        return parse(line.expression)
-    except ValueError as error:
+        found = parse(line.expression)
+    except ValueError:
+        found = None
+    if not isinstance(found, sympy.Expr):
         raise ValueError(
             f"Triangular's width '{width}' is no expression. Write one in the names of the "
             "neuron's equations, such as 'v_th - E_L', or give a number or Quantity."
-        ) from error
+        )
+    return found

@@ -24,6 +24,17 @@ class int_(sympy.Function):  # type: ignore[misc]
         return sympy.Integer(int(bool(condition))) if condition in (True, False) else None
 
 
+class absolute(sympy.Function):  # type: ignore[misc]
+    """``abs``; sympy's own looks for simpler forms without end where a condition is a factor."""
+
+    @classmethod
+    def eval(cls, value: Expression) -> Any:
+        """The number, where it is one; without a sign in front."""
+        if value.is_number:
+            return sympy.Abs(value)
+        return cls(-value) if value.as_coeff_Mul()[0].is_negative else None
+
+
 class clip(sympy.Function):  # type: ignore[misc]
     """``clip(x, low, high)``."""
 
@@ -49,7 +60,7 @@ class timestep(sympy.Function):  # type: ignore[misc]
 
 
 FUNCTIONS: Mapping[str, Callable[..., Expression]] = {
-    "abs": sympy.Abs,
+    "abs": absolute,
     "arccos": sympy.acos,
     "arcsin": sympy.asin,
     "arctan": sympy.atan,
