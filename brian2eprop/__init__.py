@@ -7,8 +7,7 @@ from brian2.devices.device import all_devices as _all_devices
 from brian2eprop import encoding
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.source import SpikeSource
-from brian2eprop.errors import CheckpointError, CompileError, Unsupported
-from brian2eprop.learning.model.linearise import LearningError
+from brian2eprop.errors import CheckpointError, CompileError, LearningError, Unsupported
 from brian2eprop.learning.model.surrogates import Triangular
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.regularisers import FiringRate

@@ -13,3 +13,7 @@ class CompileError(RuntimeError):
 
 class CheckpointError(ValueError):
     """A file that is no checkpoint, or not one of this network, rule, loss and optimiser."""
+
+
+class LearningError(Unsupported, ValueError):
+    """A model, or what is asked of it, cannot be trained; the sentence says why."""

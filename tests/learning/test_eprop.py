@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, second, set_device
+from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, mV, second, set_device
 
 import brian2eprop as b2e
 
@@ -215,6 +215,94 @@ def test_adaptation_counts_and_the_membranes_reset_does_not() -> None:
     assert np.abs(found[0] - found[2]).max() > 1e-3 * np.abs(found[0]).max()
 
 
+ADAPTIVE = {
+    "equations": LIF + "\nda/dt = -a/tau_a : 1\nth : 1 (constant)",
+    "reset": "v -= th; a += 1",
+    "readout": UNIFORM,
+}
+SPELLINGS = (
+    "v > th + 0.2*a",
+    "th + 0.2*a < v",
+    "v - 0.2*a >= th",
+    "3*v > 3*th + 0.6*a",
+    "v/th > 1 + 0.2*a/th",
+    "(v - beta*a)/th > 1",
+    "beta*(v - th) > beta*beta*a",
+    "exp(beta)*v > exp(beta)*(th + beta*a)",
+    "-v < -th - beta*a",
+)
+
+
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+@pytest.mark.parametrize("threshold", SPELLINGS[1:])
+def test_what_is_detached_does_not_depend_on_how_the_threshold_is_spelled(
+    threshold: str, form: str
+) -> None:
+    found = []
+    for spelling in (SPELLINGS[0], threshold):
+        net = Net(**ADAPTIVE, threshold=spelling)
+        net.hidden.th = np.linspace(0.6, 1.2, N_HIDDEN)
+        found.append(net.gradients([net.w_in.w, net.w_rec.w], form))
+    for name, expected in found[0].items():
+        # Another order of a few hundred operations of rounding 1e-16 each.
+        np.testing.assert_allclose(found[1][name], expected, atol=1e-11 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "threshold",
+    [
+        "abs(v) > v_th + beta*a",
+        "v*v > v_th + beta*a",
+        "exp(v) > exp(v_th) + a",
+        "v*g > v_th + a",
+        "v/(v_th + beta*a) > 1",
+    ],
+)
+@pytest.mark.parametrize("v", [0.0, 1.5])
+def test_the_membrane_is_what_rises_to_the_threshold(threshold: str, v: float) -> None:
+    """Also where the distance's slope depends on the state, and where neurons start above it."""
+    found = []
+    for detach in (None, ("hidden_v",), ()):
+        net = Net(
+            LIF + "\nda/dt = -a/tau_a : 1\ng : 1", threshold=threshold, reset="v *= 0.3; a += 0.2"
+        )
+        net.hidden.g, net.hidden.v = np.linspace(0.8, 1.5, N_HIDDEN), v
+        rule = b2e.EProp(detach=detach, surrogate=b2e.Triangular(width=1))
+        found.append(net.trainer([net.w_in.w], rule).gradients(net.spikes, [0, 2])["w_in_w"])
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.allclose(found[0], found[2])
+
+
+def test_the_only_state_of_a_threshold_is_its_membrane() -> None:
+    found = []
+    for detach in (None, ("hidden_v",)):
+        net = Net(threshold="-v > 0.4*v_th", reset="v = 0")
+        rule = b2e.EProp(detach=detach, surrogate=b2e.Triangular(width=1))
+        found.append(net.trainer([net.w_in.w], rule).gradients(net.spikes, [0, 2])["w_in_w"])
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "why"),
+    [
+        ("-v > v_th + beta*a", "the rise of no variable alone takes a neuron there"),
+        ("v > v_th + c*a", "the rise of 'hidden_a' takes some neurons there and others not"),
+    ],
+)
+def test_a_membrane_that_cannot_be_told_is_to_be_named(threshold: str, why: str) -> None:
+    net = Net(LIF + "\nda/dt = -a/tau_a : 1\nc : 1", threshold=threshold, reset="v = 0; a += 1")
+    net.hidden.c = np.linspace(-1, 1, N_HIDDEN)
+    with pytest.raises(b2e.LearningError) as caught:
+        net.trainer([net.w_in.w])
+    written = threshold.replace("*", " * ")
+    assert str(caught.value) == (
+        "EProp cannot tell which state takes hidden_spike_thresholder to the threshold "
+        f"'{written}': {why}. Name those of hidden_a, hidden_v whose reset is to be left out of "
+        "the derivative: EProp(detach=('...',))."
+    )
+    net.trainer([net.w_in.w], b2e.EProp(detach=("hidden_v",)))
+
+
 def test_a_threshold_sees_the_flags_of_before_its_spikes() -> None:
     """Whoever may spike is not refractory, so a factor that says so changes nothing."""
     found = []
@@ -258,7 +346,7 @@ REFUSED = {
     ),
     "no width": (
         {"threshold": "v > 0*v_th", "reset": "v = 0"},
-        r"pseudo-derivative has no width.*Triangular\(width=",
+        r"pseudo-derivative of hidden_\w+ has no width.*Triangular\(width=",
     ),
 }
 
@@ -367,3 +455,59 @@ def test_units_do_not_matter() -> None:
     plain = Net()
     found = net.gradients([net.w_in.w])["w_in_w"]
     np.testing.assert_allclose(found, plain.gradients([plain.w_in.w])["w_in_w"], rtol=1e-9)
+
+
+VOLTS = {
+    "equations": "dv/dt = (E_L - v)/tau_m : volt\nE_L : volt (constant)\nth : volt (constant)",
+    "threshold": "v > th",
+    "reset": "v = E_L",
+    "on_pre": "v_post += 20*w*mV",
+}
+
+
+def in_volts(rest: float) -> Net:
+    net = Net(**VOLTS)
+    net.hidden.E_L, net.hidden.v, net.hidden.th = rest * mV, rest * mV, (rest + 20) * mV
+    return net
+
+
+@pytest.mark.parametrize("width", ["th - E_L", "20*mV", "-(E_L - th)", 20 * mV, 0.02])
+def test_width_of_a_potential_that_rests_elsewhere(width: Any) -> None:
+    """At rest at -70 mV with a width of 20 mV as at rest at 0, where that is the default."""
+    plain, net = in_volts(0), in_volts(-70)
+    rule = b2e.EProp(surrogate=b2e.Triangular(width=width))
+    expected = plain.gradients([plain.w_in.w])["w_in_w"]
+    found = net.trainer([net.w_in.w], rule).gradients(net.spikes, [0, 2])["w_in_w"]
+    assert np.abs(expected).max() > 0
+    # Potentials of 70 mV instead of 20 lose a digit more.
+    np.testing.assert_allclose(found, expected, atol=1e-11 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (
+            None,
+            "The pseudo-derivative of hidden_spike_thresholder has no width: by default that is "
+            "the distance to the threshold 'v > th' where all state is zero, and there no neuron "
+            "is below it. Give it one, such as Triangular(width=20*mV) or "
+            "Triangular(width='v_th - E_L').",
+        ),
+        (
+            "E_L - th",
+            "The width 'E_L - th' of Triangular is not positive for every neuron of "
+            "hidden_spike_thresholder. Give one that is.",
+        ),
+        (
+            "th - E_K",
+            "The width 'th - E_K' of Triangular has 'E_K', which is neither a unit nor in the "
+            "equations that hidden_spike_thresholder belongs to. Write it with their names, or "
+            "give a number or Quantity.",
+        ),
+    ],
+)
+def test_a_width_without_meaning_is_refused(width: Any, text: str) -> None:
+    net = in_volts(-70)
+    with pytest.raises(b2e.LearningError) as caught:
+        net.trainer([net.w_in.w], b2e.EProp(surrogate=b2e.Triangular(width=width)))
+    assert str(caught.value) == text

@@ -9,6 +9,8 @@ import pytest
 from brian2 import Network, NeuronGroup, Synapses, set_device
 
 import brian2eprop as b2e
+from brian2eprop.device.program import Dense
+from brian2eprop.learning.model.feedback import random
 
 Form = Literal["adjoint", "forward"]
 
@@ -96,3 +98,32 @@ def test_feedback_that_does_not_fit(feedback: Any, cause: str, remedy: str) -> N
 def test_feedback_without_the_synapses_name() -> None:
     with pytest.raises(ValueError, match=r"EProp's feedback is neither.*\{'w_out': array\}"):
         b2e.EProp(feedback=np.ones((6, 3)))  # type: ignore[arg-type]
+
+
+def drawn(name: str, scale: float | None, seed: int = 3) -> Any:
+    pathway = Dense(name, 100, 400)
+    found = random(pathway, {}, scale, seed)
+    return found.shared[found.weight]
+
+
+@pytest.mark.parametrize(("scale", "deviation"), [(None, 0.1), (0.5, 0.5)])
+def test_scale_of_random_feedback(scale: float | None, deviation: float) -> None:
+    """By default one over the root of the number of neurons that receive the signal."""
+    values = drawn("w_out", scale)
+    # Four standard errors of the deviation and the mean of 40,000 numbers.
+    assert np.std(values) == pytest.approx(deviation, rel=4 / np.sqrt(2 * 40_000))
+    assert abs(np.mean(values)) < 4 * deviation / np.sqrt(40_000)
+
+
+def test_random_feedback_of_two_pathways_is_independent() -> None:
+    first, second = drawn("w_left", None), drawn("w_right", None)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(40_000)
+    np.testing.assert_array_equal(first, drawn("w_left", None))
+    assert not np.array_equal(first, drawn("w_left", None, seed=4))
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, np.nan, np.inf])
+def test_scale_that_is_not_positive(scale: float) -> None:
+    with pytest.raises(ValueError) as caught:
+        b2e.EProp(feedback="random", feedback_scale=scale)
+    assert str(caught.value) == f"EProp's feedback_scale is {scale}. Give a positive number."

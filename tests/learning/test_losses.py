@@ -6,12 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import Hz, ms, mV
+from brian2 import Hz, Network, NeuronGroup, Synapses, defaultclock, ms, mV, set_device
 from brian2.units.fundamentalunits import DimensionMismatchError
 
-from brian2eprop import CrossEntropy, FiringRate, MeanSquaredError, Triangular
+from brian2eprop import (
+    SGD,
+    CrossEntropy,
+    EProp,
+    FiringRate,
+    MeanSquaredError,
+    Spikes,
+    SpikeSource,
+    Trainer,
+    Triangular,
+)
 from brian2eprop.device.program import Body
-from brian2eprop.learning.model.linearise import Condition, LearningError
+from brian2eprop.learning.model.linearise import Condition
 from brian2eprop.learning.model.symbolic import parse, render
 
 
@@ -98,18 +108,76 @@ def test_bad_regulariser() -> None:
         FiringRate(-1 * Hz)
 
 
-def test_triangle_without_width_is_refused() -> None:
-    condition = Condition(Body("_cond = v > a"), ("a", "v"), parse("v - a"), ())
-    with pytest.raises(LearningError, match=r"has no width: .*Triangular\(width="):
-        Triangular()(condition)
+def condition(code: str, distance: str) -> Condition:
+    return Condition("group", code, Body(f"_cond = {code}"), ("v",), parse(distance), ())
 
 
 def test_triangle_is_high_at_threshold_and_zero_a_width_away() -> None:
     """gamma/width at threshold, half of it half a width away; the default width is 2 here."""
-    condition = Condition(Body("_cond = v > 2"), ("v",), parse("v - 2"), ())
     names = {"abs": abs, "clip": lambda x, low, high: min(max(x, low), high)}
     for surrogate, width in ((Triangular(0.3, width=0.5), 0.5), (Triangular(0.3), 2.0)):
-        psi = render(surrogate(condition))
+        psi = render(surrogate(condition("v > 2", "v - 2")))
         at = (2.0, 2.0 + width / 2, 2.0 - width, 2.0 + 3 * width)
         found = [eval(psi, {**names, "v": v}) for v in at]
         assert found == pytest.approx([0.3 / width, 0.15 / width, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("width", [0, -0.5, np.nan, np.inf, 0 * mV, -20 * mV, True, [1.0], 1j])
+def test_a_width_that_is_not_positive_is_refused(width: Any) -> None:
+    with pytest.raises(ValueError) as caught:
+        Triangular(width=width)
+    assert str(caught.value) == (
+        f"Triangular's width is {width!r}. Give a positive number or Quantity, or an expression "
+        "such as 'v_th - E_L'."
+    )
+
+
+@pytest.mark.parametrize(
+    "width", ["", "v_th -", "v_th; E_L", "sinc(v_th)", "'a'", "v_th < E_L < 1"]
+)
+def test_a_width_that_is_no_expression_is_refused(width: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        Triangular(width=width)
+    assert str(caught.value) == (
+        f"Triangular's width '{width}' is no expression. Write one in the names of the neuron's "
+        "equations, such as 'v_th - E_L', or give a number or Quantity."
+    )
+
+
+@pytest.mark.parametrize("gamma", [0, -0.3, np.nan, "high"])
+def test_a_height_that_is_not_positive_is_refused(gamma: Any) -> None:
+    with pytest.raises(ValueError) as caught:
+        Triangular(gamma)
+    assert str(caught.value) == f"Triangular's gamma is {gamma!r}. Give a positive number."
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(("dt", "start", "stop"), [(0.1, 0.3, 2.1), (1.0, 3.0, 7.0), (0.3, 0.9, 2)])
+def test_the_compiled_window_has_the_steps_that_are_counted(
+    dt: float, start: float, stop: float, precision: str
+) -> None:
+    """The loss of an output that is off by one in every step is half the share of its steps."""
+    set_device("eprop_cuda", backend="cpu", precision=precision)
+    defaultclock.dt = dt * ms
+    inputs = SpikeSource(1, name="inputs")
+    readout = NeuronGroup(1, "dy/dt = 0*y/ms : 1", method="euler", name="readout")
+    synapses = Synapses(inputs, readout, "w : 1", on_pre="y_post += w", name="w")
+    synapses.connect()
+    loss = MeanSquaredError(window=(start * ms, stop * ms))
+    trainer = Trainer(
+        Network(inputs, readout, synapses),
+        output=readout.y,
+        loss=loss,
+        rule=EProp(),
+        parameters=[synapses.w],
+        optimiser=SGD(0.1),
+    )
+    n_steps = 40
+    spikes = Spikes.from_dense(np.zeros((1, n_steps, 1), bool))
+    # A step belongs to the window if it starts in it, by whole tenths of the numbers above.
+    inside = [10 * start <= round(10 * n * dt) < 10 * stop for n in range(n_steps)]
+    for counted in (inside, np.logical_not(inside)):
+        target = np.asarray(counted, float)[None, :, None]
+        expected = 0.5 if counted is inside else 0.0
+        assert trainer.evaluate(spikes, target).loss == pytest.approx(expected, rel=1e-6)
+    assert loss.window_steps(n_steps, dt * 1e-3) == sum(inside)

@@ -42,7 +42,7 @@ from brian2eprop.device.program import (
     Sweep,
 )
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
-from brian2eprop.learning.objective.task import Roles, TrainingPrograms
+from brian2eprop.learning.objective.task import OutputRoles, Roles, TrainingPrograms
 from brian2eprop.learning.training import host
 from brian2eprop.learning.training.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from brian2eprop.learning.training.checkpoint import CheckpointError
@@ -165,12 +165,10 @@ class SoftmaxRule:
         roles = Roles(
             initial={"out_y": "initial_out_y"},
             counts={"in": "spike_count_in"},
-            target="target",
-            prediction="prediction",
-            loss="loss",
+            outputs=(OutputRoles("out_y", "target", "prediction", "loss"),),
             per_call={
                 "trial_steps": float,
-                "window_steps": partial(task.loss.window_steps, dt=DT),
+                "window_steps": partial(task.outputs[0].loss.window_steps, dt=DT),
             },
             weight="weight",
             gradients={"net_w": "gradient_net_w", "out_b": "gradient_out_b"},

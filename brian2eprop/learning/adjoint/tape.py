@@ -26,7 +26,8 @@ from brian2eprop.device.program import (
     Slots,
 )
 from brian2eprop.device.program.assignments import assignments
-from brian2eprop.learning.model.linearise import LearningError
+from brian2eprop.errors import LearningError
+from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
 from brian2eprop.learning.objective.trial import changed_arrays
 
@@ -41,7 +42,46 @@ class Flag:
     @property
     def tape(self) -> str:
         """Array it is taped in."""
-        return f"tape_{self.array}_{self.after + 1}"
+        return f"tape:{self.array}:{self.after + 1}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A phase of the model, whose names an expression uses.
+
+    Attributes
+    ----------
+    number : int
+        Its number among the model's phases.
+    body : Body
+        What the names mean.
+    size : int
+        Number of elements of the population that it belongs to.
+    """
+
+    number: int
+    body: Body
+    size: int
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An expression of a phase that is written to a tape when the phase is run."""
+
+    tape: str
+    origin: Origin
+    expression: Expression
+
+    def line(self, scope: Scope) -> str:
+        """The line that writes it, in a body for the phase's elements."""
+        body, own = self.origin.body, {}
+        for name in sorted(names(self.expression)):
+            if name in body.refs:
+                own[name] = symbol(scope.bind(name, body.refs[name]))
+            elif name in body.constants:
+                own[name] = symbol(scope.define(name, body.constants[name]))
+        tape = scope.bind("tape", Ref(self.tape, Index.ELEMENT))
+        return f"{tape} = {render(substitute(self.expression, own))}"
 
 
 class Tape:
@@ -64,41 +104,21 @@ class Tape:
         self._slots = Slots(kept=True) if kept else None
         self._arrays = arrays
         self._changed = changed_arrays(phases)
-        self._expressions: dict[int, list[tuple[str, Expression]]] = {}
+        self._recorded: dict[int, list[Recorded]] = {}
         self._flags: dict[Flag, None] = {}
-        self._sizes: dict[str, int] = {}
 
-    def coefficient(
-        self, number: int, body: Body, expression: Expression, size: int
-    ) -> tuple[str, dict[str, Ref]]:
-        """An expression of a phase's names, for use in a backward body.
-
-        Parameters
-        ----------
-        number : int
-            Number of the phase among the model's.
-        body : Body
-            The phase's body.
-        expression : Expression
-            Mathematics in the body's names.
-        size : int
-            Number of elements of the population it belongs to.
-
-        Returns
-        -------
-        str
-            The expression's text, in which refs go by the names of their arrays, so that
-            expressions of several phases can stand in one body.
-        dict of str to Ref
-            The refs it needs (its constants are the phase's own).
-        """
-        used = names(expression) & set(body.refs)
-        if any(self._is_live(body.refs[name]) for name in used):
-            tape = self._record(number, expression, size)
-            return tape, {tape: Ref(tape, Index.ELEMENT)}
-        past = {name: self.past(number, body.refs[name]) for name in used}
-        renamed = substitute(expression, {name: symbol(r.array) for name, r in past.items()})
-        return render(renamed), {ref.array: ref for ref in past.values()}
+    def record(self, origin: Origin, expression: Expression) -> str | None:
+        """The tape of an expression, if it has values that are gone when the step is over."""
+        refs = origin.body.refs
+        if not any(self._is_live(refs[name]) for name in names(expression) & set(refs)):
+            return None
+        recorded = self._recorded.setdefault(origin.number, [])
+        for known in recorded:
+            if known.expression == expression:
+                return known.tape
+        tape = f"tape:{origin.number}:{len(recorded)}"
+        recorded.append(Recorded(tape, origin, expression))
+        return tape
 
     def past(self, number: int, ref: Ref) -> Ref:
         """The ref by which the way back finds what a phase's (boolean or shared) ref was."""
@@ -111,9 +131,9 @@ class Tape:
     def arrays(self) -> tuple[Array, ...]:
         """The tapes."""
         real = [
-            Array(tape, DType.REAL, self._sizes[tape], Access.SCRATCH, self._slots)
-            for recorded in self._expressions.values()
-            for tape, _ in recorded
+            Array(found.tape, DType.REAL, found.origin.size, Access.SCRATCH, self._slots)
+            for recorded in self._recorded.values()
+            for found in recorded
         ]
         flags = [
             Array(f.tape, DType.BOOL, self._arrays[f.array].size, Access.SCRATCH, self._slots)
@@ -133,16 +153,6 @@ class Tape:
         """Whether a ref's value is gone when the step is over and not a boolean."""
         return ref.array in self._changed and self._arrays[ref.array].dtype is not DType.BOOL
 
-    def _record(self, number: int, expression: Expression, size: int) -> str:
-        recorded = self._expressions.setdefault(number, [])
-        for tape, known in recorded:
-            if known == expression:
-                return tape
-        tape = f"tape_{number}_{len(recorded)}"
-        recorded.append((tape, expression))
-        self._sizes[tape] = size
-        return tape
-
     def _last_writer(self, number: int, array: str) -> int:
         """The last phase up to this one that set the array in this step.
 
@@ -159,25 +169,27 @@ class Tape:
         found: list[Phase] = []
         for flag in self._flags:
             if flag.after == number:
-                refs = {n: Ref(n, Index.ELEMENT) for n in (flag.array, flag.tape)}
-                body = Body(f"{flag.tape} = {flag.array}", refs)
+                refs = {
+                    "tape": Ref(flag.tape, Index.ELEMENT),
+                    "flag": Ref(flag.array, Index.ELEMENT),
+                }
+                body = Body("tape = flag", refs)
                 found.append(ForEach(f"tape {flag.array}", self._arrays[flag.array].size, body))
         return found
 
     def _recording(self, number: int, phase: Phase) -> list[Phase]:
-        recorded = self._expressions.get(number)
+        recorded = self._recorded.get(number)
         if not recorded or not isinstance(phase, Loop):
             return [phase]
-        body = phase.body
-        lines = [f"{tape} = {render(expression)}" for tape, expression in recorded]
-        tapes = {tape: Ref(tape, Index.ELEMENT) for tape, _ in recorded}
         if isinstance(phase, Detect | ForEach):
+            scope = Scope.around(phase.body)
+            lines = [found.line(scope) for found in recorded]
             code = _inserted(phase, lines, self._arrays)
-            return [replace(phase, body=replace(body, code=code, refs={**body.refs, **tapes}))]
-        used = set().union(*(names(expression) for _, expression in recorded))
-        refs = {name: ref for name, ref in body.refs.items() if name in used}
-        before = Body("\n".join(lines), {**refs, **tapes}, body.constants)
-        size = self._sizes[recorded[0][0]]
+            return [replace(phase, body=replace(scope.body(), code=code, guards=phase.body.guards))]
+        scope = Scope()
+        code = "\n".join([found.line(scope) for found in recorded])
+        before = replace(scope.body(), code=code)
+        size = recorded[0].origin.size
         return [ForEach(f"tape before {phase.label}", size, before), phase]
 
 

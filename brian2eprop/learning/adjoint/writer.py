@@ -13,7 +13,7 @@ Nothing in it is stored by synapse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from brian2eprop.device.program import (
@@ -34,16 +34,18 @@ from brian2eprop.device.program import (
     Ref,
     Slots,
 )
-from brian2eprop.learning.adjoint.backward import BackwardBody, adjoint_of, gradient_of, swapped
-from brian2eprop.learning.adjoint.tape import Tape
+from brian2eprop.errors import LearningError
+from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped
+from brian2eprop.learning.adjoint.tape import Origin, Tape
 from brian2eprop.learning.model.feedback import Feedback
-from brian2eprop.learning.model.linearise import Effect, LearningError, Map
+from brian2eprop.learning.model.linearise import Effect, Map
 from brian2eprop.learning.model.model import Model
+from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.model.surrogates import Triangular
-from brian2eprop.learning.model.symbolic import substitute, symbol
-from brian2eprop.learning.objective.losses import OUTPUT_GRADIENT
+from brian2eprop.learning.model.symbolic import Expression
+from brian2eprop.learning.objective.losses import LossArrays
 from brian2eprop.learning.objective.rates import rate_terms
-from brian2eprop.learning.objective.task import Task
+from brian2eprop.learning.objective.task import WEIGHT, Output, Task
 
 Cross = Callable[[Propagate, Effect], Feedback | None]
 
@@ -78,7 +80,7 @@ class AdjointWriter:
     model : Model
         The model's phases with their derivatives.
     task : Task
-        Output, parameters and regularisers.
+        Outputs, parameters and regularisers.
     surrogate : Triangular
         What takes the place of a spike's derivative.
     cross : callable
@@ -106,7 +108,7 @@ class AdjointWriter:
         LearningError
             If a phase cannot be followed, or a parameter has no influence that can be.
         """
-        step: list[Phase] = [self._inject()]
+        step: list[Phase] = [self._inject(output) for output in self.task.outputs]
         for number, phase in reversed(list(enumerate(self.model.phases))):
             step += self._transpose(number, phase)
         self._check_touched()
@@ -141,86 +143,89 @@ class AdjointWriter:
                 return ()
         raise LearningError(f"{phase.label} cannot be trained through. Remove it.")
 
-    def _inject(self) -> Phase:
-        output = self.task.output
-        refs = {
-            "adjoint": Ref(adjoint_of(output), Index.ELEMENT),
-            "gradient": Ref(OUTPUT_GRADIENT, Index.ELEMENT),
-            "weight": Ref("weight", Index.SCALAR),
-        }
-        body = Body("adjoint += weight*gradient", refs)
-        return ForEach("adjoint of the loss", self.model.arrays[output].size, body)
+    def _inject(self, output: Output) -> Phase:
+        array = output.array
+        scope = Scope()
+        adjoint = scope.bind("adjoint", Ref(adjoint_of(array), Index.ELEMENT))
+        gradient = scope.bind("gradient", Ref(LossArrays(array).gradient, Index.ELEMENT))
+        weight = scope.bind("weight", Ref(WEIGHT, Index.SCALAR))
+        scope.line(adjoint, "+=", [f"{weight}*{gradient}"])
+        return ForEach("adjoint of the loss", self.model.arrays[array].size, scope.body())
 
     def _dynamics(self, number: int, phase: ForEach) -> Iterable[Phase]:
-        body = BackwardBody(self.tape, number, phase.body, phase.size)
-        self._apply_transpose(body, self.model.maps[number])
-        if not body.empty:
-            yield ForEach(f"adjoint of {phase.label}", phase.size, body.body())
+        scope = CoefficientScope(self.tape)
+        origin = Origin(number, phase.body, phase.size)
+        self._apply_transpose(scope, origin, self.model.maps[number])
+        if not scope.empty:
+            yield ForEach(f"adjoint of {phase.label}", phase.size, scope.body())
 
     def _reset(self, number: int, phase: ForEachEvent) -> Iterable[Phase]:
         reset = self.model.maps[number]
-        size = self.model.events[phase.events].size
+        origin = Origin(number, phase.body, self.model.events[phase.events].size)
         if phase.events in self.model.conditions:
-            signal = BackwardBody(self.tape, number, phase.body, size)
-            name = signal.bind("adjoint_spike", self._signal(phase.events, Index.ELEMENT))
+            scope = CoefficientScope(self.tape)
             followed = [
                 x for x in reset.values if phase.body.refs[x].array not in self.model.detached
             ]
-            terms = [signal.product(reset.jump(x), signal.adjoint(x)) for x in followed]
-            signal.line(name, "+=", terms)
-            if not signal.empty:
-                yield ForEach(f"adjoint of spikes by {phase.label}", size, signal.body())
-        body = BackwardBody(self.tape, number, phase.body, size)
-        self._apply_transpose(body, reset)
-        if not body.empty:
-            yield ForEachEvent(f"adjoint of {phase.label}", phase.events, body.body())
+            terms = [
+                scope.product(origin, reset.jump(x), _adjoint(scope, origin, x)) for x in followed
+            ]
+            signal = scope.bind("adjoint_spike", self._signal(phase.events, Index.ELEMENT))
+            scope.line(signal, "+=", terms)
+            if not scope.empty:
+                yield ForEach(f"adjoint of spikes by {phase.label}", origin.size, scope.body())
+        scope = CoefficientScope(self.tape)
+        self._apply_transpose(scope, origin, reset)
+        if not scope.empty:
+            yield ForEachEvent(f"adjoint of {phase.label}", phase.events, scope.body())
 
-    def _apply_transpose(self, body: BackwardBody, found: Map) -> None:
+    def _apply_transpose(self, scope: CoefficientScope, origin: Origin, found: Map) -> None:
         """``adjoint <- slope^T adjoint`` and the gradient of parameters."""
-        written = list(found.values)
-        updates = []
+        updates = {}
         for by in found.state:
             slopes = {of: found.slope(of, by) for of in {**found.values, by: None}}
             if all(slope == int(of == by) for of, slope in slopes.items()):
                 continue
-            terms = [body.product(slope, body.adjoint(of)) for of, slope in slopes.items()]
-            body.line(f"_adjoint_{by}", "=", terms)
-            updates.append(by)
+            updates[by] = scope.local(f"_adjoint_{by}")
+            scope.line(updates[by], "=", _transposed(scope, origin, slopes))
         for name, parameter in self._parameters(found.body, Index.ELEMENT):
-            terms = [body.product(found.slope(of, name), body.adjoint(of)) for of in written]
-            self._add_gradient(body, parameter, terms)
-        for by in updates:
-            body.line(body.adjoint(by), "=", [f"_adjoint_{by}"])
+            slopes = {of: found.slope(of, name) for of in found.values}
+            self._add_gradient(scope, parameter, _transposed(scope, origin, slopes))
+        for by, update in updates.items():
+            scope.line(_adjoint(scope, origin, by), "=", [update])
 
     def _spike(self, number: int, phase: Detect) -> Iterable[Phase]:
         condition = self.model.conditions[phase.events]
-        body = BackwardBody(self.tape, number, phase.body, phase.size)
-        signal = body.bind("adjoint_spike", self._signal(phase.events, Index.ELEMENT))
-        pseudo = body.coefficient(self.surrogate(condition))
-        rates = rate_terms(body, self.task, self.model.dt, phase.events, Index.ELEMENT)
-        body.line("_signal", "=", [f"{pseudo}*({' + '.join([signal, *rates])})"])
+        scope = CoefficientScope(self.tape)
+        origin = Origin(number, condition.body, phase.size)
+        signal = scope.bind("adjoint_spike", self._signal(phase.events, Index.ELEMENT))
+        pseudo = scope.coefficient(origin, self.surrogate(condition))
+        rates = rate_terms(scope, self.task, self.model.dt, phase.events, Index.ELEMENT)
+        sent = scope.local("_signal")
+        scope.line(sent, "=", [f"{pseudo}*({' + '.join([signal, *rates])})"])
         for name in condition.state:
-            body.line(body.adjoint(name), "+=", [body.product(condition.slope(name), "_signal")])
+            term = scope.product(origin, condition.slope(name), sent)
+            scope.line(_adjoint(scope, origin, name), "+=", [term])
         for name, parameter in self._parameters(condition.body, Index.ELEMENT):
-            self._add_gradient(body, parameter, [body.product(condition.slope(name), "_signal")])
-        body.line(signal, "=", ["0.0"])
-        yield ForEach(f"adjoint of {phase.label}", phase.size, body.body())
+            term = scope.product(origin, condition.slope(name), sent)
+            self._add_gradient(scope, parameter, [term])
+        scope.line(signal, "=", ["0.0"])
+        yield ForEach(f"adjoint of {phase.label}", phase.size, scope.body())
 
     def _input_spike(self, number: int, phase: Propagate) -> Iterable[Phase]:
         effect = self.model.effects[number]
-        connectivity = self.model.connectivities[phase.connectivity]
+        origin = Origin(number, phase.body, self.model.connectivities[phase.connectivity].n_target)
         for name, parameter in self._parameters(phase.body, Index.SYNAPSE):
-            body = BackwardBody(self.tape, number, phase.body, connectivity.n_target)
-            slopes = {x: effect.slope(x, name) for x in effect.increments}
+            scope = CoefficientScope(self.tape)
             self._touched.add(parameter)
-            gradient = body.bind("gradient", Ref(gradient_of(parameter), Index.SYNAPSE))
-            terms = [body.product(slope, body.adjoint(x)) for x, slope in slopes.items()]
-            body.line(gradient, "+=", terms)
+            gradient = scope.bind("gradient", Ref(gradient_of(parameter), Index.SYNAPSE))
+            slopes = {x: effect.slope(x, name) for x in effect.increments}
+            scope.line(gradient, "+=", _transposed(scope, origin, slopes))
             yield Propagate(
                 f"gradient of {parameter}",
                 phase.events,
                 phase.connectivity,
-                body.body(),
+                scope.body(),
                 phase.delay,
             )
         feedback = self.cross(phase, effect) if phase.events in self.model.conditions else None
@@ -228,28 +233,22 @@ class AdjointWriter:
             self.feedbacks.append(feedback)
             self.signalled.add(phase.events)
             self._history[phase.events] = max(self._history.get(phase.events, 0), int(phase.delay))
-            yield self._cross_back(number, phase, effect, feedback)
+            yield self._cross_back(origin, phase, effect, feedback)
 
     def _cross_back(
-        self, number: int, phase: Propagate, effect: Effect, feedback: Feedback
+        self, origin: Origin, phase: Propagate, effect: Effect, feedback: Feedback
     ) -> Phase:
-        body = BackwardBody(self.tape, number, phase.body, feedback.connectivity.n_source)
-        weight = self.model.weight(phase)
-        sizes = {
-            x: substitute(e, {weight: symbol("feedback")}) for x, e in effect.increments.items()
-        }
-        terms = [body.product(size, body.adjoint(x)) for x, size in sizes.items()]
-        made = body.body()
-        refs = {name: swapped(ref) for name, ref in made.refs.items()}
-        refs["feedback"] = Ref(feedback.weight, Index.SYNAPSE)
-        refs["adjoint_spike"] = replace(
-            self._signal(phase.events, Index.TARGET), offset=-int(phase.delay)
-        )
-        code = f"adjoint_spike += {' + '.join(term for term in terms if term)}"
+        scope = CoefficientScope(self.tape, swapped)
+        weight = scope.bind("feedback", Ref(feedback.weight, Index.SYNAPSE))
+        known = {self.model.weight(phase): weight}
+        terms = [
+            f"{scope.coefficient(origin, increment, known)}*{_adjoint(scope, origin, x)}"
+            for x, increment in effect.increments.items()
+        ]
+        at_spike = replace(self._signal(phase.events, Index.TARGET), offset=-int(phase.delay))
+        scope.line(scope.bind("adjoint_spike", at_spike), "+=", terms)
         return ForEachSynapse(
-            f"learning signal through {phase.label}",
-            feedback.connectivity.name,
-            Body(code, refs, made.constants),
+            f"learning signal through {phase.label}", feedback.connectivity.name, scope.body()
         )
 
     def _signal(self, events: str, index: Index) -> Ref:
@@ -292,20 +291,17 @@ class AdjointWriter:
                 found.append((name, ref.array))
         return found
 
-    def _add_gradient(self, body: BackwardBody, parameter: str, terms: list[str]) -> None:
+    def _add_gradient(self, scope: Scope, parameter: str, terms: list[str]) -> None:
         """A neuron's parameter is added up within the instance first: one value a neuron."""
         if any(terms):
             self._touched.add(parameter)
-            name = f"partial_{gradient_of(parameter)}"
+            name = partial_of(parameter)
             size = self.model.arrays[parameter].size
             self._partial[parameter] = Array(name, DType.REAL, size, Access.SCRATCH)
-            body.line(body.bind(name, Ref(name, Index.ELEMENT)), "+=", terms)
+            scope.line(scope.bind("partial", Ref(name, Index.ELEMENT)), "+=", terms)
 
     def _add_partial(self, parameter: str) -> Phase:
-        names = {"total": gradient_of(parameter), "own": self._partial[parameter].name}
-        refs = {name: Ref(array, Index.ELEMENT) for name, array in names.items()}
-        size = self.model.arrays[parameter].size
-        return ForEach(f"gradient of {parameter}", size, Body("total += own", refs))
+        return total_phase(parameter, self.model.arrays[parameter].size, partial_of(parameter))
 
     def _check_touched(self) -> None:
         for parameter in self.task.parameters:
@@ -321,3 +317,42 @@ def gradient_array(model: Model, parameter: str) -> Array:
     """The array that a parameter's gradient is added up in."""
     size = model.arrays[parameter].size
     return Array(gradient_of(parameter), DType.REAL, size, Access.SHARED)
+
+
+def total_phase(parameter: str, size: int, own: str) -> Phase:
+    """What adds an instance's gradient of a parameter to that of the batch."""
+    scope = Scope()
+    total = scope.bind("total", Ref(gradient_of(parameter), Index.ELEMENT))
+    scope.line(total, "+=", [scope.bind("own", Ref(own, Index.ELEMENT))])
+    return ForEach(f"gradient of {parameter}", size, scope.body())
+
+
+def adjoint_of(array: str) -> str:
+    """Array that holds the loss's derivative by an array, or by a population's spikes."""
+    return f"adjoint:{array}"
+
+
+def gradient_of(parameter: str) -> str:
+    """Array that holds the loss's derivative by a parameter."""
+    return f"gradient:{parameter}"
+
+
+def partial_of(parameter: str) -> str:
+    """Array that holds an instance's part of it."""
+    return f"gradient:part:{parameter}"
+
+
+def _adjoint(scope: CoefficientScope, origin: Origin, name: str) -> str:
+    """The adjoint of one of a phase's refs."""
+    ref = origin.body.refs[name]
+    found = scope.place(Ref(adjoint_of(ref.array), ref.index))
+    return scope.bind(f"adjoint_{name}", found)
+
+
+def _transposed(
+    scope: CoefficientScope, origin: Origin, slopes: Mapping[str, Expression]
+) -> list[str]:
+    """Terms of the sum of slopes times adjoints."""
+    return [
+        scope.product(origin, slope, _adjoint(scope, origin, of)) for of, slope in slopes.items()
+    ]

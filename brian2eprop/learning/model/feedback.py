@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from brian2eprop.device.program import (
     Index,
     Ref,
 )
-from brian2eprop.learning.model.linearise import LearningError
+from brian2eprop.errors import LearningError
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ def symmetric(
     pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], weight: str
 ) -> Feedback:
     """Feedback by the pathway's own weights, the array ``weight``."""
-    turned = pathway.transposed(f"feedback_{pathway.name}", contents)
+    turned = pathway.transposed(f"feedback:{pathway.name}", contents)
     name = turned.connectivity.name
-    origin = f"{name}_origin"
+    origin = f"{name}:origin"
     refs = {
         "feedback": Ref(name, Index.ELEMENT),
         "w": Ref(weight, Index.ELEMENT, via=origin),
@@ -74,9 +75,13 @@ def symmetric(
 def random(
     pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], scale: float | None, seed: int
 ) -> Feedback:
-    """Feedback by fixed normal weights, by default of variance ``1/n_source``."""
+    """Feedback by fixed normal weights, by default of variance ``1/n_source``.
+
+    The pathway's name is part of the seed: no two pathways have the same weights.
+    """
     deviation = pathway.n_source**-0.5 if scale is None else scale
-    values = np.random.default_rng(seed).normal(0, deviation, pathway.n_synapses)
+    rng = np.random.default_rng([seed, zlib.crc32(pathway.name.encode())])
+    values = rng.normal(0, deviation, pathway.n_synapses)
     return _fixed(pathway, contents, values)
 
 
@@ -120,7 +125,7 @@ def check_used(weights: Mapping[str, npt.ArrayLike], feedbacks: Iterable[Feedbac
     LearningError
         If one is not.
     """
-    known = sorted(feedback.weight.removeprefix("feedback_") for feedback in feedbacks)
+    known = sorted(feedback.weight.removeprefix("feedback:") for feedback in feedbacks)
     for name in weights:
         if name not in known:
             raise LearningError(
@@ -135,7 +140,7 @@ def _fixed(
     values: npt.NDArray[np.float64],
 ) -> Feedback:
     """Feedback by one constant a synapse, in the pathway's order."""
-    turned = pathway.transposed(f"feedback_{pathway.name}", contents)
+    turned = pathway.transposed(f"feedback:{pathway.name}", contents)
     name = turned.connectivity.name
     array = Array(name, DType.REAL, pathway.n_synapses, Access.SHARED)
     shared: dict[str, npt.NDArray[Any]] = {**turned.tables, name: values[turned.order]}

@@ -28,18 +28,15 @@ from brian2eprop.device.program import (
     Propagate,
 )
 from brian2eprop.device.program.assignments import assignments
+from brian2eprop.errors import LearningError
+from brian2eprop.learning.model.derivative import derivative
 from brian2eprop.learning.model.symbolic import (
     Expression,
-    derivative,
     names,
     parse,
     symbol,
     values_after,
 )
-
-
-class LearningError(ValueError):
-    """A model, or what is asked of it, cannot be trained; the sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +65,29 @@ class Map:
 
     def jump(self, of: str) -> Expression:
         """Value afterwards minus value before."""
-        return sympy.simplify(self.values[of] - symbol(of))
+        return sympy.expand_mul(self.values[of] - symbol(of))
 
 
 @dataclass(frozen=True)
 class Condition:
-    """When a neuron spikes: where ``distance > 0`` and every mask holds."""
+    """When a neuron spikes: where ``distance > 0`` and every mask holds.
 
+    Attributes
+    ----------
+    label, text : str
+        The phase that finds the spikes, and the condition as it is written.
+    body : Body
+        What names mean: those of the condition, and others that the neuron's equations use.
+    state : tuple of str
+        The names of state variables in the condition.
+    distance : Expression
+        Positive where the threshold is passed.
+    masks : tuple of str
+        Booleans that must hold.
+    """
+
+    label: str
+    text: str
     body: Body
     state: tuple[str, ...]
     distance: Expression
@@ -144,7 +157,14 @@ def spike_condition(phase: Detect, state: Mapping[str, Array]) -> Condition:
             "joined to it by 'and'."
         )
     distance = _distance(comparisons[0], phase.label)
-    return Condition(phase.body, state_names(phase.body, state), distance, tuple(masks))
+    return Condition(
+        label=phase.label,
+        text=ast.unparse(line.expression),
+        body=phase.body,
+        state=state_names(phase.body, state),
+        distance=distance,
+        masks=tuple(masks),
+    )
 
 
 def _conjunction(node: ast.expr) -> list[ast.expr]:
@@ -154,9 +174,7 @@ def _conjunction(node: ast.expr) -> list[ast.expr]:
 
 
 def _distance(comparison: ast.Compare, label: str) -> Expression:
-    left, right = (
-        parse(ast.unparse(side)) for side in (comparison.left, comparison.comparators[0])
-    )
+    left, right = parse(comparison.left), parse(comparison.comparators[0])
     if isinstance(comparison.ops[0], ast.Gt | ast.GtE):
         return left - right
     if isinstance(comparison.ops[0], ast.Lt | ast.LtE):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from brian2eprop.device.program import (
     Array,
     Connectivity,
     Detect,
-    DType,
     Events,
     ForEach,
     ForEachEvent,
@@ -18,16 +17,18 @@ from brian2eprop.device.program import (
     Program,
     Propagate,
 )
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.linearise import (
     Condition,
     Effect,
-    LearningError,
     Map,
     input_spike,
     linear_map,
     spike_condition,
     state_arrays,
 )
+from brian2eprop.learning.model.membranes import find_membranes
+from brian2eprop.learning.model.numbers import Values
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,8 @@ class Model:
             If there is none or more than one.
         """
         refs = phase.body.refs
-        found = [
-            name
-            for name, ref in refs.items()
-            if ref.index is Index.SYNAPSE and self.arrays[ref.array].dtype is DType.REAL
-        ]
+        # What else is one value a synapse would be read in the order of the way there.
+        found = [name for name, ref in refs.items() if ref.index is Index.SYNAPSE]
         if len(found) != 1:
             raise LearningError(
                 f"{phase.label} carries the learning signal and so must add exactly one synaptic "
@@ -104,7 +102,7 @@ class Model:
         return found[0]
 
 
-def analyse(program: Program, detach: tuple[str, ...] | None) -> Model:
+def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) -> Model:
     """Differentiate every phase of a captured Program.
 
     Parameters
@@ -112,25 +110,40 @@ def analyse(program: Program, detach: tuple[str, ...] | None) -> Model:
     program : Program
         The captured Program without recordings.
     detach : tuple of str, optional
-        State arrays whose reset is taken as given; by default those that bring a neuron
-        closer to its threshold, whatever the parameters (the membrane).
+        State arrays whose reset is taken as given; by default the membranes, see
+        ``membranes.find_membranes``.
+    values : callable
+        The values that an array has when the training begins, by its name.
 
     Raises
     ------
     LearningError
-        If a phase has no derivative, or ``detach`` names what is no state.
+        If a phase has no derivative, ``detach`` names what is no state, or the membranes
+        cannot be told.
     """
     arrays, state = program.all_arrays(), state_arrays(program)
     phases = program.sweeps[0].phases
     numbered = list(enumerate(phases))
-    conditions = {p.events: spike_condition(p, state) for p in phases if isinstance(p, Detect)}
     populations = _populations(phases, state)
+    conditions = {
+        p.events: _in_surroundings(spike_condition(p, state), phases, populations)
+        for p in phases
+        if isinstance(p, Detect)
+    }
     unknown = sorted(set(detach or ()) - set(state))
     if unknown:
         raise LearningError(
             f"'{unknown[0]}' is no state variable of the network and cannot be detached. There "
             f"are {', '.join(sorted(state))}."
         )
+    maps = {
+        n: linear_map(p, arrays, state)
+        for n, p in numbered
+        if isinstance(p, ForEach | ForEachEvent)
+    }
+    if detach is None:
+        reset = _reset(phases, maps)
+        detached = find_membranes(conditions, reset, values, program.dt)
     return Model(
         dt=program.dt,
         phases=phases,
@@ -138,11 +151,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None) -> Model:
         events={buffer.name: buffer for buffer in program.events},
         connectivities={found.name: found for found in program.connectivities},
         state=state,
-        maps={
-            n: linear_map(p, arrays, state)
-            for n, p in numbered
-            if isinstance(p, ForEach | ForEachEvent)
-        },
+        maps=maps,
         effects={n: input_spike(p, arrays, state) for n, p in numbered if isinstance(p, Propagate)},
         conditions=conditions,
         populations=populations,
@@ -153,7 +162,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None) -> Model:
             for member in population
             if population & condition_arrays(condition)
         },
-        detached=frozenset(detach) if detach is not None else _membranes(conditions),
+        detached=detached if detach is None else frozenset(detach),
     )
 
 
@@ -162,13 +171,31 @@ def condition_arrays(condition: Condition) -> frozenset[str]:
     return frozenset(condition.body.refs[name].array for name in condition.state)
 
 
-def _membranes(conditions: Mapping[str, Condition]) -> frozenset[str]:
+def _reset(phases: tuple[Phase, ...], maps: Mapping[int, Map]) -> frozenset[str]:
+    """State arrays that spikes change in their own neuron."""
     return frozenset(
-        condition.body.refs[name].array
-        for condition in conditions.values()
-        for name in condition.state
-        if condition.slope(name).is_positive
+        phase.body.refs[name].array
+        for number, phase in enumerate(phases)
+        if isinstance(phase, ForEachEvent)
+        for name in maps[number].values
     )
+
+
+def _in_surroundings(
+    condition: Condition, phases: tuple[Phase, ...], populations: tuple[frozenset[str], ...]
+) -> Condition:
+    """The condition with the names that its neurons' other equations use."""
+    own = condition_arrays(condition)
+    around = frozenset().union(*(p for p in populations if p & own))
+    refs, constants = dict(condition.body.refs), dict(condition.body.constants)
+    for phase in phases:
+        if not isinstance(phase, ForEach | ForEachEvent):
+            continue
+        if around & {ref.array for ref in phase.body.refs.values()}:
+            refs = {**phase.body.refs, **refs}
+            constants = {**phase.body.constants, **constants}
+    constants = {name: value for name, value in constants.items() if name not in refs}
+    return replace(condition, body=replace(condition.body, refs=refs, constants=constants))
 
 
 def _populations(

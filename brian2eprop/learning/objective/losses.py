@@ -7,6 +7,7 @@ Program, the loss of an instance, its gradient by the output at every step, and 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,12 +36,49 @@ from brian2eprop.device.program import (
 
 Window = tuple[Quantity, Quantity] | None
 
-OUTPUT_GRADIENT = "output_gradient"
-TARGET, PREDICTION, LOSS, WINDOW_STEPS = "target", "prediction", "loss", "window_steps"
+_LAST_STEP = 2**31 - 1
 
-# A step belongs to the window when it starts in it; half a step of tolerance, because a time
-# given as a decimal number may lie a rounding error off the grid.
-_IN_WINDOW = "int(t + 0.5*dt >= window_start and t + 0.5*dt < window_stop)"
+_IN_WINDOW = "int(step >= window_start and step < window_stop)"
+
+
+@dataclass(frozen=True)
+class LossArrays:
+    """Names of the arrays of an output's loss.
+
+    ``gradient`` (SCRATCH, one slot a step if kept) is the gradient of the instance's
+    unweighted loss by the output.
+    """
+
+    output: str
+
+    @property
+    def target(self) -> str:
+        """What the output is compared with."""
+        return f"loss:target:{self.output}"
+
+    @property
+    def prediction(self) -> str:
+        """What ``predict`` returns."""
+        return f"loss:prediction:{self.output}"
+
+    @property
+    def value(self) -> str:
+        """The loss of an instance."""
+        return f"loss:value:{self.output}"
+
+    @property
+    def steps(self) -> str:
+        """How many steps count."""
+        return f"loss:steps:{self.output}"
+
+    @property
+    def gradient(self) -> str:
+        """The loss's derivative by the output."""
+        return f"loss:gradient:{self.output}"
+
+    def own(self, role: str) -> str:
+        """An array that only the loss itself uses."""
+        return f"loss:{role}:{self.output}"
 
 
 @dataclass(frozen=True)
@@ -50,8 +88,7 @@ class LossPhases:
     Attributes
     ----------
     arrays : tuple of Array
-        Its arrays; ``output_gradient`` (SCRATCH, one slot a step if kept) is the gradient of
-        the instance's unweighted loss by the output.
+        Its arrays, with the names of :class:`LossArrays`.
     begin, step, end : tuple of Phase
         Before the sweep, at the end of every step, after the sweep.
     """
@@ -102,6 +139,17 @@ class Loss(ABC):
                 "start."
             )
 
+    def window_range(self, dt: float) -> range:
+        """The steps that count, of a trial without end.
+
+        A step belongs to the window when it starts in it; half a step of tolerance, because a
+        time given as a decimal number may lie a rounding error off the grid.
+        """
+        if self.window is None:
+            return range(_LAST_STEP)
+        start, stop = (math.ceil(float(edge) / dt - 0.5) for edge in self.window)
+        return range(start, min(stop, _LAST_STEP))
+
     def window_steps(self, n_steps: int, dt: float) -> int:
         """How many of a trial's steps count.
 
@@ -110,9 +158,8 @@ class Loss(ABC):
         ValueError
             If none does.
         """
-        start, stop = self._edges()
-        times = (np.arange(n_steps) + 0.5) * dt
-        count = int(np.sum((times >= start) & (times < stop)))
+        window = self.window_range(dt)
+        count = max(0, min(window.stop, n_steps) - window.start)
         if count == 0:
             raise ValueError(
                 f"The loss's window {self.window} contains no step of a trial of {n_steps} steps "
@@ -120,12 +167,9 @@ class Loss(ABC):
             )
         return count
 
-    def _edges(self) -> tuple[float, float]:
-        return (0.0, float("inf")) if self.window is None else tuple(map(float, self.window))  # type: ignore[return-value]
-
-    def _constants(self) -> dict[str, Number]:
-        start, stop = self._edges()
-        return {"window_start": start, "window_stop": min(stop, 1e30)}
+    def _constants(self, dt: float) -> dict[str, Number]:
+        window = self.window_range(dt)
+        return {"window_start": window.start, "window_stop": window.stop}
 
     @abstractmethod
     def targets(
@@ -147,10 +191,19 @@ class Loss(ABC):
         """
 
     @abstractmethod
-    def phases(self, output: str, size: int, kept: bool) -> LossPhases:
-        """The loss of ``output``, an array of ``size`` elements.
+    def phases(self, output: str, size: int, dt: float, kept: bool) -> LossPhases:
+        """The loss of an output.
 
-        ``kept`` is whether its gradient at every step is wanted after the last.
+        Parameters
+        ----------
+        output : str
+            Its array.
+        size : int
+            Number of elements of the array.
+        dt : float
+            Length of a step in seconds.
+        kept : bool
+            Whether the gradient at every step is wanted after the last.
         """
 
 
@@ -178,12 +231,18 @@ def _scratch(name: str, size: int, kept: bool = False) -> Array:
     return Array(name, DType.REAL, size, Access.SCRATCH, slots)
 
 
-def _elements(*names: str) -> dict[str, Ref]:
-    return {name: Ref(name, Index.ELEMENT) for name in names}
+def _elements(**arrays: str) -> dict[str, Ref]:
+    return {name: Ref(array, Index.ELEMENT) for name, array in arrays.items()}
 
 
-def _scalars(*names: str) -> dict[str, Ref]:
-    return {name: Ref(name, Index.SCALAR) for name in names}
+def _scalars(**arrays: str) -> dict[str, Ref]:
+    return {name: Ref(array, Index.SCALAR) for name, array in arrays.items()}
+
+
+def _sum_of(share: str, size: int, into: str) -> Phase:
+    """The outputs' shares of the loss, added up."""
+    body = Body("_value = share", _elements(share=share))
+    return Reduce("loss", size, Reduction.SUM, body, into)
 
 
 @dataclass(frozen=True)
@@ -229,48 +288,48 @@ class CrossEntropy(Loss):
         """Share of the samples whose largest mean probability is at the label."""
         return (prediction.argmax(axis=1) == labels).mean()
 
-    def phases(self, output: str, size: int, kept: bool) -> LossPhases:
+    def phases(self, output: str, size: int, dt: float, kept: bool) -> LossPhases:
         """See :class:`Loss`."""
-        y = {"y": Ref(output, Index.ELEMENT)}
-        peak = Body("_value = y", y)
+        found = LossArrays(output)
+        power, share, peak, total = map(found.own, ("exponential", "share", "peak", "sum"))
+        y = _elements(y=output)
         exponential = Body(
-            "output_exponential = exp(y - output_peak)\n_value = output_exponential",
-            {**y, **_elements("output_exponential"), **_scalars("output_peak")},
+            "power = exp(y - peak)\n_value = power",
+            {**y, **_elements(power=power), **_scalars(peak=peak)},
         )
         gradient = Body(
-            f"_share = {_IN_WINDOW}/window_steps\n"
-            "_softmax = output_exponential/output_sum\n"
+            f"_share = {_IN_WINDOW}/steps\n"
+            "_softmax = power/total\n"
             "prediction += _share*_softmax\n"
-            "output_loss += _share*target*(log(output_sum) + output_peak - y)\n"
-            "output_gradient = _share*(_softmax - target)",
+            "loss += _share*target*(log(total) + peak - y)\n"
+            "gradient = _share*(_softmax - target)",
             {
                 **y,
-                **_elements("output_exponential", "prediction", "output_loss", "target"),
-                **_elements(OUTPUT_GRADIENT),
-                **_scalars("output_sum", "output_peak", "window_steps"),
+                **_elements(power=power, loss=share, target=found.target),
+                **_elements(prediction=found.prediction, gradient=found.gradient),
+                **_scalars(total=total, peak=peak, steps=found.steps),
             },
-            self._constants(),
+            self._constants(dt),
         )
-        total = Body("_value = output_loss", _elements("output_loss"))
         return LossPhases(
             arrays=(
-                Array(TARGET, DType.REAL, size, Access.PER_INSTANCE),
-                Array(PREDICTION, DType.REAL, size, Access.PER_INSTANCE),
-                Array(LOSS, DType.REAL, 1, Access.PER_INSTANCE),
-                Array(WINDOW_STEPS, DType.REAL, 1, Access.SHARED),
-                _scratch("output_exponential", size),
-                _scratch("output_loss", size),
-                _scratch("output_peak", 1),
-                _scratch("output_sum", 1),
-                _scratch(OUTPUT_GRADIENT, size, kept),
+                Array(found.target, DType.REAL, size, Access.PER_INSTANCE),
+                Array(found.prediction, DType.REAL, size, Access.PER_INSTANCE),
+                Array(found.value, DType.REAL, 1, Access.PER_INSTANCE),
+                Array(found.steps, DType.REAL, 1, Access.SHARED),
+                _scratch(power, size),
+                _scratch(share, size),
+                _scratch(peak, 1),
+                _scratch(total, 1),
+                _scratch(found.gradient, size, kept),
             ),
-            begin=(Clear("loss begin", ("prediction", "output_loss")),),
+            begin=(Clear("loss begin", (found.prediction, share)),),
             step=(
-                Reduce("loss peak", size, Reduction.MAX, peak, "output_peak"),
-                Reduce("loss sum", size, Reduction.SUM, exponential, "output_sum"),
+                Reduce("loss peak", size, Reduction.MAX, Body("_value = y", y), peak),
+                Reduce("loss sum", size, Reduction.SUM, exponential, total),
                 ForEach("loss gradient", size, gradient),
             ),
-            end=(Reduce("loss", size, Reduction.SUM, total, "loss"),),
+            end=(_sum_of(share, size, found.value),),
         )
 
 
@@ -308,32 +367,33 @@ class MeanSquaredError(Loss):
     def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
         """A trajectory is not right or wrong."""
 
-    def phases(self, output: str, size: int, kept: bool) -> LossPhases:
+    def phases(self, output: str, size: int, dt: float, kept: bool) -> LossPhases:
         """See :class:`Loss`."""
+        found = LossArrays(output)
+        share = found.own("share")
         gradient = Body(
             f"_error = {_IN_WINDOW}*(y - target)\n"
             "prediction = y\n"
-            "output_loss += 0.5*_error*_error/window_steps\n"
-            "output_gradient = _error/window_steps",
+            "loss += 0.5*_error*_error/steps\n"
+            "gradient = _error/steps",
             {
-                "y": Ref(output, Index.ELEMENT),
-                **_elements("target", "prediction", "output_loss", OUTPUT_GRADIENT),
-                **_scalars("window_steps"),
+                **_elements(y=output, target=found.target, prediction=found.prediction),
+                **_elements(loss=share, gradient=found.gradient),
+                **_scalars(steps=found.steps),
             },
-            self._constants(),
+            self._constants(dt),
         )
-        total = Body("_value = output_loss", _elements("output_loss"))
         every_step = Slots(kept=True)
         return LossPhases(
             arrays=(
-                Array(TARGET, DType.REAL, size, Access.PER_INSTANCE, every_step),
-                Array(PREDICTION, DType.REAL, size, Access.PER_INSTANCE, every_step),
-                Array(LOSS, DType.REAL, 1, Access.PER_INSTANCE),
-                Array(WINDOW_STEPS, DType.REAL, 1, Access.SHARED),
-                _scratch("output_loss", size),
-                _scratch(OUTPUT_GRADIENT, size, kept),
+                Array(found.target, DType.REAL, size, Access.PER_INSTANCE, every_step),
+                Array(found.prediction, DType.REAL, size, Access.PER_INSTANCE, every_step),
+                Array(found.value, DType.REAL, 1, Access.PER_INSTANCE),
+                Array(found.steps, DType.REAL, 1, Access.SHARED),
+                _scratch(share, size),
+                _scratch(found.gradient, size, kept),
             ),
-            begin=(Clear("loss begin", ("output_loss",)),),
+            begin=(Clear("loss begin", (share,)),),
             step=(ForEach("loss gradient", size, gradient),),
-            end=(Reduce("loss", size, Reduction.SUM, total, "loss"),),
+            end=(_sum_of(share, size, found.value),),
         )

@@ -3,9 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from brian2.units import Hz, Quantity
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+
+from brian2eprop.learning.model.scope import Scope
+
+
+@dataclass(frozen=True)
+class SpikeCount:
+    """What a regulariser knows of a neuron, as names in the body it writes for.
+
+    Attributes
+    ----------
+    count, steps : str
+        The neuron's spikes in the trial, and the trial's number of steps.
+    dt : float
+        Length of a step in seconds.
+    """
+
+    count: str
+    steps: str
+    dt: float
+
+
+@runtime_checkable
+class Regulariser(Protocol):
+    """A term of the loss that depends on how often neurons spike."""
+
+    def terms(self, scope: Scope, spikes: SpikeCount) -> list[str]:
+        """The term's derivative by any one spike of a neuron, as a sum.
+
+        Parameters
+        ----------
+        scope : Scope
+            The body that the terms are for; what else they need is bound there.
+        spikes : SpikeCount
+            What is known of the neuron.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,3 +78,9 @@ class FiringRate:
                 f"FiringRate takes a target and a strength of zero or more, not {self.target} "
                 f"and {self.strength}."
             )
+
+    def terms(self, scope: Scope, spikes: SpikeCount) -> list[str]:
+        """See :class:`Regulariser`."""
+        strength = scope.define("rate_strength", float(self.strength))
+        target = scope.define("rate_target", float(self.target) * spikes.dt)
+        return [f"{strength}/{spikes.steps}*({spikes.count}/{spikes.steps} - {target})"]

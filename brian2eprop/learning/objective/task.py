@@ -10,7 +10,23 @@ import numpy.typing as npt
 
 from brian2eprop.device.program import Program
 from brian2eprop.learning.objective.losses import Loss
-from brian2eprop.learning.objective.regularisers import FiringRate
+from brian2eprop.learning.objective.regularisers import Regulariser
+
+
+def _no_values(name: str) -> npt.NDArray[Any]:
+    raise KeyError(name)
+
+
+# PER_INSTANCE, REAL, size 1: the weight of an instance's loss in the gradients.
+WEIGHT = "trial:weight"
+
+
+@dataclass(frozen=True)
+class Output:
+    """An array that a loss reads at the end of every step, such as ``readout_y``."""
+
+    array: str
+    loss: Loss
 
 
 @dataclass(frozen=True)
@@ -19,26 +35,46 @@ class Task:
 
     Parameters
     ----------
-    output : str
-        Array that the loss reads at the end of every step, such as ``readout_y``.
-    loss : Loss
-        The loss.
+    outputs : tuple of Output
+        What is judged; the loss of the task is the sum of theirs.
     parameters : tuple of str
         Arrays to train, such as ``w_in_w``.
-    regularisers : tuple of FiringRate
+    regularisers : tuple of Regulariser
         What is added to the loss.
     contents : mapping of str to array
         Values of the model's SHARED integer arrays (the rows and targets of connectivities).
+    values : callable
+        The values that any array of the model has when the training begins, by name; only
+        asked for where a model's equations do not decide.
     seed : int
         Seed of what the rule draws, such as random feedback.
     """
 
-    output: str
-    loss: Loss
+    outputs: tuple[Output, ...]
     parameters: tuple[str, ...]
-    regularisers: tuple[FiringRate, ...] = ()
+    regularisers: tuple[Regulariser, ...] = ()
     contents: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    values: Callable[[str], npt.NDArray[Any]] = field(default=_no_values, repr=False)
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class OutputRoles:
+    """Which array plays which part for an output.
+
+    Attributes
+    ----------
+    output : str
+        The output's array.
+    target, prediction, loss : str
+        PER_INSTANCE: what the loss compares with, what ``predict`` returns, and the loss of an
+        instance, unweighted (REAL, size 1).
+    """
+
+    output: str
+    target: str
+    prediction: str
+    loss: str
 
 
 @dataclass(frozen=True)
@@ -52,9 +88,8 @@ class Roles:
         sample.
     counts : mapping of str to str
         For every group with a threshold the PER_INSTANCE array that counts its spikes.
-    target, prediction, loss : str
-        PER_INSTANCE: what the loss compares with, what ``predict`` returns, and the loss of an
-        instance, unweighted (REAL, size 1).
+    outputs : tuple of OutputRoles
+        The parts that belong to each output, in the task's order.
     per_call : mapping of str to callable
         SHARED arrays of size 1 whose content follows from the number of steps of a call.
     weight : str, optional
@@ -66,12 +101,25 @@ class Roles:
 
     initial: Mapping[str, str]
     counts: Mapping[str, str]
-    target: str
-    prediction: str
-    loss: str
+    outputs: tuple[OutputRoles, ...]
     per_call: Mapping[str, Callable[[int], float]]
     weight: str | None = None
     gradients: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """What the first output is compared with."""
+        return self.outputs[0].target
+
+    @property
+    def prediction(self) -> str:
+        """What ``predict`` returns of the first output."""
+        return self.outputs[0].prediction
+
+    @property
+    def loss(self) -> str:
+        """The first output's loss."""
+        return self.outputs[0].loss
 
 
 @dataclass(frozen=True)

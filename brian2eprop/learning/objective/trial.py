@@ -30,11 +30,12 @@ from brian2eprop.device.program import (
     Stream,
     Sweep,
 )
-from brian2eprop.learning.model.linearise import LearningError
-from brian2eprop.learning.objective.losses import LOSS, PREDICTION, TARGET, WINDOW_STEPS
-from brian2eprop.learning.objective.task import Roles, Task
+from brian2eprop.errors import LearningError
+from brian2eprop.learning.model.scope import Scope
+from brian2eprop.learning.objective.losses import LossArrays, LossPhases
+from brian2eprop.learning.objective.task import Output, OutputRoles, Roles, Task
 
-TRIAL_STEPS = "trial_steps"
+TRIAL_STEPS = "trial:steps"
 
 
 @dataclass(frozen=True)
@@ -101,17 +102,11 @@ def make_trial(model: Program, task: Task, kept: bool) -> Trial:
     Raises
     ------
     LearningError
-        If the output is no state variable, or a parameter differs from instance to instance.
+        If an output is no state variable, or a parameter differs from instance to instance.
     """
     model = without_recordings(model)
-    arrays = model.all_arrays()
     changed = changed_arrays(model.phases())
-    if task.output not in changed or arrays[task.output].dtype is not DType.REAL:
-        raise LearningError(
-            f"The output '{task.output}' is no state variable of the network. Name one that the "
-            "network's equations change, such as readout.y."
-        )
-    loss = task.loss.phases(task.output, arrays[task.output].size, kept)
+    losses = [_loss(output, model, changed, kept) for output in task.outputs]
     state = [array for array in model.arrays if array.name in changed]
     counts = _spike_counts(model)
     events = tuple(_scratch_events(buffer, kept) for buffer in model.events)
@@ -122,29 +117,48 @@ def make_trial(model: Program, task: Task, kept: bool) -> Trial:
             *(replace(a, name=initial_of(a.name), access=Access.SHARED) for a in state),
             *counts.values(),
             Array(TRIAL_STEPS, DType.REAL, 1, Access.SHARED),
-            *loss.arrays,
+            *(array for loss in losses for array in loss.arrays),
         ),
         events=events,
         begin=(
             Clear("forget spikes", events=tuple(buffer.name for buffer in events)),
             *_initialise(state),
             *([Clear("spike counts", tuple(a.name for a in counts.values()))] if counts else []),
-            *loss.begin,
+            *(phase for loss in losses for phase in loss.begin),
         ),
-        after=(*(_count(events, array.name) for events, array in counts.items()), *loss.step),
-        end=loss.end,
+        after=(
+            *(_count(events, array.name) for events, array in counts.items()),
+            *(phase for loss in losses for phase in loss.step),
+        ),
+        end=tuple(phase for loss in losses for phase in loss.end),
         roles=Roles(
             initial={array.name: initial_of(array.name) for array in state},
             counts={events: array.name for events, array in counts.items()},
-            target=TARGET,
-            prediction=PREDICTION,
-            loss=LOSS,
+            outputs=tuple(_roles(output) for output in task.outputs),
             per_call={
                 TRIAL_STEPS: float,
-                WINDOW_STEPS: partial(task.loss.window_steps, dt=model.dt),
+                **{
+                    LossArrays(output.array).steps: partial(output.loss.window_steps, dt=model.dt)
+                    for output in task.outputs
+                },
             },
         ),
     )
+
+
+def _loss(output: Output, model: Program, changed: set[str], kept: bool) -> LossPhases:
+    array = model.all_arrays()[output.array]
+    if array.name not in changed or array.dtype is not DType.REAL:
+        raise LearningError(
+            f"The output '{array.name}' is no state variable of the network. Name one that the "
+            "network's equations change, such as readout.y."
+        )
+    return output.loss.phases(array.name, array.size, model.dt, kept)
+
+
+def _roles(output: Output) -> OutputRoles:
+    found = LossArrays(output.array)
+    return OutputRoles(output.array, found.target, found.prediction, found.value)
 
 
 def without_recordings(model: Program) -> Program:
@@ -203,11 +217,12 @@ def _initialise(state: Iterable[Array]) -> list[Phase]:
         by_size.setdefault(array.size, []).append(array)
     phases: list[Phase] = []
     for size, arrays in by_size.items():
-        names = [array.name for array in arrays]
-        refs = {name: Ref(name, Index.ELEMENT) for name in names}
-        refs |= {initial_of(name): Ref(initial_of(name), Index.ELEMENT) for name in names}
-        code = "\n".join(f"{name} = {initial_of(name)}" for name in names)
-        phases.append(ForEach("initial state", size, Body(code, refs)))
+        scope = Scope()
+        for array in arrays:
+            own = scope.bind(array.name, Ref(array.name, Index.ELEMENT))
+            initial = scope.bind("initial", Ref(initial_of(array.name), Index.ELEMENT))
+            scope.line(own, "=", [initial])
+        phases.append(ForEach("initial state", size, scope.body()))
     return phases
 
 
@@ -227,9 +242,9 @@ def _count(events: str, array: str) -> Phase:
 
 def count_of(events: str) -> str:
     """Array that counts the spikes of an event buffer."""
-    return f"spike_count_{events}"
+    return f"spikes:count:{events}"
 
 
 def initial_of(array: str) -> str:
     """Array that holds the value of a state array at the start of a sample."""
-    return f"initial_{array}"
+    return f"initial:{array}"

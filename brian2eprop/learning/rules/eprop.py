@@ -21,15 +21,15 @@ from brian2eprop.device.program import (
     Sweep,
 )
 from brian2eprop.device.program.verify import Stage, verify
-from brian2eprop.learning.adjoint.backward import gradient_of
-from brian2eprop.learning.adjoint.writer import AdjointWriter, Cross, gradient_array
+from brian2eprop.errors import LearningError
+from brian2eprop.learning.adjoint.writer import AdjointWriter, Cross, gradient_array, gradient_of
 from brian2eprop.learning.model.feedback import Feedback, check_used, given, random, symmetric
-from brian2eprop.learning.model.linearise import Effect, LearningError
+from brian2eprop.learning.model.linearise import Effect
 from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.model.surrogates import Triangular
-from brian2eprop.learning.objective.task import Task, TrainingPrograms
+from brian2eprop.learning.objective.task import WEIGHT, Task, TrainingPrograms
 from brian2eprop.learning.objective.trial import Trial, make_trial
-from brian2eprop.learning.traces.trace_body import Route
+from brian2eprop.learning.traces.routes import find_routes
 from brian2eprop.learning.traces.writer import TraceWriter
 
 
@@ -61,10 +61,14 @@ class EProp:
         synapses in every step; its memory does not depend on the number of steps.
     feedback_scale : float, optional
         Standard deviation of random feedback (in the unit of the output weights); by default
-        one over the root of the number of neurons that receive it.
+        one over the root of the number of neurons that receive it. Every pathway has weights
+        of its own.
     detach : tuple of str, optional
         State whose jump at the neuron's own spike is taken as given, as 'hidden_v'; by default
-        the membranes.
+        the membranes. A threshold with one state variable has that for a membrane; of several,
+        those are membranes whose rise alone takes a neuron from below its threshold to above
+        it, by the values that constants and variables have when the Trainer is made. How the
+        inequality is written does not matter. What cannot be told so is refused.
 
     References
     ----------
@@ -78,6 +82,14 @@ class EProp:
     detach: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.detach, str):
+            raise ValueError(
+                f"EProp's detach is one name. Give a tuple of names: detach=('{self.detach}',)."
+            )
+        if self.feedback_scale is not None and not 0 < self.feedback_scale < float("inf"):
+            raise ValueError(
+                f"EProp's feedback_scale is {self.feedback_scale}. Give a positive number."
+            )
         if not isinstance(self.feedback, str | Mapping):
             raise ValueError(
                 "EProp's feedback is neither a name nor a mapping. Choose one of symmetric, "
@@ -101,7 +113,9 @@ class EProp:
             If the model, or what is asked of it, cannot be trained by e-prop.
         """
         trial = with_weight(make_trial(model, task, kept=self.form == "adjoint"))
-        analysed = analyse(trial.model, self.detach)
+        analysed = analyse(trial.model, self.detach, task.values)
+        for condition in analysed.conditions.values():
+            self.surrogate.check(condition, task.values, model.dt)
         cross = self._crossing(analysed, task)
         write = {"adjoint": adjoint_program, "forward": forward_program}[self.form]
         train, feedbacks = write(trial, analysed, task, self.surrogate, cross)
@@ -119,7 +133,7 @@ class EProp:
 
     def _crossing(self, model: Model, task: Task) -> Cross:
         """E-prop's rule: only the output's neurons, which do not spike, send a signal back."""
-        output = model.population(task.output)
+        output = outputs_state(model, task)
 
         def cross(phase: Propagate, effect: Effect) -> Feedback | None:
             targets = {phase.body.refs[name].array for name in effect.increments}
@@ -167,9 +181,9 @@ def forward_program(
 ) -> tuple[Program, list[Feedback]]:
     """The Program that carries eligibility traces along."""
     routes = find_routes(model, task, cross)
-    check_signals(model, {route.phase.events for route in routes}, task)
+    check_signals(model, set(routes), task)
     writer = TraceWriter(model, task, surrogate, routes)
-    feedbacks = [route.feedback for route in routes]
+    feedbacks = [route.feedback for found in routes.values() for route in found]
     train = Program(
         name="e-prop, forward form",
         dt=model.dt,
@@ -203,38 +217,6 @@ def no_gradients(task: Task) -> Sweep:
     return Sweep(Direction.ONCE, (Clear("no gradient yet", names),), Over.SHARED)
 
 
-def find_routes(model: Model, task: Task, cross: Cross) -> tuple[Route, ...]:
-    """How each population's spikes reach the output.
-
-    Raises
-    ------
-    LearningError
-        If one has several pathways to it, or the output's neurons spike.
-    """
-    output = model.population(task.output)
-    if output & set(model.spiking):
-        raise LearningError(
-            f"The neurons of the output '{task.output}' spike, which the forward form does not "
-            "follow. Use EProp(form='adjoint')."
-        )
-    found: dict[str, Route] = {}
-    for number, phase in enumerate(model.phases):
-        if not isinstance(phase, Propagate) or phase.events not in model.conditions:
-            continue
-        effect = model.effects[number]
-        if not {phase.body.refs[name].array for name in effect.increments} & output:
-            continue
-        feedback = cross(phase, effect)
-        if phase.events in found:
-            raise LearningError(
-                f"{phase.label} is a second pathway from {phase.events} to the output, which "
-                "the forward form does not follow. Use EProp(form='adjoint')."
-            )
-        if feedback is not None:
-            found[phase.events] = Route(number, phase, feedback)
-    return tuple(found.values())
-
-
 def check_signals(model: Model, signalled: set[str], task: Task) -> None:
     """What is trained must act on the output's neurons, or on some that hear from the output.
 
@@ -243,7 +225,7 @@ def check_signals(model: Model, signalled: set[str], task: Task) -> None:
     LearningError
         If it does not.
     """
-    output = model.population(task.output)
+    output = outputs_state(model, task)
     for number, phase in enumerate(model.phases):
         body = getattr(phase, "body", Body(""))
         trained = {ref.array for ref in body.refs.values()} & set(task.parameters)
@@ -257,9 +239,14 @@ def check_signals(model: Model, signalled: set[str], task: Task) -> None:
             )
 
 
+def outputs_state(model: Model, task: Task) -> frozenset[str]:
+    """All state of the outputs' neurons."""
+    return frozenset().union(*(model.population(output.array) for output in task.outputs))
+
+
 def with_weight(trial: Trial) -> Trial:
     """The trial with the instances' weights in the loss, which only gradients need."""
-    weight = Array("weight", DType.REAL, 1, Access.PER_INSTANCE)
+    weight = Array(WEIGHT, DType.REAL, 1, Access.PER_INSTANCE)
     roles = replace(trial.roles, weight=weight.name)
     return replace(trial, arrays=(*trial.arrays, weight), roles=roles)
 

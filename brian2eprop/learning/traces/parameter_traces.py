@@ -18,13 +18,16 @@ from brian2eprop.device.program import (
     Propagate,
     Ref,
 )
-from brian2eprop.learning.adjoint.backward import gradient_of
-from brian2eprop.learning.model.linearise import LearningError
-from brian2eprop.learning.model.lines import Lines
-from brian2eprop.learning.model.symbolic import Expression, derivative, names
-from brian2eprop.learning.objective.losses import OUTPUT_GRADIENT
+from brian2eprop.errors import LearningError
+from brian2eprop.learning.adjoint.coefficients import CoefficientScope
+from brian2eprop.learning.adjoint.tape import Origin
+from brian2eprop.learning.adjoint.writer import partial_of, total_phase
+from brian2eprop.learning.model.symbolic import Expression
+from brian2eprop.learning.objective.losses import LossArrays
 from brian2eprop.learning.objective.rates import rate_terms
-from brian2eprop.learning.traces.trace_body import Place, Route, TraceBody
+from brian2eprop.learning.objective.task import WEIGHT
+from brian2eprop.learning.traces.routes import Route, check_uniform
+from brian2eprop.learning.traces.trace_body import Place, TraceBody
 
 if TYPE_CHECKING:
     from brian2eprop.learning.traces.writer import TraceWriter
@@ -41,8 +44,8 @@ class ParameterTraces:
         self.place = self._place(uses)
         self.population = self._population(uses)
         self.events = next((self.model.spiking.get(a) for a in sorted(self.population)), None)
-        self.route = self._route()
-        self.output = self.model.population(writer.task.output)
+        self.routes = writer.routes[self.events] if self.events is not None else ()
+        self.heard = {member for route in self.routes for member in self._reached(route)}
         self.body = TraceBody(self.place, writer.tape)
 
     def write(self) -> None:
@@ -50,37 +53,39 @@ class ParameterTraces:
         for array in sorted(self.population):
             self.writer.scratch(self._trace(array), self.place.size)
         self.writer.scratch(self._sum, self.place.size)
-        if self.route is not None:
-            self._write_route_arrays(self.route)
+        if self.events is not None:
+            self._write_spike_arrays()
         for number, phase in enumerate(self.model.phases):
             self._follow(number, phase)
         self._collect()
-        self.writer.step += self.body.flush(f"gradient of {self.parameter}")
-        refs = {
-            "total": Ref(gradient_of(self.parameter), Index.ELEMENT),
-            "own": Ref(self._sum, Index.ELEMENT),
-        }
-        self.writer.end.append(
-            ForEach(f"gradient of {self.parameter}", self.place.size, Body("total += own", refs))
-        )
+        self._flush(f"gradient of {self.parameter}")
+        self.writer.end.append(total_phase(self.parameter, self.place.size, self._sum))
 
     @property
     def _sum(self) -> str:
-        return f"sum_{self.parameter}"
+        return partial_of(self.parameter)
 
     @property
     def _eligibility(self) -> str:
-        return f"eligibility_{self.parameter}"
+        return f"eligibility:{self.parameter}"
 
     @property
     def _rates(self) -> str:
-        return f"eligibility_sum_{self.parameter}"
+        return f"eligibility:sum:{self.parameter}"
 
     def _trace(self, array: str) -> str:
-        return f"trace_{self.parameter}_{array}"
+        return f"trace:{self.parameter}:{array}"
 
     def _filtered(self, array: str) -> str:
-        return f"filtered_{self.parameter}_{array}"
+        return f"filtered:{self.parameter}:{array}"
+
+    def _reached(self, route: Route) -> frozenset[str]:
+        return self.model.population(route.outputs[0])
+
+    def _flush(self, label: str) -> None:
+        """The lines so far become a loop; collecting starts anew."""
+        self.writer.step += self.body.phases(label)
+        self.body = TraceBody(self.place, self.writer.tape)
 
     def _uses(self) -> list[Loop]:
         found = [
@@ -118,14 +123,10 @@ class ParameterTraces:
             )
         return populations.pop()
 
-    def _route(self) -> Route | None:
-        if self.events is None:
-            return None
-        return self.writer.routes[self.events]
-
-    def _write_route_arrays(self, route: Route) -> None:
-        self.writer.scratch(self._eligibility, self.place.size, int(route.phase.delay))
-        for array in sorted(self.output):
+    def _write_spike_arrays(self) -> None:
+        delay = max((int(route.phase.delay) for route in self.routes), default=0)
+        self.writer.scratch(self._eligibility, self.place.size, delay)
+        for array in sorted(self.heard):
             self.writer.scratch(self._filtered(array), self.place.size)
         if self.writer.task.regularisers:
             self.writer.scratch(self._rates, self.place.size)
@@ -134,178 +135,147 @@ class ParameterTraces:
         body: Body | None = getattr(phase, "body", None)
         if body is None:
             return
-        if self.body.conflicts(body):
-            self.writer.step += self.body.flush(f"traces of {self.parameter}")
         touched = {ref.array for ref in body.refs.values()}
         match phase:
             case ForEach() if touched & self.population:
-                self._dynamics(number, phase)
-            case ForEach() if self.route is not None and touched & self.output:
-                self._filter(number, phase)
+                self._dynamics(Origin(number, body, phase.size))
+            case ForEach() if touched & self.heard:
+                self._filter(Origin(number, body, phase.size))
             case Detect() if phase.events == self.events:
                 self._spike(number, phase)
             case ForEachEvent() if phase.events == self.events:
-                self._reset(number, phase)
+                size = self.model.events[phase.events].size
+                self._reset(Origin(number, body, size), phase.events)
             case Propagate() if self.parameter in touched:
                 self._input_spike(number, phase)
-            case Propagate() if self.route is not None and number == self.route.number:
-                self._arrive(self.route)
+            case Propagate():
+                for route in self.routes:
+                    if route.origin.number == number:
+                        self._arrive(route)
 
-    def _dynamics(self, number: int, phase: ForEach) -> None:
-        found = self.model.maps[number]
+    def _dynamics(self, origin: Origin) -> None:
+        found = self.model.maps[origin.number]
+        updates = {}
         for of in found.values:
             terms = [
-                self._product(number, phase.body, found.slope(of, by), self._own_trace(phase, by))
+                self.body.product(origin, found.slope(of, by), self._own_trace(origin, by))
                 for by in found.state
             ]
-            terms += self._direct(number, phase, partial(found.slope, of))
-            self.body.line(f"_next_{of}", "=", terms)
-        for of in found.values:
-            self.body.line(self._own_trace(phase, of), "=", [f"_next_{of}"])
+            terms += self._direct(origin, partial(found.slope, of))
+            updates[of] = self.body.local(f"_next_{of}")
+            self.body.line(updates[of], "=", terms)
+        for of, update in updates.items():
+            self.body.line(self._own_trace(origin, of), "=", [update])
 
     def _spike(self, number: int, phase: Detect) -> None:
         condition = self.model.conditions[phase.events]
+        origin = Origin(number, condition.body, phase.size)
         terms = [
-            self._product(number, phase.body, condition.slope(x), self._own_trace(phase, x))
+            self.body.product(origin, condition.slope(x), self._own_trace(origin, x))
             for x in condition.state
         ]
-        terms += self._direct(number, phase, condition.slope)
-        pseudo = self.body.coefficient(
-            number, phase.body, self.writer.surrogate(condition), phase.size
-        )
+        terms += self._direct(replace(origin, body=phase.body), condition.slope)
+        pseudo = self.body.coefficient(origin, self.writer.surrogate(condition))
         reach = " + ".join(term for term in terms if term) or "0.0"
-        eligibility = self.body.own(self._eligibility)
+        eligibility = self.body.own("eligibility", self._eligibility)
         self.body.line(eligibility, "=", [f"{pseudo}*({reach})"])
         if self.writer.task.regularisers:
-            self.body.line(self.body.own(self._rates), "+=", [eligibility])
+            self.body.line(self.body.own("eligibility_sum", self._rates), "+=", [eligibility])
 
-    def _reset(self, number: int, phase: ForEachEvent) -> None:
-        found = self.model.maps[number]
-        size = self.model.events[phase.events].size
-        updates = []
+    def _reset(self, origin: Origin, events: str) -> None:
+        found = self.model.maps[origin.number]
+        updates = {}
         for of in found.values:
             slopes = {by: found.slope(of, by) for by in found.state}
-            direct = self._direct(number, phase, partial(found.slope, of))
-            terms = [self._own_trace(phase, of)]
+            direct = self._direct(origin, partial(found.slope, of))
+            terms = [self._own_trace(origin, of)]
             if direct or any(slope != int(of == by) for by, slope in slopes.items()):
                 after = [
-                    self._product(number, phase.body, slope, self._own_trace(phase, by), size)
+                    self.body.product(origin, slope, self._own_trace(origin, by))
                     for by, slope in slopes.items()
                 ]
-                terms = self._where_spiked(phase, of, [*after, *direct])
-            if phase.body.refs[of].array not in self.model.detached:
-                eligibility = self.body.own(self._eligibility)
-                terms.append(self._product(number, phase.body, found.jump(of), eligibility, size))
-            self.body.line(f"_after_{of}", "=", terms)
-            updates.append(of)
-        for of in updates:
-            self.body.line(self._own_trace(phase, of), "=", [f"_after_{of}"])
+                terms = self._where_spiked(events, [*after, *direct], terms[0])
+            if origin.body.refs[of].array not in self.model.detached:
+                eligibility = self.body.own("eligibility", self._eligibility)
+                terms.append(self.body.product(origin, found.jump(of), eligibility))
+            updates[of] = self.body.local(f"_after_{of}")
+            self.body.line(updates[of], "=", terms)
+        for of, update in updates.items():
+            self.body.line(self._own_trace(origin, of), "=", [update])
 
-    def _where_spiked(self, phase: ForEachEvent, of: str, after: list[str]) -> list[str]:
+    def _where_spiked(self, events: str, after: list[str], before: str) -> list[str]:
         """The trace after the reset for the neurons that spiked, as it was for the others."""
-        spiked = f"int({self.body.neuron(self.writer.spiked(phase.events))})"
+        spiked = f"int({self.body.neuron('spiked', self.writer.spiked(events))})"
         reset = " + ".join(term for term in after if term) or "0.0"
-        return [f"{spiked}*({reset})", f"(1 - {spiked})*{self._own_trace(phase, of)}"]
+        return [f"{spiked}*({reset})", f"(1 - {spiked})*{before}"]
 
     def _input_spike(self, number: int, phase: Propagate) -> None:
         """A spike's direct effect on the trace is added where the spike arrives."""
-        self.writer.step += self.body.flush(f"traces of {self.parameter}")
+        self._flush(f"traces of {self.parameter}")
         effect = self.model.effects[number]
+        origin = Origin(number, phase.body, self.place.size)
         name = next(n for n, r in phase.body.refs.items() if r.array == self.parameter)
-        lines = Lines()
+        scope = CoefficientScope(self.writer.tape)
         for of in effect.increments:
-            slope = effect.slope(of, name)
-            text, refs = self.writer.tape.coefficient(number, phase.body, slope, 0)
-            for used, ref in refs.items():
-                lines.bind(used, ref)
-            for used in names(slope) & set(phase.body.constants):
-                lines.define(used, phase.body.constants[used])
             array = self._trace(phase.body.refs[of].array)
-            lines.line(lines.bind(array, Ref(array, Index.SYNAPSE)), "+=", [text])
+            trace = scope.bind(f"trace_{of}", Ref(array, Index.SYNAPSE))
+            scope.line(trace, "+=", [scope.coefficient(origin, effect.slope(of, name))])
         label = f"spikes into traces of {self.parameter}"
-        self.writer.step.append(replace(phase, label=label, body=lines.body()))
+        self.writer.step.append(replace(phase, label=label, body=scope.body()))
 
-    def _filter(self, number: int, phase: ForEach) -> None:
+    def _filter(self, origin: Origin) -> None:
         """The readout's dynamics, applied to what will reach it."""
-        found = self.model.maps[number]
+        found = self.model.maps[origin.number]
+        updates = {}
         for of in found.values:
             terms = []
             for by in found.state:
                 slope = found.slope(of, by)
-                self._check_uniform(phase.body, slope)
-                name = self.body.own(self._filtered(phase.body.refs[by].array))
-                terms.append(self._product(number, phase.body, slope, name))
-            self.body.line(f"_next_{of}", "=", terms)
-        for of in found.values:
-            name = self.body.own(self._filtered(phase.body.refs[of].array))
-            self.body.line(name, "=", [f"_next_{of}"])
+                check_uniform(origin, slope)
+                terms.append(self.body.product(origin, slope, self._own_filtered(origin, by)))
+            updates[of] = self.body.local(f"_next_{of}")
+            self.body.line(updates[of], "=", terms)
+        for of, update in updates.items():
+            self.body.line(self._own_filtered(origin, of), "=", [update])
 
     def _arrive(self, route: Route) -> None:
-        phase, effect = route.phase, self.model.effects[route.number]
-        weight = self.model.weight(phase)
-        for of, increment in effect.increments.items():
-            slope = derivative(increment, weight)
-            self._check_uniform(phase.body, slope)
-            name = self.body.own(self._filtered(phase.body.refs[of].array))
-            then = self.body.own(self._eligibility, -int(phase.delay))
-            self.body.line(name, "+=", [self._product(route.number, phase.body, slope, then)])
+        for of, ratio in route.ratios.items():
+            then = self.body.own("eligibility", self._eligibility, -int(route.phase.delay))
+            filtered = self._own_filtered(route.origin, of)
+            self.body.line(filtered, "+=", [self.body.product(route.origin, ratio, then)])
 
     def _collect(self) -> None:
         """The step's contribution to the gradient, and at the end the regularisers'."""
-        body, output = self.body, self.writer.task.output
-        total, weight = body.own(self._sum), body.scalar("weight")
-        if self.route is None:
-            gradient = body.neuron(OUTPUT_GRADIENT)
-            body.line(total, "+=", [f"{weight}*{gradient}*{body.own(self._trace(output))}"])
-            return
-        signal = body.neuron(self.route.signal)
-        body.line(total, "+=", [f"{weight}*{signal}*{body.own(self._filtered(output))}"])
-        self._collect_rates()
+        body = self.body
+        weight = body.scalar("weight", WEIGHT)
+        terms = []
+        for output in (o.array for o in self.writer.task.outputs if o.array in self.population):
+            gradient = body.neuron("gradient", LossArrays(output).gradient)
+            terms.append(f"{weight}*{gradient}*{body.own('trace', self._trace(output))}")
+        for route in self.routes:
+            for output in route.outputs:
+                signal = body.neuron("signal", route.signal(output))
+                filtered = body.own("filtered", self._filtered(output))
+                terms.append(f"{weight}*{signal}*{filtered}")
+        body.line(body.own("part", self._sum), "+=", terms)
+        if self.events is not None:
+            self._collect_rates(self.events)
 
-    def _collect_rates(self) -> None:
-        assert self.events is not None
+    def _collect_rates(self, events: str) -> None:
         ending = TraceBody(self.place, self.writer.tape)
-        terms = rate_terms(ending, self.writer.task, self.model.dt, self.events, self.place.index)
+        terms = rate_terms(ending, self.writer.task, self.model.dt, events, self.place.index)
         for term in terms:
-            ending.line(ending.own(self._sum), "+=", [f"{term}*{ending.own(self._rates)}"])
-        self.writer.end += ending.flush(f"rates in the gradient of {self.parameter}")
+            rates = ending.own("eligibility_sum", self._rates)
+            ending.line(ending.own("part", self._sum), "+=", [f"{term}*{rates}"])
+        self.writer.end += ending.phases(f"rates in the gradient of {self.parameter}")
 
-    def _own_trace(self, phase: ForEach | Detect | ForEachEvent, name: str) -> str:
-        return self.body.own(self._trace(phase.body.refs[name].array))
+    def _own_trace(self, origin: Origin, name: str) -> str:
+        return self.body.own(f"trace_{name}", self._trace(origin.body.refs[name].array))
 
-    def _product(
-        self, number: int, body: Body, expression: Expression, factor: str, size: int | None = None
-    ) -> str:
-        if expression == 0:
-            return ""
-        if expression == 1:
-            return factor
-        size = getattr(self.model.phases[number], "size", 0) if size is None else size
-        return f"{self.body.coefficient(number, body, expression, size)}*{factor}"
+    def _own_filtered(self, origin: Origin, name: str) -> str:
+        return self.body.own(f"filtered_{name}", self._filtered(origin.body.refs[name].array))
 
-    def _direct(
-        self,
-        number: int,
-        phase: ForEach | Detect | ForEachEvent,
-        slope: Callable[[str], Expression],
-    ) -> list[str]:
+    def _direct(self, origin: Origin, slope: Callable[[str], Expression]) -> list[str]:
         """The parameter's own derivative, where it stands in a neuron's phase."""
-        found = [n for n, r in phase.body.refs.items() if r.array == self.parameter]
-        size = self.model.arrays[self.parameter].size
-        return [
-            self.body.coefficient(number, phase.body, slope(name), size)
-            for name in found
-            if slope(name) != 0
-        ]
-
-    def _check_uniform(self, body: Body, slope: Expression) -> None:
-        differing = sorted(
-            name
-            for name in names(slope) & set(body.refs)
-            if body.refs[name].index is not Index.SCALAR
-        )
-        if differing:
-            raise LearningError(
-                f"The forward form needs readouts that filter alike, but '{differing[0]}' in "
-                f"'{body.code}' may differ from neuron to neuron. Use EProp(form='adjoint')."
-            )
+        found = [n for n, r in origin.body.refs.items() if r.array == self.parameter]
+        return [self.body.coefficient(origin, slope(n)) for n in found if slope(n) != 0]

@@ -9,10 +9,13 @@ paths only:
     reset           eps <- dR/dh eps where z; eps += (R(h) - h) e (paths that are not detached)
 
 and a readout filters e as it filters spikes, so that the gradient is the sum over steps of
-the learning signal times the filtered e. Memory does not grow with the number of steps.
+the learning signal times the filtered e. The signal weighs the loss's gradient by what a spike
+adds to each readout neuron. Memory does not grow with the number of steps.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from brian2eprop.device.program import (
     Access,
@@ -28,13 +31,14 @@ from brian2eprop.device.program import (
     Ref,
     Slots,
 )
+from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped
 from brian2eprop.learning.adjoint.tape import Tape
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Triangular
-from brian2eprop.learning.objective.losses import OUTPUT_GRADIENT
+from brian2eprop.learning.objective.losses import LossArrays
 from brian2eprop.learning.objective.task import Task
 from brian2eprop.learning.traces.parameter_traces import ParameterTraces
-from brian2eprop.learning.traces.trace_body import Route
+from brian2eprop.learning.traces.routes import Route
 
 
 class TraceWriter:
@@ -45,23 +49,33 @@ class TraceWriter:
     model : Model
         The model's phases with their derivatives.
     task : Task
-        Output, parameters and regularisers.
+        Outputs, parameters and regularisers.
     surrogate : Triangular
         What takes the place of a spike's derivative.
-    routes : tuple of Route
-        How spikes reach the output.
+    routes : mapping of str to tuple of Route
+        How the spikes of each population reach the outputs.
     """
 
     def __init__(
-        self, model: Model, task: Task, surrogate: Triangular, routes: tuple[Route, ...]
+        self,
+        model: Model,
+        task: Task,
+        surrogate: Triangular,
+        routes: Mapping[str, tuple[Route, ...]],
     ) -> None:
         self.model = model
         self.task = task
         self.surrogate = surrogate
-        self.routes = {route.phase.events: route for route in routes}
+        self.routes = routes
         self.tape = Tape(model.phases, model.arrays, kept=False)
         self.arrays: list[Array] = []
-        self.step: list[Phase] = [p for route in routes for p in self._learning_signal(route)]
+        self.step: list[Phase] = [
+            phase
+            for found in routes.values()
+            for route in found
+            for output in route.outputs
+            for phase in self._learning_signal(route, output)
+        ]
         self.end: list[Phase] = []
         self._spiked: dict[str, Array] = {}
         for parameter in task.parameters:
@@ -83,7 +97,7 @@ class TraceWriter:
     def spiked(self, events: str) -> str:
         """Array that says which neurons spiked in this step."""
         size = self.model.events[events].size
-        name = f"spiked_{events}"
+        name = f"spiked:{events}"
         self._spiked[events] = Array(name, DType.BOOL, size, Access.SCRATCH)
         return name
 
@@ -97,19 +111,18 @@ class TraceWriter:
         self.arrays.append(Array(name, DType.REAL, size, Access.SCRATCH, slots))
         return name
 
-    def _learning_signal(self, route: Route) -> list[Phase]:
-        signal = self.scratch(route.signal, route.feedback.connectivity.n_target)
-        forget = Body("signal = 0.0", {"signal": Ref(signal, Index.ELEMENT)})
-        carry = Body(
-            "signal_post += feedback*gradient_pre",
-            {
-                "signal_post": Ref(signal, Index.TARGET),
-                "feedback": Ref(route.feedback.weight, Index.SYNAPSE),
-                "gradient_pre": Ref(OUTPUT_GRADIENT, Index.SOURCE),
-            },
-        )
+    def _learning_signal(self, route: Route, output: str) -> list[Phase]:
         size = route.feedback.connectivity.n_target
+        array = self.scratch(route.signal(output), size)
+        forget = Body("signal = 0.0", {"signal": Ref(array, Index.ELEMENT)})
+        scope = CoefficientScope(self.tape, swapped)
+        signal = scope.bind("signal", Ref(array, Index.TARGET))
+        gradient = scope.bind("gradient", Ref(LossArrays(output).gradient, Index.SOURCE))
+        feedback = scope.bind("feedback", Ref(route.feedback.weight, Index.SYNAPSE))
+        known = {self.model.weight(route.phase): feedback}
+        sent = scope.coefficient(route.origin, route.size, known)
+        scope.line(signal, "+=", [f"{sent}*{gradient}"])
         return [
-            ForEach(f"forget {signal}", size, forget),
-            ForEachSynapse(f"{signal}", route.feedback.connectivity.name, carry),
+            ForEach(f"forget {array}", size, forget),
+            ForEachSynapse(array, route.feedback.connectivity.name, scope.body()),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from brian2.core.namespace import get_local_namespace
 
 from brian2eprop.learning.objective.losses import Loss
 from brian2eprop.learning.objective.regularisers import FiringRate
-from brian2eprop.learning.objective.task import Rule, Task
+from brian2eprop.learning.objective.task import Output, Rule, Task
 from brian2eprop.learning.training import host
 from brian2eprop.learning.training.arguments import (
     FITTED_WITH,
@@ -114,11 +115,11 @@ class Trainer(InProgress):
         self._output = host.find_output(device, captured, output)
         arrays = host.find_parameters(device, captured, parameters)
         task = Task(
-            output=self._output.name,
-            loss=loss,
+            outputs=(Output(self._output.name, loss),),
             parameters=tuple(array.name for array in arrays),
             regularisers=terms,
             contents=captured.tables,
+            values=partial(device.read_array, captured),
             seed=int(np.random.default_rng(seed).integers(2**31)),
         )
         programs = rule.training_program(captured.program, task)

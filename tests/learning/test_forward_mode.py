@@ -1,0 +1,201 @@
+"""Both forms of e-prop against forward differentiation in NumPy, on models from a small grammar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import brian2
+import numpy as np
+import pytest
+from brian2 import NeuronGroup, defaultclock, ms, set_device
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import brian2eprop as b2e
+from tests.oracles import forward_mode as oracle
+
+N_IN, N_HIDDEN, N_OUT, STEPS = 4, 3, 2, 25
+FORMS = ("adjoint", "forward")
+
+# A few thousand operations of rounding 1e-16 each, some of terms that nearly cancel, relative to
+# the largest derivative.
+TOLERANCE = 1e-9
+
+# Rate and drift of the membrane and the adaptation, and whether exponential Euler can take them.
+DYNAMICS = {
+    "linear": (("-leak/10", "drive/10"), ("-1/50", "0"), True),
+    "driven adaptation": (("-leak/10", "(drive - a)/10"), ("-1/30", "0.02*v"), True),
+    "shunted": (("-leak*(1 + a)/10", "drive/10"), ("-1/50", "0"), True),
+    "shunted euler": (("-leak*(1 + a)/10", "drive/10"), ("-1/50", "0"), False),
+    "rational": (("-leak/10", "(drive + v**2/(1 + v**2))/10"), ("-1/50", "0.01*v"), False),
+    "saturating": (("0", "(drive - tanh(leak*v))/10"), ("-1/40", "0.01*exp(-v)"), False),
+}
+# Threshold, its distance, and whether the distance is a width away from zero where all is zero.
+THRESHOLDS = {
+    "v > th + 0.2*a": "v - th - 0.2*a",
+    "v/th > 1 + 0.2*a": "v/th - 1 - 0.2*a",
+    "th + 0.2*a < v": "v - th - 0.2*a",
+    "3*v >= 3*(th + a*th)": "3*v - 3*(th + a*th)",
+    "(v - 0.1*a)/th > 1": "(v - 0.1*a)/th - 1",
+    "exp(v) > exp(th) + a": "exp(v) - exp(th) - a",
+    "abs(v) > th + 0.2*a": "abs(v) - th - 0.2*a",
+}
+RESETS = {
+    "v -= th; a += 1": (("v", "v - th"), ("a", "a + 1")),
+    "v = 0; a = 0.9*a + 1": (("v", "0*v"), ("a", "0.9*a + 1")),
+    "v *= 0.2; a += 1 + 0.1*v": (("v", "v*0.2"), ("a", "a + 1 + 0.1*v")),
+    "a += v; v -= th": (("a", "a + v"), ("v", "v - th")),
+}
+INTO = ("w", "0.5*w + w*w", "w - 0.2", "w*exp(-g_post)")
+AMONG = (*INTO, "w*g_pre*g_post", "w*exp(-(x_pre - x_post)**2)", "(g_pre - x_post)*w")
+OUT = ("w", "2*w*w", "w - 0.3", "w*g_pre", "exp(w)", "(x_pre - g_pre)*w")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sentence of the grammar."""
+
+    dynamics: str = "linear"
+    threshold: str = "v > th + 0.2*a"
+    reset: str = "v -= th; a += 1"
+    width: float | None = None
+    adds: tuple[str, str, str] = ("w", "w", "w")
+    delays: tuple[int, int, int] = (0, 0, 0)
+    density: float = 1.0
+    seed: int = 0
+
+    def network(self) -> oracle.Network:
+        """The case with numbers."""
+        rng = np.random.default_rng(self.seed)
+        (v_rate, v_drift), (a_rate, a_drift), exponential = DYNAMICS[self.dynamics]
+        sizes = ((N_IN, N_HIDDEN), (N_HIDDEN, N_HIDDEN), (N_HIDDEN, N_OUT))
+        synapses = []
+        for (n_source, n_target), adds, delay in zip(sizes, self.adds, self.delays, strict=True):
+            chosen = rng.random((n_source, n_target)) < self.density
+            chosen[0, 0] = True
+            i, j = np.nonzero(chosen)
+            weights = rng.normal(0.4, 0.3, len(i))
+            synapses.append(oracle.Synapses(i, j, weights, adds, delay))
+        return oracle.Network(
+            {"v": v_rate, "a": a_rate},
+            {"v": v_drift, "a": a_drift},
+            exponential,
+            THRESHOLDS[self.threshold],
+            RESETS[self.reset],
+            self.width,
+            {
+                "th": rng.uniform(0.5, 0.9, N_HIDDEN),
+                "leak": rng.uniform(0.7, 1.3, N_HIDDEN),
+                "drive": rng.uniform(0.1, 0.6, N_HIDDEN),
+            },
+            {"g": rng.uniform(0.5, 1.5, N_HIDDEN), "x": rng.normal(0, 1, N_HIDDEN)},
+            *synapses,
+            tau_out=8.0,
+        )
+
+
+def trainer_of(case: Case, net: oracle.Network, form: str, backend: str) -> b2e.Trainer:
+    set_device("eprop_cuda", backend=backend, precision="float64")
+    defaultclock.dt = 1 * ms
+    inputs = b2e.SpikeSource(N_IN, name="inputs")
+    hidden = NeuronGroup(
+        N_HIDDEN,
+        f"""dv/dt = (({net.rate["v"]})*v + {net.drift["v"]})/ms : 1
+            da/dt = (({net.rate["a"]})*a + {net.drift["a"]})/ms : 1
+            th : 1
+            leak : 1
+            drive : 1
+            g : 1
+            x : 1""",
+        threshold=case.threshold,
+        reset=case.reset,
+        method="exponential_euler" if net.exponential else "euler",
+        name="hidden",
+    )
+    for name, values in {**net.own, **net.fixed}.items():
+        setattr(hidden, name, values)
+    readout = NeuronGroup(N_OUT, "dy/dt = -y/(8*ms) : 1", method="exact", name="readout")
+    made = []
+    for name, source, target, variable in (
+        ("s_in", inputs, hidden, "v"),
+        ("s_rec", hidden, hidden, "v"),
+        ("s_out", hidden, readout, "y"),
+    ):
+        given: oracle.Synapses = getattr(net, name)
+        synapses = brian2.Synapses(
+            source,
+            target,
+            "w : 1",
+            on_pre=f"{variable}_post += {given.adds}",
+            delay=given.delay * ms,
+            name=name,
+        )
+        synapses.connect(i=given.i, j=given.j)
+        synapses.w = given.weights
+        made.append(synapses)
+    own = [getattr(hidden, name) for name in net.own]
+    return b2e.Trainer(
+        brian2.Network(inputs, hidden, readout, *made),
+        output=readout.y,
+        loss=b2e.MeanSquaredError(),
+        rule=b2e.EProp(surrogate=b2e.Triangular(oracle.GAMMA, case.width), form=form),  # type: ignore[arg-type]
+        parameters=[*(synapses.w for synapses in made), *own],
+        optimiser=b2e.SGD(0.1),
+    )
+
+
+def check(case: Case, backend: str) -> None:
+    net = case.network()
+    rng = np.random.default_rng(case.seed + 1)
+    sent, target = rng.random((STEPS, N_IN)) < 0.4, rng.normal(0, 1, (STEPS, N_OUT))
+    expected = oracle.gradients(net, sent, target)
+    for form in FORMS:
+        trainer = trainer_of(case, net, form, backend)
+        found = list(trainer.gradients(b2e.Spikes.from_dense(sent[None]), target[None]).values())
+        for (name, reference), values in zip(expected.items(), found, strict=True):
+            scale = max(np.abs(part).max() for part in expected.values())
+            error = np.abs(values - reference).max() / scale
+            assert error < TOLERANCE, f"{form}: {name} is off by {error:.1e}"
+        assert np.abs(expected["s_in"]).max() > 0
+
+
+@st.composite
+def cases(draw: Any) -> Case:
+    return Case(
+        dynamics=draw(st.sampled_from(sorted(DYNAMICS))),
+        threshold=draw(st.sampled_from(sorted(THRESHOLDS))),
+        reset=draw(st.sampled_from(sorted(RESETS))),
+        width=draw(st.sampled_from((None, 0.7))),
+        adds=tuple(draw(st.sampled_from(choice)) for choice in (("w", "w*w"), AMONG, OUT)),  # type: ignore[arg-type]
+        delays=tuple(draw(st.integers(0, 3)) for _ in range(3)),  # type: ignore[arg-type]
+        density=draw(st.sampled_from((0.6, 1.0))),
+        seed=draw(st.integers(0, 99)),
+    )
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(cases())
+def test_random_models(case: Case) -> None:
+    check(case, "reference")
+
+
+HANDFUL = {
+    "two refs of one array": Case(adds=("w", "w*exp(-(x_pre - x_post)**2)", "w*g_pre")),
+    "affine": Case(adds=("w", "w - 0.2", "w - 0.3"), delays=(1, 2, 3), density=0.6),
+    "not affine": Case("rational", adds=("w*w", "0.5*w + w*w", "exp(w)"), width=0.7, seed=4),
+    "normalised": Case("shunted", "v/th > 1 + 0.2*a", "v *= 0.2; a += 1 + 0.1*v", delays=(0, 1, 0)),
+    "two-sided": Case("driven adaptation", "abs(v) > th + 0.2*a", "a += v; v -= th", seed=3),
+}
+
+
+@pytest.mark.parametrize("case", HANDFUL)
+@pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
+def test_fixed_models(case: str, on: str) -> None:
+    check(HANDFUL[case], on)

@@ -1,0 +1,174 @@
+"""E-prop by forward differentiation in NumPy, of networks that are given as texts.
+
+Every number carries its derivatives by all parameters along. What crosses from one neuron to
+another does so by its value alone, save onto the readout: that is e-prop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+GAMMA = 0.3
+
+
+class Dual:
+    """Values of shape (n,) and their derivatives, shape (parameters, n)."""
+
+    __array_ufunc__ = None  # arrays leave operators to it
+
+    def __init__(self, value: Any, slope: Any) -> None:
+        self.value, self.slope = value, slope
+
+    def _with(self, other: Any, value: Any, own: Any, others: Any) -> Dual:
+        slope = own * self.slope
+        return Dual(value, slope + others * other.slope if isinstance(other, Dual) else slope)
+
+    def __add__(self, other: Any) -> Dual:
+        return self._with(other, self.value + plain(other), 1, 1)
+
+    def __mul__(self, other: Any) -> Dual:
+        return self._with(other, self.value * plain(other), plain(other), self.value)
+
+    def __pow__(self, power: Any) -> Dual:
+        return self._with(None, self.value**power, power * self.value ** (power - 1), 0)
+
+    def __neg__(self) -> Dual:
+        return self * -1
+
+    def __sub__(self, other: Any) -> Dual:
+        return self + -other
+
+    def __rsub__(self, other: Any) -> Dual:
+        return -self + other
+
+    def __truediv__(self, other: Any) -> Dual:
+        return self * (other**-1)
+
+    def __rtruediv__(self, other: Any) -> Dual:
+        return self**-1 * other
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def plain(number: Any) -> Any:
+    return number.value if isinstance(number, Dual) else number
+
+
+def _function(value: Any, slope: Any) -> Any:
+    return lambda x: (
+        Dual(value(x.value), slope(x.value) * x.slope) if isinstance(x, Dual) else value(x)
+    )
+
+
+FUNCTIONS = {
+    "exp": _function(np.exp, np.exp),
+    "tanh": _function(np.tanh, lambda x: 1 - np.tanh(x) ** 2),
+    "abs": _function(np.abs, np.sign),
+}
+
+
+def of(text: str, names: Mapping[str, Any]) -> Any:
+    return eval(text, {**FUNCTIONS, **names})
+
+
+@dataclass(frozen=True)
+class Synapses:
+    """Synapses (sources ``i``, targets ``j``) with what a spike adds, and a delay in steps."""
+
+    i: Any
+    j: Any
+    weights: Any
+    adds: str
+    delay: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """Hidden neurons with state ``v``, ``a``, and a readout ``y`` for each output.
+
+    ``rate`` and ``drift`` of each state x: dx/dt = rate*x + drift, by ``exponential_euler`` or
+    Euler steps; ``distance`` is positive at a spike; ``reset`` are assignments in order;
+    ``own`` are the neurons' parameters, ``fixed`` their other values. Times are in steps.
+    """
+
+    rate: Mapping[str, str]
+    drift: Mapping[str, str]
+    exponential: bool
+    distance: str
+    reset: tuple[tuple[str, str], ...]
+    width: float | None
+    own: Mapping[str, Any]
+    fixed: Mapping[str, Any]
+    s_in: Synapses
+    s_rec: Synapses
+    s_out: Synapses
+    tau_out: float
+
+
+def gradients(net: Network, sent: Any, target: Any) -> dict[str, Any]:
+    """Derivatives of ``sum((y - target)**2)/(2*steps)`` by all parameters.
+
+    ``sent`` has shape (steps, inputs), ``target`` (steps, outputs).
+    """
+    parts = {
+        **{name: getattr(net, name).weights for name in ("s_in", "s_rec", "s_out")},
+        **net.own,
+    }
+    ends = np.cumsum([0, *map(len, parts.values())])
+    eye, known = np.eye(ends[-1]), {}
+    for n, (name, value) in enumerate(parts.items()):
+        known[name] = Dual(value, eye[:, ends[n] : ends[n + 1]])
+
+    def zeros(size: int) -> Dual:
+        return Dual(np.zeros(size), np.zeros((ends[-1], size)))
+
+    size = len(next(iter(net.own.values())))
+    around = {**{name: known[name] for name in net.own}, **net.fixed}
+    at_zero = plain(of(net.distance, {**around, "v": 0.0, "a": 0.0}))
+    width = np.abs(at_zero) if net.width is None else net.width
+    state, y, spikes = {"v": zeros(size), "a": zeros(size)}, zeros(target.shape[1]), []
+    gradient = np.zeros(ends[-1])
+    for step in range(len(sent)):
+        now = {**around, **state}
+        for x in state:
+            rate, drift = of(net.rate[x], now), of(net.drift[x], now)
+            if net.exponential:
+                state[x] = (now[x] + drift / rate) * FUNCTIONS["exp"](rate) - drift / rate
+            else:
+                state[x] = now[x] + rate * now[x] + drift
+        y = y * np.exp(-1 / net.tau_out)
+        distance = of(net.distance, {**around, **state})
+        psi = GAMMA / width * np.maximum(0, 1 - np.abs(distance.value) / width)
+        z = Dual((distance.value > 0) * 1.0, psi * distance.slope)
+        spikes.append(z)
+        _arrive(net.s_in, known["s_in"], sent * 1.0, step, state["v"], net.fixed)
+        _arrive(net.s_rec, known["s_rec"], [s.value for s in spikes], step, state["v"], net.fixed)
+        _arrive(net.s_out, known["s_out"], spikes, step, y, net.fixed)
+        before, after = dict(state), dict(state)
+        for x, text in net.reset:
+            after[x] = of(text, {**around, **after})
+        # The membrane's reset is taken as given; the adaptation's depends on the spike.
+        state = {"v": before["v"] + (after["v"] - before["v"]) * z.value}
+        state["a"] = before["a"] + (after["a"] - before["a"]) * z
+        gradient += y.slope @ (y.value - target[step]) / len(sent)
+    return {name: gradient[ends[n] : ends[n + 1]] for n, name in enumerate(parts)}
+
+
+def _arrive(
+    synapses: Synapses, w: Dual, spikes: Any, step: int, into: Dual, fixed: Mapping[str, Any]
+) -> None:
+    """Add what the spikes of ``delay`` steps ago bring to their targets."""
+    if step < synapses.delay:
+        return
+    z, i, j = spikes[step - synapses.delay], synapses.i, synapses.j
+    hidden = {f"{name}_pre": value[i] for name, value in fixed.items() if i.max() < len(value)}
+    hidden |= {f"{name}_post": value[j] for name, value in fixed.items() if j.max() < len(value)}
+    added: Any = of(synapses.adds, {"w": w, **hidden})
+    sent = Dual(z.value[i], z.slope[:, i]) if isinstance(z, Dual) else z[i]
+    added = added * sent
+    np.add.at(into.value, j, added.value)
+    np.add.at(into.slope, (slice(None), j), added.slope)
