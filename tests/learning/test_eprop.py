@@ -286,7 +286,7 @@ def test_the_only_state_of_a_threshold_is_its_membrane() -> None:
     ("threshold", "why"),
     [
         ("-v > v_th + beta*a", "the rise of no variable alone takes a neuron there"),
-        ("v > v_th + c*a", "the rise of 'hidden_a' takes some neurons there and others not"),
+        ("v > v_th + c*a", "the rise of 'hidden.a' takes some neurons there and others not"),
     ],
 )
 def test_a_membrane_that_cannot_be_told_is_to_be_named(threshold: str, why: str) -> None:
@@ -362,7 +362,7 @@ def test_what_cannot_be_trained_is_refused(case: str) -> None:
 
 def test_output_that_is_no_state_is_refused() -> None:
     net = Net()
-    text = "output 'readout_b' is no state variable of the network. Name one"
+    text = "output 'readout.b' is no state variable of the network. Name one"
     with pytest.raises(b2e.LearningError, match=text):
         b2e.Trainer(
             net.network,
@@ -389,7 +389,7 @@ def test_population_without_a_readout_is_refused() -> None:
     w_others.connect()
     net.network.add(others, w_others)
     text = (
-        r"'w_others_w' is to be trained, but .*'others_v'.* no synapses onto the output.* Connect"
+        r"'w_others.w' is to be trained, but .*'others.v'.* no synapses onto the output.* Connect"
     )
     for form in ("adjoint", "forward"):
         with pytest.raises(b2e.LearningError, match=text):

@@ -95,12 +95,7 @@ class Builder:
     def array_of(self, variable: Any) -> str:
         """Name of the array that holds a Brian2 variable, declared at the first call."""
         name = array_name(variable)
-        known = self.variables.setdefault(name, variable)
-        if known is not variable:
-            raise Unsupported(
-                f"'{known.owner.name}.{known.name}' and '{variable.owner.name}.{variable.name}' "
-                f"would both be called '{name}' on the device; rename one of the groups."
-            )
+        self.variables.setdefault(name, variable)
         if name not in self.arrays:
             size = int(np.prod(variable.size))
             self.arrays[name] = Array(name, dtype_of(variable), size, Access.SHARED)
@@ -189,8 +184,8 @@ class Builder:
 
 
 def array_name(variable: ArrayVariable) -> str:
-    """Name of the array of a Brian2 variable."""
-    return f"{variable.owner.name}_{variable.name}"
+    """Name of the array of a Brian2 variable: no other variable has it, nor anything of ours."""
+    return f"{variable.owner.name}.{variable.name}"
 
 
 def events_name(group: Any) -> str:

@@ -184,7 +184,7 @@ def _delay_steps(builder: Builder, pathway: SynapticPathway) -> npt.NDArray[np.i
 def _record(builder: Builder, monitor: StateMonitor) -> None:
     arrays, refs = {}, {}
     for name in monitor.record_variables:
-        array = f"{monitor.name}.recorded.{name}"  # no name that Brian2 could give
+        array = f"{monitor.name}:{name}"
         arrays[name] = array
         dtype = dtype_of(monitor.variables[name])
         kept = Slots(kept=True)
@@ -212,7 +212,7 @@ def _monitored(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], 
         elif found is not None and found.order is not None:
             builder.orders[name] = found.order
             which = np.argsort(found.order)[record]
-        via = builder.table(f"{monitor.name}_of{index}", which)
+        via = builder.table(f"{monitor.name}:of{index}", which)
         return Ref(name, Index.ELEMENT, via=via)
 
     return locate

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.linearise import Condition
+from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.model.numbers import Numbers, Values, function_of, numbers_of
 from brian2eprop.learning.model.symbolic import Expression, names
 
@@ -103,7 +104,7 @@ def reaches_threshold(distance: Expression, name: str, numbers: Numbers) -> npt.
 
 
 def _undecided(condition: Condition, why: str, state: list[str]) -> LearningError:
-    arrays = ", ".join(condition.body.refs[name].array for name in state)
+    arrays = ", ".join(public_name(condition.body.refs[name].array) for name in state)
     return LearningError(
         f"EProp cannot tell which state takes {condition.label} to the threshold "
         f"'{condition.text}': {why}. Name those of {arrays} whose reset is to be left out of the "

@@ -28,6 +28,7 @@ from brian2eprop.learning.model.linearise import (
     state_arrays,
 )
 from brian2eprop.learning.model.membranes import find_membranes
+from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.model.numbers import Values
 
 
@@ -130,11 +131,12 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         for p in phases
         if isinstance(p, Detect)
     }
-    unknown = sorted(set(detach or ()) - set(state))
+    known = {public_name(array): array for array in state}
+    unknown = sorted(set(detach or ()) - known.keys())
     if unknown:
         raise LearningError(
             f"'{unknown[0]}' is no state variable of the network and cannot be detached. There "
-            f"are {', '.join(sorted(state))}."
+            f"are {', '.join(sorted(known))}."
         )
     maps = {
         n: linear_map(p, arrays, state)
@@ -162,7 +164,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
             for member in population
             if population & condition_arrays(condition)
         },
-        detached=detached if detach is None else frozenset(detach),
+        detached=detached if detach is None else frozenset(known[name] for name in detach),
     )
 
 

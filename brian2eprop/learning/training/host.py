@@ -15,6 +15,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 from brian2eprop.device.backends.base import Backend
 from brian2eprop.device.lent import Borrower
 from brian2eprop.device.program import Access, Array, DType, Program
+from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.training.data import Output
 
 
@@ -87,11 +88,6 @@ def training_device() -> TrainingDevice:
             "set_device('eprop_cuda') before the network is made."
         )
     return device
-
-
-def public_name(array: str) -> str:
-    """The name of a variable's array as users know it, such as ``w_in_w``."""
-    return array.replace(".", "_")
 
 
 def check_transit(device: TrainingDevice, network: Any, captured: CapturedNetwork) -> None:

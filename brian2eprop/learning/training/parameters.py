@@ -11,7 +11,8 @@ from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions, get_uni
 
 from brian2eprop.device.program import Array
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
-from brian2eprop.learning.training.host import CapturedNetwork, public_name
+from brian2eprop.learning.model.naming import public_name
+from brian2eprop.learning.training.host import CapturedNetwork
 
 Values = npt.NDArray[Any]
 
