@@ -150,11 +150,11 @@ def test_checkpoints_are_in_the_order_of_brian2(kind, data, tmp_path):
     )
     case.trainer.save(tmp_path / "run.npz")
     with np.load(tmp_path / "run.npz") as archive:
-        np.testing.assert_array_equal(archive["array.w_w"], values)
+        np.testing.assert_array_equal(archive["array.w.w"], values)
         np.testing.assert_array_equal(archive["pairs.w"], np.transpose(case.pairs))
         # After one update Adam's first moment is a tenth of the gradient.
         np.testing.assert_allclose(
-            archive["array.adam:m:w_w"], 0.1 * gradient[tuple(np.transpose(case.pairs))], rtol=1e-9
+            archive["array.adam:m:w.w"], 0.1 * gradient[tuple(np.transpose(case.pairs))], rtol=1e-9
         )
 
 
@@ -324,7 +324,7 @@ def test_who_does_not_look_pays_nothing(data, monkeypatch):
 
     monkeypatch.setattr(EpropDevice, "write_array", write_array)
     Case(DENSE).trainer.fit(*data, 3, 5, callbacks=[Does(lambda trainer: None)], verbose=False)
-    assert sorted(written) == ["readout_b", "w_w"]  # at the end, once
+    assert sorted(written) == ["readout.b", "w.w"]  # at the end, once
 
 
 def test_an_error_in_a_callback_keeps_what_was_set(data):
@@ -364,7 +364,7 @@ def test_a_parameter_that_is_not_finite_is_refused(call, bad, data, tmp_path):
     with pytest.raises(ValueError) as caught:
         CALLS[call](case.trainer, data, path)
     assert str(caught.value) == (
-        "Trainer: 'w_w' holds values that are not finite, before any training; set it to finite "
+        "Trainer: 'w.w' holds values that are not finite, before any training; set it to finite "
         "values."
     )
     assert path.read_bytes() == before
@@ -379,11 +379,11 @@ def test_a_state_that_could_not_be_loaded_is_not_saved(data, tmp_path):
     case.trainer.save(tmp_path / "run.npz")
     before = (tmp_path / "run.npz").read_bytes()
     store = case.trainer._engine.store
-    store.write("adam:v:w_w", np.full(18, np.inf))  # what the square of 1e200 is
+    store.write("adam:v:w.w", np.full(18, np.inf))  # what the square of 1e200 is
     with pytest.raises(ValueError) as caught:
         case.trainer.save(tmp_path / "run.npz")
     assert str(caught.value) == (
-        "save: 'adam:v:w_w' of the training's state holds values that are not finite, so that the "
+        "save: 'adam:v:w.w' of the training's state holds values that are not finite, so that the "
         "file could not be loaded; load an earlier checkpoint and lower the learning rate."
     )
     assert (tmp_path / "run.npz").read_bytes() == before
@@ -459,7 +459,7 @@ def unstable(scale):
 
 
 WARNING = (
-    "Trainer: the state 'hidden_v' became NaN in 10 of 10 samples; results with it mean nothing. "
+    "Trainer: the state 'hidden.v' became NaN in 10 of 10 samples; results with it mean nothing. "
     "Look for a division by zero, a time constant of zero, or a method that is not stable with "
     "this dt."
 )
@@ -482,7 +482,7 @@ def test_fit_stops_at_a_state_that_became_nan(data):
     with pytest.raises(FloatingPointError) as caught:
         trainer.fit(*data, batch_size=4, verbose=False)
     assert str(caught.value) == (
-        "Training stopped in epoch 1, batch 1: the state 'hidden_v' became NaN in 4 of 4 samples. "
+        "Training stopped in epoch 1, batch 1: the state 'hidden.v' became NaN in 4 of 4 samples. "
         "The parameters of the update before are kept; look for a division by zero, a time "
         "constant of zero, or activity that explodes."
     )
@@ -550,7 +550,7 @@ def test_synapses_without_synapses():
             optimiser=b2e.SGD(0.1),
         )
     assert str(caught.value) == (
-        "Trainer: the parameter 'w_w' belongs to Synapses without synapses; call w.connect(...) "
+        "Trainer: the parameter 'w.w' belongs to Synapses without synapses; call w.connect(...) "
         "before the Trainer is made."
     )
 
@@ -798,7 +798,7 @@ def test_targets_have_the_unit_of_the_output(data):
     expected = ((y - 1e-3 * target[:, None]) ** 2).sum(axis=2).mean() / 2
     for labels in (target * mV, 1e-3 * target * volt, [[v * mV for v in row] for row in target]):
         assert trainer.evaluate(data[0], labels).loss == pytest.approx(expected, rel=1e-9)
-    wanted = "give labels with the unit V, that of the output 'readout_y'."
+    wanted = "give labels with the unit V, that of the output 'readout.y'."
     for labels, has in ((target * mA, "the unit A"), (target, "no unit")):
         with pytest.raises(ValueError) as caught:
             trainer.evaluate(data[0], labels)

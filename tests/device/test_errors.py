@@ -222,12 +222,13 @@ def test_delay_changed_under_flying_spikes() -> None:
     np.testing.assert_allclose(group.v[:], 0.4)
 
 
-def test_one_name_for_two_arrays() -> None:
+def test_names_that_only_differ_in_where_the_group_ends() -> None:
     use()
-    one = NeuronGroup(1, "dx_y/dt = -x_y/ms : 1", method="euler", name="a")
-    two = NeuronGroup(1, "dy/dt = -y/ms : 1", method="euler", name="a_x")
-    with pytest.raises(Unsupported, match=r"would both be called 'a_x_y'.*; rename one"):
-        Network(one, two).run(1 * ms)
+    one = NeuronGroup(1, "dx_y/dt = -1/ms : 1", method="euler", name="a")
+    two = NeuronGroup(1, "dy/dt = 2/ms : 1\nspikes : 1\ncount : 1\nrow : 1", name="a_x")
+    monitor = StateMonitor(two, "y", record=True, name="a_x_y")
+    Network(one, two, monitor).run(1 * ms)
+    assert (one.x_y[0], two.y[0], monitor.y[0, 0]) == (-1, 2, 0)
 
 
 def test_a_single_step_cannot_be_recorded_outside_of_a_run() -> None:

@@ -404,7 +404,7 @@ def test_readout_that_is_not_the_output_is_refused() -> None:
     w_other.connect()
     net.network.add(other, w_other)
     for form in ("adjoint", "forward"):
-        for view, name in ((w_other.w, "w_other_w"), (other.b, "other_b")):
+        for view, name in ((w_other.w, "w_other.w"), (other.b, "other.b")):
             with pytest.raises(b2e.LearningError, match=f"'{name}' is to be trained, but"):
                 net.trainer([view], b2e.EProp(form=form))  # type: ignore[arg-type]
 
@@ -416,7 +416,7 @@ def test_output_that_spikes_is_for_the_adjoint_form() -> None:
         task: dict[str, Any] = {"loss": b2e.CrossEntropy(), "optimiser": b2e.SGD(1.0)}
         task |= {"output": net.hidden.v, "parameters": [net.w_in.w], "rule": rule}
         if refused:
-            with pytest.raises(b2e.LearningError, match=r"'hidden_v' spike, .*form='adjoint'"):
+            with pytest.raises(b2e.LearningError, match=r"'hidden.v' spike, .*form='adjoint'"):
                 b2e.Trainer(net.network, **task)
         else:
             found = b2e.Trainer(net.network, **task).gradients(net.spikes, [0, 2])
