@@ -9,7 +9,6 @@ import pytest
 
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Call, Memory
-from brian2eprop.device.codegen.source import LAYOUT_TEMPLATES
 from brian2eprop.device.program import Access, Precision, Program, Sparse
 from tests.device.test_reference import stream_of
 from tests.golden.programs import DELAY, N_IN, PROGRAMS, N
@@ -44,11 +43,12 @@ def test_a_change_is_shown_with_the_way_out() -> None:
     assert f"per_instance_cpu.cpp gives has changed. If it was meant to, run\n'{COMMAND}'" in shown
 
 
-def test_every_layout_has_golden_sources() -> None:
-    used = {
-        f"{template}_{dialect}" for template in LAYOUT_TEMPLATES.values() for dialect in DIALECTS
-    }
-    assert used == set(NAMES)
+def test_every_template_of_a_layout_has_a_golden_source() -> None:
+    for name, dialect in DIALECTS.items():
+        templates = {words.template.removesuffix(".cpp") for words in dialect.words.values()}
+        assert {f"{template.removesuffix(f'_{name}')}_{name}" for template in templates} == {
+            golden for golden in NAMES if golden.endswith(name)
+        }
 
 
 def memory_of(backend: registry.Backend, program: Program) -> Memory:

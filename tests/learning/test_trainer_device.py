@@ -169,5 +169,5 @@ def test_states_that_differ_between_instances():
     set_device("eprop_cuda", backend="cpu", batch_size=3)
     model = Model(SpikeSource(N_IN, name="inputs"))
     model.hidden.v = np.arange(3.0)[:, None] * np.ones(N_HIDDEN)
-    with pytest.raises(ValueError, match="'hidden.v' differs between the instances of the batch"):
+    with pytest.raises(ValueError, match=r"'hidden\.v' differs between the instances of the batch"):
         make_trainer(model)

@@ -24,12 +24,15 @@ class Words:
         The same, adding (or taking the maximum of) into variables.
     clear : callable
         Sets as many elements from a pointer on to zero, from the texts of both.
+    template : str
+        Name of the template of a part that is spread so.
     """
 
     loop: LoopHead
     simd_loop: LoopHead
     reduction_loop: Callable[[str, object, Sequence[str], str], str]
     clear: Callable[[str, object], str]
+    template: str
 
 
 @dataclass(frozen=True)
@@ -112,16 +115,24 @@ def _grid_clear(pointer: str, n: object) -> str:
     return f"{_grid_loop('element', n)} {pointer}[element] = 0;"
 
 
-_THREAD = Words(_plain_loop, _simd_loop, _simd_reduction, _clear)
-_BLOCK = Words(_block_loop, _block_loop, _block_reduction, _clear)
+def _thread(template: str) -> Words:
+    return Words(_plain_loop, _simd_loop, _simd_reduction, _clear, template)
+
+
+def _block(template: str) -> Words:
+    return Words(_block_loop, _block_loop, _block_reduction, _clear, template)
+
+
+_GRID = "grid.cpp"
+
 
 CPU = Dialect(
     name="cpu",
     headers=("cpu.h", "steps.h", "functions.h"),
     words={
-        Layout.PER_INSTANCE: _THREAD,
-        Layout.GRID: Words(_threaded_loop, _threaded_loop, _simd_reduction, _threaded_clear),
-        Layout.BLOCK: _THREAD,
+        Layout.PER_INSTANCE: _thread("per_instance_cpu.cpp"),
+        Layout.GRID: Words(_threaded_loop, _threaded_loop, _simd_reduction, _threaded_clear, _GRID),
+        Layout.BLOCK: _thread(_GRID),
     },
     splits_rows=True,
     shares_rows=False,
@@ -135,9 +146,9 @@ CUDA = Dialect(
     name="cuda",
     headers=("cuda.cuh", "steps.h", "functions.h"),
     words={
-        Layout.PER_INSTANCE: _BLOCK,
-        Layout.GRID: Words(_grid_loop, _grid_loop, _block_reduction, _grid_clear),
-        Layout.BLOCK: _BLOCK,
+        Layout.PER_INSTANCE: _block("per_instance_cuda.cpp"),
+        Layout.GRID: Words(_grid_loop, _grid_loop, _block_reduction, _grid_clear, _GRID),
+        Layout.BLOCK: _block(_GRID),
     },
     splits_rows=False,
     shares_rows=True,

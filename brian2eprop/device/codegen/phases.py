@@ -11,19 +11,14 @@ from brian2eprop.device.codegen.names import with_own_names
 from brian2eprop.device.program import (
     Array,
     Connectivity,
-    Dense,
     Detect,
     Events,
     Loop,
     Phase,
     Program,
     Propagate,
-    Sparse,
     SynapticLoop,
 )
-
-# The template that goes along a row of each kind of connectivity.
-ROWS: dict[type[Connectivity], str] = {Dense: "dense", Sparse: "sparse"}
 
 
 @dataclass(frozen=True)
@@ -34,8 +29,6 @@ class RowView:
     ----------
     connectivity : Connectivity
         Whose rows they are.
-    kind : str
-        Name of its template.
     by_source : bool
         Whether a row is that of a source.
     neuron, other : str
@@ -51,7 +44,6 @@ class RowView:
     """
 
     connectivity: Connectivity
-    kind: str
     by_source: bool
     neuron: str
     other: str
@@ -148,7 +140,6 @@ class PhaseWriter:
         by_source = fixed == "source"
         return RowView(
             found,
-            ROWS[type(found)],
             by_source,
             fixed,
             moving,
@@ -197,7 +188,7 @@ def synapse_order(phase: SynapticLoop, lowered: Lowered, connectivity: Connectiv
     others = {refs[name].array for name in lowered.read - neighbours}
     if any(refs[name].array in others for name in neighbours | sums):
         return Order.SERIAL
-    if isinstance(connectivity, Dense) or not neighbours:
+    if connectivity.aligned or not neighbours:
         return Order.FREE
     return Order.BY_NEIGHBOUR
 

@@ -20,9 +20,6 @@ from brian2eprop.device.program.verify import Stage, verify
 
 ITEM_BYTES = {DType.DOUBLE: 8, DType.INT: 4, DType.BOOL: 1}
 
-# Templates of the layouts; one block, or one thread, is a grid of one.
-LAYOUT_TEMPLATES = {Layout.PER_INSTANCE: "per_instance", Layout.GRID: "grid", Layout.BLOCK: "grid"}
-
 # Which copy of an array belongs to the instance in hand.
 _OWNERS = {
     "cpu": {Access.PER_INSTANCE: "instance", Access.SCRATCH: "worker", Access.SHARED: "0"},
@@ -183,7 +180,6 @@ class _Generator:
         summed = self.program.summed if per_instance else frozenset()
         context = self.context | {
             "entry": entry,
-            "words": self.dialect.words[part.layout],
             "arrays": views,
             "sweeps": [
                 (sweep.direction.value, self.writer.views(sweep.phases, summed))
@@ -191,8 +187,8 @@ class _Generator:
             ],
             "resident_bytes": resident_bytes,
         }
-        name = f"{LAYOUT_TEMPLATES[part.layout]}_{self.dialect.name}.cpp"
-        text = str(environment().get_template(name).render(context))
+        words = self.dialect.words[part.layout]
+        text = str(environment().get_template(words.template).render(context | {"words": words}))
         return text, Launch(entry, part.layout, part.largest_loop(self.program), resident_bytes)
 
     def _array_views(self, part: Part) -> tuple[list[ArrayView], int]:

@@ -51,7 +51,7 @@ class Legal:
 
 
 _SIMULATION = (ForEach, ForEachEvent, Detect, Feed, Propagate, ForEachSynapse)
-_ANYTHING = Legal(frozenset(Over), frozenset(Direction), (*_SIMULATION, Reduce, Clear))
+_ANYTHING = Legal(frozenset(Over), frozenset(Direction), (Phase,))
 
 # Every pair of a border, or of what a sweep is over, with what may stand there. Kinds of
 # connectivity that not every loop can go through get their rows here.

@@ -1,8 +1,5 @@
 {% import "frame.cpp" as frame with context %}
-B2E_KERNEL {{ entry }}(void* const* arrays, const long long* lengths, const long long* depths,
-                   const double* constants, void* const* streams, const long long* stream_steps,
-                   long long first_step, long long n_steps, int instances) {
-    {{ frame.constants_and_depths() | indent(4) }}
+{{ frame.open_part() | trim }}
     B2E_DYNAMIC_SHARED(resident, {{ resident_bytes }});
     {% for view in arrays if view.resident_at is not none %}
     b2e::ptr<{{ view.type }}> {{ view.pointer }} = b2e::reside<{{ view.type }}>(resident, {{ view.resident_at }}, {{ view.size }});

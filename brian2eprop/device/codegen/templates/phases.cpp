@@ -1,7 +1,4 @@
 {# One macro a kind of phase; `words` supplies the loops, `slot` the pointers. #}
-{% import "connectivity/dense.cpp" as dense with context %}
-{% import "connectivity/sparse.cpp" as sparse with context %}
-{% set row_macros = {"dense": dense.row, "sparse": sparse.row} %}
 {% macro body(views) %}
 {% for view in views %}
 { // {{ view.phase.label }}
@@ -67,7 +64,8 @@ if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = spikes.count;
 {% for line in view.lines.row_before %}
 {{ line }}
 {% endfor %}
-{{ row_macros[view.row.kind](view) | trim }}
+{% import "connectivity/" ~ view.row.connectivity.kind ~ ".cpp" as found with context %}
+{{ found.row(view) | trim }}
 {% for line in view.lines.row_after %}
 {{ line }}
 {% endfor %}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,9 +48,18 @@ class Connectivity(ABC):
         Sizes of the two populations.
     """
 
+    # Whether the place in a row is the neuron at the other end, so that a loop along any row
+    # meets a neuron at the same iteration.
+    aligned: ClassVar[bool] = False
+
     name: str
     n_source: int
     n_target: int
+
+    @property
+    def kind(self) -> str:
+        """Its kind's name, which its template has too."""
+        return type(self).__name__.lower()
 
     @property
     @abstractmethod

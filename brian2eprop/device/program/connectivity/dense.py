@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class Dense(Connectivity):
 
     Synapses are numbered ``i*n_target + j``, or without gaps ``i*(n - 1) + j - (j > i)``.
     """
+
+    aligned: ClassVar[bool] = True
 
     diagonal: bool = True
 

@@ -1,9 +1,9 @@
 {% import "frame.cpp" as frame with context %}
 {% import "phases.cpp" as phases with context %}
-{
+{{ frame.open_part() | trim }}
     {{ frame.once() | indent(4) }}
     {% for view in arrays %}
-    {{ view.type }}* {{ view.pointer }} = {{ frame.array_base(view) }};
+    b2e::ptr<{{ view.type }}> {{ view.pointer }} = {{ frame.array_base(view) }};
     {% endfor %}
     {% for _, views in sweeps %}
     {{ phases.body(views) | trim | indent(4) }}
