@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from typing import Any
 from weakref import ref
 
-import numpy as np
-import numpy.typing as npt
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
 from brian2.core.functions import Function
 from brian2.core.namespace import get_local_namespace
 from brian2.core.network import Network
 from brian2.core.preferences import prefs
-from brian2.core.variables import VariableView
 from brian2.units import second
 from brian2.units.fundamentalunits import check_units
 
 from brian2eprop.device import brian
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Backend
-from brian2eprop.device.capture.builder import array_name
 from brian2eprop.device.capture.captured import Captured
-from brian2eprop.device.capture.network import capture, make_inert
+from brian2eprop.device.capture.network import make_inert
 from brian2eprop.device.capture.support import check_network
-from brian2eprop.device.capture.unchanged import Memo, Origin, Watched, origin_of
-from brian2eprop.device.lent import Borrower
-from brian2eprop.device.memory.formed import Formed
+from brian2eprop.device.capture.unchanged import Origin, Watched, origin_of
 from brian2eprop.device.memory.loop import InstanceLoop
 from brian2eprop.device.memory.recorders import fit_instances
 from brian2eprop.device.memory.snapshot import (
@@ -38,19 +31,18 @@ from brian2eprop.device.memory.snapshot import (
     take_snapshot,
 )
 from brian2eprop.device.memory.state import State
-from brian2eprop.device.memory.values import ValuesDevice
-from brian2eprop.device.networks import Kept, Networks
+from brian2eprop.device.networks import Kept
 from brian2eprop.device.options import Options, check_duration, read_options
-from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
 from brian2eprop.device.run.progress import Progress
 from brian2eprop.device.run.run import run
+from brian2eprop.device.training import TrainingServices
 from brian2eprop.errors import Unsupported
 
 _SETTERS = ("group_variable_set", "group_variable_set_conditional")
 _GETTERS = ("group_variable_get", "group_variable_get_conditional")
 
 
-class EpropDevice(ValuesDevice):
+class EpropDevice(TrainingServices):
     """Brian2's runtime device, but runs are compiled as a whole, for one or many instances.
 
     See ``brian2.set_device`` and :meth:`activate` for its options.
@@ -62,9 +54,6 @@ class EpropDevice(ValuesDevice):
         super().__init__()
         brian.share_random_buffers(self)
         self.options = Options()
-        self.networks = Networks()
-        self.memo = Memo(self.stamps)
-        self.formed = Formed()
         self._backend: Backend | None = None
         self._storing: Network | None = None
 
@@ -135,8 +124,9 @@ class EpropDevice(ValuesDevice):
         Outside of runs code runs once, so NumPy is faster than any compiler, unless the user
         has chosen one.
         """
-        # From 2.11 on there are preferences that leave the choice to another one, by None.
-        chosen = codeobj_class is not None or prefs[fallback_pref] not in ("auto", None)
+        if prefs[fallback_pref] is None:  # from 2.11 on, a preference may leave the choice open
+            fallback_pref = "codegen.target"
+        chosen = codeobj_class is not None or prefs[fallback_pref] != "auto"
         if self.is_capturing or not chosen:
             return NumpyCodeObject
         return super().code_object_class(codeobj_class, fallback_pref)
@@ -270,7 +260,7 @@ class EpropDevice(ValuesDevice):
         self._fit_monitors(network)
         watched = Watched(namespace)
         read: set[Any] = set()
-        captured = self._capture(network, watched, read)
+        captured = self.capture_program(network, watched, read)
         for name in captured.written:
             if self.instances.size is not None:
                 self.instances.promote(captured.variables[name])
@@ -278,12 +268,6 @@ class EpropDevice(ValuesDevice):
             network.sorted_objects, watched, read, self.stamps, self._instances_of(captured)
         )
         return captured, origin
-
-    def _capture(self, network: Network, namespace: Mapping[str, Any], read: set[Any]) -> Captured:
-        with self.capturing(read):
-            return capture(
-                network, namespace, self.memo, self.formed.relevant, self.instances.arrays
-            )
 
     def _instances_of(self, captured: Captured) -> tuple[Any, ...]:
         names = captured.variables.keys() - captured.written
@@ -335,118 +319,6 @@ class EpropDevice(ValuesDevice):
             transit = self.networks.of(network).transit
             found[OWN] = take_snapshot(network, self.instances, transit, self.formed)
         return found
-
-    # For training
-
-    def capture(
-        self, network: Network, namespace: Mapping[str, Any] | None = None, level: int = 0
-    ) -> Captured:
-        """A network as a Program, without running it.
-
-        Parameters
-        ----------
-        network : Network
-            The network.
-        namespace : mapping, optional
-            Where external names are looked up; by default where this is called.
-        level : int
-            How many more frames up to look.
-
-        Returns
-        -------
-        Captured
-            The Program, and what ties it to Brian2's variables.
-
-        Raises
-        ------
-        TypeError
-            If it is no Network.
-        """
-        if not isinstance(network, Network):
-            raise TypeError(
-                f"A network is needed, not an object of type {type(network).__name__}; give a "
-                "Network, such as Network(collect())."
-            )
-        if namespace is None:
-            namespace = get_local_namespace(level=level + 1)
-        with self.networks.preparing:
-            brian.require_device(check_network(network), self)
-            return self._capture(network, namespace, set())
-
-    def array_name(self, view: VariableView) -> str:
-        """Name of the Program's array of ``group.variable``."""
-        return array_name(view.variable)
-
-    def read_array(self, captured: Captured, name: str) -> npt.NDArray[Any]:
-        """The values of a variable or table, in the order of the Program's array.
-
-        Parameters
-        ----------
-        captured : Captured
-            The network.
-        name : str
-            Name of the array.
-
-        Returns
-        -------
-        array, shape (size,) or (instances, size)
-            A copy; with an instance axis where the instances differ.
-        """
-        if name in captured.tables:
-            return captured.tables[name].copy()
-        variable = captured.variables[name]
-        self._pull(variable)
-        return np.array(in_their_order(self.host_values(variable), captured.orders.get(name)))
-
-    def write_array(self, captured: Captured, name: str, values: npt.ArrayLike) -> None:
-        """Set a variable, in every instance, from values in the order of the Program's array.
-
-        Parameters
-        ----------
-        captured : Captured
-            The network.
-        name : str
-            Name of the array.
-        values : array, shape (size,)
-            The values in SI units.
-        """
-        variable = captured.variables[name]
-        self.fill_with_array(
-            variable, in_brian_order(np.asarray(values), captured.orders.get(name))
-        )
-
-    def lend(
-        self, captured: Captured, names: Iterable[str], borrower: Borrower
-    ) -> AbstractContextManager[None]:
-        """While active, the borrower has the newest values of variables.
-
-        Parameters
-        ----------
-        captured : Captured
-            The network.
-        names : iterable of str
-            Names of the variables' arrays.
-        borrower : Borrower
-            Is asked before one of them is read, and told when it may have been changed.
-        """
-        return self.lent.lend({name: captured.variables[name] for name in names}, borrower)
-
-    def in_transit(self, network: Network, captured: Captured) -> tuple[str, ...]:
-        """Names of the pathways that have still to deliver spikes.
-
-        Parameters
-        ----------
-        network : Network
-            The network.
-        captured : Captured
-            The same as a Program.
-        """
-        sent = self.networks.of(network).transit.sent
-        return tuple(
-            name
-            for name, pathway in captured.pathways.items()
-            if pathway.events in sent and sent[pathway.events].any_within(pathway.steps)
-        )
 
 
 _DEFAULTS = {

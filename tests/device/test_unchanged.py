@@ -22,7 +22,7 @@ from brian2 import (
 )
 
 from brian2eprop import Spikes, SpikeSource
-from brian2eprop.device import device as hooks
+from brian2eprop.device import training as hooks
 from brian2eprop.device.capture import objects as phases
 from brian2eprop.device.capture.unchanged import Memo, Stamps, digest, frozen, same
 

@@ -1,8 +1,7 @@
 """Checkpoints: a training state in one file, written whole or not at all.
 
-The file is a NumPy archive without pickled objects: the arrays under ``array.<name>`` and
-source and target of the synapses under ``pairs.<name>``, both in Brian2's order, and the rest
-as JSON text, in UTF-8, under ``state``.
+A NumPy archive without pickled objects: arrays under ``array.<name>``, source and target of the
+synapses under ``pairs.<name>``, both in Brian2's order, the rest as JSON text under ``state``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,154 @@
+"""What a training asks of the device: a network as a Program, and the values of its variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from brian2.core.namespace import get_local_namespace
+from brian2.core.network import Network
+from brian2.core.variables import VariableView
+
+from brian2eprop.device import brian
+from brian2eprop.device.capture.builder import array_name
+from brian2eprop.device.capture.captured import Captured
+from brian2eprop.device.capture.network import capture
+from brian2eprop.device.capture.support import check_network
+from brian2eprop.device.capture.unchanged import Memo
+from brian2eprop.device.lent import Borrower
+from brian2eprop.device.memory.formed import Formed
+from brian2eprop.device.memory.values import ValuesDevice
+from brian2eprop.device.networks import Networks
+from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
+
+
+class TrainingServices(ValuesDevice):
+    """Networks as Programs, and their variables in the order of a Program's arrays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.networks = Networks()
+        self.memo = Memo(self.stamps)
+        self.formed = Formed()
+
+    def capture(
+        self, network: Network, namespace: Mapping[str, Any] | None = None, level: int = 0
+    ) -> Captured:
+        """A network as a Program, without running it.
+
+        Parameters
+        ----------
+        network : Network
+            The network.
+        namespace : mapping, optional
+            Where external names are looked up; by default where this is called.
+        level : int
+            How many more frames up to look.
+
+        Returns
+        -------
+        Captured
+            The Program, and what ties it to Brian2's variables.
+
+        Raises
+        ------
+        TypeError
+            If it is no Network.
+        """
+        if not isinstance(network, Network):
+            raise TypeError(
+                f"A network is needed, not an object of type {type(network).__name__}; give a "
+                "Network, such as Network(collect())."
+            )
+        if namespace is None:
+            namespace = get_local_namespace(level=level + 1)
+        with self.networks.preparing:
+            brian.require_device(check_network(network), self)
+            return self.capture_program(network, namespace, set())
+
+    def capture_program(
+        self, network: Network, namespace: Mapping[str, Any], read: set[Any]
+    ) -> Captured:
+        """A network as a Program; the variables whose values were read are added to ``read``."""
+        with self.capturing(read):
+            return capture(
+                network, namespace, self.memo, self.formed.relevant, self.instances.arrays
+            )
+
+    def array_name(self, view: VariableView) -> str:
+        """Name of the Program's array of ``group.variable``."""
+        return array_name(view.variable)
+
+    def read_array(self, captured: Captured, name: str) -> npt.NDArray[Any]:
+        """The values of a variable or table, in the order of the Program's array.
+
+        Parameters
+        ----------
+        captured : Captured
+            The network.
+        name : str
+            Name of the array.
+
+        Returns
+        -------
+        array, shape (size,) or (instances, size)
+            A copy; with an instance axis where the instances differ.
+        """
+        if name in captured.tables:
+            return captured.tables[name].copy()
+        variable = captured.variables[name]
+        self._pull(variable)
+        return np.array(in_their_order(self.host_values(variable), captured.orders.get(name)))
+
+    def write_array(self, captured: Captured, name: str, values: npt.ArrayLike) -> None:
+        """Set a variable, in every instance, from values in the order of the Program's array.
+
+        Parameters
+        ----------
+        captured : Captured
+            The network.
+        name : str
+            Name of the array.
+        values : array, shape (size,)
+            The values in SI units.
+        """
+        variable = captured.variables[name]
+        self.fill_with_array(
+            variable, in_brian_order(np.asarray(values), captured.orders.get(name))
+        )
+
+    def lend(
+        self, captured: Captured, names: Iterable[str], borrower: Borrower
+    ) -> AbstractContextManager[None]:
+        """While active, the borrower has the newest values of variables.
+
+        Parameters
+        ----------
+        captured : Captured
+            The network.
+        names : iterable of str
+            Names of the variables' arrays.
+        borrower : Borrower
+            Is asked before one of them is read, and told when it may have been changed.
+        """
+        return self.lent.lend({name: captured.variables[name] for name in names}, borrower)
+
+    def in_transit(self, network: Network, captured: Captured) -> tuple[str, ...]:
+        """Names of the pathways that have still to deliver spikes.
+
+        Parameters
+        ----------
+        network : Network
+            The network.
+        captured : Captured
+            The same as a Program.
+        """
+        sent = self.networks.of(network).transit.sent
+        return tuple(
+            name
+            for name, pathway in captured.pathways.items()
+            if pathway.events in sent and sent[pathway.events].any_within(pathway.steps)
+        )
