@@ -10,6 +10,7 @@ NAMES = {
     "Adam",
     "Callback",
     "CheckpointError",
+    "CompileError",
     "CrossEntropy",
     "EProp",
     "EarlyStopping",

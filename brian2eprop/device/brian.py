@@ -21,6 +21,10 @@ from brian2.groups.group import Group
 
 from brian2eprop.errors import Unsupported
 
+# Brian2's names of the ways an array is indexed: by the element in hand, not at all, by the
+# neuron before and by the one behind a synapse.
+ELEMENT, SHARED, PRE, POST = "_idx", "0", "_presynaptic_idx", "_postsynaptic_idx"
+
 _RANDOM_BUFFERS = ("rand_buffer", "randn_buffer", "rand_buffer_index", "randn_buffer_index")
 
 
@@ -129,6 +133,36 @@ def owner_of(variable: Any) -> Any:
 def is_synapses(owner: Any) -> bool:
     """Whether the owner of a variable is a Synapses object."""
     return hasattr(owner, "_connect_called")
+
+
+def ends(synapses: Any) -> tuple[ArrayVariable, ArrayVariable]:
+    """The variables with the neurons before and behind each synapse."""
+    return synapses.variables["_synaptic_pre"], synapses.variables["_synaptic_post"]
+
+
+def was_connected(synapses: Any) -> bool:
+    """Whether synapses were asked for, if only none were made."""
+    return len(synapses) > 0 or bool(synapses._connect_called)
+
+
+def linked_variables(group: Group) -> list[str]:
+    """Names of a group's variables that are another group's."""
+    return sorted(group._linked_variables)
+
+
+def is_refractory(template_options: Mapping[str, Any]) -> bool:
+    """Whether a threshold has to note its spikes for refractoriness."""
+    return bool(template_options["_uses_refractory"])
+
+
+def set_clocks(network: Network, clocks: Iterable[Clock]) -> None:
+    """Tell a network its clocks, as its own run would."""
+    network._clocks = set(clocks)
+
+
+def original(method: Any) -> Any:
+    """What Brian2 does where no device overrides it."""
+    return method.original_function
 
 
 def require_device(objects: Iterable[Any], device: RuntimeDevice) -> None:

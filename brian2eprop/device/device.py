@@ -291,7 +291,7 @@ class EpropDevice(TrainingServices):
         self._fit_monitors(network)
         self._storing = network
         try:
-            Network.store.original_function(network, name, filename)
+            brian.original(Network.store)(network, name, filename)
         finally:
             self._storing = None
 
@@ -307,7 +307,7 @@ class EpropDevice(TrainingServices):
         check_instances(snapshot, network, self.options.batch_size)
         with self.networks.running(network) as kept:
             kept.rest()
-            Network.restore.original_function(network, name, filename, restore_random_state)
+            brian.original(Network.restore)(network, name, filename, restore_random_state)
             if snapshot is not None:
                 kept.rest(put_snapshot(snapshot, network, self.instances, self.formed))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from brian2.core.network import Network
 
+from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder, FormedSince
 from brian2eprop.device.capture.captured import Captured, Piece
 from brian2eprop.device.capture.objects import add_phases
@@ -96,7 +97,7 @@ def capture(
     """
     objects = check_network(network)
     clocks = list(dict.fromkeys(found.clock for found in objects))
-    network._clocks = set(clocks)
+    brian.set_clocks(network, clocks)
     network.before_run(namespace)
     step = round(float(network.t) / clocks[0].dt_)
     builder = Builder(clocks[0], _pieces(objects), memo, formed, step)

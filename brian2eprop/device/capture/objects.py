@@ -13,6 +13,7 @@ from brian2.monitors.spikemonitor import SpikeMonitor
 from brian2.monitors.statemonitor import StateMonitor
 from brian2.synapses.synapses import SynapticPathway
 
+from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder, dtype_of, events_name
 from brian2eprop.device.capture.captured import Counting, Pathway, Recording
 from brian2eprop.device.program import (
@@ -32,9 +33,12 @@ from brian2eprop.device.program.connectivity import Found, find_connectivity
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import Unsupported
 
-ELEMENT, SHARED = "_idx", "0"
-PRE, POST = "_presynaptic_idx", "_postsynaptic_idx"
-SYNAPTIC = {ELEMENT: Index.SYNAPSE, PRE: Index.SOURCE, POST: Index.TARGET, SHARED: Index.SCALAR}
+SYNAPTIC = {
+    brian.ELEMENT: Index.SYNAPSE,
+    brian.PRE: Index.SOURCE,
+    brian.POST: Index.TARGET,
+    brian.SHARED: Index.SCALAR,
+}
 
 
 def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
@@ -67,7 +71,7 @@ def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
 
 def _neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
     def locate(variable: Any, index: str) -> Ref:
-        if index not in (ELEMENT, SHARED):
+        if index not in (brian.ELEMENT, brian.SHARED):
             raise Unsupported(
                 f"'{owner.name}' reads '{variable.name}' through the index '{index}', which "
                 "eprop_cuda does not; use variables of the group itself."
@@ -88,7 +92,7 @@ def _update(builder: Builder, updater: StateUpdater) -> None:
 
 def _detect(builder: Builder, thresholder: Thresholder) -> None:
     group = thresholder.group
-    refractory = builder.pieces[thresholder.name].options["_uses_refractory"]
+    refractory = brian.is_refractory(builder.pieces[thresholder.name].options)
     on_event = ("not_refractory", "lastspike") if refractory else ()
     flags = {name: Ref(builder.array_of(group.variables[name]), Index.ELEMENT) for name in on_event}
     body = builder.body(thresholder, _neuron(builder, thresholder), flags)
@@ -160,7 +164,7 @@ def _synaptic(
 
 def _connectivity(builder: Builder, synapses: Any) -> Found:
     if synapses.name not in builder.found:
-        sides = [synapses.variables[name] for name in ("_synaptic_pre", "_synaptic_post")]
+        sides = brian.ends(synapses)
         pre, post = (side.get_value() for side in sides)
         sizes = len(synapses.source), len(synapses.target)
         builder.found[synapses.name] = builder.memo.of(
@@ -171,7 +175,7 @@ def _connectivity(builder: Builder, synapses: Any) -> Found:
 
 def _delay_steps(builder: Builder, pathway: SynapticPathway) -> npt.NDArray[np.int64]:
     """Delay of each synapse in steps, in Brian2's order; one entry where all have the same."""
-    if not len(pathway.synapses) and not pathway.synapses._connect_called:
+    if not brian.was_connected(pathway.synapses):
         raise TypeError(
             f"Synapses object '{pathway.synapses.name}' does not do anything, since it has not "
             "created synapses with 'connect'. Call 'connect', or set its attribute 'active' to "
@@ -199,16 +203,16 @@ def _record(builder: Builder, monitor: StateMonitor) -> None:
 def _monitored(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], Ref]:
     source = monitor.source
     record = monitor.variables["_indices"].get_value()
-    found = _connectivity(builder, source) if hasattr(source, "_connect_called") else None
+    found = _connectivity(builder, source) if brian.is_synapses(source) else None
 
     def locate(variable: Any, index: str) -> Ref:
         name = builder.array_of(variable)
         if variable.scalar:
             return Ref(name, Index.SCALAR)
         which = record
-        if index in (PRE, POST):
-            side = "_synaptic_pre" if index == PRE else "_synaptic_post"
-            which = source.variables[side].get_value()[record]
+        if index in (brian.PRE, brian.POST):
+            pre, post = brian.ends(source)
+            which = (pre if index == brian.PRE else post).get_value()[record]
         elif found is not None and found.order is not None:
             builder.orders[name] = found.order
             which = np.argsort(found.order)[record]

@@ -26,6 +26,7 @@ from brian2.monitors.statemonitor import StateMonitor
 from brian2.synapses.synapses import StateUpdater as SynapticStateUpdater
 from brian2.synapses.synapses import SummedVariableUpdater, Synapses, SynapticPathway
 
+from brian2eprop.device import brian
 from brian2eprop.device.monitors import BatchedSpikeMonitor, BatchedStateMonitor
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import Unsupported
@@ -105,9 +106,9 @@ def _check_group(group: NeuronGroup) -> None:
             f"The equations of '{group.name}' are stochastic (xi), which eprop_cuda does not "
             "run; remove the noise term, or give noise as input spikes."
         )
-    if group._linked_variables:
+    if brian.linked_variables(group):
         raise Unsupported(
-            f"'{group.name}' has linked variables ({', '.join(sorted(group._linked_variables))}), "
+            f"'{group.name}' has linked variables ({', '.join(brian.linked_variables(group))}), "
             "which eprop_cuda does not run; connect the groups by Synapses, or copy the values."
         )
     custom = sorted(set(group.events) - {"spike"})

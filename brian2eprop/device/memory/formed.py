@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.device import brian
+
 Steps = npt.NDArray[np.int64]
 
 
@@ -47,7 +49,7 @@ class Formed:
 
     def note(self, synapses: Any, step: int) -> Growth:
         """Note the synapses that are there when a step is to be run."""
-        key = synapses.variables["_synaptic_pre"]
+        key = brian.ends(synapses)[0]
         known = self._growth.get(key, Growth())
         found = self._growth[key] = known.grown(len(synapses), step)
         return found
@@ -74,8 +76,8 @@ class Formed:
 
     def stored(self, found: Any) -> Growth | None:
         """What is to be stored of a Synapses object."""
-        return self._growth.get(found.variables["_synaptic_pre"])
+        return self._growth.get(brian.ends(found)[0])
 
     def restore(self, found: Any, growth: Growth) -> None:
         """Go back to what was stored of a Synapses object."""
-        self._growth[found.variables["_synaptic_pre"]] = growth
+        self._growth[brian.ends(found)[0]] = growth

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from brian2.core.variables import ArrayVariable, VariableView
 
+from brian2eprop.device import brian
 from brian2eprop.device.brian import owner_of
 from brian2eprop.device.memory.limits import require_memory
 from brian2eprop.errors import Unsupported
@@ -179,7 +180,7 @@ def _index(view: VariableView, item: Any) -> Any:
                 f"Illegal index for variable '{view.name}', it is a scalar variable; use [:]."
             )
         return 0
-    if _is_all(item) and view.index_var == "_idx":
+    if _is_all(item) and view.index_var == brian.ELEMENT:
         return slice(None)
     return view.indexing(item, view.index_var)
 

@@ -11,6 +11,7 @@ from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.utils.stringtools import get_identifiers
 
+from brian2eprop.device import brian
 from brian2eprop.device.memory.instances import Instances
 
 # Elements that are computed at once: enough for NumPy, little in memory.
@@ -122,4 +123,4 @@ def _of_element(code: Any, name: str, found: Any) -> bool:
         return True
     if found.scalar:
         return found not in code.device.instances.arrays
-    return bool(code.variable_indices[name] == "_idx")
+    return bool(code.variable_indices[name] == brian.ELEMENT)

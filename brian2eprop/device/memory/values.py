@@ -14,6 +14,7 @@ from brian2.core.variables import VariableView
 from brian2.devices.device import RuntimeDevice
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
+from brian2eprop.device import brian
 from brian2eprop.device.capture.unchanged import Stamps
 from brian2eprop.device.lent import Lent
 from brian2eprop.device.memory.instances import Instances
@@ -162,7 +163,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
             values = self.instances.read(view, item)
         else:
             with self.only_looking():
-                values = VariableView.get_with_index_array.original_function(view, item)
+                values = brian.original(VariableView.get_with_index_array)(view, item)
             if not np.may_share_memory(values, self._raw(view.variable)):
                 return values
             values = values.copy()
@@ -175,7 +176,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         self, view: VariableView, item: Any, value: Any, check_units: bool
     ) -> None:
         """Set a variable, from one value an element or from values with an instance axis."""
-        original = VariableView.set_with_index_array.original_function
+        original = brian.original(VariableView.set_with_index_array)
         if self.instances.size is None and view.variable not in self.instances:
             original(view, item, value, check_units)
             return
@@ -203,7 +204,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         self, view: VariableView, item: Any, run_namespace: Any
     ) -> Any:
         """Evaluate a subexpression."""
-        original = VariableView.get_subexpression_with_index_array.original_function
+        original = brian.original(VariableView.get_subexpression_with_index_array)
         if self.instances.size is None or view.variable.scalar:
             return original(view, item, run_namespace)
         single = np.ndim(view.indexing(item, view.index_var)) == 0
