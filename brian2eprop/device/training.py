@@ -13,7 +13,7 @@ from brian2.core.network import Network
 from brian2.core.variables import VariableView
 
 from brian2eprop.device import brian
-from brian2eprop.device.capture.builder import array_name
+from brian2eprop.device.capture.builder import FormedSince, array_name
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import capture
 from brian2eprop.device.capture.support import check_network
@@ -67,15 +67,22 @@ class TrainingServices(ValuesDevice):
             namespace = get_local_namespace(level=level + 1)
         with self.networks.preparing:
             brian.require_device(check_network(network), self)
-            return self.capture_program(network, namespace, set())
+            return self.capture_program(network, namespace, set(), since_ever)
 
     def capture_program(
-        self, network: Network, namespace: Mapping[str, Any], read: set[Any]
+        self,
+        network: Network,
+        namespace: Mapping[str, Any],
+        read: set[Any],
+        formed: FormedSince | None = None,
     ) -> Captured:
-        """A network as a Program; the variables whose values were read are added to ``read``."""
+        """A network as a Program; the variables whose values were read are added to ``read``.
+
+        ``formed`` tells since when synapses are there, if not since when they were seen first.
+        """
         with self.capturing(read):
             return capture(
-                network, namespace, self.memo, self.formed.relevant, self.instances.arrays
+                network, namespace, self.memo, formed or self.formed.relevant, self.instances.arrays
             )
 
     def array_name(self, view: VariableView) -> str:
@@ -152,3 +159,7 @@ class TrainingServices(ValuesDevice):
             for name, pathway in captured.pathways.items()
             if pathway.events in sent and sent[pathway.events].any_within(pathway.steps)
         )
+
+
+def since_ever(pathway: Any, delay: int, step: int) -> None:
+    """Samples begin at a time of their own: every synapse is there from their first step on."""

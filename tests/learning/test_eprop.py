@@ -14,6 +14,8 @@ STEPS, N_IN, N_HIDDEN, N_OUT = 40, 6, 5, 3
 LIF = "dv/dt = -v/tau_m : 1"
 OUT = "dy/dt = (b - y)/tau_out : 1\nb : 1 (constant)\ntau_out : second (constant)"
 
+LABELS = np.array([0, 2])
+
 
 class Net:
     """A small network with what a test wants to be different."""
@@ -511,3 +513,78 @@ def test_a_width_without_meaning_is_refused(width: Any, text: str) -> None:
     with pytest.raises(b2e.LearningError) as caught:
         net.trainer([net.w_in.w], b2e.EProp(surrogate=b2e.Triangular(width=width)))
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_delays_of_each_synapse_are_those_of_pathways_apart(form: Any) -> None:
+    """A synapse has the same gradient as in a pathway whose synapses all have its delay."""
+
+    def gradients(apart: bool) -> tuple[float, np.ndarray, np.ndarray]:
+        net = Net(readout="dy/dt = -y/(20*ms) : 1")
+        weights, delays = [], []
+        for made in (net.w_in, net.w_rec):
+            i, j, w = made.i[:], made.j[:], np.array(made.w[:])
+            steps = (3 * i + 2 * j) % 4
+            groups = range(4) if apart else [slice(None)]
+            net.network.remove(made)
+            for group in groups:
+                which = steps == group if apart else np.ones(len(i), bool)
+                part = Synapses(made.source, made.target, "w : 1", on_pre="v_post += w")
+                part.connect(i=i[which], j=j[which])
+                part.w = w[which]
+                part.delay = steps[which] * ms
+                net.network.add(part)
+                weights.append(part.w)
+                delays.append((made is net.w_in, np.flatnonzero(which), len(i)))
+        trainer = net.trainer(weights, b2e.EProp(form=form))
+        found = trainer.gradients(net.spikes, LABELS)
+        whole = {True: np.zeros(len(net.w_in)), False: np.zeros(len(net.w_rec))}
+        for (is_input, where, _), gradient in zip(delays, found.values(), strict=True):
+            whole[is_input][where] = gradient
+        return (
+            trainer.evaluate(net.spikes, LABELS).loss,
+            whole[True],
+            whole[False],
+        )
+
+    loss, w_in, w_rec = gradients(apart=False)
+    wanted_loss, wanted_in, wanted_rec = gradients(apart=True)
+    assert loss == pytest.approx(wanted_loss, rel=1e-12)
+    np.testing.assert_allclose(w_in, wanted_in, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(w_rec, wanted_rec, rtol=1e-10, atol=1e-14)
+    assert np.abs(w_rec).max() > 1e-6
+
+
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_the_learning_signal_follows_one_delay_a_pathway(form: Any) -> None:
+    net = Net()
+    net.w_out.delay = "j*ms"
+    with pytest.raises(b2e.LearningError) as caught:
+        net.trainer([net.w_in.w], b2e.EProp(form=form))
+    assert str(caught.value) == (
+        "The synapses of w_out_pre have delays of their own, which the learning signal that comes "
+        "back through them does not follow. Give all of them the same delay."
+    )
+
+
+def test_samples_know_nothing_of_when_synapses_were_formed() -> None:
+    """Synapses that were added in a run of the network hear a sample from its first step on."""
+
+    def loss(late: bool) -> float:
+        net = Net(p_rec=0.0)
+        net.w_in.delay = 3 * ms
+        pairs = {"i": [0, 1, 2], "j": [1, 2, 3]}
+        if not late:
+            net.w_rec.connect(**pairs)
+        net.inputs.spikes = b2e.Spikes.from_dense(np.zeros((1, 20, N_IN)))
+        state = np.array(net.hidden.v[:])
+        net.network.run(20 * ms)
+        if late:
+            net.w_rec.connect(**pairs)
+        net.w_rec.w = 0.4
+        net.w_rec.delay = 2 * ms
+        net.hidden.v = state
+        net.readout.y = 0
+        return net.trainer([net.w_in.w]).evaluate(net.spikes, LABELS).loss
+
+    assert loss(late=True) == loss(late=False)

@@ -38,7 +38,7 @@ from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped
 from brian2eprop.learning.adjoint.tape import Origin, Tape
 from brian2eprop.learning.model.feedback import Feedback
-from brian2eprop.learning.model.linearise import Effect, Map
+from brian2eprop.learning.model.linearise import Effect, Map, common_delay
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.model.surrogates import Triangular
@@ -221,18 +221,13 @@ class AdjointWriter:
             gradient = scope.bind("gradient", Ref(gradient_of(parameter), Index.SYNAPSE))
             slopes = {x: effect.slope(x, name) for x in effect.increments}
             scope.line(gradient, "+=", _transposed(scope, origin, slopes))
-            yield Propagate(
-                f"gradient of {parameter}",
-                phase.events,
-                phase.connectivity,
-                scope.body(),
-                phase.delay,
-            )
+            yield replace(phase, label=f"gradient of {parameter}", body=scope.body())
         feedback = self.cross(phase, effect) if phase.events in self.model.conditions else None
         if feedback is not None:
             self.feedbacks.append(feedback)
             self.signalled.add(phase.events)
-            self._history[phase.events] = max(self._history.get(phase.events, 0), int(phase.delay))
+            delay = common_delay(phase)
+            self._history[phase.events] = max(self._history.get(phase.events, 0), delay)
             yield self._cross_back(origin, phase, effect, feedback)
 
     def _cross_back(
@@ -245,7 +240,7 @@ class AdjointWriter:
             f"{scope.coefficient(origin, increment, known)}*{_adjoint(scope, origin, x)}"
             for x, increment in effect.increments.items()
         ]
-        at_spike = replace(self._signal(phase.events, Index.TARGET), offset=-int(phase.delay))
+        at_spike = replace(self._signal(phase.events, Index.TARGET), offset=-common_delay(phase))
         scope.line(scope.bind("adjoint_spike", at_spike), "+=", terms)
         return ForEachSynapse(
             f"learning signal through {phase.label}", feedback.connectivity.name, scope.body()

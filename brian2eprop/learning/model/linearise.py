@@ -185,6 +185,22 @@ def _distance(comparison: ast.Compare, label: str) -> Expression:
     )
 
 
+def common_delay(phase: Propagate) -> int:
+    """The delay in steps of all synapses of a pathway that carries the learning signal.
+
+    Raises
+    ------
+    LearningError
+        If each synapse has its own.
+    """
+    if isinstance(phase.delay, str):
+        raise LearningError(
+            f"The synapses of {phase.label} have delays of their own, which the learning signal "
+            "that comes back through them does not follow. Give all of them the same delay."
+        )
+    return phase.delay
+
+
 def input_spike(
     phase: Propagate, arrays: Mapping[str, Array], state: Mapping[str, Array]
 ) -> Effect:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from brian2eprop.device.program import (
     Body,
@@ -22,21 +21,20 @@ from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope
 from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import partial_of, total_phase
+from brian2eprop.learning.model.linearise import common_delay
 from brian2eprop.learning.model.symbolic import Expression
 from brian2eprop.learning.objective.losses import LossArrays
 from brian2eprop.learning.objective.rates import rate_terms
 from brian2eprop.learning.objective.task import WEIGHT
+from brian2eprop.learning.traces.parts import TraceParts
 from brian2eprop.learning.traces.routes import Route, check_uniform
 from brian2eprop.learning.traces.trace_body import Place, TraceBody
-
-if TYPE_CHECKING:
-    from brian2eprop.learning.traces.writer import TraceWriter
 
 
 class ParameterTraces:
     """The traces and the gradient of one parameter."""
 
-    def __init__(self, writer: TraceWriter, parameter: str) -> None:
+    def __init__(self, writer: TraceParts, parameter: str) -> None:
         self.writer = writer
         self.model = writer.model
         self.parameter = parameter
@@ -124,7 +122,7 @@ class ParameterTraces:
         return populations.pop()
 
     def _write_spike_arrays(self) -> None:
-        delay = max((int(route.phase.delay) for route in self.routes), default=0)
+        delay = max((common_delay(route.phase) for route in self.routes), default=0)
         self.writer.scratch(self._eligibility, self.place.size, delay)
         for array in sorted(self.heard):
             self.writer.scratch(self._filtered(array), self.place.size)
@@ -240,7 +238,7 @@ class ParameterTraces:
 
     def _arrive(self, route: Route) -> None:
         for of, ratio in route.ratios.items():
-            then = self.body.own("eligibility", self._eligibility, -int(route.phase.delay))
+            then = self.body.own("eligibility", self._eligibility, -common_delay(route.phase))
             filtered = self._own_filtered(route.origin, of)
             self.body.line(filtered, "+=", [self.body.product(route.origin, ratio, then)])
 
