@@ -133,8 +133,9 @@ class EpropDevice(ValuesDevice):
         Outside of runs code runs once, so NumPy is faster than any compiler, unless the user
         has chosen one.
         """
-        # From 2.11 on there are preferences that leave the choice to another one, by None.
-        chosen = codeobj_class is not None or prefs[fallback_pref] not in ("auto", None)
+        if prefs[fallback_pref] is None:  # from 2.11 on, a preference may leave the choice open
+            fallback_pref = "codegen.target"
+        chosen = codeobj_class is not None or prefs[fallback_pref] != "auto"
         if self.is_capturing or not chosen:
             return NumpyCodeObject
         return super().code_object_class(codeobj_class, fallback_pref)
@@ -302,7 +303,7 @@ class EpropDevice(ValuesDevice):
     def network_store(
         self, network: Network, name: str = "default", filename: str | None = None
     ) -> None:
-        """Store the state of a network, with spikes in flight and all instances."""
+        """Store the state of a network, with spikes in transit and all instances."""
         self._fit_monitors(network)
         self._storing = network
         try:
