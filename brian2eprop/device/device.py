@@ -287,7 +287,7 @@ class EpropDevice(TrainingServices):
     def network_store(
         self, network: Network, name: str = "default", filename: str | None = None
     ) -> None:
-        """Store the state of a network, with spikes in flight and all instances."""
+        """Store the state of a network, with spikes in transit and all instances."""
         self._fit_monitors(network)
         self._storing = network
         try:
