@@ -186,11 +186,8 @@ class Memory:
 
     def derive_tables(self, program: Program) -> None:
         """Bring tables that follow from others up to date, where these have changed."""
-        for found in program.connectivities:
-            sides = program.sides(found)
+        for found, sides in program.deriving:
             names = [table.name for table in found.tables(())]
-            if len(found.tables(sides)) == len(names):
-                continue
             now = tuple(self._versions.arrays.get(name, 0) for name in names)
             if self._versions.derived.get(found.name) != now:
                 contents = {name: self.read(name) for name in names}

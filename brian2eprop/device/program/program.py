@@ -106,6 +106,12 @@ class Program:
         return frozenset(n for n in written if self._all_arrays[n].access is Access.SHARED)
 
     @cached_property
+    def deriving(self) -> tuple[tuple[Connectivity, frozenset[Side]], ...]:
+        """The connectivities that have tables that follow from others, with the sides in use."""
+        found = ((connectivity, self.sides(connectivity)) for connectivity in self.connectivities)
+        return tuple((c, sides) for c, sides in found if len(c.tables(sides)) > len(c.tables(())))
+
+    @cached_property
     def written_tables(self) -> frozenset[str]:
         """The tables of connectivities that phases change."""
         written = frozenset().union(*(phase.writes() for phase in self.phases()))
