@@ -131,3 +131,27 @@ def test_delays_of_batches_are_those_of_each_instance() -> None:
     wanted = np.array([counts(seed) for seed in range(3)])
     set_device("eprop_cuda", backend="cpu", precision="float64", batch_size=3)
     np.testing.assert_allclose(counts(None), wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_synapses_with_delays_of_their_own_grow_while_spikes_are_on_their_way(backend: str) -> None:
+    def arrivals() -> list[list[int]]:
+        defaultclock.dt = 0.1 * ms
+        one = NeuronGroup(2, "x : 1", threshold="timestep(t, dt) % 7 == 0", reset="", name="one")
+        other = NeuronGroup(3, "n : integer", name="other")
+        link = Synapses(one, other, on_pre="n_post += 1", name="link")
+        link.connect(i=[0, 0, 1], j=[0, 1, 1])
+        link.delay = [0.3, 1.2, 0.5] * ms
+        network = Network(one, other, link)
+        found = []
+        for run in range(5):
+            network.run(0.9 * ms)
+            found.append(other.n[:].tolist())
+            link.connect(i=[1, 0], j=[2, run % 3])
+            link.delay[-2:] = [0.2 * run + 0.1, 0.8] * ms
+        return found
+
+    set_device("runtime")
+    wanted = arrivals()
+    set_device("eprop_cuda", backend=backend, precision="float64")
+    assert arrivals() == wanted

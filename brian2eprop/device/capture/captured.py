@@ -58,14 +58,36 @@ class Counting:
 
 @dataclass(frozen=True)
 class Pathway:
-    """Where a pathway reads its spikes, and how many steps late at most.
+    """Where a pathway reads its spikes, and how many steps late.
 
-    ``delays`` tells apart the delays of synapses that have their own.
+    Parameters
+    ----------
+    events : str
+        The event buffer.
+    steps : int
+        The longest delay.
+    size : int
+        Number of synapses.
+    delays : bytes
+        The delay of each synapse in Brian2's order, as int32; one where all have the same.
     """
 
     events: str
     steps: int
-    delays: str = ""
+    size: int = 0
+    delays: bytes = b""
+
+    def delivers_as(self, other: Pathway) -> bool:
+        """Whether the synapses that both have deliver what is on its way in the same way."""
+        if self.events != other.events:
+            return False
+        common = min(self.size, other.size)
+        return self.size == other.size == 0 or np.array_equal(
+            self._delays()[:common], other._delays()[:common]
+        )
+
+    def _delays(self) -> npt.NDArray[np.int32]:
+        return np.broadcast_to(np.frombuffer(self.delays, np.int32), self.size)
 
 
 @dataclass(frozen=True, eq=False)

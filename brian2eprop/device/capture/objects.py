@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -121,8 +120,8 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     steps = _delay_steps(builder, pathway) + (events not in builder.events)
     longest = int(steps.max(initial=0))
     own = steps.size > 1 and int(steps.min()) != longest
-    digest = hashlib.sha256(steps.tobytes()).hexdigest() if own else ""
-    builder.pathways[pathway.name] = Pathway(events, longest, digest)
+    kept = (steps if own else np.array([longest])).astype(np.int32).tobytes()
+    builder.pathways[pathway.name] = Pathway(events, longest, len(synapses), kept)
     if not len(synapses):
         return
     found = _connectivity(builder, synapses)

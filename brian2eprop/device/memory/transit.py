@@ -195,7 +195,7 @@ def _check_pathways(
 ) -> None:
     for name in sorted(before.keys() | captured.pathways.keys()):
         old, new = before.get(name), captured.pathways.get(name)
-        if old == new:
+        if old is not None and new is not None and new.delivers_as(old):
             continue
         longest = max(path.steps for path in (old, new) if path)
         for path in (old, new):
