@@ -369,7 +369,8 @@ def test_a_restored_synapse_is_as_young_as_it_was() -> None:
     network.store("after")
     network.restore("before")
     network.restore("after")
-    assert get_device().capture(network).tables["wires_pre:formed"].tolist() == [0, 0, 5]
+    captured = get_device().capture_program(network, {}, set())
+    assert captured.tables["wires_pre:formed"].tolist() == [0, 0, 5]
 
 
 # Store and restore
