@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from weakref import WeakKeyDictionary, finalize
+from weakref import WeakKeyDictionary, WeakSet, finalize
 
 from brian2.core.network import Network
 
@@ -54,12 +55,22 @@ class Kept:
         self.captured = self.origin = None
 
 
+_KNOWN: WeakSet[Networks] = WeakSet()
+
+
 class Networks:
     """What is kept of all networks."""
 
     def __init__(self) -> None:
         self._kept: WeakKeyDictionary[Network, Kept] = WeakKeyDictionary()
+        self.begin()
+        _KNOWN.add(self)
+
+    def begin(self) -> None:
+        """Let no thread run or prepare a network."""
         self.preparing = threading.RLock()  # held by a thread while Brian2 prepares a network
+        for kept in list(self._kept.values()):
+            kept.running = threading.Lock()
 
     def of(self, network: Network) -> Kept:
         """What is kept of a network."""
@@ -100,3 +111,12 @@ class Networks:
         """Give all memory back."""
         for kept in list(self._kept.values()):
             kept.forget()
+
+
+def _begin_anew() -> None:
+    """A forked process has none of the threads that may have held a lock."""
+    for networks in list(_KNOWN):
+        networks.begin()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from brian2eprop.device.backends import forks
 from brian2eprop.device.backends.base import Call
 from brian2eprop.device.backends.cpu import CpuBackend, CpuKernel
 from brian2eprop.device.backends.forks import parallel_function
+from brian2eprop.device.networks import Networks
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -32,6 +34,7 @@ from brian2eprop.device.program import (
     Ref,
     Sweep,
 )
+from brian2eprop.learning.training.turns import Turns
 from tests.device import programs
 from tests.device.programs import Case, spikes
 
@@ -143,3 +146,27 @@ def refused(function: Callable[[int], int]) -> bool:
     with pytest.raises(RuntimeError, match=f"^{re.escape(sentence)}$"):
         function(1)
     return True
+
+
+def test_a_fork_while_another_thread_holds_the_locks_of_networks_and_trainers() -> None:
+    """The child has none of the threads that could give a lock back."""
+    turns, networks = Turns(), Networks()
+    ready, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with turns.turn(), networks.preparing:
+            ready.set()
+            done.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    ready.wait(60)
+
+    def take() -> bool:
+        return turns._lock.acquire(timeout=5) and networks.preparing.acquire(timeout=5)
+
+    try:
+        assert in_a_fork(take) == 0
+    finally:
+        done.set()
+        holder.join()

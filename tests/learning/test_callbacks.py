@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import brian2eprop as b2e
 from brian2eprop.learning.training.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from brian2eprop.learning.training.history import History
 
@@ -155,3 +156,27 @@ def test_callbacks_say_what_they_are():
     )
     assert repr(ModelCheckpoint("a.npz")) == "ModelCheckpoint(path='a.npz', monitor=None)"
     assert len({EarlyStopping(), EarlyStopping()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda: b2e.EarlyStopping(3),
+            "EarlyStopping: monitor is 3; give a name, such as 'val_loss'.",
+        ),
+        (
+            lambda: b2e.LearningRateSchedule(0.1),
+            "LearningRateSchedule: schedule is 0.1; give a function of the epoch.",
+        ),
+        (
+            lambda: b2e.EProp(surrogate="tri"),
+            "EProp's surrogate is 'tri'. Give one, such as Triangular(0.3).",
+        ),
+        (lambda: b2e.EProp(detach=3), "EProp's detach is 3. Give a tuple of names."),
+    ],
+)
+def test_arguments_of_another_kind(make, sentence):
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert str(caught.value) == sentence

@@ -18,10 +18,11 @@ import pytest
 
 from brian2eprop.errors import CheckpointError
 from brian2eprop.learning.settings import settings
-from brian2eprop.learning.training import checkpoint
-from brian2eprop.learning.training.checkpoint import Checkpoint, State, opened, write
+from brian2eprop.learning.training import checkpoint, reading
+from brian2eprop.learning.training.checkpoint import Checkpoint, State, write
 from brian2eprop.learning.training.connectivity import digests
 from brian2eprop.learning.training.optimisers import Adam
+from brian2eprop.learning.training.reading import opened
 from brian2eprop.learning.training.whole import write_whole
 
 NAMES = {"net_w": np.float32, "adam:v:net_w": np.float32, "adam:rate": np.float64}
@@ -320,7 +321,8 @@ def test_a_bomb_is_not_unpacked(path):
 
 def test_a_state_of_any_size_is_not_read(path, monkeypatch):
     write(path, sample())
-    monkeypatch.setattr(checkpoint, "MAX_STATE_BYTES", 100)
+    for room in (checkpoint, reading):
+        monkeypatch.setattr(room, "MAX_STATE_BYTES", 100)
     with pytest.raises(CheckpointError, match=DAMAGED):
         read(path)
     before = path.read_bytes()
@@ -368,7 +370,7 @@ def test_what_is_no_file_stays_what_it_is(tmp_path):
     with pytest.raises(OSError, match=r"'.*pipe' could not be written \(it is no regular file\)"):
         write(pipe, sample())
     assert pipe.is_fifo()
-    with pytest.raises(CheckpointError, match="pipe' is damaged or is no checkpoint"):
+    with pytest.raises(CheckpointError, match="pipe' is no regular file"):
         read(pipe)
     with pytest.raises(OSError, match=r"could not be written \(it is a folder\); free"):
         write(tmp_path, sample())

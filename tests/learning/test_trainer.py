@@ -41,11 +41,11 @@ from brian2eprop.device.program import (
     Stream,
     Sweep,
 )
+from brian2eprop.errors import CheckpointError
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.task import OutputRoles, Roles, TrainingPrograms
 from brian2eprop.learning.training import host
 from brian2eprop.learning.training.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from brian2eprop.learning.training.checkpoint import CheckpointError
 from brian2eprop.learning.training.optimisers import SGD, Adam
 from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes

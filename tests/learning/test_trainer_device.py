@@ -8,6 +8,7 @@ from brian2 import (
     SpikeGeneratorGroup,
     StateMonitor,
     Synapses,
+    defaultclock,
     ms,
     set_device,
     start_scope,
@@ -171,3 +172,47 @@ def test_states_that_differ_between_instances():
     model.hidden.v = np.arange(3.0)[:, None] * np.ones(N_HIDDEN)
     with pytest.raises(ValueError, match=r"'hidden\.v' differs between the instances of the batch"):
         make_trainer(model)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda: set_device("runtime"), "Brian2's device"),
+        (
+            lambda: set_device("eprop_cuda", backend="reference", precision="float64"),
+            "the backend, then 'cpu',",
+        ),
+        (
+            lambda: set_device("eprop_cuda", backend="cpu", precision="float32"),
+            "the precision, then float64,",
+        ),
+        (lambda: setattr(defaultclock, "dt", 0.5 * ms), "the network's dt"),
+    ],
+)
+def test_a_trainer_does_not_go_on_with_settings_that_have_changed(change, what):
+    set_device("eprop_cuda", backend="cpu", precision="float64")
+    model = Model(SpikeSource(N_IN, name="inputs"))
+    trainer = make_trainer(model)
+    change()
+    with pytest.raises(ValueError) as caught:
+        trainer.parameter_values()
+    assert str(caught.value) == (
+        f"Trainer: {what} has been changed since the Trainer was made; make a new Trainer, or "
+        "change it back."
+    )
+
+
+def test_a_threshold_that_is_never_reached():
+    """Brian2 takes an infinite constant, and so does a training."""
+    set_device("eprop_cuda", backend="cpu", precision="float64")
+    never = float("inf")
+    group = NeuronGroup(
+        2,
+        "dv/dt = 1/ms : 1",
+        threshold="v > never",
+        reset="v = 0",
+        namespace={"never": never},
+        method="euler",
+    )
+    Network(group).run(3 * ms)
+    np.testing.assert_allclose(group.v[:], 3)

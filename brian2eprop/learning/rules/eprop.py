@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -86,6 +86,12 @@ class EProp:
             raise ValueError(
                 f"EProp's detach is one name. Give a tuple of names: detach=('{self.detach}',)."
             )
+        if not isinstance(self.surrogate, Triangular):
+            raise TypeError(
+                f"EProp's surrogate is {self.surrogate!r}. Give one, such as Triangular(0.3)."
+            )
+        if self.detach is not None and not isinstance(self.detach, Sequence):
+            raise TypeError(f"EProp's detach is {self.detach!r}. Give a tuple of names.")
         if self.feedback_scale is not None and not 0 < self.feedback_scale < float("inf"):
             raise ValueError(
                 f"EProp's feedback_scale is {self.feedback_scale}. Give a positive number."

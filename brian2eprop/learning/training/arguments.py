@@ -146,6 +146,13 @@ def check_count(name: str, value: Any) -> int:
     return int(value)
 
 
+def check_seed(value: Any) -> None:
+    """Refuse what is no seed of random numbers."""
+    if value is None or (isinstance(value, int | np.integer) and value >= 0):
+        return
+    raise ValueError(f"Trainer: seed is {value!r}; give None or a whole number not below zero.")
+
+
 def shown(value: Any) -> str:
     """A value as it is named in a sentence."""
     if isinstance(value, type):

@@ -79,6 +79,8 @@ class _Best:
         self.owner = owner
         self.monitor = monitor
         self.min_delta = min_delta
+        if not isinstance(monitor, str):
+            raise TypeError(f"{owner}: monitor is {monitor!r}; give a name, such as 'val_loss'.")
         self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
         self.value = math.inf
 
@@ -230,12 +232,19 @@ class LearningRateSchedule(Callback):
 
     schedule: Callable[[int], float]
 
+    def __post_init__(self) -> None:
+        if not callable(self.schedule):
+            raise TypeError(
+                f"LearningRateSchedule: schedule is {self.schedule!r}; give a "
+                "function of the epoch."
+            )
+
     def on_epoch_begin(self, trainer: Trained, epoch: int) -> None:
         """Set the epoch's learning rate."""
-        rate = float(self.schedule(epoch))
-        if not 0 < rate < math.inf:
+        rate = self.schedule(epoch)
+        if not (isinstance(rate, int | float | np.number) and 0 < rate < math.inf):
             raise ValueError(
-                f"LearningRateSchedule: the schedule gives {rate} for epoch {epoch}; let it give "
+                f"LearningRateSchedule: the schedule gives {rate!r} for epoch {epoch}; let it give "
                 "positive numbers."
             )
-        trainer.optimiser.learning_rate = rate
+        trainer.optimiser.learning_rate = float(rate)

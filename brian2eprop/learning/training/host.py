@@ -90,6 +90,31 @@ def training_device() -> TrainingDevice:
     return device
 
 
+def check_device(device: TrainingDevice, captured: CapturedNetwork, backend: Backend) -> None:
+    """Refuse to go on where other settings would not be followed.
+
+    Raises
+    ------
+    ValueError
+        If Brian2 has another device, backend, precision or dt than when the Trainer was made.
+    """
+    now = get_device()
+    changed = None
+    if now is not device:
+        changed = "Brian2's device"
+    elif device.backend.name != backend.name:
+        changed = f"the backend, then '{backend.name}',"
+    elif device.backend.precision is not backend.precision:
+        changed = f"the precision, then {backend.precision.value},"
+    elif any(clock.dt_ != captured.program.dt for clock in getattr(captured, "clocks", ())):
+        changed = "the network's dt"
+    if changed is not None:
+        raise ValueError(
+            f"Trainer: {changed} has been changed since the Trainer was made; make a new Trainer, "
+            "or change it back."
+        )
+
+
 def check_transit(device: TrainingDevice, network: Any, captured: CapturedNetwork) -> None:
     """Refuse to begin samples in the middle of what a network has sent.
 

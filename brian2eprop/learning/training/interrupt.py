@@ -10,10 +10,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-NOTICE = (
-    "\nCtrl-C: the update in hand is finished, then the training ends with its parameters. "
-    "Another Ctrl-C ends it without that update, as soon as the call in hand returns.\n"
-)
+NOTICE = "\nCtrl-C: the update in hand is finished, then the training ends with its parameters.\n"
 
 
 class Interruption:

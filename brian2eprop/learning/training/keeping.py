@@ -17,6 +17,7 @@ from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import Progress
+from brian2eprop.learning.training.reading import opened
 
 
 class Keeper:
@@ -81,7 +82,7 @@ class Keeper:
     def load(self, path: str | os.PathLike[str]) -> None:
         """Put the state of a file back, all of it or nothing."""
         engine, progress = self.engine, self.progress
-        with checkpoint.opened(path) as file:
+        with opened(path) as file:
             file.check(self._settings(), digests(self.connections.pairs()))
             optimiser = file.optimiser(engine.optimiser)
             arrays = file.arrays(engine.layout(optimiser), optimiser)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from brian2eprop.learning.training import host
+from brian2eprop.learning.training.connectivity import Connections
 from brian2eprop.learning.training.engine import Engine
 
 
@@ -32,6 +33,8 @@ class Mirror:
         The network.
     engine : Engine
         Holds the arrays.
+    connections : Connections
+        The synapses as they were.
     """
 
     def __init__(
@@ -40,7 +43,9 @@ class Mirror:
         captured: host.CapturedNetwork,
         network: Any,
         engine: Engine,
+        connections: Connections,
     ) -> None:
+        self._connections = connections
         self._device, self._captured, self._network = device, captured, network
         self._engine = engine
         self._initial = self._found(engine.programs.roles.initial.values())
@@ -50,7 +55,15 @@ class Mirror:
         self._changed: set[str] = set()  # what somebody may have changed in Brian2
 
     def read(self) -> None:
-        """Take over what was changed in Brian2's variables."""
+        """Take over what was changed in Brian2's variables.
+
+        Raises
+        ------
+        ValueError
+            If the network or the device is no longer what it was when the Trainer was made.
+        """
+        self._connections.check()
+        host.check_device(self._device, self._captured, self._engine.backend)
         if not self._lent:
             self._engine.load({**self._found(self._names), **self._initial})
         elif self._changed:

@@ -21,6 +21,7 @@ from brian2eprop.learning.training.arguments import (
     check_count,
     check_kind,
     check_list,
+    check_seed,
     explains_arguments,
 )
 from brian2eprop.learning.training.callbacks import Callback
@@ -106,6 +107,7 @@ class Trainer(InProgress):
         check_kind("optimiser", optimiser, Optimiser, "one, such as Adam(1e-3)")
         terms = check_list("Trainer", "regularisers", regularisers, FiringRate, "FiringRate(10*Hz)")
         self.loss, self.rule, self.optimiser, self.regularisers = loss, rule, optimiser, terms
+        check_seed(seed)
         self._progress, self._turns = Progress(rng=np.random.default_rng(seed)), Turns()
         device = host.training_device()
         # Two frames up: between here and the caller there is the check of the arguments.
@@ -125,7 +127,7 @@ class Trainer(InProgress):
         programs = rule.training_program(captured.program, task)
         self._engine = Engine(device.backend, programs, optimiser, arrays)
         self._connections = Connections(network)
-        self._mirror = Mirror(device, captured, network, self._engine)
+        self._mirror = Mirror(device, captured, network, self._engine, self._connections)
         self._parameters = Parameters(captured, arrays, device.backend.precision.dtype)
         self._keeper = Keeper(
             self._engine,

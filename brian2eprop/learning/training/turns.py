@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
+
+_KNOWN: WeakSet[Turns] = WeakSet()
 
 
 class Turns:
@@ -15,6 +19,11 @@ class Turns:
     """
 
     def __init__(self) -> None:
+        self.begin()
+        _KNOWN.add(self)
+
+    def begin(self) -> None:
+        """Nobody has the turn."""
         self._lock = threading.RLock()
         self._training: int | None = None
 
@@ -44,3 +53,12 @@ class Turns:
                 yield
             finally:
                 self._training = before
+
+
+def _begin_anew() -> None:
+    """A forked process has none of the threads that may have had the turn."""
+    for turns in list(_KNOWN):
+        turns.begin()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -1,0 +1,309 @@
+"""Reading checkpoints: nothing is believed that a file says of itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from brian2eprop.errors import CheckpointError
+from brian2eprop.learning.settings import KIND, difference
+from brian2eprop.learning.training.checkpoint import (
+    ARRAY,
+    EARLIER,
+    FORMAT,
+    LOAD_INTO,
+    MAX_COUNT,
+    MAX_HEADER_BYTES,
+    MAX_STATE_BYTES,
+    PAIRS,
+    STATE,
+    VERSION,
+    Layout,
+    State,
+    Values,
+)
+from brian2eprop.learning.training.optimisers import Optimiser
+
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[File]:
+    """A checkpoint to be read; what is wrong with it is said in one way.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Yields
+    ------
+    File
+        Its contents.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged or is no checkpoint.
+    OSError
+        If it cannot be opened.
+    """
+    try:
+        place = Path(path).expanduser()
+        if place.exists() and not place.is_file():
+            raise ValueError("no regular file")
+        file = place.open("rb")
+    except (OSError, RuntimeError) as error:
+        number, why = getattr(error, "errno", None), getattr(error, "strerror", None) or error
+        raise type(error)(*filter(None, (number, f"'{path}' cannot be read ({why})"))) from error
+    except ValueError as error:
+        raise CheckpointError(
+            f"'{path}' is no regular file; nothing was loaded. Use a file that Trainer.save wrote."
+        ) from error
+    try:
+        with file, zipfile.ZipFile(file) as archive:
+            yield File(str(path), archive)
+    except CheckpointError:
+        raise
+    except (*_UNREADABLE, OSError) as error:
+        raise CheckpointError(
+            f"The file '{path}' is damaged or is no checkpoint of brian2eprop "
+            f"({type(error).__name__}); nothing was loaded. Use a file that Trainer.save wrote."
+        ) from error
+
+
+class File:
+    """An open checkpoint, which is believed nothing: what is read is bounded by what must be.
+
+    Parameters
+    ----------
+    path : str
+        The file, for the sentences.
+    archive : ZipFile
+        Its members.
+    """
+
+    def __init__(self, path: str, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._archive = archive
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        if len(set(names)) < len(names):
+            raise ValueError("names")
+        self._names = set(names)
+        text = self._member(STATE, None, MAX_STATE_BYTES)
+        self.state = self._read_state(json.loads(text.tobytes().decode()))
+
+    def check(self, settings: Mapping[str, Any], connectivity: Mapping[str, str]) -> None:
+        """Check that it belongs to this training.
+
+        Parameters
+        ----------
+        settings : mapping of str to object
+            What optimiser, rule, loss and regularisers are made with here.
+        connectivity : mapping of str to str
+            The hash of each connectivity here.
+
+        Raises
+        ------
+        CheckpointError
+            If it is of another connectivity, rule, loss or kind of optimiser.
+        """
+        for name in sorted(self.state.connectivity.keys() | connectivity.keys()):
+            if self.state.connectivity.get(name) != connectivity.get(name):
+                self._refuse(
+                    f"it was saved with other synapses of '{name}'",
+                    "Connect them as they were, for example with the same seed.",
+                )
+        here, saved = (
+            {name: _bare(name, made) for name, made in one.items()}
+            for one in (settings, self.state.settings)
+        )
+        for name in sorted(here):
+            found = difference(name, saved.get(name), here[name])
+            if found is not None:
+                place, then, now = found
+                self._refuse(
+                    f"{place} is {_shown(then)} in the file but {_shown(now)} here",
+                    "Make the Trainer as it was when it was saved.",
+                )
+
+    def optimiser(self, like: Optimiser) -> Optimiser:
+        """The optimiser with the numbers that it had.
+
+        Parameters
+        ----------
+        like : Optimiser
+            One of the same kind.
+
+        Raises
+        ------
+        CheckpointError
+            If a number is none that it takes.
+        """
+        if not is_dataclass(like):
+            return like
+        saved = self.state.settings["optimiser"]
+        numbers = {field.name: saved[field.name] for field in fields(like) if field.init}
+        return replace(like, **numbers)
+
+    def arrays(self, layout: Layout, optimiser: Optimiser) -> dict[str, Values]:
+        """The arrays, as far as they are what is needed.
+
+        Parameters
+        ----------
+        layout : mapping of str to (shape, dtype)
+            What is needed.
+        optimiser : Optimiser
+            Knows what is impossible in its own ones.
+
+        Raises
+        ------
+        CheckpointError
+            If names or shapes differ, or contents are impossible.
+        """
+        self._check_names(layout)
+        return {name: self._array(name, *wanted, optimiser) for name, wanted in layout.items()}
+
+    def generator(self) -> np.random.Generator:
+        """The random generator, to go on from there.
+
+        Raises
+        ------
+        CheckpointError
+            If its state is none.
+        """
+        rng = np.random.default_rng()
+        try:
+            rng.bit_generator.state = dict(self.state.rng)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            self._refuse("it holds no valid state of the random generator", EARLIER)
+        return rng
+
+    def _check_names(self, layout: Layout) -> None:
+        arrays = {name.removeprefix(ARRAY) for name in self._names if name.startswith(ARRAY)}
+        for name in sorted(arrays ^ layout.keys()):
+            here, there = ("the file", "this task") if name in arrays else ("this task", "the file")
+            self._refuse(f"array '{name}' is in {here} but not in {there}", LOAD_INTO)
+        others = self._names - {STATE} - {f"{ARRAY}{name}" for name in arrays}
+        if others != {f"{PAIRS}{name}" for name in self.state.connectivity}:
+            raise ValueError("members")
+
+    def _array(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], optimiser: Optimiser
+    ) -> Values:
+        values = self._member(f"{ARRAY}{name}", shape, 8 * int(np.prod(shape)))
+        if values.dtype.kind not in "biuf":
+            values = np.full(shape, np.nan)
+        with np.errstate(over="ignore"):
+            values = values.astype(dtype)
+        fault = optimiser.fault(name, values)
+        if not np.isfinite(values).all():
+            fault = "holds values that are no finite numbers"
+        if fault is not None:
+            self._refuse(f"array '{name}' {fault}", EARLIER)
+        return values
+
+    def _member(self, name: str, shape: tuple[int, ...] | None, most: int) -> Values:
+        """An array of at most so many bytes, and of that shape if one is wanted."""
+        with self._archive.open(f"{name}.npy") as file:
+            found, order, dtype = _header(file)
+            if shape is not None and found != shape:
+                self._refuse(
+                    f"array '{name.removeprefix(ARRAY)}' has the shape {found} but {shape} is "
+                    "needed",
+                    LOAD_INTO,
+                )
+            size = int(np.prod(found)) * dtype.itemsize
+            if dtype.hasobject or size > most:
+                raise ValueError("size")
+            data = file.read(size + 1)
+        if len(data) != size:
+            raise ValueError("length")
+        return np.frombuffer(data, dtype).reshape(found, order="F" if order else "C")
+
+    def _read_state(self, state: dict[str, Any]) -> State:
+        if state.get("format") != FORMAT:
+            raise ValueError("format")
+        if state.get("version") != VERSION:
+            raise CheckpointError(
+                f"The checkpoint '{self.path}' has version {state.get('version')} of the format, "
+                f"but this brian2eprop reads version {VERSION}; install the version that wrote it."
+            )
+        epoch = _count(state["epoch"])
+        return State(
+            _count(state["iteration"]),
+            epoch,
+            _history(state["history"], epoch),
+            dict(state["rng"]),
+            dict(state["settings"]),
+            {str(name): str(digest) for name, digest in dict(state["connectivity"]).items()},
+        )
+
+    def _refuse(self, fault: str, remedy: str) -> NoReturn:
+        raise CheckpointError(
+            f"The checkpoint '{self.path}': {fault}; nothing was loaded. {remedy}"
+        )
+
+
+def _bare(name: str, made: Any) -> Any:
+    """Settings without what is restored rather than compared."""
+    return {KIND: made[KIND]} if name == "optimiser" else made
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict) and KIND in value:
+        inner = ", ".join(f"{k}={_shown(v)}" for k, v in value.items() if k != KIND)
+        return f"{value[KIND]}({inner})"
+    if isinstance(value, dict) and "unit" in value:
+        return f"{value['value']} {value['unit']}"
+    return str(value)
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    return read(file, max_header_size=MAX_HEADER_BYTES)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+        raise ValueError("count")
+    return value
+
+
+def _history(found: Any, epochs: int) -> dict[str, list[Any]]:
+    """The history, refused where it is none: lists with at most one entry an epoch."""
+    if not isinstance(found, dict):
+        raise ValueError("history")
+    for values in found.values():
+        if not isinstance(values, list) or len(values) > epochs:
+            raise ValueError("history")
+        for value in values:
+            entries = value.values() if isinstance(value, dict) else [value]
+            if not all(isinstance(entry, int | float) for entry in entries):
+                raise ValueError("history")
+    return found
