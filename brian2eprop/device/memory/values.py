@@ -158,6 +158,8 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
 
     def variableview_get_with_index_array(self, view: VariableView, item: Any) -> Any:
         """Read a variable: a copy, so that what was read does not change in the next run."""
+        if view.variable not in self.arrays:  # it belongs to another device
+            return brian.original(VariableView.get_with_index_array)(view, item)
         self._pull(view.variable)
         if view.variable in self.instances:
             values = self.instances.read(view, item)
@@ -177,7 +179,8 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
     ) -> None:
         """Set a variable, from one value an element or from values with an instance axis."""
         original = brian.original(VariableView.set_with_index_array)
-        if self.instances.size is None and view.variable not in self.instances:
+        ours = view.variable in self.arrays
+        if not ours or (self.instances.size is None and view.variable not in self.instances):
             original(view, item, value, check_units)
             return
         self._pull(view.variable)
@@ -205,7 +208,9 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
     ) -> Any:
         """Evaluate a subexpression."""
         original = brian.original(VariableView.get_subexpression_with_index_array)
-        if self.instances.size is None or view.variable.scalar:
+        owner = view.variable.owner
+        ours = any(variable in self.arrays for variable in owner.variables.values())
+        if not ours or self.instances.size is None or view.variable.scalar:
             return original(view, item, run_namespace)
         single = np.ndim(view.indexing(item, view.index_var)) == 0
         result = original(view, np.atleast_1d(item) if single else item, run_namespace)
