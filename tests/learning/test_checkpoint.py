@@ -372,7 +372,7 @@ def test_what_is_no_file_stays_what_it_is(tmp_path):
     assert pipe.is_fifo()
     with pytest.raises(CheckpointError, match="pipe' is no regular file"):
         read(pipe)
-    with pytest.raises(OSError, match=r"could not be written \(it is a folder\); free"):
+    with pytest.raises(OSError, match=r"could not be written \(it is a folder\); choose"):
         write(tmp_path, sample())
 
 

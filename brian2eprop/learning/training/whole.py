@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -39,11 +40,18 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], Any])
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"The checkpoint '{path}' could not be written ({error.strerror or error}); free "
-            "space or choose another place. An earlier file of that name was kept",
-        ) from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "free space or choose another place" if full else "choose another place"
+        kept = ". An earlier file of that name was kept" if _is_file(path) else ""
+        sentence = f"The checkpoint '{path}' could not be written ({error.strerror or error}); "
+        arguments = (sentence + remedy + kept,)
+        raise OSError(*([error.errno] if error.errno else []), *arguments) from error
+
+
+def _is_file(path: str | os.PathLike[str]) -> bool:
+    with contextlib.suppress(OSError, RuntimeError):
+        return Path(path).expanduser().is_file()
+    return False
 
 
 def _regular(path: Path) -> Path:
