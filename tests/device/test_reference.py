@@ -28,6 +28,7 @@ from brian2eprop.device.program import (
     Reduce,
     Reduction,
     Ref,
+    Side,
     Slots,
     Sparse,
     Stream,
@@ -505,3 +506,59 @@ def test_programs_are_verified():
     network = program([], ForEach("go", 1, Body("u = v")))
     with pytest.raises(ProgramError, match="phase 'go': 'v' has no value"):
         ReferenceBackend(Precision.FLOAT64).compile(network)
+
+
+def by_target(*before):
+    """A loop over the targets' rows of a sparse connectivity, after phases over what is shared."""
+    body = Body(
+        "x += w*y",
+        {"x": Ref("x", Index.TARGET), "y": Ref("y", Index.SOURCE), "w": Ref("w", Index.SYNAPSE)},
+    )
+    sweep = Sweep(Direction.ONCE, (ForEachSynapse("pull", "syn", body, Side.TARGET),))
+    first = [Sweep(Direction.ONCE, tuple(before), Over.SHARED)] if before else []
+    return Program(
+        "test",
+        DT,
+        (
+            real("x", 3),
+            real("y", 2),
+            real("w", 4, Access.SHARED),
+            Array("next", DType.INT, 4, Access.SHARED),
+        ),
+        (sweep, *first),
+        connectivities=(Sparse("syn", 2, 3, 4),),
+    )
+
+
+def pulled(targets):
+    """What the loop adds, from the targets of the synapses 0, 0, 1, 1."""
+    expected = np.zeros(3)
+    for synapse, (source, target) in enumerate(zip([0, 0, 1, 1], targets, strict=True)):
+        expected[target] += (synapse + 1) * [10, 20][source]
+    return expected
+
+
+def test_tables_by_target_follow_those_by_source_when_these_are_written(backend):
+    network = by_target()
+    memory = memory_of(backend, network, w=[1, 2, 3, 4], y=[10, 20], **{"syn:row": [0, 2, 4]})
+    kernel = registry.create(backend, memory.precision).compile(network)
+    for targets in ([0, 1, 0, 2], [1, 2, 1, 2], [0, 2, 0, 1]):
+        memory.write("syn:target", targets)
+        memory.write("x", 0)
+        kernel.run(memory)
+        np.testing.assert_array_equal(memory.read("x")[0], pulled(targets))
+
+
+def test_a_phase_may_write_the_tables_of_a_connectivity(backend):
+    rewire = ForEach(
+        "rewire", 4, Body("t_ = n", {"t_": element("syn:target"), "n": element("next")})
+    )
+    network = by_target(rewire)
+    memory = memory_of(backend, network, w=[1, 2, 3, 4], y=[10, 20], **{"syn:row": [0, 2, 4]})
+    kernel = registry.create(backend, memory.precision).compile(network)
+    memory.write("syn:target", [0, 1, 0, 2])
+    memory.write("next", [1, 2, 0, 1])
+    for targets in ([0, 1, 0, 2], [1, 2, 0, 1]):  # the first run goes by the old ones
+        memory.write("x", 0)
+        kernel.run(memory)
+        np.testing.assert_array_equal(memory.read("x")[0], pulled(targets))

@@ -134,7 +134,9 @@ def test_who_reads_the_old_file_is_not_disturbed(path):
 
 
 def test_a_place_that_is_not_there(tmp_path):
-    with pytest.raises(OSError, match=r"could not be written \(No such file or directory\); free"):
+    with pytest.raises(
+        OSError, match=r"could not be written \(No such file or directory\); choose"
+    ):
         write(tmp_path / "no" / "run.npz", sample())
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "run.npz")
