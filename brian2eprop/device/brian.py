@@ -55,10 +55,17 @@ def set_interval(network: Network, clocks: Iterable[Clock], duration: Any) -> tu
         The steps to run: ``first_step <= step < end_step``.
     """
     network._clocks = set(clocks)
+    end = network.t + duration
     for clock in network._clocks:
-        clock.set_interval(network.t, network.t + duration)
+        clock.set_interval(network.t, end)
+    # Networks share clocks and may run in other threads, so nothing is read back from a clock.
     clock = next(iter(network._clocks))
-    return int(clock.variables["timestep"].get_value()[0]), int(clock._i_end)
+    return step_of(clock, network.t_), step_of(clock, float(end))
+
+
+def step_of(clock: Clock, time: float) -> int:
+    """The step of a clock that a time in seconds belongs to."""
+    return int(clock._calc_timestep(time))
 
 
 def set_step(network: Network, step: int) -> None:

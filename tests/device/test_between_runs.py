@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from brian2 import (
+    Clock,
     Network,
     NeuronGroup,
     SpikeMonitor,
@@ -463,6 +464,26 @@ def test_networks_in_two_threads() -> None:
         if isinstance(results[k], BaseException):
             raise results[k]
         assert_same(results[k], theirs[k])
+
+
+def test_steps_do_not_depend_on_what_another_network_makes_of_their_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use()
+    group = rising()
+    monitor = StateMonitor(group, "v", record=True)
+    network = Network(group, monitor)
+    network.run(1 * ms)
+    set_interval = Clock.set_interval
+
+    def and_another_thread(clock: Clock, start: Any, end: Any) -> None:
+        set_interval(clock, start, end)
+        clock.variables["timestep"].set_value(7)
+        clock._i_end = 1000
+
+    monkeypatch.setattr(Clock, "set_interval", and_another_thread)
+    network.run(2 * ms)
+    assert np.array_equal(np.round(monitor.t / ms), [0, 1, 2])
 
 
 def test_one_network_runs_once_at_a_time() -> None:

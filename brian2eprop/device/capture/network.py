@@ -99,7 +99,7 @@ def capture(
     clocks = list(dict.fromkeys(found.clock for found in objects))
     brian.set_clocks(network, clocks)
     network.before_run(namespace)
-    step = round(float(network.t) / clocks[0].dt_)
+    step = brian.step_of(clocks[0], network.t_)
     builder = Builder(clocks[0], _pieces(objects), memo, formed, step)
     add_phases(builder, objects)
     promoted = {name for name, found in builder.variables.items() if found in varying}
