@@ -252,6 +252,10 @@ class Spikes:
             object.__setattr__(spikes, name, value)
         return spikes
 
+    def __reduce__(self) -> tuple[type[Spikes], tuple[Any, ...]]:
+        """Copies are made, and files are read, by way of the checks."""
+        return type(self), (self.n_neurons, self.n_steps, self.start, self.index)
+
     def __len__(self) -> int:
         """Number of samples."""
         return int(self.start.shape[0])
@@ -332,10 +336,11 @@ class Spikes:
 
 
 def _frozen(values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """A read-only view (or a converted copy) that leaves the caller's own array writeable."""
-    view = np.ascontiguousarray(values, dtype).view()
-    view.flags.writeable = False
-    return view
+    """A view (or a converted copy) that nobody can make writeable; the caller's own array stays so.
+
+    Kernels rely on what was checked once.
+    """
+    return np.asarray(memoryview(np.ascontiguousarray(values, dtype)).toreadonly())
 
 
 def _starts(counts: npt.NDArray[Any]) -> Integers:

@@ -1,5 +1,8 @@
 """Spikes against dense arrays and plain lists, and every sentence for bad data."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from brian2 import ms, mV
@@ -72,6 +75,26 @@ def test_frozen_without_freezing_the_callers_arrays():
     assert start.flags.writeable and index.flags.writeable
     with pytest.raises(ValueError, match="read-only"):
         spikes.index[0] = 1
+
+
+@pytest.mark.parametrize("made", [
+    lambda spikes: spikes,
+    lambda spikes: spikes[:1],
+    lambda spikes: pickle.loads(pickle.dumps(spikes)),
+    copy.deepcopy,
+])  # fmt: skip
+def test_nobody_can_change_what_was_checked(made):
+    spikes = made(Spikes.from_dense(np.eye(2, dtype=bool)[None]))
+    for values in (spikes.start, spikes.index):
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            values.flags.writeable = True
+
+
+def test_what_was_stored_is_checked_again():
+    spikes = Spikes.from_dense(np.eye(2, dtype=bool)[None])
+    stored = pickle.dumps(spikes).replace(spikes.index.tobytes(), np.int32([0, 7]).tobytes())
+    with pytest.raises(ValueError, match="Spikes: "):
+        pickle.loads(stored)
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int32])

@@ -148,9 +148,6 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
      r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
     (lambda: synapses(cells(), "da/dt = -a/ms : 1 (clock-driven)", on_pre="a += 1", method="euler"),
      r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
-    (lambda: synapses(cells(), on_pre="v_pre = 1"),
-     r"'syn' sets 'v_pre' of the presynaptic group.*; only add to it there by '\+=', or do it in "
-     r"that group's reset"),
     (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),
     (with_subgroup, r"'syn' connects 'cells_subgroup', a Subgroup.*; connect whole"),
     (with_subgroup_monitor, r"'part' records the subgroup 'cells_subgroup.*'.*; record the whole"),

@@ -417,11 +417,6 @@ SYNAPSE_FAULTS = [
         "'x' has the index ELEMENT; legal are here: SCALAR, SOURCE, TARGET, SYNAPSE",
     ),
     (
-        body("x = 1", x=Ref("x", SOURCE)),
-        "'x' is one element for all synapses of a row; only add to it, or loop over the neurons "
-        "instead",
-    ),
-    (
         body("u = v", v=Ref("v", SOURCE)),
         "'v' stands for array 'v' of size 3, where SOURCE needs 2; make them equal",
     ),

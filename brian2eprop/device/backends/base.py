@@ -45,7 +45,7 @@ class Memory:
         self.instances = instances
         self.workers = workers
         self.arrays: dict[str, Any] = {}
-        self._versions = Versions({}, {})
+        self._versions: dict[str, Version] = {}
 
     def reserve(self, program: Program, n_steps: int) -> None:
         """Allocate, filled with zeros, what the Program needs for calls of ``n_steps`` steps.
@@ -106,21 +106,40 @@ class Memory:
         """A copy of the array as a NumPy array; waits for what is being computed."""
         return self._on_host(self.arrays[name])
 
-    def write(self, name: str, values: npt.ArrayLike) -> None:
-        """Set the array, broadcasting ``values`` to its shape."""
-        target = self.arrays[name]
-        target[...] = self.xp.asarray(np.asarray(values), dtype=target.dtype)
+    def write(self, name: str, values: npt.ArrayLike, owners: int | None = None) -> None:
+        """Set the array, broadcasting ``values`` to its shape.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+        values : array
+            Its new elements.
+        owners : int, optional
+            How many instances' copies are set, from the first on; by default all.
+
+        Raises
+        ------
+        ValueError
+            If a number is too large for the array's precision.
+        """
+        target = self.arrays[name][:owners]
+        target[...] = self.xp.asarray(_in_precision(name, np.asarray(values), target.dtype))
         self.touch([name])
 
     def share(self, other: Memory, names: Iterable[str]) -> None:
         """Use arrays of another memory as its own."""
-        self.arrays |= {name: other.arrays[name] for name in names}
-        self._versions = other._versions
+        for name in names:
+            self.arrays[name] = other.arrays[name]
+            self._versions[name] = other._version(name)
 
     def touch(self, names: Iterable[str]) -> None:
         """Note that arrays have other contents now."""
         for name in names:
-            self._versions.arrays[name] = self._versions.arrays.get(name, 0) + 1
+            self._version(name).number += 1
+
+    def _version(self, name: str) -> Version:
+        return self._versions.setdefault(name, Version())
 
     def _on_host(self, values: Any) -> npt.NDArray[Any]:
         return np.array(values if self.xp is np else self.xp.asnumpy(values))
@@ -178,30 +197,39 @@ class Memory:
         counts[instance, slot, 0] = len(found)
         index[instance, slot, : len(found)] = self.xp.asarray(found)
 
-    def forget_spikes(self, events: Events) -> None:
-        """Let no step of a buffer have a spike."""
-        self.write(count_of(events).name, 0)
-
     # Tables
 
     def derive_tables(self, program: Program) -> None:
         """Bring tables that follow from others up to date, where these have changed."""
         for found, sides in program.deriving:
             names = [table.name for table in found.tables(())]
-            now = tuple(self._versions.arrays.get(name, 0) for name in names)
-            if self._versions.derived.get(found.name) != now:
+            derived = {table.name for table in found.tables(sides)} - set(names)
+            now = tuple(self._version(name).number for name in names)
+            if any(self._version(name).derived_from != now for name in derived):
                 contents = {name: self.read(name) for name in names}
                 for name, values in found.derived(contents, sides).items():
                     self.write(name, values)
-                self._versions.derived[found.name] = now
+                    self._version(name).derived_from = now
 
 
-@dataclass(frozen=True)
-class Versions:
-    """How often arrays were written, and which versions tables were derived from."""
+@dataclass
+class Version:
+    """How often an array was written, and which versions of other arrays it was derived from."""
 
-    arrays: dict[str, int]
-    derived: dict[str, tuple[int, ...]]
+    number: int = 0
+    derived_from: tuple[int, ...] | None = None
+
+
+def _in_precision(name: str, values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    try:
+        with np.errstate(over="raise"):
+            return values.astype(dtype, copy=False)
+    except FloatingPointError:
+        largest = float(np.abs(values[np.isfinite(values)]).max())
+        raise ValueError(
+            f"'{name}' is to hold {largest:g}, which is too large for {dtype}; scale it down, or "
+            "use set_device('eprop_cuda', precision='float64')."
+        ) from None
 
 
 def _more_slots(array: Array, known: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

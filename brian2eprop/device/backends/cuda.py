@@ -85,10 +85,10 @@ class CudaMemory(Memory):
         with self.queue.work(f"write the spikes of '{events.name}'"):
             super().write_spikes(events, step, neurons, instance)
 
-    def write(self, name: str, values: npt.ArrayLike) -> None:
+    def write(self, name: str, values: npt.ArrayLike, owners: int | None = None) -> None:
         """See :meth:`Memory.write`."""
         with self.queue.work(f"write '{name}'"):
-            super().write(name, values)
+            super().write(name, values, owners)
 
     @contextmanager
     def enough_for(self, program: Program, n_steps: int) -> Iterator[None]:

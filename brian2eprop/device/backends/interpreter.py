@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +18,8 @@ from brian2eprop.device.program.assignments import Assignment, assignments, fits
 from brian2eprop.device.program.functions import FUNCTIONS
 
 Values = npt.NDArray[Any]
+
+NO_ALIASES: Mapping[str, Collection[str]] = {}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def execute(
     places: Mapping[str, Place],
     guards: Mapping[str, str],
     numbers: Mapping[str, Any],
+    aliases: Mapping[str, Collection[str]] = NO_ALIASES,
 ) -> dict[str, Any]:
     """Run abstract code on all elements of its places at once.
 
@@ -57,6 +60,9 @@ def execute(
         Names whose assignments count only where another name holds.
     numbers : mapping of str to number
         The names that stand for numbers.
+    aliases : mapping of str to collection of str
+        Names whose elements other names may stand for as well; these are written, and the
+        others read again, at once.
 
     Returns
     -------
@@ -75,7 +81,10 @@ def execute(
                 value = _stored(value, places[target])
                 targets[target] = None
             values[target] = value
-    for name in targets:
+            if target in aliases:
+                places[target].write(value)
+                values |= {other: places[other].read() for other in aliases[target]}
+    for name in targets.keys() - aliases.keys():
         places[name].write(values[name])
     return values
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
 from brian2eprop.device.program import Body, Connectivity, Index, Side
+from brian2eprop.device.program.dependence import is_independent
 
 Indices = npt.NDArray[np.int64]
 
@@ -38,13 +39,7 @@ class Loop:
 
     def is_parallel(self, body: Body) -> bool:
         """Whether no run writes what another one reads or writes."""
-        targets = {body.refs[name].array for name in body.written}
-        ways: dict[str, set[tuple[Index, str | None]]] = {array: set() for array in targets}
-        for ref in body.refs.values():
-            if ref.array in targets:
-                ways[ref.array].add((ref.index, ref.via))
-        alone = {frozenset({(index, None)}) for index in self.distinct}
-        return self.length == 1 or all(frozenset(way) in alone for way in ways.values())
+        return self.length == 1 or is_independent(body, self.distinct)
 
 
 def elements(neurons: Indices) -> Loop:

@@ -37,6 +37,7 @@ from brian2eprop.device.program import (
     SynapticLoop,
     fits,
 )
+from brian2eprop.device.program.dependence import aliases
 from brian2eprop.device.program.verify import Stage, verify
 
 
@@ -190,7 +191,7 @@ class _Instance:
         found = [np.zeros(0)]
         for part in loops:
             places = {n: self.place(ref, part, step, sent) for n, ref in body.refs.items()}
-            values = execute(body.code, places, body.guards, numbers)
+            values = execute(body.code, places, body.guards, numbers, aliases(body))
             if result is not None:
                 found.append(np.broadcast_to(values[result], part.length))
         return np.concatenate(found)

@@ -127,7 +127,6 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     found = _connectivity(builder, synapses)
     body = builder.body(pathway, _synaptic(builder, pathway, found))
     _refuse_scalar_writes(pathway, body)
-    _refuse_source_writes(pathway, body)
     if body.code:
         order = slice(None) if found.order is None else found.order
         since = builder.formed(pathway, longest, builder.step)
@@ -243,17 +242,6 @@ def _refuse_scalar_writes(owner: Any, body: Body) -> None:
             raise Unsupported(
                 f"'{owner.name}' writes the shared variable '{name}' in a run, which eprop_cuda "
                 "does not; leave out the flag '(shared)'."
-            )
-
-
-def _refuse_source_writes(pathway: SynapticPathway, body: Body) -> None:
-    set_ = {line.target for line in body.lines if line.operator != "Add"}
-    for name in sorted(body.written & (set_ | body.read)):
-        if body.refs[name].index is Index.SOURCE:
-            raise Unsupported(
-                f"The on_pre code of '{pathway.synapses.name}' sets '{name}' of the presynaptic "
-                "group, which eprop_cuda does not; only add to it there by '+=', or do it in that "
-                "group's reset."
             )
 
 

@@ -142,13 +142,20 @@ class BodyWriter:
         lines = [self._read(name) for name in self.names if name not in self.scalars]
         lines += [line for s in self.lowered.statements for line in self._statement(s)]
         lines += [self._reset_on_event(name) for name in self.on_event]
-        lines += [self._write(name) for name in sorted(self.lowered.written)]
+        written = sorted(self.lowered.written - self.lowered.aliases.keys())
+        lines += [self._write(name) for name in written]
         return [line for line in lines if line]
 
     def _statement(self, statement: Statement) -> list[str]:
-        guard = self.body.guards.get(statement.var)
+        name = statement.var
+        guard = self.body.guards.get(name)
         lines = render_statement(statement, self.integer)
-        return [f"if ({guard}) {line}" for line in lines] if guard else lines
+        lines = [f"if ({guard}) {line}" for line in lines] if guard else lines
+        others = self.lowered.aliases.get(name)
+        if others is not None:
+            lines.append(self._write(name))
+            lines += [f"{other} = {self._element(other)};" for other in sorted(others)]
+        return lines
 
     def _array(self, name: str) -> Array:
         return self.arrays[self.body.refs[name].array]
@@ -178,7 +185,7 @@ class BodyWriter:
         if name in lowered.added:
             return f"{self._type(name)} {name} = 0;"
         if name in lowered.read:
-            const = "" if name in lowered.written else "const "
+            const = "" if name in lowered.written | lowered.aliases.keys() else "const "
             return f"{const}{self._type(name)} {name} = {self._element(name)};"
         return f"{self._type(name)} {name};" if name in lowered.written else ""
 

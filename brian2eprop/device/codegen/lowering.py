@@ -16,6 +16,7 @@ from brian2.parsing.bast import brian_ast
 from brian2.utils.stringtools import get_identifiers
 
 from brian2eprop.device.program import Array, Body, DType, Index
+from brian2eprop.device.program.dependence import aliases
 
 _VARIABLE_DTYPE: dict[DType, type] = {
     DType.REAL: np.float64,
@@ -38,6 +39,8 @@ class Lowered:
     read, written, added : frozenset of str
         Refs whose value is needed; refs that are assigned; refs that are only ever added to
         (and neither read nor assigned).
+    aliases : mapping of str to frozenset of str
+        Refs whose elements other refs may stand for as well; not where all are only added to.
     """
 
     hoisted: tuple[Statement, ...]
@@ -45,6 +48,7 @@ class Lowered:
     read: frozenset[str]
     written: frozenset[str]
     added: frozenset[str]
+    aliases: Mapping[str, frozenset[str]]
 
 
 def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
@@ -56,8 +60,18 @@ def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
         # sympy goes in circles over some functions of sums; it does not over functions of names.
         code = _with_named_arguments(body)
         hoisted, statements = make_statements(code, variables, np.float64, optimise=True)
-    usage = _usage(body, variables, hoisted, statements)
-    return Lowered(tuple(hoisted), tuple(statements), *usage)
+    read, written, added = _usage(body, variables, hoisted, statements)
+    shared = {
+        name: others for name, others in aliases(body).items() if not others | {name} <= added
+    }
+    return Lowered(
+        tuple(hoisted),
+        tuple(statements),
+        read | shared.keys(),
+        written,
+        added - shared.keys(),
+        shared,
+    )
 
 
 class _ArgumentNamer(ast.NodeTransformer):

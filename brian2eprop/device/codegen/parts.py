@@ -20,6 +20,7 @@ from brian2eprop.device.program import (
     Sweep,
     SynapticLoop,
 )
+from brian2eprop.device.program.dependence import ways
 
 
 class Layout(Enum):
@@ -146,8 +147,4 @@ def _own(phase: Phase, array: str) -> bool:
         return True
     if not isinstance(phase, Loop) or isinstance(phase, Reduce):
         return False
-    refs = [ref for ref in phase.body.refs.values() if ref.array == array]
-    indices = phase.body.indices
-    return array not in indices and all(
-        ref.index is Index.ELEMENT and ref.via is None for ref in refs
-    )
+    return array not in phase.body.indices and ways(phase.body, array) <= {(Index.ELEMENT, None)}

@@ -182,13 +182,11 @@ class PhaseWriter:
 
 def synapse_order(phase: SynapticLoop, lowered: Lowered, connectivity: Connectivity) -> Order:
     """How freely the synapses of one row may be visited."""
-    refs = phase.body.refs
-    neighbours = {name for name in lowered.written if refs[name].index is phase.side.moving}
-    sums = {name for name in lowered.written if refs[name].index is phase.side.fixed}
-    others = {refs[name].array for name in lowered.read - neighbours}
-    if any(refs[name].array in others for name in neighbours | sums):
+    refs, moving = phase.body.refs, phase.side.moving
+    chained = lowered.written - lowered.added
+    if lowered.aliases or any(refs[name].index is phase.side.fixed for name in chained):
         return Order.SERIAL
-    if connectivity.aligned or not neighbours:
+    if connectivity.aligned or all(refs[name].index is not moving for name in lowered.written):
         return Order.FREE
     return Order.BY_NEIGHBOUR
 

@@ -56,9 +56,8 @@ class Body:
     r"""What happens for each element: Brian2 abstract code, one assignment a line.
 
     Assigned names that are no refs are locals. The names ``t`` (time at the start of the
-    step, in seconds), ``dt`` and ``step`` are always there. Refs are read when the body starts
-    and written when it ends, as in Brian2: two names of one element do not see each other's
-    new value.
+    step, in seconds), ``dt`` and ``step`` are always there. One line is done after the other: a
+    neuron that has a synapse onto itself is one element with two names.
 
     Parameters
     ----------

@@ -123,8 +123,9 @@ class Feed(Phase):
 class SynapticLoop(Loop):
     """A phase that goes through synapses, row by row (refs: SOURCE, TARGET, SYNAPSE, SCALAR).
 
-    A row is the synapses of one neuron of ``side``. What the body writes at that neuron it only
-    adds to.
+    A row is the synapses of one neuron of ``side``. Where a synapse may meet what another one
+    writes, they come one after the other: rows by ascending neuron, those of a row by ascending
+    neighbour. A body that only adds to that neuron does not ask for it.
     """
 
     connectivity: str

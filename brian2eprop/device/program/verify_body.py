@@ -22,15 +22,12 @@ class Domain:
         The kinds of indices it has besides SCALAR, and the size of the arrays they fit.
     result : str, optional
         The local that the body must assign.
-    fixed : Index, optional
-        The index that all runs of a row have in common.
     sent : Slots, optional
         The slots of the events that are met, where there are some: how far back ``SENT`` may be.
     """
 
     sizes: Mapping[Index, int]
     result: str | None = None
-    fixed: Index | None = None
     sent: Slots | None = None
 
 
@@ -62,7 +59,7 @@ def body_faults(program: Program, body: Body, domain: Domain, over: Over) -> Ite
         lambda: _name_faults(body, domain, lines),
         lambda: _ref_faults(program, body, domain),
         lambda: _guard_faults(program, body),
-        lambda: _write_faults(program, body, domain, over),
+        lambda: _write_faults(program, body, over),
         lambda: _read_faults(program, body, over),
     )
     return next((faults for rule in rules if (faults := list(rule()))), [])
@@ -184,18 +181,13 @@ def _guard_faults(program: Program, body: Body) -> Iterable[str]:
             yield f"'{name}' is guarded by '{guard}', which is no BOOL ref; make it one"
 
 
-def _write_faults(program: Program, body: Body, domain: Domain, over: Over) -> Iterable[str]:
+def _write_faults(program: Program, body: Body, over: Over) -> Iterable[str]:
     arrays = program.all_arrays()
     for line in body.lines:
         if line.target not in body.refs:
             continue
         ref = body.refs[line.target]
         yield from write_fault(line.target, arrays[ref.array], line.operator, over)
-        if ref.index is domain.fixed and (line.operator != "Add" or line.target in body.read):
-            yield (
-                f"'{line.target}' is one element for all synapses of a row; only add to it, or "
-                f"loop over the neurons instead"
-            )
         if ref.via is not None:
             yield f"'{line.target}' is written via array '{ref.via}'; write it without"
         if ref.index is Index.SCALAR:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from brian2eprop.device.program.arrays import Access, DType
-from brian2eprop.device.program.body import Index, Ref
+from brian2eprop.device.program.body import Index
+from brian2eprop.device.program.dependence import is_independent
 from brian2eprop.device.program.phases import (
     Clear,
     Detect,
@@ -111,19 +112,13 @@ def race_fault(phase: Phase) -> Iterator[str]:
     # Rows come one after the other, and one that reads what it writes is not spread over threads.
     if not isinstance(phase, Loop) or isinstance(phase, SynapticLoop):
         return
-    refs = phase.body.refs
-    own = {_where(refs[name]) for name in phase.body.written}
-    for name in sorted(phase.body.read - phase.body.written):
-        if any(refs[name].array == array for array, _, _ in own) and _elsewhere(refs[name]):
+    body = phase.body
+    if is_independent(body, {Index.ELEMENT}):
+        return
+    for name in sorted(body.read):
+        ref = body.refs[name]
+        if ref.array in phase.writes() and (ref.index, ref.via) != (Index.ELEMENT, None):
             yield (
-                f"'{name}' reads array '{refs[name].array}' at another element than the one it "
-                f"writes; copy the array in a phase of its own"
+                f"'{name}' reads array '{ref.array}' at another element than the one it writes; "
+                f"copy the array in a phase of its own"
             )
-
-
-def _where(ref: Ref) -> tuple[str, Index, str | None]:
-    return ref.array, ref.index, ref.via
-
-
-def _elsewhere(ref: Ref) -> bool:
-    return ref.via is not None or ref.index is Index.SCALAR

@@ -87,7 +87,7 @@ def _domain(program: Program, phase: Loop) -> Domain:
             Index.SYNAPSE: found.n_synapses,
         }
         sent = program.find_events(phase.events).slots if isinstance(phase, Propagate) else None
-        return Domain(sizes, fixed=phase.side.fixed, sent=sent)
+        return Domain(sizes, sent=sent)
     if isinstance(phase, ForEachEvent):
         return Domain({Index.ELEMENT: program.find_events(phase.events).size})
     results = {Detect: Detect.CONDITION, Reduce: Reduce.VALUE}

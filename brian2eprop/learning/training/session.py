@@ -53,8 +53,7 @@ class Session:
             weights[: batch.n_samples] = 1 / batch.n_samples
             self.memory.write(self.roles.weight, weights)
         if batch.targets is not None:
-            target = self.memory.arrays[self.roles.target]
-            target[: batch.n_samples] = self.memory.xp.asarray(batch.targets, target.dtype)
+            self.memory.write(self.roles.target, batch.targets, batch.n_samples)
         self.kernel.run(self.memory, Call(0, batch.n_steps, batch.streams))
 
     def read(self, name: str, n_samples: int) -> npt.NDArray[Any]:
