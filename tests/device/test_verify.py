@@ -182,11 +182,6 @@ PROGRAM_FAULTS = [
         shared(STEP, directions=(Direction.FORWARD,)),
         "a sweep over shared has no direction forward; legal is: once",
     ),
-    (
-        shared(Feed("feed", "source", "inputs")),
-        "a sweep over shared has no Feed (phase 'feed'); legal are: "
-        "ForEach, ForEachSynapse, Reduce, Clear",
-    ),
 ]
 
 
@@ -210,8 +205,7 @@ def test_faults_of_programs(network, fault):
         ),
         (
             program(REDUCE),
-            "a captured program has no Reduce (phase 'all'); legal are: "
-            "ForEach, ForEachEvent, Detect, Feed, Propagate, ForEachSynapse",
+            "a captured program has no Reduce; leave out phase 'all'",
         ),
     ],
 )
@@ -482,6 +476,11 @@ def test_a_sweep_over_what_is_shared_may_set_and_read_it():
     assert sentence(own) == (
         "Program 'net', phase 'p': array 'v' is per instance, and a sweep over what is shared has "
         "no instances; make it shared."
+    )
+    spikes = replace(shared(Clear("p", (), ("spikes",))), events=EVENTS)
+    assert sentence(spikes) == (
+        "Program 'net', phase 'p': event buffer 'spikes' is an instance's, and a sweep over what "
+        "is shared has no instances; make the sweep one over instances."
     )
 
 

@@ -9,7 +9,6 @@ from brian2eprop.device.backends.base import Call, Memory
 from brian2eprop.device.backends.cpu import slot_counts
 from brian2eprop.device.backends.emulation import WARP
 from brian2eprop.device.backends.streams import check_streams
-from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.source import Launch, Source
 from brian2eprop.device.program import Program
 
@@ -65,9 +64,5 @@ def block_threads(largest_loop: int, limit: int = MAX_THREADS) -> int:
 
 
 def grid_blocks(launch: Launch, memory: Memory, threads: int) -> int:
-    """Blocks of a grid: the memory's workers or, without instances, one thread an element."""
-    if launch.layout is Layout.PER_INSTANCE:
-        return memory.workers
-    if launch.layout is Layout.BLOCK:
-        return 1
-    return max(1, -(-launch.largest_loop // threads))
+    """Blocks of a grid, as the part's layout wants it."""
+    return launch.blocks(memory.workers, max(1, -(-launch.largest_loop // threads)))

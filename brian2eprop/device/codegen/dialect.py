@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from brian2eprop.device.codegen.parts import Layout
+from brian2eprop.device.program import Access
 
 LoopHead = Callable[[str, object], str]
 
@@ -26,6 +27,12 @@ class Words:
         Sets as many elements from a pointer on to zero, from the texts of both.
     template : str
         Name of the template of a part that is spread so.
+    blocks : callable
+        Number of blocks of a GPU, from that of workers and that of blocks in which every
+        element has a thread.
+    by_instance : bool
+        Whether a worker goes through instance after instance: what is an instance's may then
+        lie in fast memory, and what instances share is added up from copies or atomically.
     """
 
     loop: LoopHead
@@ -33,6 +40,8 @@ class Words:
     reduction_loop: Callable[[str, object, Sequence[str], str], str]
     clear: Callable[[str, object], str]
     template: str
+    blocks: Callable[[int, int], int]
+    by_instance: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,8 @@ class Dialect:
     ----------
     name : str
         ``cpu`` or ``cuda``.
+    owners : mapping of Access to str
+        C++ of which copy of an array belongs to the instance in hand.
     headers : tuple of str
         Templates put before the kernel.
     words : mapping of Layout to Words
@@ -60,6 +71,7 @@ class Dialect:
     """
 
     name: str
+    owners: dict[Access, str]
     headers: tuple[str, ...]
     words: dict[Layout, Words]
     splits_rows: bool
@@ -115,24 +127,33 @@ def _grid_clear(pointer: str, n: object) -> str:
     return f"{_grid_loop('element', n)} {pointer}[element] = 0;"
 
 
-def _thread(template: str) -> Words:
-    return Words(_plain_loop, _simd_loop, _simd_reduction, _clear, template)
+def _a_worker_each(workers: int, enough: int) -> int:
+    return workers
 
 
-def _block(template: str) -> Words:
-    return Words(_block_loop, _block_loop, _block_reduction, _clear, template)
+def _an_element_each(workers: int, enough: int) -> int:
+    return enough
 
 
+def _one(workers: int, enough: int) -> int:
+    return 1
+
+
+_THREAD = (_plain_loop, _simd_loop, _simd_reduction, _clear)
+_BLOCK = (_block_loop, _block_loop, _block_reduction, _clear)
+_THREADS = (_threaded_loop, _threaded_loop, _simd_reduction, _threaded_clear)
+_BLOCKS = (_grid_loop, _grid_loop, _block_reduction, _grid_clear)
 _GRID = "grid.cpp"
 
 
 CPU = Dialect(
     name="cpu",
+    owners={Access.PER_INSTANCE: "instance", Access.SCRATCH: "worker", Access.SHARED: "0"},
     headers=("cpu.h", "steps.h", "functions.h"),
     words={
-        Layout.PER_INSTANCE: _thread("per_instance_cpu.cpp"),
-        Layout.GRID: Words(_threaded_loop, _threaded_loop, _simd_reduction, _threaded_clear, _GRID),
-        Layout.BLOCK: _thread(_GRID),
+        Layout.PER_INSTANCE: Words(*_THREAD, "per_instance_cpu.cpp", _a_worker_each, True),
+        Layout.GRID: Words(*_THREADS, _GRID, _an_element_each),
+        Layout.BLOCK: Words(*_THREAD, _GRID, _one),
     },
     splits_rows=True,
     shares_rows=False,
@@ -144,11 +165,12 @@ CPU = Dialect(
 # and the primitives keep some of it.
 CUDA = Dialect(
     name="cuda",
+    owners={Access.PER_INSTANCE: "instance", Access.SCRATCH: "blockIdx.x", Access.SHARED: "0"},
     headers=("cuda.cuh", "steps.h", "functions.h"),
     words={
-        Layout.PER_INSTANCE: _block("per_instance_cuda.cpp"),
-        Layout.GRID: Words(_grid_loop, _grid_loop, _block_reduction, _grid_clear, _GRID),
-        Layout.BLOCK: _block(_GRID),
+        Layout.PER_INSTANCE: Words(*_BLOCK, "per_instance_cuda.cpp", _a_worker_each, True),
+        Layout.GRID: Words(*_BLOCKS, _GRID, _an_element_each),
+        Layout.BLOCK: Words(*_BLOCK, _GRID, _one),
     },
     splits_rows=False,
     shares_rows=True,

@@ -7,20 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from brian2eprop.device.codegen.storage import count_of, index_of
-from brian2eprop.device.program import (
-    Clear,
-    Direction,
-    ForEach,
-    Index,
-    Loop,
-    Over,
-    Phase,
-    Program,
-    Reduce,
-    Sweep,
-    SynapticLoop,
-)
-from brian2eprop.device.program.dependence import ways
+from brian2eprop.device.program import Direction, Over, Phase, Program, Sweep, SynapticLoop
 
 
 class Layout(Enum):
@@ -67,25 +54,14 @@ class Part:
             for name in phase.hears() | phase.fills():
                 events = program.find_events(name)
                 used |= {count_of(events).name, index_of(events).name}
-            if isinstance(phase, Loop):
-                used |= phase.body.arrays(phase.body.refs)
             if isinstance(phase, SynapticLoop):
                 found = program.find_connectivity(phase.connectivity)
                 used |= {table.name for table in found.tables({phase.side})}
         return frozenset(used)
 
     def largest_loop(self, program: Program) -> int:
-        """Most iterations a loop over elements or along a row has."""
-        sizes = [1]
-        for phase in self.phases():
-            sizes.append(getattr(phase, "size", 1))
-            sizes += [program.find_events(name).size for name in phase.hears() | phase.fills()]
-            if isinstance(phase, SynapticLoop):
-                found = program.find_connectivity(phase.connectivity)
-                sizes += [found.n_source, found.n_target]
-            if isinstance(phase, Clear):
-                sizes += [program.all_arrays()[name].size for name in phase.arrays]
-        return max(sizes)
+        """Most iterations that one of its parallel loops has."""
+        return max((phase.longest(program) for phase in self.phases()), default=1)
 
 
 def parts(program: Program) -> tuple[Part, ...]:
@@ -108,14 +84,9 @@ def parts(program: Program) -> tuple[Part, ...]:
             found.append(Part(Layout.PER_INSTANCE, sweeps))
             continue
         for phases in _apart(phase for sweep in sweeps for phase in sweep.phases):
-            layout = Layout.GRID if _spreads(phases[0]) else Layout.BLOCK
+            layout = Layout.GRID if phases[0].spreads else Layout.BLOCK
             found.append(Part(layout, (Sweep(Direction.ONCE, tuple(phases), Over.SHARED),)))
     return tuple(found)
-
-
-def _spreads(phase: Phase) -> bool:
-    """Whether every thread of a grid can do its own share of a phase."""
-    return isinstance(phase, ForEach | Clear)
 
 
 def _apart(phases: Iterator[Phase]) -> list[list[Phase]]:
@@ -123,7 +94,7 @@ def _apart(phases: Iterator[Phase]) -> list[list[Phase]]:
     runs: list[list[Phase]] = []
     for phase in phases:
         last = runs[-1] if runs else []
-        if last and _spreads(phase) and _spreads(last[0]) and not _meets(last, phase):
+        if last and phase.spreads and last[0].spreads and not _meets(last, phase):
             last.append(phase)
         else:
             runs.append([phase])
@@ -136,15 +107,6 @@ def _meets(earlier: list[Phase], phase: Phase) -> bool:
         shared = (before.writes() & (phase.reads() | phase.writes())) | (
             before.reads() & phase.writes()
         )
-        if any(not (_own(before, name) and _own(phase, name)) for name in shared):
+        if any(not (before.own(name) and phase.own(name)) for name in shared):
             return True
     return False
-
-
-def _own(phase: Phase, array: str) -> bool:
-    """Whether every element of a loop meets its own element of an array only."""
-    if isinstance(phase, Clear):
-        return True
-    if not isinstance(phase, Loop) or isinstance(phase, Reduce):
-        return False
-    return array not in phase.body.indices and ways(phase.body, array) <= {(Index.ELEMENT, None)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from brian2eprop.device.codegen.bodies import depth_name
 from brian2eprop.device.codegen.dialect import Dialect
-from brian2eprop.device.codegen.parts import Layout, Part, parts
+from brian2eprop.device.codegen.parts import Part, parts
 from brian2eprop.device.codegen.phases import PhaseWriter
 from brian2eprop.device.codegen.statements import C_TYPES
 from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
@@ -19,12 +19,6 @@ from brian2eprop.device.program import OWNED, Access, Array, DType, Precision, P
 from brian2eprop.device.program.verify import Stage, verify
 
 ITEM_BYTES = {DType.DOUBLE: 8, DType.INT: 4, DType.BOOL: 1}
-
-# Which copy of an array belongs to the instance in hand.
-_OWNERS = {
-    "cpu": {Access.PER_INSTANCE: "instance", Access.SCRATCH: "worker", Access.SHARED: "0"},
-    "cuda": {Access.PER_INSTANCE: "instance", Access.SCRATCH: "blockIdx.x", Access.SHARED: "0"},
-}
 
 
 @dataclass(frozen=True)
@@ -35,8 +29,8 @@ class Launch:
     ----------
     entry : str
         Name of its kernel, where each part has one.
-    layout : Layout
-        How it is spread.
+    blocks : callable
+        How many blocks it is given; see ``dialect.Words``.
     largest_loop : int
         Most iterations a parallel loop has.
     resident_bytes : int
@@ -44,7 +38,7 @@ class Launch:
     """
 
     entry: str
-    layout: Layout
+    blocks: Callable[[int, int], int]
     largest_loop: int
     resident_bytes: int
 
@@ -153,7 +147,7 @@ class _Generator:
             "pointers": pointers,
             "sizes": {name: view.size for name, view in self.views.items()},
             "streams": {stream.name: number for number, stream in enumerate(program.streams)},
-            "owners": _OWNERS[dialect.name],
+            "owners": dialect.owners,
         }
 
     def source(self) -> Source:
@@ -175,9 +169,9 @@ class _Generator:
 
     def _part(self, part: Part, entry: str) -> tuple[str, Launch]:
         """The text of a part, and what its launch needs."""
-        per_instance = part.layout is Layout.PER_INSTANCE
-        views, resident_bytes = self._array_views(part)
-        summed = self.program.summed if per_instance else frozenset()
+        words = self.dialect.words[part.layout]
+        views, resident_bytes = self._array_views(part, words.by_instance)
+        summed = self.program.summed if words.by_instance else frozenset()
         context = self.context | {
             "entry": entry,
             "arrays": views,
@@ -187,15 +181,14 @@ class _Generator:
             ],
             "resident_bytes": resident_bytes,
         }
-        words = self.dialect.words[part.layout]
         text = str(environment().get_template(words.template).render(context | {"words": words}))
-        return text, Launch(entry, part.layout, part.largest_loop(self.program), resident_bytes)
+        return text, Launch(entry, words.blocks, part.largest_loop(self.program), resident_bytes)
 
-    def _array_views(self, part: Part) -> tuple[list[ArrayView], int]:
-        """A part's arrays in order, as many of the small ones as fit placed in fast memory."""
+    def _array_views(self, part: Part, by_instance: bool) -> tuple[list[ArrayView], int]:
+        """A part's arrays in order, an instance's small ones in fast memory where they fit."""
         used = part.arrays(self.program)
         views = [view for name, view in self.views.items() if name in used]
-        if part.layout is not Layout.PER_INSTANCE:
+        if not by_instance:
             return views, 0
         offsets, end = self._places(view.array for view in views)
         sums = {name: number for number, name in enumerate(self.sums)}

@@ -8,6 +8,7 @@ from brian2eprop.device.program.arrays import (
     Array,
     DType,
     Events,
+    Over,
     Precision,
     Slots,
     Stream,
@@ -15,6 +16,7 @@ from brian2eprop.device.program.arrays import (
 from brian2eprop.device.program.assignments import fits
 from brian2eprop.device.program.body import At, Body, Index, Number, Ref
 from brian2eprop.device.program.connectivity import Connectivity, Dense, Sparse
+from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 from brian2eprop.device.program.phases import (
     Clear,
     Detect,
@@ -22,15 +24,11 @@ from brian2eprop.device.program.phases import (
     ForEach,
     ForEachEvent,
     ForEachSynapse,
-    Loop,
-    Phase,
     Propagate,
     Reduce,
     Reduction,
-    Side,
-    SynapticLoop,
 )
-from brian2eprop.device.program.program import Direction, Over, Program, Sweep
+from brian2eprop.device.program.program import Direction, Program, Sweep
 
 __all__ = [
     "OWNED",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -52,6 +53,13 @@ class Access(Enum):
 OWNED = (Access.PER_INSTANCE, Access.SCRATCH)
 
 
+class Over(Enum):
+    """What a sweep is done for: every instance on its own, or what all instances share."""
+
+    INSTANCES = "instances"
+    SHARED = "shared"
+
+
 @dataclass(frozen=True)
 class Slots:
     """Time slots of an array or an event buffer: step ``s`` lies in slot ``s mod depth``.
@@ -72,6 +80,31 @@ class Slots:
         return self.history + (max(n_steps, 1) if self.kept else 1)
 
 
+def offset_faults(owner: str, slots: Slots | None, offset: int) -> Iterable[str]:
+    """What is wrong with a step offset.
+
+    Parameters
+    ----------
+    owner : str
+        What has the slots, e.g. ``"array 'v'"``.
+    slots : Slots, optional
+        The slots.
+    offset : int
+        The offset in steps.
+
+    Returns
+    -------
+    iterable of str
+        No fault or one.
+    """
+    history = 0 if slots is None else slots.history
+    if abs(offset) > history:
+        yield (
+            f"offset {offset} is out of {owner}, whose slots keep {history} other steps; "
+            f"lengthen their history"
+        )
+
+
 @dataclass(frozen=True)
 class Array:
     """A named array: ``(size,)`` if shared, else ``(instances or workers, [depth,] size)``."""
@@ -81,6 +114,29 @@ class Array:
     size: int
     access: Access
     slots: Slots | None = None
+
+    def write_faults(self, name: str, over: Over, adds: bool = False) -> Iterable[str]:
+        """What is wrong with writing it.
+
+        Parameters
+        ----------
+        name : str
+            The name written, which stands for it.
+        over : Over
+            What the phase's sweep is over.
+        adds : bool
+            Whether it is only added to.
+
+        Returns
+        -------
+        iterable of str
+            No fault or one.
+        """
+        if over is Over.INSTANCES and self.access is Access.SHARED and not adds:
+            yield (
+                f"'{name}' sets array '{self.name}', which all instances share; add to it by "
+                f"'+=', or make it per instance or scratch"
+            )
 
 
 @dataclass(frozen=True)

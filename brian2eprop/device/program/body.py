@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
+from brian2eprop.device.program.arrays import Slots
 from brian2eprop.device.program.assignments import Assignment, assignments, fits
 
 
@@ -123,3 +124,22 @@ class Body:
     def indices(self) -> frozenset[str]:
         """The arrays of indices that its refs go via."""
         return frozenset(ref.via for ref in self.refs.values() if ref.via is not None)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a phase offers its body.
+
+    Parameters
+    ----------
+    sizes : mapping of Index to int
+        The kinds of indices it has besides SCALAR, and the size of the arrays they fit.
+    result : str, optional
+        The local that the body must assign.
+    sent : Slots, optional
+        The slots of the events that are met, where there are some: how far back ``SENT`` may be.
+    """
+
+    sizes: Mapping[Index, int]
+    result: str | None = None
+    sent: Slots | None = None

@@ -6,18 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from brian2eprop.device.program.phases import (
-    Clear,
-    Detect,
-    Feed,
-    ForEach,
-    ForEachEvent,
-    ForEachSynapse,
-    Phase,
-    Propagate,
-    Reduce,
-)
-from brian2eprop.device.program.program import Direction, Over, Program
+from brian2eprop.device.program.arrays import Over
+from brian2eprop.device.program.phase import Phase
+from brian2eprop.device.program.phases import Clear, Reduce
+from brian2eprop.device.program.program import Direction, Program
 
 
 class Stage(Enum):
@@ -38,36 +30,31 @@ class Legal:
         What sweeps may be over.
     directions : frozenset of Direction
         The directions of sweeps.
-    phases : tuple of type
-        The kinds of phases.
+    without : tuple of type
+        The kinds of phases that it does not have.
     sweeps : int, optional
         The number of sweeps, where it is fixed.
     """
 
     overs: frozenset[Over]
     directions: frozenset[Direction]
-    phases: tuple[type[Phase], ...]
+    without: tuple[type[Phase], ...] = ()
     sweeps: int | None = None
 
 
-_SIMULATION = (ForEach, ForEachEvent, Detect, Feed, Propagate, ForEachSynapse)
-_ANYTHING = Legal(frozenset(Over), frozenset(Direction), (Phase,))
+_ANYTHING = Legal(frozenset(Over), frozenset(Direction))
 
-# Every pair of a border, or of what a sweep is over, with what may stand there. Kinds of
-# connectivity that not every loop can go through get their rows here.
+# Every border, and everything that a sweep may be over, with what may stand there. Every loop
+# can go through every kind of connectivity.
 LEGAL: dict[Stage | Over, Legal] = {
     Stage.CAPTURED: Legal(
-        frozenset({Over.INSTANCES}), frozenset({Direction.FORWARD}), _SIMULATION, sweeps=1
+        frozenset({Over.INSTANCES}), frozenset({Direction.FORWARD}), (Reduce, Clear), sweeps=1
     ),
     Stage.ADJOINT: _ANYTHING,
     Stage.GENERATION: _ANYTHING,
     Over.INSTANCES: _ANYTHING,
     # Without instances there is no time: events and slots belong to an instance.
-    Over.SHARED: Legal(
-        frozenset({Over.SHARED}),
-        frozenset({Direction.ONCE}),
-        (ForEach, ForEachSynapse, Reduce, Clear),
-    ),
+    Over.SHARED: Legal(frozenset({Over.SHARED}), frozenset({Direction.ONCE})),
 }
 
 
@@ -106,6 +93,5 @@ def _direction_faults(legal: Legal, owner: str, direction: Direction) -> Iterabl
 
 
 def _phase_faults(legal: Legal, owner: str, phase: Phase) -> Iterable[str]:
-    if not isinstance(phase, legal.phases):
-        known = ", ".join(kind.__name__ for kind in legal.phases)
-        yield f"{owner} has no {type(phase).__name__} (phase '{phase.label}'); legal are: {known}"
+    if isinstance(phase, legal.without):
+        yield f"{owner} has no {type(phase).__name__}; leave out phase '{phase.label}'"

@@ -1,72 +1,25 @@
-"""Phases: parallel loops, each with what it reads and writes."""
+"""The kinds of phases: parallel loops that a step is made of."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from brian2eprop.device.program.body import Body, Index
+from brian2eprop.device.program.arrays import OWNED, Access, DType, Over, offset_faults
+from brian2eprop.device.program.body import Body, Domain, Index
+from brian2eprop.device.program.phase import Elements, Kind, Loop, Phase, Side, SynapticLoop
 
-
-class Side(Enum):
-    """Whose synapses a loop goes through: those from a source, or those onto a target."""
-
-    SOURCE = Index.SOURCE
-    TARGET = Index.TARGET
-
-    @property
-    def fixed(self) -> Index:
-        """The index that is the same for all synapses of a row."""
-        index: Index = self.value
-        return index
-
-    @property
-    def moving(self) -> Index:
-        """The index that differs from synapse to synapse of a row."""
-        return Index.TARGET if self is Side.SOURCE else Index.SOURCE
+if TYPE_CHECKING:
+    from brian2eprop.device.program.program import Program
 
 
 @dataclass(frozen=True)
-class Phase:
-    """One parallel loop of a step."""
+class ForEach(Elements):
+    """Run the body for each of ``size`` elements."""
 
-    label: str
-
-    def reads(self) -> frozenset[str]:
-        """The arrays whose content the phase sees, arrays of indices included."""
-        return frozenset()
-
-    def writes(self) -> frozenset[str]:
-        """The arrays that the phase changes."""
-        return frozenset()
-
-    def hears(self) -> frozenset[str]:
-        """The event buffers that it reads."""
-        return frozenset()
-
-    def fills(self) -> frozenset[str]:
-        """The event buffers that it changes."""
-        return frozenset()
-
-
-class Loop(Phase):
-    """A phase with a body; each kind declares it among its own fields."""
-
-    body: Body
-
-    def reads(self) -> frozenset[str]:
-        """See :meth:`Phase.reads`."""
-        return self.body.arrays(self.body.read) | self.body.indices
-
-    def writes(self) -> frozenset[str]:
-        """See :meth:`Phase.writes`."""
-        return self.body.arrays(self.body.written)
-
-
-@dataclass(frozen=True)
-class ForEach(Loop):
-    """Run the body for each of ``size`` elements (refs: ELEMENT, SCALAR)."""
+    spreads: ClassVar[bool] = True
 
     size: int
     body: Body
@@ -83,9 +36,13 @@ class ForEachEvent(Loop):
         """See :meth:`Phase.hears`."""
         return frozenset({self.events})
 
+    def domain(self, program: Program) -> Domain:
+        """See :meth:`Loop.domain`."""
+        return Domain({Index.ELEMENT: program.find_events(self.events).size})
+
 
 @dataclass(frozen=True)
-class Detect(Loop):
+class Detect(Elements):
     """Run the body for each element; those where its local ``_cond`` holds are this step's events.
 
     The names in ``on_event`` are BOOL refs set to False, or REAL/DOUBLE refs set to ``t``,
@@ -93,6 +50,7 @@ class Detect(Loop):
     """
 
     CONDITION: ClassVar[str] = "_cond"
+    RESULT: ClassVar[str | None] = CONDITION
 
     size: int
     events: str
@@ -107,6 +65,24 @@ class Detect(Loop):
         """See :meth:`Phase.fills`."""
         return frozenset({self.events})
 
+    def faults(self, program: Program, over: Over) -> Iterable[str]:
+        """See :meth:`Phase.faults`."""
+        size = program.find_events(self.events).size
+        if size != self.size:
+            yield (
+                f"it has {self.size} elements, its event buffer '{self.events}' {size}; "
+                f"make them equal"
+            )
+        arrays = program.all_arrays()
+        for name in self.on_event:
+            ref = self.body.refs.get(name)
+            if ref is None or ref.array not in arrays:
+                yield f"'{name}' in on_event is no ref; add it to the body's refs"
+            elif ref.index is not Index.ELEMENT or arrays[ref.array].dtype is DType.INT:
+                yield f"'{name}' in on_event must be an ELEMENT ref of type BOOL, REAL or DOUBLE"
+            else:
+                yield from arrays[ref.array].write_faults(name, over)
+
 
 @dataclass(frozen=True)
 class Feed(Phase):
@@ -119,17 +95,19 @@ class Feed(Phase):
         """See :meth:`Phase.fills`."""
         return frozenset({self.events})
 
+    def names(self) -> Iterable[tuple[Kind, str]]:
+        """See :meth:`Phase.names`."""
+        return *super().names(), (Kind.STREAM, self.stream)
 
-class SynapticLoop(Loop):
-    """A phase that goes through synapses, row by row (refs: SOURCE, TARGET, SYNAPSE, SCALAR).
-
-    A row is the synapses of one neuron of ``side``. Where a synapse may meet what another one
-    writes, they come one after the other: rows by ascending neuron, those of a row by ascending
-    neighbour. A body that only adds to that neuron does not ask for it.
-    """
-
-    connectivity: str
-    side: Side
+    def faults(self, program: Program, over: Over) -> Iterable[str]:
+        """See :meth:`Phase.faults`."""
+        stream = next(found for found in program.streams if found.name == self.stream)
+        size = program.find_events(self.events).size
+        if stream.size != size:
+            yield (
+                f"stream '{self.stream}' has {stream.size} neurons, event buffer "
+                f"'{self.events}' {size}; make them equal"
+            )
 
 
 @dataclass(frozen=True)
@@ -160,14 +138,50 @@ class Propagate(SynapticLoop):
     side: Side = Side.SOURCE
     formed: str | None = None
 
+    @property
+    def per_synapse(self) -> tuple[str, ...]:
+        """The arrays that hold a step for each synapse."""
+        return tuple(name for name in (self.delay, self.formed) if isinstance(name, str))
+
     def reads(self) -> frozenset[str]:
         """See :meth:`Phase.reads`."""
-        tables = {self.delay} if isinstance(self.delay, str) else set()
-        return super().reads() | tables | ({self.formed} if self.formed else set())
+        return super().reads().union(self.per_synapse)
 
     def hears(self) -> frozenset[str]:
         """See :meth:`Phase.hears`."""
         return frozenset({self.events})
+
+    def names(self) -> Iterable[tuple[Kind, str]]:
+        """See :meth:`Phase.names`."""
+        return *super().names(), *((Kind.ARRAY, name) for name in self.per_synapse)
+
+    def domain(self, program: Program) -> Domain:
+        """See :meth:`Loop.domain`."""
+        return Domain(super().domain(program).sizes, sent=program.find_events(self.events).slots)
+
+    def faults(self, program: Program, over: Over) -> Iterable[str]:
+        """See :meth:`Phase.faults`."""
+        buffer = program.find_events(self.events)
+        found = program.find_connectivity(self.connectivity)
+        rows = found.rows(self.side)
+        if buffer.size != rows:
+            yield (
+                f"event buffer '{self.events}' has {buffer.size} neurons, connectivity "
+                f"'{self.connectivity}' {rows} {self.side.name.lower()}s; make them equal"
+            )
+        if isinstance(self.delay, int):
+            if self.delay < 0:
+                yield f"its delay is {self.delay} steps; give one from 0 up"
+            owner = f"event buffer '{self.events}'"
+            yield from offset_faults(owner, buffer.slots, -max(self.delay, 0))
+        wanted = (DType.INT, Access.SHARED, found.n_synapses)
+        for name in self.per_synapse:
+            array = program.all_arrays()[name]
+            if (array.dtype, array.access, array.size) != wanted:
+                yield (
+                    f"array '{name}' cannot hold a step for each synapse; make it INT, shared and "
+                    f"of size {found.n_synapses}"
+                )
 
 
 @dataclass(frozen=True)
@@ -187,13 +201,14 @@ class Reduction(Enum):
 
 
 @dataclass(frozen=True)
-class Reduce(Loop):
+class Reduce(Elements):
     """Combine the body's local ``_value`` over ``size`` elements into element 0 of ``into``.
 
     ``into`` is a REAL array of size 1 of the sweep's own; the result replaces it.
     """
 
     VALUE: ClassVar[str] = "_value"
+    RESULT: ClassVar[str | None] = VALUE
 
     size: int
     operation: Reduction
@@ -204,10 +219,28 @@ class Reduce(Loop):
         """See :meth:`Phase.writes`."""
         return super().writes() | {self.into}
 
+    def sets(self) -> frozenset[str]:
+        """See :meth:`Phase.sets`."""
+        return super().sets() | {self.into}
+
+    def names(self) -> Iterable[tuple[Kind, str]]:
+        """See :meth:`Phase.names`."""
+        return *super().names(), (Kind.ARRAY, self.into)
+
+    def faults(self, program: Program, over: Over) -> Iterable[str]:
+        """See :meth:`Phase.faults`."""
+        into = program.all_arrays()[self.into]
+        owned = into.access in OWNED if over is Over.INSTANCES else into.access is Access.SHARED
+        if into.dtype is not DType.REAL or into.size != 1 or not owned:
+            whose = "per instance or scratch" if over is Over.INSTANCES else "shared"
+            yield f"array '{self.into}' cannot hold the result; make it REAL, of size 1 and {whose}"
+
 
 @dataclass(frozen=True)
 class Clear(Phase):
     """Set every slot and element of arrays to zero, and forget every event of buffers."""
+
+    spreads: ClassVar[bool] = True
 
     arrays: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
@@ -216,6 +249,30 @@ class Clear(Phase):
         """See :meth:`Phase.writes`."""
         return frozenset(self.arrays)
 
+    def sets(self) -> frozenset[str]:
+        """See :meth:`Phase.sets`."""
+        return self.writes()
+
     def fills(self) -> frozenset[str]:
         """See :meth:`Phase.fills`."""
         return frozenset(self.events)
+
+    def own(self, array: str) -> bool:
+        """See :meth:`Phase.own`."""
+        return True
+
+    def names(self) -> Iterable[tuple[Kind, str]]:
+        """See :meth:`Phase.names`."""
+        return *super().names(), *((Kind.ARRAY, name) for name in self.arrays)
+
+    def longest(self, program: Program) -> int:
+        """See :meth:`Phase.longest`."""
+        sizes = (program.all_arrays()[name].size for name in self.arrays)
+        return max(super().longest(program), *sizes, 1)
+
+    def faults(self, program: Program, over: Over) -> Iterable[str]:
+        """See :meth:`Phase.faults`."""
+        for name in self.arrays if over is Over.INSTANCES else ():
+            access = program.all_arrays()[name].access
+            if access not in OWNED:
+                yield f"array '{name}' is {access.value}; clear it in a sweep over what is shared"

@@ -14,9 +14,9 @@ from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 
-from brian2eprop.device.program.arrays import Access, Array, Events, Stream
+from brian2eprop.device.program.arrays import Access, Array, Events, Over, Stream
 from brian2eprop.device.program.connectivity.base import Connectivity
-from brian2eprop.device.program.phases import Phase, Side, SynapticLoop
+from brian2eprop.device.program.phase import Phase, Side, SynapticLoop
 
 
 class Direction(Enum):
@@ -25,13 +25,6 @@ class Direction(Enum):
     ONCE = "once"
     FORWARD = "forward"
     BACKWARD = "backward"
-
-
-class Over(Enum):
-    """What a sweep is done for: every instance on its own, or what all instances share."""
-
-    INSTANCES = "instances"
-    SHARED = "shared"
 
 
 @dataclass(frozen=True)

@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
-from brian2eprop.device.program.arrays import Access, Array, DType, Slots
+from brian2eprop.device.program.arrays import Access, Array, DType, Over, offset_faults
 from brian2eprop.device.program.assignments import ALWAYS_THERE, Assignment, fits
-from brian2eprop.device.program.body import At, Body, Index, Ref
+from brian2eprop.device.program.body import At, Body, Domain, Index, Ref
 from brian2eprop.device.program.functions import FUNCTIONS
-from brian2eprop.device.program.program import Over, Program
-
-
-@dataclass(frozen=True)
-class Domain:
-    """What a phase offers its body.
-
-    Parameters
-    ----------
-    sizes : mapping of Index to int
-        The kinds of indices it has besides SCALAR, and the size of the arrays they fit.
-    result : str, optional
-        The local that the body must assign.
-    sent : Slots, optional
-        The slots of the events that are met, where there are some: how far back ``SENT`` may be.
-    """
-
-    sizes: Mapping[Index, int]
-    result: str | None = None
-    sent: Slots | None = None
+from brian2eprop.device.program.program import Program
 
 
 def body_faults(program: Program, body: Body, domain: Domain, over: Over) -> Iterable[str]:
@@ -63,57 +43,6 @@ def body_faults(program: Program, body: Body, domain: Domain, over: Over) -> Ite
         lambda: _read_faults(program, body, over),
     )
     return next((faults for rule in rules if (faults := list(rule()))), [])
-
-
-def offset_fault(owner: str, slots: Slots | None, offset: int) -> Iterable[str]:
-    """What is wrong with a step offset.
-
-    Parameters
-    ----------
-    owner : str
-        What has the slots, e.g. ``"array 'v'"``.
-    slots : Slots, optional
-        The slots.
-    offset : int
-        The offset in steps.
-
-    Returns
-    -------
-    iterable of str
-        No fault or one.
-    """
-    history = 0 if slots is None else slots.history
-    if abs(offset) > history:
-        yield (
-            f"offset {offset} is out of {owner}, whose slots keep {history} other steps; "
-            f"lengthen their history"
-        )
-
-
-def write_fault(name: str, array: Array, operator: str, over: Over) -> Iterable[str]:
-    """What is wrong with writing an array.
-
-    Parameters
-    ----------
-    name : str
-        The name written.
-    array : Array
-        The array it stands for.
-    operator : str
-        Name of the ``ast`` class of the operator of an augmented assignment.
-    over : Over
-        What the phase's sweep is over.
-
-    Returns
-    -------
-    iterable of str
-        No fault or one.
-    """
-    if over is Over.INSTANCES and array.access is Access.SHARED and operator != "Add":
-        yield (
-            f"'{name}' sets array '{array.name}', which all instances share; add to it by '+=', or "
-            f"make it per instance or scratch"
-        )
 
 
 def _name_faults(body: Body, domain: Domain, lines: tuple[Assignment, ...]) -> Iterable[str]:
@@ -165,11 +94,11 @@ def _ref_fault(arrays: Mapping[str, Array], name: str, ref: Ref, domain: Domain)
 
 def _step_fault(name: str, array: Array, ref: Ref, domain: Domain) -> Iterable[str]:
     if ref.offset is not At.SENT:
-        yield from offset_fault(f"array '{array.name}'", array.slots, ref.offset)
+        yield from offset_faults(f"array '{array.name}'", array.slots, ref.offset)
     elif domain.sent is None:
         yield f"'{name}' is taken where its event was sent, and there is no event; use Propagate"
     else:
-        yield from offset_fault(f"array '{array.name}'", array.slots, -domain.sent.history)
+        yield from offset_faults(f"array '{array.name}'", array.slots, -domain.sent.history)
 
 
 def _guard_faults(program: Program, body: Body) -> Iterable[str]:
@@ -187,7 +116,7 @@ def _write_faults(program: Program, body: Body, over: Over) -> Iterable[str]:
         if line.target not in body.refs:
             continue
         ref = body.refs[line.target]
-        yield from write_fault(line.target, arrays[ref.array], line.operator, over)
+        yield from arrays[ref.array].write_faults(line.target, over, line.operator == "Add")
         if ref.via is not None:
             yield f"'{line.target}' is written via array '{ref.via}'; write it without"
         if ref.index is Index.SCALAR:

@@ -7,15 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from brian2eprop.device.program.arrays import Access, DType
 from brian2eprop.device.program.body import Index
 from brian2eprop.device.program.dependence import is_independent
-from brian2eprop.device.program.phases import (
-    Clear,
-    Detect,
-    ForEach,
-    Loop,
-    Phase,
-    Reduce,
-    SynapticLoop,
-)
+from brian2eprop.device.program.phase import Loop, Phase, SynapticLoop
 from brian2eprop.device.program.program import Program
 
 
@@ -35,9 +27,8 @@ def gradient_faults(program: Program, gradients: Mapping[str, str]) -> Iterable[
         The faults, each half a sentence.
     """
     arrays = program.all_arrays()
-    phases = list(program.phases())
-    added = frozenset().union(*(p.writes() for p in phases if isinstance(p, Loop)))
-    cleared = frozenset().union(*(p.writes() for p in phases if isinstance(p, Clear)))
+    added = frozenset().union(*(phase.writes() - phase.sets() for phase in program.phases()))
+    cleared = frozenset().union(*(phase.sets() for phase in program.phases()))
     for parameter, gradient in gradients.items():
         if parameter in arrays and arrays[parameter].dtype in (DType.INT, DType.BOOL):
             yield f"parameter '{parameter}' is {arrays[parameter].dtype.value}; train real numbers"
@@ -65,33 +56,13 @@ def order_faults(program: Program) -> Iterable[str]:
     for _, sweeps in program.groups():
         known: set[str] = set()
         for phase in (phase for sweep in sweeps for phase in sweep.phases):
-            for name in sorted((phase.reads() | _partly_written(phase)) & scratch - known):
+            for name in sorted((phase.reads() | phase.writes() - phase.sets()) & scratch - known):
                 yield (
                     f"phase '{phase.label}' sees what another instance left in scratch array "
                     f"'{name}'; set or clear it before"
                 )
                 known.add(name)
-            known |= _wholly_written(phase)
-
-
-def _wholly_written(phase: Phase) -> frozenset[str]:
-    """The arrays of which a phase sets every element."""
-    if isinstance(phase, Clear):
-        return phase.writes()
-    result = frozenset({phase.into} if isinstance(phase, Reduce) else ())
-    if isinstance(phase, ForEach | Detect | Reduce):
-        return result | phase.body.arrays(_assigned(phase) - phase.body.guards.keys())
-    return frozenset()
-
-
-def _partly_written(phase: Phase) -> frozenset[str]:
-    return phase.writes() - _wholly_written(phase)
-
-
-def _assigned(phase: Loop) -> frozenset[str]:
-    """Names of refs that are set, not only added to."""
-    body = phase.body
-    return frozenset(line.target for line in body.lines if not line.operator) & body.written
+            known |= phase.sets()
 
 
 def race_fault(phase: Phase) -> Iterator[str]:

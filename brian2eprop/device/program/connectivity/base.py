@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.program.arrays import Array
-from brian2eprop.device.program.phases import Side
+from brian2eprop.device.program.phase import Side
 
 Integers = npt.NDArray[np.integer[Any]]
 Contents = Mapping[str, npt.NDArray[Any]]

@@ -16,7 +16,7 @@ from brian2eprop.device.program.connectivity.base import (
     Transposed,
 )
 from brian2eprop.device.program.connectivity.pairs import Found, Pairs
-from brian2eprop.device.program.phases import Side
+from brian2eprop.device.program.phase import Side
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,172 @@
+"""What every phase offers: what it reads and writes, and what it asks of a Program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+from brian2eprop.device.program.arrays import Over
+from brian2eprop.device.program.body import Body, Domain, Index
+from brian2eprop.device.program.dependence import ways
+
+if TYPE_CHECKING:
+    from brian2eprop.device.program.program import Program
+
+
+class Side(Enum):
+    """Whose synapses a loop goes through: those from a source, or those onto a target."""
+
+    SOURCE = Index.SOURCE
+    TARGET = Index.TARGET
+
+    @property
+    def fixed(self) -> Index:
+        """The index that is the same for all synapses of a row."""
+        index: Index = self.value
+        return index
+
+    @property
+    def moving(self) -> Index:
+        """The index that differs from synapse to synapse of a row."""
+        return Index.TARGET if self is Side.SOURCE else Index.SOURCE
+
+
+class Kind(Enum):
+    """The kinds of things that a Program declares and phases name."""
+
+    ARRAY = "array"
+    EVENTS = "event buffer"
+    CONNECTIVITY = "connectivity"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One parallel loop of a step."""
+
+    # Whether threads may each do a share of the loop without meeting.
+    spreads: ClassVar[bool] = False
+
+    label: str
+
+    def reads(self) -> frozenset[str]:
+        """The arrays whose content the phase sees, arrays of indices included."""
+        return frozenset()
+
+    def writes(self) -> frozenset[str]:
+        """The arrays that the phase changes."""
+        return frozenset()
+
+    def sets(self) -> frozenset[str]:
+        """The arrays of which it sets every element, whatever was there."""
+        return frozenset()
+
+    def hears(self) -> frozenset[str]:
+        """The event buffers that it reads."""
+        return frozenset()
+
+    def fills(self) -> frozenset[str]:
+        """The event buffers that it changes."""
+        return frozenset()
+
+    def own(self, array: str) -> bool:
+        """Whether every element of the loop meets its own element of an array only."""
+        return False
+
+    def names(self) -> Iterable[tuple[Kind, str]]:
+        """What it names besides the refs of a body, each with its kind."""
+        return ((Kind.EVENTS, name) for name in sorted(self.hears() | self.fills()))
+
+    def longest(self, program: Program) -> int:
+        """Most iterations that one of its parallel loops has."""
+        return max((program.find_events(n).size for n in self.hears() | self.fills()), default=1)
+
+    def faults(self, program: Program, over: Over) -> Iterable[str]:
+        """What is not legal in it besides its body, each half a sentence.
+
+        Parameters
+        ----------
+        program : Program
+            The Program that it is part of; what it names is there.
+        over : Over
+            What its sweep is over.
+        """
+        return ()
+
+
+class Loop(Phase):
+    """A phase with a body; each kind declares it among its own fields."""
+
+    body: Body
+
+    def reads(self) -> frozenset[str]:
+        """See :meth:`Phase.reads`."""
+        return self.body.arrays(self.body.read) | self.body.indices
+
+    def writes(self) -> frozenset[str]:
+        """See :meth:`Phase.writes`."""
+        return self.body.arrays(self.body.written)
+
+    def own(self, array: str) -> bool:
+        """See :meth:`Phase.own`."""
+        alone = ways(self.body, array) <= {(Index.ELEMENT, None)}
+        return alone and array not in self.body.indices
+
+    def domain(self, program: Program) -> Domain:
+        """What it offers its body."""
+        raise NotImplementedError
+
+
+class Elements(Loop):
+    """A loop over all of ``size`` elements (refs: ELEMENT, SCALAR)."""
+
+    RESULT: ClassVar[str | None] = None  # the local that the body must assign
+
+    size: int
+
+    def sets(self) -> frozenset[str]:
+        """See :meth:`Phase.sets`."""
+        body = self.body
+        assigned = {line.target for line in body.lines if not line.operator} - body.guards.keys()
+        return body.arrays(assigned & body.written)
+
+    def longest(self, program: Program) -> int:
+        """See :meth:`Phase.longest`."""
+        return self.size
+
+    def domain(self, program: Program) -> Domain:
+        """See :meth:`Loop.domain`."""
+        return Domain({Index.ELEMENT: self.size}, self.RESULT)
+
+
+class SynapticLoop(Loop):
+    """A phase that goes through synapses, row by row (refs: SOURCE, TARGET, SYNAPSE, SCALAR).
+
+    A row is the synapses of one neuron of ``side``. Where a synapse may meet what another one
+    writes, they come one after the other: rows by ascending neuron, those of a row by ascending
+    neighbour. A body that only adds to that neuron does not ask for it.
+    """
+
+    connectivity: str
+    side: Side
+
+    def names(self) -> Iterable[tuple[Kind, str]]:
+        """See :meth:`Phase.names`."""
+        return *super().names(), (Kind.CONNECTIVITY, self.connectivity)
+
+    def longest(self, program: Program) -> int:
+        """See :meth:`Phase.longest`."""
+        found = program.find_connectivity(self.connectivity)
+        return max(found.n_source, found.n_target)
+
+    def domain(self, program: Program) -> Domain:
+        """See :meth:`Loop.domain`."""
+        found = program.find_connectivity(self.connectivity)
+        sizes = {
+            Index.SOURCE: found.n_source,
+            Index.TARGET: found.n_target,
+            Index.SYNAPSE: found.n_synapses,
+        }
+        return Domain(sizes)
