@@ -20,6 +20,7 @@ from brian2 import (
     mA,
     ms,
     mV,
+    second,
     set_device,
     start_scope,
     volt,
@@ -52,17 +53,23 @@ class Case:
     regularisers: tuple = ()
     name: str = "readout"
     bias: str = "b"
+    tau: float = 12e-3
+    on_pre: str = "y_post += w"
+    delay: float = 0
 
     def __post_init__(self):
         rng = np.random.default_rng(self.seed)
         self.inputs = b2e.SpikeSource(N_IN, name="inputs")
         self.readout = NeuronGroup(
             N_OUT,
-            f"dy/dt = ({self.bias} - y)/(12*ms) : 1\n{self.bias} : 1",
+            f"dy/dt = ({self.bias} - y)/tau : 1\n{self.bias} : 1",
             method="exact",
+            namespace={"tau": self.tau * second},
             name=self.name,
         )
-        self.w = Synapses(self.inputs, self.readout, "w : 1", on_pre="y_post += w", name="w")
+        self.w = Synapses(
+            self.inputs, self.readout, "w : 1", on_pre=self.on_pre, delay=self.delay * ms, name="w"
+        )
         i, j = np.transpose(self.pairs)
         self.w.connect(i=i, j=j)
         self.w.w = rng.normal(0, 0.5, len(i))
@@ -688,29 +695,44 @@ def test_going_on_as_if_the_training_had_not_been_cut(made, other, data, tmp_pat
 
 
 FOREIGN = [
+    (
+        {"tau": 9e-3},
+        "network.readout_stateupdater.tau is 0.012 in the file but 0.009 here",
+        "Make network and Trainer",
+    ),
+    (
+        {"on_pre": "y_post += 2*w"},
+        "network.w_pre.code is y_post += w in the file but y_post += 2 * w here",
+        "Make network and Trainer",
+    ),
+    (
+        {"delay": 2},
+        "network.w_pre.delay is 0 in the file but 2 here",
+        "Make network and Trainer",
+    ),
     ({"pairs": DENSE[::-1]}, "it was saved with other synapses of 'w'", "Connect"),
     ({"pairs": [*DENSE[1:], DENSE[1]]}, "it was saved with other synapses of 'w'", "Connect"),
     (
         {"optimiser": b2e.SGD(0.1)},
         "optimiser is Adam() in the file but SGD() here",
-        "Make the Trainer",
+        "Make network and Trainer",
     ),
     (
         {"loss": b2e.CrossEntropy((5 * ms, 20 * ms))},
         "loss.window is None in the file but [{'value': 0.005, 'unit': 'second'}, "
         "{'value': 0.02, 'unit': 'second'}] here",
-        "Make the Trainer",
+        "Make network and Trainer",
     ),
     (
         {"rule": b2e.EProp(form="forward")},
         "rule.form is adjoint in the file but forward here",
-        "Make the Trainer",
+        "Make network and Trainer",
     ),
     (
         {"regularisers": [b2e.FiringRate(5 * Hz)]},
         "regularisers is [] in the file but [{'is': 'FiringRate', 'target': {'value': 5.0, 'unit': "
         "'second ** -1'}, 'strength': 1.0}] here",
-        "Make the Trainer",
+        "Make network and Trainer",
     ),
 ]
 

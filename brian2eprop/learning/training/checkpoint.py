@@ -18,7 +18,7 @@ import numpy.typing as npt
 from brian2eprop.learning.training.whole import write_whole
 
 FORMAT = "brian2eprop checkpoint"
-VERSION = 2
+VERSION = 3
 STATE, ARRAY, PAIRS = "state", "array.", "pairs."
 
 LOAD_INTO = "Load it into the network and optimiser it was saved from."
@@ -48,7 +48,7 @@ class State:
     rng : mapping
         State of the generator that shuffles the samples.
     settings : mapping of str to object
-        What optimiser, rule, loss and regularisers were made with.
+        What optimiser, network, rule, loss and regularisers were made with.
     connectivity : mapping of str to str
         A hash of the connectivity of each Synapses.
     """

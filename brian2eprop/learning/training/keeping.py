@@ -36,7 +36,7 @@ class Keeper:
     progress : Progress
         How far it is.
     made_with : mapping of str to object
-        Rule, loss and regularisers.
+        Network, rule, loss and regularisers.
     """
 
     def __init__(

@@ -121,14 +121,14 @@ class File:
         Parameters
         ----------
         settings : mapping of str to object
-            What optimiser, rule, loss and regularisers are made with here.
+            What optimiser, network, rule, loss and regularisers are made with here.
         connectivity : mapping of str to str
             The hash of each connectivity here.
 
         Raises
         ------
         CheckpointError
-            If it is of another connectivity, rule, loss or kind of optimiser.
+            If it is of another network, connectivity, rule, loss or kind of optimiser.
         """
         for name in sorted(self.state.connectivity.keys() | connectivity.keys()):
             if self.state.connectivity.get(name) != connectivity.get(name):
@@ -146,7 +146,7 @@ class File:
                 place, then, now = found
                 self._refuse(
                     f"{place} is {_shown(then)} in the file but {_shown(now)} here",
-                    "Make the Trainer as it was when it was saved.",
+                    "Make network and Trainer as they were when it was saved.",
                 )
 
     def optimiser(self, like: Optimiser) -> Optimiser:

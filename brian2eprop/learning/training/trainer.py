@@ -39,6 +39,7 @@ from brian2eprop.learning.training.fitting import Fitting, Plan
 from brian2eprop.learning.training.history import History, Metrics
 from brian2eprop.learning.training.keeping import Keeper
 from brian2eprop.learning.training.mirror import Mirror
+from brian2eprop.learning.training.network import description
 from brian2eprop.learning.training.optimisers import Optimiser
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import InProgress, Progress
@@ -129,13 +130,10 @@ class Trainer(InProgress):
         self._connections = Connections(network)
         self._mirror = Mirror(device, captured, network, self._engine, self._connections)
         self._parameters = Parameters(captured, arrays, device.backend.precision.dtype)
+        made_of = {"rule": rule, "loss": loss, "regularisers": terms}
+        made_of["network"] = description(captured.program, captured.tables)
         self._keeper = Keeper(
-            self._engine,
-            self._mirror,
-            self._parameters,
-            self._connections,
-            self._progress,
-            {"rule": rule, "loss": loss, "regularisers": terms},
+            self._engine, self._mirror, self._parameters, self._connections, self._progress, made_of
         )
 
     def __repr__(self) -> str:
