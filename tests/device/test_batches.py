@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from brian2 import (
@@ -19,6 +21,7 @@ from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
 from models import Result, Spec, assert_same, build, input_spikes, run_objects, run_on, source
 
 from brian2eprop.device.memory import limits, loop
+from brian2eprop.errors import Unsupported
 
 B = 3
 SPECS = [
@@ -335,3 +338,34 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         "'cells.v' in 50 instances takes 1.56 KiB of memory but 1e+03 bytes are free; give a "
         "smaller batch_size."
     )
+
+
+@pytest.mark.parametrize(
+    "set_delays",
+    [
+        lambda synapses: setattr(synapses, "delay", np.arange(6).reshape(B, 2) * ms),
+        lambda synapses: setattr(synapses.pre, "delay", np.arange(B)[:, None] * ms),
+        lambda synapses: setattr(synapses, "delay", "p_pre*ms"),
+    ],
+)
+def test_delays_that_differ_between_instances_are_refused(set_delays: Any) -> None:
+    use()
+    group = NeuronGroup(1, "v : 1\np : 1", threshold="v > 1")
+    target = NeuronGroup(2, "x : 1")
+    synapses = Synapses(group, target, on_pre="x_post += 1", name="wires")
+    synapses.connect()
+    group.p = np.arange(B)[:, None]
+    set_delays(synapses)
+    network = Network(group, target, synapses)
+    with pytest.raises(Exception, match=r"wires.*delay' differs between instances, but") as caught:
+        network.run(1 * ms)
+    assert isinstance(caught.value, Unsupported) or isinstance(caught.value.__cause__, Unsupported)
+    synapses.delay = 1 * ms
+    network.run(1 * ms)
+
+
+def test_a_neuron_is_no_instance() -> None:
+    use()
+    group = NeuronGroup(4, "v : 1", name="cells")
+    with pytest.raises(IndexError, match=r"'cells.v' is indexed by neuron, as on .*v\[:\]\[b\]"):
+        group.v[0, :] = 5

@@ -13,6 +13,7 @@ from brian2 import (
     ms,
     set_device,
 )
+from brian2.utils.logger import catch_logs
 
 from brian2eprop import Spikes, SpikeSource
 
@@ -33,6 +34,18 @@ def test_emits_its_spikes(backend: str) -> None:
     np.testing.assert_array_equal(monitor.i[:], neuron)
     np.testing.assert_allclose(monitor.t_[:], step * 1e-3, rtol=1e-14)
     np.testing.assert_array_equal(monitor.count[:], dense.sum(1))
+
+
+def test_a_run_after_the_end_of_the_spikes_is_warned_of() -> None:
+    use()
+    inputs = SpikeSource(2, Spikes.from_dense(np.ones((1, 10, 2), bool)), name="inputs")
+    network = Network(inputs)
+    for first, said in ((0, 0), (10, 1)):
+        with catch_logs(only_from=["brian2eprop"]) as logs:
+            network.run(10 * ms)
+        silent = [text for _, _, text in logs if "'inputs' is silent in this run" in text]
+        assert len(silent) == said
+        assert all(f"begins with step {first}. To show" in text for text in silent)
 
 
 def test_new_spikes_between_runs_keep_absolute_time(backend: str) -> None:

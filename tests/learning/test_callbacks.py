@@ -46,11 +46,12 @@ def go_through(callback, name, values):
 STOPS = [
     ({}, "val_loss", [3.0, 2.0, 2.5, 1.0], 3),
     ({}, "val_loss", [3.0, 2.0, 2.0], 3),
-    ({"patience": 1}, "val_loss", [3.0, 2.0, 2.5, 1.0, 1.5, 1.5, 0.0], 6),
-    ({"patience": 2}, "val_loss", [3.0, 3.1, 3.2, 3.3, 0.0], 4),
+    ({"patience": 1}, "val_loss", [3.0, 2.0, 2.5, 1.0], 3),
+    ({"patience": 2}, "val_loss", [3.0, 2.0, 2.5, 1.0, 1.5, 1.5, 0.0], 6),
+    ({"patience": 3}, "val_loss", [3.0, 3.1, 3.2, 3.3, 0.0], 4),
     ({"min_delta": 0.5}, "val_loss", [3.0, 2.0, 1.6, 0.0], 3),
     ({"monitor": "val_accuracy"}, "val_accuracy", [0.1, 0.5, 0.7, 0.6, 0.9], 4),
-    ({"monitor": "accuracy", "patience": 1}, "accuracy", [0.5, 0.4, 0.6, 0.5, 0.5], 5),
+    ({"monitor": "accuracy", "patience": 2}, "accuracy", [0.5, 0.4, 0.6, 0.5, 0.5], 5),
     ({}, "val_loss", [3.0, float("nan"), 1.0], 2),
 ]
 
@@ -80,7 +81,7 @@ def test_early_stopping_forgets_an_earlier_training():
 
 
 def test_early_stopping_counts_on_from_earlier_epochs():
-    callback, trainer = EarlyStopping(patience=1), Trainer("val_loss")
+    callback, trainer = EarlyStopping(patience=2), Trainer("val_loss")
     trainer.epoch = 40
     callback.on_train_begin(trainer)
     callback.on_epoch_end(trainer, 41, {"val_loss": float("nan")})
@@ -108,6 +109,23 @@ def test_the_base_class_does_nothing():
     callback.on_epoch_end(trainer, 1, {})
     callback.on_train_end(trainer, History())
     assert vars(trainer) == {}
+
+
+def test_a_method_that_no_training_calls():
+    with pytest.raises(
+        TypeError, match=r"Mine has a method 'on_train_batch_end', which no trainin"
+    ):
+
+        class Mine(Callback):
+            def on_train_batch_end(self, batch, logs):
+                pass
+
+
+def test_arguments_that_other_packages_have():
+    with pytest.raises(TypeError, match=r"no argument 'restore_best_weights'; it is called restor"):
+        EarlyStopping(restore_best_weights=True)
+    with pytest.raises(TypeError, match=r"no argument 'save_best_only'; give monitor='val_loss'"):
+        ModelCheckpoint("run.npz", save_best_only=True)
 
 
 def test_sentences():

@@ -342,6 +342,14 @@ REFUSED = {
         {"on_pre": "v_post += w*(2 - v_post)"},
         r"What w_\w+_pre adds to 'v_post' depends on the state \(v_post\).*put the rest into",
     ),
+    "source at a spike": (
+        {"to_readout": "y_post += w; v_pre = 0"},
+        r"w_\w+_pre changes 'v_pre' at a spike, which is no variable of the target",
+    ),
+    "synapse at a spike": (
+        {"to_readout": "y_post += w; w *= 0.9"},
+        r"w_\w+_pre changes 'w' at a spike, which is no variable of the target",
+    ),
     "threshold": (
         {"threshold": "v > v_th or v < -5"},
         r"threshold '.*' of hidden_\w+ cannot be differentiated. Write it as one comparison",

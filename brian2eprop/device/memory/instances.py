@@ -182,6 +182,12 @@ def _index(view: VariableView, item: Any) -> Any:
         return 0
     if _is_all(item) and view.index_var == brian.ELEMENT:
         return slice(None)
+    if isinstance(item, tuple) and not brian.is_synapses(owner_of(view.variable)):
+        raise IndexError(
+            f"'{view.group_name}.{view.name}' is indexed by neuron, as on Brian2's own device, "
+            f"and {item!r} is none; read instance b with {view.name}[:][b], and set values of the "
+            "shape (instances, neurons)."
+        )
     return view.indexing(item, view.index_var)
 
 

@@ -17,8 +17,9 @@ from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 from brian2eprop.device import brian
 from brian2eprop.device.capture.unchanged import Stamps
 from brian2eprop.device.lent import Lent
-from brian2eprop.device.memory.instances import Instances
+from brian2eprop.device.memory.instances import Instances, name_of
 from brian2eprop.device.memory.state import State
+from brian2eprop.errors import Unsupported
 
 
 class _Here(threading.local):
@@ -59,11 +60,22 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         self._pull(var)
         if self._here.read is not None:
             self._here.read.add(var)
+            self._require_shared(var)
         if not self._here.looking:
             self._touch(var)
         if access_data and var in self.instances.arrays:
             self._raw(var)[:] = self.instances.arrays[var][0]
         return super().get_value(var, access_data)
+
+    def _require_shared(self, variable: Any) -> None:
+        """Refuse to make a network from values that differ from instance to instance."""
+        values = self.instances.arrays.get(variable)
+        if values is not None and not (values == values[:1]).all():
+            raise Unsupported(
+                f"'{name_of(variable)}' differs between instances, but eprop_cuda runs one network "
+                "in all of them, with the same connections, delays and recorded neurons; give "
+                "values without an instance axis."
+            )
 
     def fill_with_array(self, var: Any, arr: Any) -> None:
         """Set a variable, in every instance."""

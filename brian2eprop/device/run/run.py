@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from brian2.core.network import Network
+from brian2.utils.logger import get_logger
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import Captured
@@ -18,6 +19,8 @@ from brian2eprop.device.networks import Kept
 from brian2eprop.device.run.progress import Pace, Progress, interrupts_wait
 from brian2eprop.device.run.recording import record, require_room, sort_spikes
 from brian2eprop.spikes import SpikeStream
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def run(
         steps = Steps(*brian.set_interval(network, captured.clocks, duration))
         # Where it runs: memory with the spikes that are in transit and Brian2's values.
         state = _memory(device, kept, captured, steps)
-        streams = _streams(device, captured)
+        streams = _streams(device, captured, steps)
     # The steps, in calls of bounded length with the monitors recorded after each.
     end = Run(device, network, captured, state, streams).execute(steps, progress)
     # What Brian2 does after a run.
@@ -113,9 +116,20 @@ def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
     return state
 
 
-def _streams(device: Any, captured: Captured) -> dict[str, SpikeStream]:
-    size = device.options.batch_size
-    return {name: found.spikes_for(size).stream() for name, found in captured.sources.items()}
+def _streams(device: Any, captured: Captured, steps: Steps) -> dict[str, SpikeStream]:
+    found = {}
+    for name, source in captured.sources.items():
+        spikes = source.spikes_for(device.options.batch_size)
+        if steps.number and spikes.index.size and spikes.n_steps <= steps.first:
+            logger.warn(
+                f"SpikeSource '{name}' is silent in this run: its spikes end after "
+                f"{spikes.n_steps} steps, counted from t = 0, and the run begins with step "
+                f"{steps.first}. To show other spikes from the start, use store() before the first "
+                "run and restore() before the others.",
+                name_suffix="silent_source",
+            )
+        found[name] = spikes.stream()
+    return found
 
 
 class Run:

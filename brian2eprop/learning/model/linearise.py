@@ -209,7 +209,8 @@ def input_spike(
     Raises
     ------
     LearningError
-        If it writes a synaptic variable, or what it adds depends on the state.
+        If it writes a variable of the synapse or of the source, or what it adds depends on the
+        state.
     """
     body = phase.body
     values = values_after(body.code, opaque_names(body, arrays), body.guards)
@@ -217,8 +218,9 @@ def input_spike(
     for name, increment in increments.items():
         if body.refs[name].index is not Index.TARGET:
             raise LearningError(
-                f"{phase.label} changes the synaptic variable '{name}' at a spike, which the "
-                "learning rules do not follow. Let on_pre add to a variable of the target only."
+                f"{phase.label} changes '{name}' at a spike, which is no variable of the target, "
+                "and the learning rules do not follow that. Let on_pre add to variables of the "
+                "target only."
             )
         depends = sorted(names(increment) & set(state_names(body, state)))
         if depends:

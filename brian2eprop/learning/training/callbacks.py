@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.learning.training.arguments import explains_arguments
 from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.optimisers import Optimiser
@@ -54,7 +55,23 @@ class Callback:
 
     Epochs count from 1 over the whole life of the trainer, batches from 1 in each epoch.
     Setting ``trainer.stop_training = True`` ends the training after the batch in hand.
+
+    Raises
+    ------
+    TypeError
+        When a class is made with a method ``on_...`` that no training calls.
     """
+
+    def __init_subclass__(cls, **kwds: Any) -> None:
+        """Refuse what would never be called."""
+        super().__init_subclass__(**kwds)
+        known = [name for name in vars(Callback) if name.startswith("on_")]
+        for name in vars(cls):
+            if name.startswith("on_") and name not in known:
+                raise TypeError(
+                    f"The callback {cls.__name__} has a method '{name}', which no training calls; "
+                    f"those that are called are {', '.join(known)}."
+                )
 
     def on_train_begin(self, trainer: Trained) -> None:
         """Called once before the first epoch."""
@@ -70,6 +87,9 @@ class Callback:
 
     def on_train_end(self, trainer: Trained, history: History) -> None:
         """Called once at the end, also after an interruption."""
+
+
+_BY_ITS_NAME = "accuracies are to rise, everything else is to fall"
 
 
 class _Best:
@@ -101,6 +121,7 @@ class _Best:
         return True
 
 
+@explains_arguments({"restore_best_weights": "restore_best", "mode": _BY_ITS_NAME})
 @dataclass(eq=False)
 class EarlyStopping(Callback):
     """Stop when a metric no longer improves.
@@ -110,7 +131,7 @@ class EarlyStopping(Callback):
     monitor : str
         Entry of the history; accuracies are to rise, everything else is to fall.
     patience : int
-        Number of epochs without improvement that are borne.
+        Number of epochs without improvement after which the training ends.
     min_delta : float
         Smallest change that is an improvement.
     restore_best : bool
@@ -152,7 +173,7 @@ class EarlyStopping(Callback):
             self.best_epoch = epoch
             if self.restore_best:
                 self._parameters = trainer.parameter_values()
-        elif epoch - self.best_epoch > self.patience:
+        elif epoch - self.best_epoch >= self.patience:
             trainer.stop_training = True
 
     def on_train_end(self, trainer: Trained, history: History) -> None:
@@ -161,6 +182,9 @@ class EarlyStopping(Callback):
             trainer.set_parameter_values(self._parameters)
 
 
+@explains_arguments(
+    {"filepath": "path", "save_best_only": "give monitor='val_loss'", "mode": _BY_ITS_NAME}
+)
 @dataclass(eq=False)
 class ModelCheckpoint(Callback):
     """Save the trainer after every epoch, or after every epoch that is the best so far.

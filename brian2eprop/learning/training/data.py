@@ -278,7 +278,7 @@ def _mapping(spikes: Any) -> dict[str, Spikes]:
             f"The spikes are of type {type(spikes).__name__}; make them with brian2eprop.Spikes, "
             "e.g. Spikes.from_dense(...), or give a dictionary of these."
         )
-    return dict(spikes)
+    return {str(getattr(source, "name", source)): found for source, found in spikes.items()}
 
 
 def _padded(spikes: Spikes, size: int) -> SpikeStream:
