@@ -348,7 +348,7 @@ REFUSED = {
     ),
     "synapse at a spike": (
         {"to_readout": "y_post += w; w *= 0.9"},
-        r"w_\w+_pre changes 'w' at a spike, which is no variable of the target",
+        r"What w_out_pre adds to 'y_post' depends on the state \(w\)",
     ),
     "threshold": (
         {"threshold": "v > v_th or v < -5"},
