@@ -1,0 +1,39 @@
+"""Each object of a Brian2 network becomes phases of the Program; one file a family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from brian2eprop.device.capture.builder import Builder, events_name
+from brian2eprop.device.capture.objects import monitors, neurons, sources, synapses
+from brian2eprop.device.capture.objects.kind import Kind
+
+# Every class that the device knows; it does not run what is derived from one of them.
+KINDS: dict[type, Kind] = neurons.KINDS | sources.KINDS | synapses.KINDS | monitors.KINDS
+
+
+def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
+    """Add the phases of the objects, in order.
+
+    Parameters
+    ----------
+    builder : Builder
+        Where to add them.
+    objects : iterable of BrianObject
+        The active objects by schedule, each of a kind that is known.
+
+    Raises
+    ------
+    Unsupported
+        If the device does not run what one of them does.
+    """
+    found = [(KINDS[type(item)], item) for item in objects]
+    for kind, item in found:
+        if kind.emitter is not None:
+            group = kind.emitter(item)
+            builder.emitters[events_name(group)] = group
+    for kind, item in found:
+        kind.add(builder, item)
+    for pathway in builder.pathways.values():
+        builder.widen(pathway.events, history=pathway.steps)

@@ -1,0 +1,48 @@
+"""What the device does with one of Brian2's classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from brian2eprop.device.capture.builder import Builder
+from brian2eprop.device.program import Body, Index
+from brian2eprop.errors import Unsupported
+
+
+def _nothing(found: Any) -> None:
+    pass
+
+
+def _no_phase(builder: Builder, found: Any) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the device does with the objects of a class.
+
+    Parameters
+    ----------
+    add : callable
+        Adds an object's phases to a builder.
+    check : callable
+        Refuses an object that the device does not run.
+    emitter : callable, optional
+        Gives the group whose spikes an object finds.
+    """
+
+    add: Callable[[Builder, Any], None] = _no_phase
+    check: Callable[[Any], None] = _nothing
+    emitter: Callable[[Any], Any] | None = None
+
+
+def refuse_scalar_writes(owner: Any, body: Body) -> None:
+    """Refuse code that writes what all elements of a group share."""
+    for name in sorted(body.written):
+        if body.refs[name].index is Index.SCALAR:
+            raise Unsupported(
+                f"'{owner.name}' writes the shared variable '{name}' in a run, which eprop_cuda "
+                "does not; leave out the flag '(shared)'."
+            )
