@@ -391,6 +391,21 @@ def test_a_recurrent_synapse_reads_what_an_earlier_one_wrote(backend):
     np.testing.assert_array_equal(memory.read("v")[0], expected)
 
 
+def test_older_events_come_first_where_each_synapse_has_its_delay(backend):
+    refs = {"v": Ref("v", Index.TARGET), "w": Ref("w", Index.SYNAPSE)}
+    network = program(
+        [real("v", 1), real("w", 3, Access.SHARED), Array("late", DType.INT, 3, Access.SHARED)],
+        Feed("feed", "source", "spikes"),
+        Propagate("send", "spikes", "syn", Body("v = 10*v + w", refs), "late"),
+        events=(Events("spikes", 3, OWN, Slots(2)),),
+        connectivities=(Dense("syn", 3, 1),),
+        streams=(Stream("source", 3),),
+    )
+    memory = memory_of(backend, network, n_steps=3, w=[1, 2, 3], late=[1, 2, 0])
+    run(backend, network, memory, 0, 3, {"source": stream_of([[[1], [0], [2]]])})
+    np.testing.assert_array_equal(memory.read("v"), [[213]])
+
+
 def test_an_index_array_maps_elements(backend):
     body = Body("v = 10*x + 1", {"x": element("x", via="which"), "v": element("v")})
     network = program(
