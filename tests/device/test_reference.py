@@ -9,6 +9,7 @@ from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import (
     Access,
     Array,
+    At,
     Body,
     Clear,
     Dense,
@@ -404,6 +405,28 @@ def test_older_events_come_first_where_each_synapse_has_its_delay(backend):
     memory = memory_of(backend, network, n_steps=3, w=[1, 2, 3], late=[1, 2, 0])
     run(backend, network, memory, 0, 3, {"source": stream_of([[[1], [0], [2]]])})
     np.testing.assert_array_equal(memory.read("v"), [[213]])
+
+
+@pytest.mark.parametrize("delay", [0, 2, "late"])
+def test_what_is_taken_where_the_event_was_sent_is_as_old_as_the_event(backend, delay):
+    seen = Body("x += y", {"x": Ref("x", Index.TARGET), "y": Ref("y", Index.SOURCE, At.SENT)})
+    network = program(
+        [
+            real("y", 2, slots=Slots(2)),
+            real("x", 2),
+            Array("late", DType.INT, 4, Access.SHARED),
+        ],
+        ForEach("mark", 2, Body("y = 10**step", {"y": element("y")})),
+        Feed("feed", "source", "spikes"),
+        Propagate("send", "spikes", "syn", seen, delay),
+        events=(Events("spikes", 2, OWN, Slots(2)),),
+        connectivities=(Dense("syn", 2, 2),),
+        streams=(Stream("source", 2),),
+    )
+    memory = memory_of(backend, network, n_steps=4, late=[0, 1, 2, 0])
+    run(backend, network, memory, 0, 4, {"source": stream_of([[[0], [0, 1], [], [1]]])})
+    expected = {0: [1 + 10 + 10 + 1000] * 2, 2: [1 + 10 + 10] * 2, "late": [21, 1021]}[delay]
+    np.testing.assert_array_equal(memory.read("x")[0], expected)
 
 
 def test_an_index_array_maps_elements(backend):
