@@ -429,6 +429,23 @@ def test_what_is_taken_where_the_event_was_sent_is_as_old_as_the_event(backend, 
     np.testing.assert_array_equal(memory.read("x")[0], expected)
 
 
+@pytest.mark.parametrize("side", Side)
+def test_a_row_sees_what_its_earlier_synapses_added_to_its_neuron(backend, side):
+    body = Body("fixed += moving", {"fixed": Ref("v", side.fixed), "moving": Ref("v", side.moving)})
+    network = program(
+        [real("v", 5)],
+        ForEachSynapse("all", "syn", body, side),
+        connectivities=(Dense("syn", 5, 5),),
+    )
+    memory = memory_of(backend, network, v=[1, 2, 3, 4, 5])
+    run(backend, network, memory)
+    expected = [1, 2, 3, 4, 5]
+    for row in range(5):
+        for other in range(5):
+            expected[row] += expected[other]
+    np.testing.assert_array_equal(memory.read("v")[0], expected)
+
+
 def test_an_index_array_maps_elements(backend):
     body = Body("v = 10*x + 1", {"x": element("x", via="which"), "v": element("v")})
     network = program(
