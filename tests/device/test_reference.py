@@ -105,6 +105,16 @@ def test_what_all_instances_add_is_added_to_what_was_there(backend):
         np.testing.assert_array_equal(memory.read("g"), [99 + 9 * times, 99 + 12 * times])
 
 
+def test_a_kernel_forgets_what_an_earlier_run_of_it_added(backend):
+    body = Body("g += v", {"g": element("g"), "v": element("v")})
+    network = program([real("v", 2), real("g", 2, Access.SHARED)], ForEach("go", 2, body))
+    memory = memory_of(backend, network, 3, v=[[1, 2], [3, 4], [5, 6]])
+    kernel = registry.create(backend, memory.precision).compile(network)
+    for times in (1, 2, 3):
+        kernel.run(memory, Call(n_steps=1))
+        np.testing.assert_array_equal(memory.read("g"), [9 * times, 12 * times])
+
+
 def test_a_sweep_over_what_is_shared_runs_once_whatever_the_instances(backend):
     body = Body("w -= rate*g", {"w": element("w"), "g": element("g")}, {"rate": 0.5})
     arrays = [real("w", 2, Access.SHARED), real("g", 2, Access.SHARED)]
