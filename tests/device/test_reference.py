@@ -614,6 +614,19 @@ def test_tables_by_target_follow_those_by_source_when_these_are_written(backend)
         np.testing.assert_array_equal(memory.read("x")[0], pulled(targets))
 
 
+def test_tables_by_target_follow_those_that_another_memory_has_written(backend):
+    network = by_target()
+    store = memory_of(backend, network, w=[1, 2, 3, 4], y=[10, 20], **{"syn:row": [0, 2, 4]})
+    memory = registry.create(backend, store.precision).memory(1)
+    memory.share(store, store.arrays)
+    kernel = registry.create(backend, store.precision).compile(network)
+    for targets in ([0, 1, 0, 2], [1, 2, 1, 2]):
+        store.write("syn:target", targets)
+        store.write("x", 0)
+        kernel.run(memory)
+        np.testing.assert_array_equal(memory.read("x")[0], pulled(targets))
+
+
 def test_a_phase_may_write_the_tables_of_a_connectivity(backend):
     rewire = ForEach(
         "rewire", 4, Body("t_ = n", {"t_": element("syn:target"), "n": element("next")})
