@@ -275,6 +275,15 @@ PHASE_FAULTS = [
         "offset -2 is out of event buffer 'spikes', whose slots keep 1 other steps; "
         "lengthen their history",
     ),
+    (
+        Propagate(
+            "p",
+            "spikes",
+            "back",
+            body("x += int(y)", x=Ref("x", TARGET), y=Ref("free", SOURCE, At.SENT)),
+        ),
+        "offset -1 is out of array 'free', whose slots keep 0 other steps; lengthen their history",
+    ),
     (Propagate("p", "spikes", "back", EMPTY, -1), "its delay is -1 steps; give one from 0 up"),
     (
         Propagate("p", "spikes", "back", EMPTY, "no"),
@@ -413,6 +422,11 @@ BODY_FAULTS = [
 
 SYNAPSE_FAULTS = [
     (
+        body("x += 1\nu = x", x=Ref("x", SOURCE)),
+        "'x' is one element for all synapses of a row; only add to it, or loop over the neurons "
+        "instead",
+    ),
+    (
         body("x = 1", x=Ref("x", ELEMENT)),
         "'x' has the index ELEMENT; legal are here: SCALAR, SOURCE, TARGET, SYNAPSE",
     ),
@@ -490,8 +504,9 @@ def test_a_sweep_over_what_is_shared_may_set_and_read_it():
     )
 
 
-def test_generated_loops_do_not_read_at_other_elements_what_they_write():
-    code = body("v = x", v=V, x=Ref("v", ELEMENT, via="kind"))
+@pytest.mark.parametrize("other", [Ref("v", ELEMENT, via="kind"), Ref("v", SCALAR)])
+def test_generated_loops_do_not_read_at_other_elements_what_they_write(other):
+    code = body("v = x", v=V, x=other)
     network = program(ForEach("p", 3, code))
     verify(network, Stage.CAPTURED)
     assert sentence(network) == (
