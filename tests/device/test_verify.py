@@ -554,6 +554,40 @@ def test_a_training_program_adds_to_every_gradient_what_an_instance_has_set():
     )
 
 
+FLAG = Array("free", DType.BOOL, 3, OWN)
+FIRES = Events("spikes", 3, OWN, Slots())
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        ForEachEvent("set", "spikes", SET.body),
+        replace(SET, body=body("s = 1", s=Ref("s", ELEMENT), free=FREE, guards={"s": "free"})),
+        ForEach("set", 3, body("s += 1", s=Ref("s", ELEMENT))),
+    ],
+    ids=["events", "guarded", "added"],
+)
+def test_an_array_is_set_where_every_element_of_it_is(phase):
+    network = training(phase, ADD)
+    network = replace(network, arrays=(*network.arrays, FLAG), events=(FIRES,))
+    assert training_sentence(network, {}) == (
+        "Program 'net': phase 'set' sees what another instance left in scratch array 's'; set or "
+        "clear it before."
+    )
+
+
+def test_what_an_instance_has_set_is_gone_after_a_sweep_over_what_is_shared():
+    """Between the two the other instances have had their turn."""
+    network = training(SET)
+    pause = Sweep(Direction.ONCE, (Clear("clear", ("gradient",)),), Over.SHARED)
+    later = Sweep(Direction.FORWARD, (ADD,))
+    verify(replace(network, sweeps=(*network.sweeps, later)), Stage.ADJOINT, {})
+    assert training_sentence(replace(network, sweeps=(*network.sweeps, pause, later)), {}) == (
+        "Program 'net': phase 'add' sees what another instance left in scratch array 's'; set or "
+        "clear it before."
+    )
+
+
 def test_event_buffers_with_one_name_are_refused():
     network = program(events=(*EVENTS, EVENTS[0]))
     assert "declarations have the name 'spikes" in sentence(network)
