@@ -359,6 +359,32 @@ def test_a_synapse_hears_what_is_sent_since_it_was_formed(pauses: tuple[int, ...
     assert grown(OURS, *pauses) == grown(RUNTIME, *pauses)
 
 
+def grown_with_longer_steps(options: dict[str, Any], more: int) -> list[float]:
+    """A synapse of step 100 and some of step 10, which is no earlier; a spike in step 12."""
+    set_device(**options)
+    start_scope()
+    defaultclock.dt = 0.1 * ms
+    sender = NeuronGroup(1, "x : 1", threshold="abs(t - 12*ms) < 0.05*ms", name="sender")
+    counter = NeuronGroup(2, "n : 1", name="counter")
+    wires = Synapses(sender, counter, on_pre="n_post += 1", delay=2 * ms, name="wires")
+    wires.connect(i=0, j=0)
+    network = Network(sender, counter, wires)
+    network.run(10 * ms)
+    wires.connect(i=0, j=1)
+    network.run(0 * ms)
+    defaultclock.dt = 1 * ms
+    for _ in range(more):
+        wires.connect(i=0, j=0)
+    network.run(10 * ms)
+    return counter.n[:].tolist()
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_synapse_hears_what_is_sent_later_in_longer_steps(more: int) -> None:
+    assert grown_with_longer_steps(OURS, more) == [1 + more, 1]
+    assert grown_with_longer_steps(RUNTIME, more) == [1 + more, 1]
+
+
 def test_a_restored_synapse_is_as_young_as_it_was() -> None:
     use()
     _, _, wires, network = clockwork()
