@@ -340,6 +340,31 @@ def test_time_set_back_with_spikes_in_transit() -> None:
         network.run(1 * ms)
 
 
+def exchanged(options: dict[str, Any], delay: int) -> list[float]:
+    """A sender and its synapses give way to others of their names while a spike is in transit."""
+    set_device(**options)
+    start_scope()
+    defaultclock.dt = 1 * ms
+    sender, counter, wires, network = clockwork()
+    network.run(7 * ms)
+    network.remove(sender, wires)
+    other = NeuronGroup(1, "x : 1", threshold="timestep(t, dt) == 8", name=sender.name)
+    others = Synapses(other, counter, on_pre="n_post += 10", delay=delay * ms, name=wires.name)
+    others.connect()
+    network.add(other, others)
+    found = []
+    for steps in (3, 10):
+        network.run(steps * ms)
+        found.append(counter.n[0])
+    return found
+
+
+@pytest.mark.parametrize("delay", [4, 3, 6])
+def test_what_a_group_has_sent_goes_with_it_when_another_one_takes_its_name(delay: int) -> None:
+    """Whatever the delays of the others: nothing of theirs is on its way."""
+    assert exchanged(OURS, delay) == exchanged(RUNTIME, delay) == [1, 11]
+
+
 def grown(options: dict[str, Any], *pauses: int) -> list[float]:
     """Synapses that are added when nothing is in transit, and when something is."""
     set_device(**options)
