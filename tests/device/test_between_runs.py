@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ from brian2 import (
 )
 from models import Spec, assert_same, run_on
 
+from brian2eprop.device.backends.reference import ReferenceBackend
+from brian2eprop.device.memory.transit import Sent, put_transit
+from brian2eprop.device.program import Access, Events, Precision, Program, Slots
 from brian2eprop.errors import Unsupported
 
 RISING = "dv/dt = rate : 1\nrate : Hz"
@@ -363,6 +367,40 @@ def exchanged(options: dict[str, Any], delay: int) -> list[float]:
 def test_what_a_group_has_sent_goes_with_it_when_another_one_takes_its_name(delay: int) -> None:
     """Whatever the delays of the others: nothing of theirs is on its way."""
     assert exchanged(OURS, delay) == exchanged(RUNTIME, delay) == [1, 11]
+
+
+SENT = Events("cells", 2, Access.PER_INSTANCE, Slots(3))
+
+
+def sent_in(*steps: list[int]) -> Sent:
+    """The spikes of one instance in each of some steps."""
+    index = np.zeros((1, len(steps), SENT.size), np.int32)
+    for k, neurons in enumerate(steps):
+        index[0, k, : len(neurons)] = neurons
+    return Sent(np.array([[len(neurons) for neurons in steps]], np.int32), index)
+
+
+def put(*rounds: tuple[dict[str, Sent], int]) -> list[list[int]]:
+    """What is in transit to the step of the last round, in the three steps before it."""
+    program = Program("net", 1e-3, (), (), (SENT,))
+    memory = ReferenceBackend(Precision.FLOAT64).memory(1)
+    memory.reserve(program, 1)
+    for sent, step in rounds:
+        put_transit(memory, SimpleNamespace(program=program), sent, step)  # type: ignore[arg-type]
+    _, position, neuron = memory.read_spikes(SENT, np.arange(step - 3, step))
+    return [neuron[position == k].tolist() for k in range(3)]
+
+
+def test_spikes_that_are_put_in_transit_take_the_place_of_all_others() -> None:
+    before = {"cells": sent_in([0], [1], [0, 1])}
+    assert put((before, 5)) == [[0], [1], [0, 1]]
+    assert put((before, 5), ({"cells": sent_in([], [1], [])}, 5)) == [[], [1], []]
+    assert put((before, 5), ({}, 5)) == [[], [], []]
+
+
+def test_of_a_longer_or_shorter_past_the_last_steps_are_put_in_transit() -> None:
+    assert put(({"cells": sent_in([0, 1], [0], [], [1], [0, 1])}, 7)) == [[], [1], [0, 1]]
+    assert put(({"cells": sent_in([1], [0])}, 7)) == [[], [1], [0]]
 
 
 def grown(options: dict[str, Any], *pauses: int) -> list[float]:
