@@ -322,6 +322,7 @@ def test_a_network_is_prepared_in_spite_of_an_earlier_stop() -> None:
     [
         (1, 2), (1, 1.0), (1, True), ("a", "b"), (1 * mV, 1 * volt), (1 * ms, 1 * mV), (None, 0),
         (np.array([1, 2]), np.array([1, 3])), (np.array([1]), np.array([1.0])),
+        (np.zeros(2, int), np.zeros(2)), (np.zeros((2, 3)), np.zeros((3, 2))),
         ([1, 2], [1, 2, 3]), ([1], (1,)), ({"a": 1}, {"a": 2}), ({"a": 1}, {"b": 1}),
         ({1, 2}, {1}), (object(), object()), (abs, max), (float("nan"), 0.0),
     ],
@@ -335,6 +336,19 @@ def test_equal_values_are_the_same() -> None:
     nan = float("nan")
     for one, other in [(5 * ms, 0.005 * ms * 1000), (nan, -nan), ([np.eye(2)], [np.eye(2)])]:
         assert same(one, frozen(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.zeros(3, np.int64), np.zeros(3)), (np.zeros(4, np.int32), np.zeros(2)),
+        (np.zeros((2, 3)), np.zeros((3, 2))), (np.zeros(6), np.zeros((1, 6))),
+        (np.arange(3), np.array([0, 1, 3])),
+    ],
+)  # fmt: skip
+def test_digests_tell_values_types_and_shapes_apart(one: np.ndarray, other: np.ndarray) -> None:
+    assert digest(one) == digest(one.copy())
+    assert digest(one) != digest(other)
 
 
 def test_what_is_remembered_is_not_kept() -> None:
