@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,15 @@ from brian2 import (
 from brian2eprop import Spikes, SpikeSource
 from brian2eprop.device import training as hooks
 from brian2eprop.device.capture import objects as phases
-from brian2eprop.device.capture.unchanged import Memo, Stamps, digest, frozen, same
+from brian2eprop.device.capture.unchanged import (
+    Memo,
+    Stamps,
+    Watched,
+    digest,
+    frozen,
+    origin_of,
+    same,
+)
 
 B = 2
 
@@ -349,6 +358,26 @@ def test_equal_values_are_the_same() -> None:
 def test_digests_tell_values_types_and_shapes_apart(one: np.ndarray, other: np.ndarray) -> None:
     assert digest(one) == digest(one.copy())
     assert digest(one) != digest(other)
+
+
+LOOKS: dict[str, Callable[[Watched], Any]] = {
+    "in": lambda names: "gain" in names,
+    "get": lambda names: names.get("gain"),
+    "[]": lambda names: names["gain"],
+}
+
+
+@pytest.mark.parametrize("before", [{"gain": 1}, {}], ids=["there", "missing"])
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_a_name_that_was_looked_up_is_remembered(
+    look: Callable[[Watched], Any], before: dict[str, Any]
+) -> None:
+    names, stamps = Watched(before), Stamps(np.asarray)
+    with suppress(KeyError):
+        look(names)
+    origin = origin_of([], names, [], stamps, ())
+    assert origin.is_unchanged([], {**before, "other": 2}, stamps, ())
+    assert not origin.is_unchanged([], {"gain": 2}, stamps, ())
 
 
 def test_what_is_remembered_is_not_kept() -> None:
