@@ -142,3 +142,15 @@ def test_a_checkpoint_brings_the_feedback_that_was_drawn(form: Form, tmp_path: P
     assert not np.array_equal(gradients(loaded)["w_in_w"], expected["w_in_w"])
     loaded.load(tmp_path / "run.npz")
     np.testing.assert_array_equal(gradients(loaded)["w_in_w"], expected["w_in_w"])
+
+
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_a_checkpoint_holds_what_is_changed_or_drawn_and_nothing_else(
+    form: Form, tmp_path: Path
+) -> None:
+    trainer, _ = make_trainer("random", form, dense=False)
+    trainer.save(tmp_path / "run.npz")
+    with np.load(tmp_path / "run.npz") as file:
+        arrays = {name for name in file.files if name.startswith("array.")}
+    changed = {"array.w_in.w", "array.w_out.w", "array.sgd:rate"}
+    assert arrays == changed | {"array.feedback:w_out"}
