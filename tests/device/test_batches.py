@@ -170,6 +170,17 @@ def test_setting_between_runs_reaches_every_instance(backend: str) -> None:
     np.testing.assert_allclose(group.v / mV, decayed * np.exp(-0.1))
 
 
+def test_new_synapses_leave_the_others_as_they_are_in_every_instance() -> None:
+    use()
+    group = cells()
+    synapses = Synapses(group, group, "w : 1", name="s")
+    synapses.connect(i=[0, 1], j=[1, 2])
+    weights = np.arange(2 * B).reshape(B, 2) + 1.0
+    synapses.w = weights
+    synapses.connect(i=3, j=0)
+    np.testing.assert_array_equal(synapses.w[:], np.pad(weights, ((0, 0), (0, 1))))
+
+
 def test_store_and_restore_every_instance(backend: str) -> None:
     spec = Spec("lif", delay=6)
     inputs = np.stack([input_spikes(seed, spec.steps) for seed in range(B)])

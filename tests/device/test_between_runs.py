@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ from brian2 import (
 )
 from models import Spec, assert_same, run_on
 
+from brian2eprop.device.backends.reference import ReferenceBackend
+from brian2eprop.device.memory.transit import Sent, put_transit
+from brian2eprop.device.program import Access, Events, Precision, Program, Slots
 from brian2eprop.errors import Unsupported
 
 RISING = "dv/dt = rate : 1\nrate : Hz"
@@ -341,6 +345,65 @@ def test_time_set_back_with_spikes_in_transit() -> None:
         network.run(1 * ms)
 
 
+def exchanged(options: dict[str, Any], delay: int) -> list[float]:
+    """A sender and its synapses give way to others of their names while a spike is in transit."""
+    set_device(**options)
+    start_scope()
+    defaultclock.dt = 1 * ms
+    sender, counter, wires, network = clockwork()
+    network.run(7 * ms)
+    network.remove(sender, wires)
+    other = NeuronGroup(1, "x : 1", threshold="timestep(t, dt) == 8", name=sender.name)
+    others = Synapses(other, counter, on_pre="n_post += 10", delay=delay * ms, name=wires.name)
+    others.connect()
+    network.add(other, others)
+    found = []
+    for steps in (3, 10):
+        network.run(steps * ms)
+        found.append(counter.n[0])
+    return found
+
+
+@pytest.mark.parametrize("delay", [4, 3, 6])
+def test_what_a_group_has_sent_goes_with_it_when_another_one_takes_its_name(delay: int) -> None:
+    """Whatever the delays of the others: nothing of theirs is on its way."""
+    assert exchanged(OURS, delay) == exchanged(RUNTIME, delay) == [1, 11]
+
+
+SENT = Events("cells", 2, Access.PER_INSTANCE, Slots(3))
+
+
+def sent_in(*steps: list[int]) -> Sent:
+    """The spikes of one instance in each of some steps."""
+    index = np.zeros((1, len(steps), SENT.size), np.int32)
+    for k, neurons in enumerate(steps):
+        index[0, k, : len(neurons)] = neurons
+    return Sent(np.array([[len(neurons) for neurons in steps]], np.int32), index)
+
+
+def put(*rounds: tuple[dict[str, Sent], int]) -> list[list[int]]:
+    """What is in transit to the step of the last round, in the three steps before it."""
+    program = Program("net", 1e-3, (), (), (SENT,))
+    memory = ReferenceBackend(Precision.FLOAT64).memory(1)
+    memory.reserve(program, 1)
+    for sent, step in rounds:
+        put_transit(memory, SimpleNamespace(program=program), sent, step)  # type: ignore[arg-type]
+    _, position, neuron = memory.read_spikes(SENT, np.arange(step - 3, step))
+    return [neuron[position == k].tolist() for k in range(3)]
+
+
+def test_spikes_that_are_put_in_transit_take_the_place_of_all_others() -> None:
+    before = {"cells": sent_in([0], [1], [0, 1])}
+    assert put((before, 5)) == [[0], [1], [0, 1]]
+    assert put((before, 5), ({"cells": sent_in([], [1], [])}, 5)) == [[], [1], []]
+    assert put((before, 5), ({}, 5)) == [[], [], []]
+
+
+def test_of_a_longer_or_shorter_past_the_last_steps_are_put_in_transit() -> None:
+    assert put(({"cells": sent_in([0, 1], [0], [], [1], [0, 1])}, 7)) == [[], [1], [0, 1]]
+    assert put(({"cells": sent_in([1], [0])}, 7)) == [[], [1], [0]]
+
+
 def grown(options: dict[str, Any], *pauses: int) -> list[float]:
     """Synapses that are added when nothing is in transit, and when something is."""
     set_device(**options)
@@ -358,6 +421,32 @@ def grown(options: dict[str, Any], *pauses: int) -> list[float]:
 @pytest.mark.parametrize("pauses", [(3,), (4, 4), (9,), (13, 5), (1,), (2,), (6,), (1, 1, 4, 1, 3)])
 def test_a_synapse_hears_what_is_sent_since_it_was_formed(pauses: tuple[int, ...]) -> None:
     assert grown(OURS, *pauses) == grown(RUNTIME, *pauses)
+
+
+def grown_with_longer_steps(options: dict[str, Any], more: int) -> list[float]:
+    """A synapse of step 100 and some of step 10, which is no earlier; a spike in step 12."""
+    set_device(**options)
+    start_scope()
+    defaultclock.dt = 0.1 * ms
+    sender = NeuronGroup(1, "x : 1", threshold="abs(t - 12*ms) < 0.05*ms", name="sender")
+    counter = NeuronGroup(2, "n : 1", name="counter")
+    wires = Synapses(sender, counter, on_pre="n_post += 1", delay=2 * ms, name="wires")
+    wires.connect(i=0, j=0)
+    network = Network(sender, counter, wires)
+    network.run(10 * ms)
+    wires.connect(i=0, j=1)
+    network.run(0 * ms)
+    defaultclock.dt = 1 * ms
+    for _ in range(more):
+        wires.connect(i=0, j=0)
+    network.run(10 * ms)
+    return counter.n[:].tolist()
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_synapse_hears_what_is_sent_later_in_longer_steps(more: int) -> None:
+    assert grown_with_longer_steps(OURS, more) == [1 + more, 1]
+    assert grown_with_longer_steps(RUNTIME, more) == [1 + more, 1]
 
 
 def test_a_restored_synapse_is_as_young_as_it_was() -> None:

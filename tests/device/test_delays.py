@@ -87,6 +87,31 @@ def test_each_synapse_has_its_delay(backend: str, seed: int, dt: float, repeats:
     assert len(wanted["i"]) > 20
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_of_spikes_that_arrive_together_the_oldest_comes_first(backend: str) -> None:
+    """Neuron 1 spikes first, then 0, then 2; the delays let all of them arrive at once."""
+
+    def heard() -> list[float]:
+        defaultclock.dt = 1 * ms
+        senders = NeuronGroup(
+            3, "at : integer", threshold="timestep(t, dt) == at", reset="", name="senders"
+        )
+        senders.at = [1, 0, 2]
+        hearer = NeuronGroup(1, "last : 1\nall : 1", name="hearer")
+        links = Synapses(
+            senders, hearer, "w : 1", on_pre="last_post = w\nall_post = 10*all_post + w"
+        )
+        links.connect()
+        links.w, links.delay = [1, 2, 3], [1, 2, 0] * ms
+        Network(senders, hearer, links).run(4 * ms)
+        return [float(hearer.last[0]), float(hearer.all[0])]
+
+    set_device("runtime")
+    wanted = heard()
+    set_device("eprop_cuda", backend=backend, precision="float64")
+    assert heard() == wanted == [3, 213]
+
+
 @pytest.mark.parametrize("delay", [0.04, 0.05, 0.06, 0.14, 0.25, 0.3, 0.34, 0.35, 0.36, 0.7])
 def test_a_delay_is_rounded_to_steps_as_in_brian2(delay: float) -> None:
     """0.3 ms at steps of 0.1 ms is a little less than three steps in floating point."""

@@ -5,13 +5,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brian2eprop.device.backends import emulated
+from brian2eprop.device.backends import emulated, registry
 from brian2eprop.device.backends.base import Call
 from brian2eprop.device.backends.emulated import EmulatedBackend
 from brian2eprop.device.backends.emulation import EmulationError
 from brian2eprop.device.backends.reference import ReferenceBackend
-from brian2eprop.device.program import Access, Precision
-from tests.device.programs import CASES, spikes
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Direction,
+    DType,
+    ForEach,
+    Index,
+    Over,
+    Precision,
+    Program,
+    Ref,
+    Sweep,
+)
+from tests.device.programs import CASES, DT, SHARED, elements, real, spikes
 
 STEPS = 20
 
@@ -71,6 +84,52 @@ def test_the_size_of_blocks_and_grids_is_free(name, threads, blocks):
     expected = run(ReferenceBackend(Precision.FLOAT64), case)
     memory = run(EmulatedBackend(Precision.FLOAT64, threads, blocks), case)
     assert_same(case, memory, expected, rtol=200 * 2.2e-16, atol=1e-14)
+
+
+SIZE = 1000  # more than one block
+REVERSED = np.arange(SIZE)[::-1]
+# What each element reads, and where that lies by the table `which`.
+ELSEWHERE = {
+    "via": (Ref("x", Index.ELEMENT, via="which"), REVERSED),
+    "scalar": (Ref("x", Index.SCALAR), 0),
+    "scalar via": (Ref("x", Index.SCALAR, via="which"), SIZE - 1),
+}
+
+
+def run_over_shared(backend, *bodies):
+    """Bodies one after the other over arrays that all instances share."""
+    arrays = (real("x", SIZE, SHARED), real("y", SIZE, SHARED))
+    table = Array("which", DType.INT, SIZE, SHARED)
+    phases = tuple(ForEach(f"phase {k}", SIZE, body) for k, body in enumerate(bodies))
+    sweep = Sweep(Direction.ONCE, phases, Over.SHARED)
+    program = Program("shared", DT, (*arrays, table), (sweep,))
+    found = registry.create(backend, Precision.FLOAT64)
+    memory = found.memory(1)
+    memory.reserve(program, 1)
+    memory.write("x", np.arange(SIZE) + 1)
+    memory.write("which", REVERSED)
+    found.compile(program).run(memory)
+    return memory
+
+
+@pytest.mark.parametrize("written", ["x", "which"])
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_nothing_is_written_before_other_elements_have_read_it(backend, kind, written):
+    ref, where = ELSEWHERE[kind]
+    look = Body("y = there", {**elements("y"), "there": ref})
+    write = Body(f"{written} = 0", elements(written))
+    memory = run_over_shared(backend, look, write)
+    np.testing.assert_array_equal(memory.read("y"), np.broadcast_to(where, SIZE) + 1)
+    np.testing.assert_array_equal(memory.read(written), 0)
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_nothing_is_read_before_other_elements_have_written_it(backend, kind):
+    ref, where = ELSEWHERE[kind]
+    write = Body("x = 2*x", elements("x"))
+    look = Body("y = there", {**elements("y"), "there": ref})
+    memory = run_over_shared(backend, write, look)
+    np.testing.assert_array_equal(memory.read("y"), 2 * (np.broadcast_to(where, SIZE) + 1))
 
 
 def test_steps_outside_the_stream_have_no_input():

@@ -1,11 +1,13 @@
-"""Bodies are parsed once."""
+"""Bodies are parsed once, and know what they read."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, defaultclock, ms, set_device
 
 import brian2eprop as b2e
+from brian2eprop.device.program import Body, Index, Ref
 from brian2eprop.device.program.assignments import assignments
 
 
@@ -42,3 +44,26 @@ def test_a_trainer_parses_each_body_once() -> None:
     trainer.predict(b2e.Spikes.from_dense(np.ones((1, 5, 3))))
     found = assignments.cache_info()
     assert found.misses == found.currsize > 10
+
+
+@pytest.mark.parametrize(
+    ("code", "guards", "read"),
+    [
+        ("v = 1\nx = v", {}, set()),
+        ("v = 1", {"v": "free"}, {"free"}),
+        ("v = 1\nx = v", {"v": "free"}, {"free", "v"}),
+        ("x = v\nv = 1", {}, {"v"}),
+        ("v += 1", {}, set()),
+        ("v += 1\nx = v", {}, {"v"}),
+        ("v *= 2", {}, {"v"}),
+        ("v = 1\nv *= 2", {}, set()),
+        ("v = 1\nv *= 2", {"v": "free"}, {"free", "v"}),
+        ("free = True\nv = 1", {"v": "free"}, {"free"}),
+    ],
+)
+def test_a_body_reads_what_its_outcome_depends_on(
+    code: str, guards: dict[str, str], read: set[str]
+) -> None:
+    """Where a guard does not hold a name keeps its value."""
+    refs = {name: Ref(name, Index.ELEMENT) for name in ("v", "x", "free")}
+    assert Body(code, refs, guards=guards).read == read

@@ -9,6 +9,7 @@ from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import (
     Access,
     Array,
+    At,
     Body,
     Clear,
     Dense,
@@ -102,6 +103,16 @@ def test_what_all_instances_add_is_added_to_what_was_there(backend):
     for times in (1, 2):
         run(backend, network, memory)
         np.testing.assert_array_equal(memory.read("g"), [99 + 9 * times, 99 + 12 * times])
+
+
+def test_a_kernel_forgets_what_an_earlier_run_of_it_added(backend):
+    body = Body("g += v", {"g": element("g"), "v": element("v")})
+    network = program([real("v", 2), real("g", 2, Access.SHARED)], ForEach("go", 2, body))
+    memory = memory_of(backend, network, 3, v=[[1, 2], [3, 4], [5, 6]])
+    kernel = registry.create(backend, memory.precision).compile(network)
+    for times in (1, 2, 3):
+        kernel.run(memory, Call(n_steps=1))
+        np.testing.assert_array_equal(memory.read("g"), [9 * times, 12 * times])
 
 
 def test_a_sweep_over_what_is_shared_runs_once_whatever_the_instances(backend):
@@ -391,6 +402,60 @@ def test_a_recurrent_synapse_reads_what_an_earlier_one_wrote(backend):
     np.testing.assert_array_equal(memory.read("v")[0], expected)
 
 
+def test_older_events_come_first_where_each_synapse_has_its_delay(backend):
+    refs = {"v": Ref("v", Index.TARGET), "w": Ref("w", Index.SYNAPSE)}
+    network = program(
+        [real("v", 1), real("w", 3, Access.SHARED), Array("late", DType.INT, 3, Access.SHARED)],
+        Feed("feed", "source", "spikes"),
+        Propagate("send", "spikes", "syn", Body("v = 10*v + w", refs), "late"),
+        events=(Events("spikes", 3, OWN, Slots(2)),),
+        connectivities=(Dense("syn", 3, 1),),
+        streams=(Stream("source", 3),),
+    )
+    memory = memory_of(backend, network, n_steps=3, w=[1, 2, 3], late=[1, 2, 0])
+    run(backend, network, memory, 0, 3, {"source": stream_of([[[1], [0], [2]]])})
+    np.testing.assert_array_equal(memory.read("v"), [[213]])
+
+
+@pytest.mark.parametrize("delay", [0, 2, "late"])
+def test_what_is_taken_where_the_event_was_sent_is_as_old_as_the_event(backend, delay):
+    seen = Body("x += y", {"x": Ref("x", Index.TARGET), "y": Ref("y", Index.SOURCE, At.SENT)})
+    network = program(
+        [
+            real("y", 2, slots=Slots(2)),
+            real("x", 2),
+            Array("late", DType.INT, 4, Access.SHARED),
+        ],
+        ForEach("mark", 2, Body("y = 10**step", {"y": element("y")})),
+        Feed("feed", "source", "spikes"),
+        Propagate("send", "spikes", "syn", seen, delay),
+        events=(Events("spikes", 2, OWN, Slots(2)),),
+        connectivities=(Dense("syn", 2, 2),),
+        streams=(Stream("source", 2),),
+    )
+    memory = memory_of(backend, network, n_steps=4, late=[0, 1, 2, 0])
+    run(backend, network, memory, 0, 4, {"source": stream_of([[[0], [0, 1], [], [1]]])})
+    expected = {0: [1 + 10 + 10 + 1000] * 2, 2: [1 + 10 + 10] * 2, "late": [21, 1021]}[delay]
+    np.testing.assert_array_equal(memory.read("x")[0], expected)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_row_sees_what_its_earlier_synapses_added_to_its_neuron(backend, side):
+    body = Body("fixed += moving", {"fixed": Ref("v", side.fixed), "moving": Ref("v", side.moving)})
+    network = program(
+        [real("v", 5)],
+        ForEachSynapse("all", "syn", body, side),
+        connectivities=(Dense("syn", 5, 5),),
+    )
+    memory = memory_of(backend, network, v=[1, 2, 3, 4, 5])
+    run(backend, network, memory)
+    expected = [1, 2, 3, 4, 5]
+    for row in range(5):
+        for other in range(5):
+            expected[row] += expected[other]
+    np.testing.assert_array_equal(memory.read("v")[0], expected)
+
+
 def test_an_index_array_maps_elements(backend):
     body = Body("v = 10*x + 1", {"x": element("x", via="which"), "v": element("v")})
     network = program(
@@ -545,6 +610,19 @@ def test_tables_by_target_follow_those_by_source_when_these_are_written(backend)
     for targets in ([0, 1, 0, 2], [1, 2, 1, 2], [0, 2, 0, 1]):
         memory.write("syn:target", targets)
         memory.write("x", 0)
+        kernel.run(memory)
+        np.testing.assert_array_equal(memory.read("x")[0], pulled(targets))
+
+
+def test_tables_by_target_follow_those_that_another_memory_has_written(backend):
+    network = by_target()
+    store = memory_of(backend, network, w=[1, 2, 3, 4], y=[10, 20], **{"syn:row": [0, 2, 4]})
+    memory = registry.create(backend, store.precision).memory(1)
+    memory.share(store, store.arrays)
+    kernel = registry.create(backend, store.precision).compile(network)
+    for targets in ([0, 1, 0, 2], [1, 2, 1, 2]):
+        store.write("syn:target", targets)
+        store.write("x", 0)
         kernel.run(memory)
         np.testing.assert_array_equal(memory.read("x")[0], pulled(targets))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,15 @@ from brian2 import (
 from brian2eprop import Spikes, SpikeSource
 from brian2eprop.device import training as hooks
 from brian2eprop.device.capture import objects as phases
-from brian2eprop.device.capture.unchanged import Memo, Stamps, digest, frozen, same
+from brian2eprop.device.capture.unchanged import (
+    Memo,
+    Stamps,
+    Watched,
+    digest,
+    frozen,
+    origin_of,
+    same,
+)
 
 B = 2
 
@@ -322,6 +331,7 @@ def test_a_network_is_prepared_in_spite_of_an_earlier_stop() -> None:
     [
         (1, 2), (1, 1.0), (1, True), ("a", "b"), (1 * mV, 1 * volt), (1 * ms, 1 * mV), (None, 0),
         (np.array([1, 2]), np.array([1, 3])), (np.array([1]), np.array([1.0])),
+        (np.zeros(2, int), np.zeros(2)), (np.zeros((2, 3)), np.zeros((3, 2))),
         ([1, 2], [1, 2, 3]), ([1], (1,)), ({"a": 1}, {"a": 2}), ({"a": 1}, {"b": 1}),
         ({1, 2}, {1}), (object(), object()), (abs, max), (float("nan"), 0.0),
     ],
@@ -335,6 +345,39 @@ def test_equal_values_are_the_same() -> None:
     nan = float("nan")
     for one, other in [(5 * ms, 0.005 * ms * 1000), (nan, -nan), ([np.eye(2)], [np.eye(2)])]:
         assert same(one, frozen(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.zeros(3, np.int64), np.zeros(3)), (np.zeros(4, np.int32), np.zeros(2)),
+        (np.zeros((2, 3)), np.zeros((3, 2))), (np.zeros(6), np.zeros((1, 6))),
+        (np.arange(3), np.array([0, 1, 3])),
+    ],
+)  # fmt: skip
+def test_digests_tell_values_types_and_shapes_apart(one: np.ndarray, other: np.ndarray) -> None:
+    assert digest(one) == digest(one.copy())
+    assert digest(one) != digest(other)
+
+
+LOOKS: dict[str, Callable[[Watched], Any]] = {
+    "in": lambda names: "gain" in names,
+    "get": lambda names: names.get("gain"),
+    "[]": lambda names: names["gain"],
+}
+
+
+@pytest.mark.parametrize("before", [{"gain": 1}, {}], ids=["there", "missing"])
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_a_name_that_was_looked_up_is_remembered(
+    look: Callable[[Watched], Any], before: dict[str, Any]
+) -> None:
+    names, stamps = Watched(before), Stamps(np.asarray)
+    with suppress(KeyError):
+        look(names)
+    origin = origin_of([], names, [], stamps, ())
+    assert origin.is_unchanged([], {**before, "other": 2}, stamps, ())
+    assert not origin.is_unchanged([], {"gain": 2}, stamps, ())
 
 
 def test_what_is_remembered_is_not_kept() -> None:

@@ -269,6 +269,15 @@ PHASE_FAULTS = [
         "offset -2 is out of event buffer 'spikes', whose slots keep 1 other steps; "
         "lengthen their history",
     ),
+    (
+        Propagate(
+            "p",
+            "spikes",
+            "back",
+            body("x += int(y)", x=Ref("x", TARGET), y=Ref("free", SOURCE, At.SENT)),
+        ),
+        "offset -1 is out of array 'free', whose slots keep 0 other steps; lengthen their history",
+    ),
     (Propagate("p", "spikes", "back", EMPTY, -1), "its delay is -1 steps; give one from 0 up"),
     (
         Propagate("p", "spikes", "back", EMPTY, "no"),
@@ -407,6 +416,11 @@ BODY_FAULTS = [
 
 SYNAPSE_FAULTS = [
     (
+        body("x += 1\nu = x", x=Ref("x", SOURCE)),
+        "'x' is one element for all synapses of a row; only add to it, or loop over the neurons "
+        "instead",
+    ),
+    (
         body("x = 1", x=Ref("x", ELEMENT)),
         "'x' has the index ELEMENT; legal are here: SCALAR, SOURCE, TARGET, SYNAPSE",
     ),
@@ -484,8 +498,9 @@ def test_a_sweep_over_what_is_shared_may_set_and_read_it():
     )
 
 
-def test_generated_loops_do_not_read_at_other_elements_what_they_write():
-    code = body("v = x", v=V, x=Ref("v", ELEMENT, via="kind"))
+@pytest.mark.parametrize("other", [Ref("v", ELEMENT, via="kind"), Ref("v", SCALAR)])
+def test_generated_loops_do_not_read_at_other_elements_what_they_write(other):
+    code = body("v = x", v=V, x=other)
     network = program(ForEach("p", 3, code))
     verify(network, Stage.CAPTURED)
     assert sentence(network) == (
@@ -530,6 +545,40 @@ def test_a_training_program_adds_to_every_gradient_what_an_instance_has_set():
     flag = replace(training(SET, ADD), arrays=(*SCRATCH, GRADIENT, Array("w", DType.BOOL, 3, OWN)))
     assert training_sentence(flag, known) == (
         "Program 'net': parameter 'w' is bool; train real numbers."
+    )
+
+
+FLAG = Array("free", DType.BOOL, 3, OWN)
+FIRES = Events("spikes", 3, OWN, Slots())
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        ForEachEvent("set", "spikes", SET.body),
+        replace(SET, body=body("s = 1", s=Ref("s", ELEMENT), free=FREE, guards={"s": "free"})),
+        ForEach("set", 3, body("s += 1", s=Ref("s", ELEMENT))),
+    ],
+    ids=["events", "guarded", "added"],
+)
+def test_an_array_is_set_where_every_element_of_it_is(phase):
+    network = training(phase, ADD)
+    network = replace(network, arrays=(*network.arrays, FLAG), events=(FIRES,))
+    assert training_sentence(network, {}) == (
+        "Program 'net': phase 'set' sees what another instance left in scratch array 's'; set or "
+        "clear it before."
+    )
+
+
+def test_what_an_instance_has_set_is_gone_after_a_sweep_over_what_is_shared():
+    """Between the two the other instances have had their turn."""
+    network = training(SET)
+    pause = Sweep(Direction.ONCE, (Clear("clear", ("gradient",)),), Over.SHARED)
+    later = Sweep(Direction.FORWARD, (ADD,))
+    verify(replace(network, sweeps=(*network.sweeps, later)), Stage.ADJOINT, {})
+    assert training_sentence(replace(network, sweeps=(*network.sweeps, pause, later)), {}) == (
+        "Program 'net': phase 'add' sees what another instance left in scratch array 's'; set or "
+        "clear it before."
     )
 
 

@@ -9,6 +9,8 @@ import pytest
 from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, mV, second, set_device
 
 import brian2eprop as b2e
+from brian2eprop.learning.model.membranes import reaches_threshold
+from brian2eprop.learning.model.symbolic import parse
 
 STEPS, N_IN, N_HIDDEN, N_OUT = 40, 6, 5, 3
 LIF = "dv/dt = -v/tau_m : 1"
@@ -273,6 +275,16 @@ def test_the_membrane_is_what_rises_to_the_threshold(threshold: str, v: float) -
         found.append(net.trainer([net.w_in.w], rule).gradients(net.spikes, [0, 2])["w_in_w"])
     np.testing.assert_array_equal(found[0], found[1])
     assert not np.allclose(found[0], found[2])
+
+
+@pytest.mark.parametrize(
+    ("distance", "reached"),
+    [("v - 3", True), ("1/(v - 1) - 3", False), ("log(v) - 3", True)],
+)
+def test_a_threshold_is_not_reached_at_a_pole(distance: str, reached: bool) -> None:
+    """From 0 a step of length 1 meets the pole itself, where the distance is infinite."""
+    found = reaches_threshold(parse(distance), "v", {"v": np.array([0.0, 0.5, 0.7])})
+    assert found.tolist() == [reached] * 3
 
 
 def test_the_only_state_of_a_threshold_is_its_membrane() -> None:

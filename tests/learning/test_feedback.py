@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,9 @@ Form = Literal["adjoint", "forward"]
 N_IN, N_HIDDEN, N_OUT, STEPS = 5, 6, 3, 40
 
 
-def make_trainer(feedback: Any, form: Form, dense: bool) -> tuple[b2e.Trainer, Any]:
+def make_trainer(
+    feedback: Any, form: Form, dense: bool, seed: int | None = None
+) -> tuple[b2e.Trainer, Any]:
     """A trainer, and its output weights as an array (nan where there is no synapse)."""
     set_device("eprop_cuda", backend="cpu", precision="float64")
     rng = np.random.default_rng(3)
@@ -47,6 +50,7 @@ def make_trainer(feedback: Any, form: Form, dense: bool) -> tuple[b2e.Trainer, A
         rule=b2e.EProp(feedback=feedback, form=form),
         parameters=[w_in.w, w_out.w],
         optimiser=b2e.SGD(0.1),
+        seed=seed,
     )
     return trainer, matrix
 
@@ -127,3 +131,26 @@ def test_scale_that_is_not_positive(scale: float) -> None:
     with pytest.raises(ValueError) as caught:
         b2e.EProp(feedback="random", feedback_scale=scale)
     assert str(caught.value) == f"EProp's feedback_scale is {scale}. Give a positive number."
+
+
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_a_checkpoint_brings_the_feedback_that_was_drawn(form: Form, tmp_path: Path) -> None:
+    saved, _ = make_trainer("random", form, dense=False, seed=1)
+    expected = gradients(saved)
+    saved.save(tmp_path / "run.npz")
+    loaded, _ = make_trainer("random", form, dense=False, seed=2)
+    assert not np.array_equal(gradients(loaded)["w_in_w"], expected["w_in_w"])
+    loaded.load(tmp_path / "run.npz")
+    np.testing.assert_array_equal(gradients(loaded)["w_in_w"], expected["w_in_w"])
+
+
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_a_checkpoint_holds_what_is_changed_or_drawn_and_nothing_else(
+    form: Form, tmp_path: Path
+) -> None:
+    trainer, _ = make_trainer("random", form, dense=False)
+    trainer.save(tmp_path / "run.npz")
+    with np.load(tmp_path / "run.npz") as file:
+        arrays = {name for name in file.files if name.startswith("array.")}
+    changed = {"array.w_in.w", "array.w_out.w", "array.sgd:rate"}
+    assert arrays == changed | {"array.feedback:w_out"}
