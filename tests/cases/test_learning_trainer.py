@@ -56,6 +56,7 @@ class Case:
     tau: float = 12e-3
     on_pre: str = "y_post += w"
     delay: float = 0
+    start: float = 0
 
     def __post_init__(self):
         rng = np.random.default_rng(self.seed)
@@ -70,6 +71,7 @@ class Case:
         self.w = Synapses(
             self.inputs, self.readout, "w : 1", on_pre=self.on_pre, delay=self.delay * ms, name="w"
         )
+        self.readout.y = self.start
         i, j = np.transpose(self.pairs)
         self.w.connect(i=i, j=j)
         self.w.w = rng.normal(0, 0.5, len(i))
@@ -712,6 +714,11 @@ FOREIGN = [
     ),
     ({"pairs": DENSE[::-1]}, "it was saved with other synapses of 'w'", "Connect"),
     ({"pairs": [*DENSE[1:], DENSE[1]]}, "it was saved with other synapses of 'w'", "Connect"),
+    (
+        {"start": 0.25},
+        "it was saved with other values of 'readout.y', which is not trained",
+        "Set it as it was",
+    ),
     (
         {"optimiser": b2e.SGD(0.1)},
         "optimiser is Adam() in the file but SGD() here",

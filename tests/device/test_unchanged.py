@@ -24,7 +24,7 @@ from brian2 import (
 
 from brian2eprop import Spikes, SpikeSource
 from brian2eprop.device import training as hooks
-from brian2eprop.device.capture import objects as phases
+from brian2eprop.device.capture.objects import synapses as phases
 from brian2eprop.device.capture.unchanged import (
     Memo,
     Stamps,

@@ -43,6 +43,7 @@ def sample(seed=0, size=3, **change):
         "rng": rng.bit_generator.state,
         "settings": {"optimiser": settings(Adam(0.25, 0.5))},
         "connectivity": digests(pairs),
+        "values": {"net.tau": "a hash"},
     }
     return Checkpoint(arrays, State(**state | change), pairs)
 
@@ -56,7 +57,7 @@ def read(path, size=3):
     """What a file holds, all of it checked."""
     with opened(path) as file:
         expected = sample()
-        file.check(expected.state.settings, expected.state.connectivity)
+        file.check(expected.state.settings, expected.state.connectivity, expected.state.values)
         optimiser = file.optimiser(Adam())
         return SimpleNamespace(
             arrays=file.arrays(layout(size), optimiser),
@@ -226,6 +227,7 @@ IMPOSSIBLE = [
     {"settings": {}},
     {"settings": {"optimiser": {"is": "Adam", "learning_rate": -1.0}}},
     {"connectivity": 3},
+    {"values": 3},
 ]
 
 

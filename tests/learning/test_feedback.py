@@ -106,7 +106,7 @@ def test_feedback_without_the_synapses_name() -> None:
 
 def drawn(name: str, scale: float | None, seed: int = 3) -> Any:
     pathway = Dense(name, 100, 400)
-    found = random(pathway, {}, scale, seed)
+    found = random(name, pathway, {}, scale, seed)
     return found.shared[found.weight]
 
 
@@ -153,4 +153,4 @@ def test_a_checkpoint_holds_what_is_changed_or_drawn_and_nothing_else(
     with np.load(tmp_path / "run.npz") as file:
         arrays = {name for name in file.files if name.startswith("array.")}
     changed = {"array.w_in.w", "array.w_out.w", "array.sgd:rate"}
-    assert arrays == changed | {"array.feedback:w_out"}
+    assert arrays == changed | {"array.feedback:w_out_pre"}

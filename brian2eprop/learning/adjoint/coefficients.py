@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from brian2eprop.device.program import Index, Ref
+from brian2eprop.device.program import Body, Index, Ref
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.tape import Origin, Tape
 from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
@@ -65,6 +66,32 @@ class CoefficientScope(Scope):
         if name in body.constants:
             return self.define(name, body.constants[name])
         return name
+
+
+def parameter_names(body: Body, parameter: str, index: Index) -> list[str]:
+    """The names that a trained parameter has in a body.
+
+    Parameters
+    ----------
+    body : Body
+        The body.
+    parameter : str
+        The parameter's array.
+    index : Index
+        The element that it must be there: one of the neurons, or of the synapses.
+
+    Raises
+    ------
+    LearningError
+        If it is used otherwise than as one value an element of the loop.
+    """
+    found = sorted(name for name, ref in body.refs.items() if ref.array == parameter)
+    if any(body.refs[name].index is not index for name in found):
+        raise LearningError(
+            f"'{parameter}' cannot be trained where '{body.code}' uses it: a parameter is one "
+            "value a neuron in the neuron's equations, or one value a synapse in on_pre."
+        )
+    return found
 
 
 def swapped(ref: Ref) -> Ref:

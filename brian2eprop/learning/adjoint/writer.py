@@ -35,7 +35,11 @@ from brian2eprop.device.program import (
     Slots,
 )
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped
+from brian2eprop.learning.adjoint.coefficients import (
+    CoefficientScope,
+    parameter_names,
+    swapped,
+)
 from brian2eprop.learning.adjoint.tape import Origin, Tape
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.linearise import Effect, Map, common_delay
@@ -274,17 +278,11 @@ class AdjointWriter:
         LearningError
             If one is used otherwise than as one value an element of the loop.
         """
-        found = []
-        for name, ref in sorted(body.refs.items()):
-            if ref.array in self.task.parameters:
-                if ref.index is not index:
-                    raise LearningError(
-                        f"'{ref.array}' cannot be trained where '{body.code}' uses it: a "
-                        "parameter is one value a neuron in the neuron's equations, or one value "
-                        "a synapse in on_pre."
-                    )
-                found.append((name, ref.array))
-        return found
+        return [
+            (name, parameter)
+            for parameter in self.task.parameters
+            for name in parameter_names(body, parameter, index)
+        ]
 
     def _add_gradient(self, scope: Scope, parameter: str, terms: list[str]) -> None:
         """A neuron's parameter is added up within the instance first: one value a neuron."""

@@ -29,6 +29,8 @@ class Feedback:
 
     Attributes
     ----------
+    pathway : str
+        Name of the synapses that it follows back.
     connectivity : Connectivity
         From the pathway's targets to its sources.
     arrays : tuple of Array
@@ -39,6 +41,7 @@ class Feedback:
         What copies the pathway's own weights (symmetric feedback).
     """
 
+    pathway: str
     connectivity: Connectivity
     arrays: tuple[Array, ...]
     shared: Mapping[str, npt.NDArray[Any]]
@@ -51,10 +54,13 @@ class Feedback:
 
 
 def symmetric(
-    pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], weight: str
+    name: str, pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], weight: str
 ) -> Feedback:
-    """Feedback by the pathway's own weights, the array ``weight``."""
-    turned = pathway.transposed(f"feedback:{pathway.name}", contents)
+    """Feedback by the pathway's own weights, the array ``weight``.
+
+    Here and below ``name`` is the pathway's own: synapses may have several.
+    """
+    turned = pathway.transposed(_name(name), contents)
     name = turned.connectivity.name
     origin = f"{name}:origin"
     refs = {
@@ -62,6 +68,7 @@ def symmetric(
         "w": Ref(weight, Index.ELEMENT, via=origin),
     }
     return Feedback(
+        pathway.name,
         turned.connectivity,
         (
             Array(name, DType.REAL, pathway.n_synapses, Access.SHARED),
@@ -73,19 +80,24 @@ def symmetric(
 
 
 def random(
-    pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], scale: float | None, seed: int
+    name: str,
+    pathway: Connectivity,
+    contents: Mapping[str, npt.NDArray[Any]],
+    scale: float | None,
+    seed: int,
 ) -> Feedback:
     """Feedback by fixed normal weights, by default of variance ``1/n_source``.
 
     The pathway's name is part of the seed: no two pathways have the same weights.
     """
     deviation = pathway.n_source**-0.5 if scale is None else scale
-    rng = np.random.default_rng([seed, zlib.crc32(pathway.name.encode())])
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     values = rng.normal(0, deviation, pathway.n_synapses)
-    return _fixed(pathway, contents, values)
+    return _fixed(name, pathway, contents, values)
 
 
 def given(
+    name: str,
     pathway: Connectivity,
     contents: Mapping[str, npt.NDArray[Any]],
     weights: Mapping[str, npt.ArrayLike],
@@ -97,24 +109,24 @@ def given(
     LearningError
         If there are none for the pathway, or they are of another shape or not finite.
     """
-    name, shape = pathway.name, (pathway.n_source, pathway.n_target)
-    if name not in weights:
+    synapses, shape = pathway.name, (pathway.n_source, pathway.n_target)
+    if synapses not in weights:
         raise LearningError(
-            f"EProp was given no feedback for the synapses '{name}', which lead to the output. "
-            f"Add '{name}': an array of shape {shape}."
+            f"EProp was given no feedback for the synapses '{synapses}', which lead to the output. "
+            f"Add '{synapses}': an array of shape {shape}."
         )
-    matrix = np.asarray(weights[name], dtype=float)
+    matrix = np.asarray(weights[synapses], dtype=float)
     if matrix.shape != shape:
         raise LearningError(
-            f"EProp's feedback for the synapses '{name}' has the shape {matrix.shape}. Give one "
-            f"weight for every source and target: an array of shape {shape}."
+            f"EProp's feedback for the synapses '{synapses}' has the shape {matrix.shape}. Give "
+            f"one weight for every source and target: an array of shape {shape}."
         )
     if not np.all(np.isfinite(matrix)):
         raise LearningError(
-            f"EProp's feedback for the synapses '{name}' is not finite everywhere. Give finite "
+            f"EProp's feedback for the synapses '{synapses}' is not finite everywhere. Give finite "
             "weights."
         )
-    return _fixed(pathway, contents, matrix[pathway.pairs(contents)])
+    return _fixed(name, pathway, contents, matrix[pathway.pairs(contents)])
 
 
 def check_used(weights: Mapping[str, npt.ArrayLike], feedbacks: Iterable[Feedback]) -> None:
@@ -125,7 +137,7 @@ def check_used(weights: Mapping[str, npt.ArrayLike], feedbacks: Iterable[Feedbac
     LearningError
         If one is not.
     """
-    known = sorted(feedback.weight.removeprefix("feedback:") for feedback in feedbacks)
+    known = sorted({feedback.pathway for feedback in feedbacks})
     for name in weights:
         if name not in known:
             raise LearningError(
@@ -134,14 +146,18 @@ def check_used(weights: Mapping[str, npt.ArrayLike], feedbacks: Iterable[Feedbac
             )
 
 
+def _name(pathway: str) -> str:
+    return f"feedback:{pathway}"
+
+
 def _fixed(
+    name: str,
     pathway: Connectivity,
     contents: Mapping[str, npt.NDArray[Any]],
     values: npt.NDArray[np.float64],
 ) -> Feedback:
     """Feedback by one constant a synapse, in the pathway's order."""
-    turned = pathway.transposed(f"feedback:{pathway.name}", contents)
-    name = turned.connectivity.name
-    array = Array(name, DType.REAL, pathway.n_synapses, Access.SHARED)
-    shared: dict[str, npt.NDArray[Any]] = {**turned.tables, name: values[turned.order]}
-    return Feedback(turned.connectivity, (array,), shared, None)
+    turned = pathway.transposed(_name(name), contents)
+    array = Array(_name(name), DType.REAL, pathway.n_synapses, Access.SHARED)
+    shared: dict[str, npt.NDArray[Any]] = {**turned.tables, array.name: values[turned.order]}
+    return Feedback(pathway.name, turned.connectivity, (array,), shared, None)

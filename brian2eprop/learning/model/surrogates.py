@@ -100,13 +100,21 @@ class Triangular:
         """
         measured = _at_zero(condition) if self.width is None else -self._width(condition)
         numbers = numbers_of(condition.body, measured, values, dt)
-        below = function_of(measured)(numbers) < 0
+        found = function_of(measured)(numbers)
+        below = found < 0
         if self.width is None and not below.any():
             raise LearningError(
                 f"The pseudo-derivative of {condition.label} has no width: by default that is the "
                 f"distance to the threshold '{condition.text}' where all state is zero, and there "
                 "no neuron is below it. Give it one, such as Triangular(width=20*mV) or "
                 "Triangular(width='v_th - E_L')."
+            )
+        if self.width is None and (found == 0).any():
+            raise LearningError(
+                f"The pseudo-derivative of {condition.label} has no width for some neurons: by "
+                f"default that is the distance to the threshold '{condition.text}' where all state "
+                "is zero, and there they are at it. Give a width that no neuron's threshold "
+                "decides, such as Triangular(width=20*mV)."
             )
         if self.width is not None and not below.all():
             raise LearningError(

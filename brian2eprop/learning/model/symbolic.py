@@ -221,6 +221,7 @@ def values_after(
             value = _BINARY[line.operator](before, value)
         if guards and line.target in guards:
             holds = int_(symbol(guards[line.target]))
-            value = holds * value + (1 - holds) * before
+            # Where it counts, the guard holds: a term such as 1/int(guard) is finite there.
+            value = holds * value.xreplace({holds: sympy.Integer(1)}) + (1 - holds) * before
         values[line.target] = value
     return values

@@ -148,10 +148,10 @@ class EProp:
             pathway = model.connectivities[phase.connectivity]
             weight = phase.body.refs[model.weight(phase)].array
             if isinstance(self.feedback, Mapping):
-                return given(pathway, task.contents, self.feedback)
+                return given(phase.label, pathway, task.contents, self.feedback)
             if self.feedback == "symmetric":
-                return symmetric(pathway, task.contents, weight)
-            return random(pathway, task.contents, self.feedback_scale, task.seed)
+                return symmetric(phase.label, pathway, task.contents, weight)
+            return random(phase.label, pathway, task.contents, self.feedback_scale, task.seed)
 
         return cross
 

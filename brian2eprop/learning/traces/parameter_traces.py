@@ -18,7 +18,7 @@ from brian2eprop.device.program import (
     Ref,
 )
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.coefficients import CoefficientScope
+from brian2eprop.learning.adjoint.coefficients import CoefficientScope, parameter_names
 from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import partial_of, total_phase
 from brian2eprop.learning.model.linearise import common_delay
@@ -89,7 +89,7 @@ class ParameterTraces:
         found = [
             phase
             for phase in self.model.phases
-            if isinstance(phase, Loop) and self.parameter in phase.body.arrays(phase.body.refs)
+            if isinstance(phase, Loop) and parameter_names(phase.body, self.parameter, _of(phase))
         ]
         if not found:
             raise LearningError(
@@ -277,3 +277,8 @@ class ParameterTraces:
         """The parameter's own derivative, where it stands in a neuron's phase."""
         found = [n for n, r in origin.body.refs.items() if r.array == self.parameter]
         return [self.body.coefficient(origin, slope(n)) for n in found if slope(n) != 0]
+
+
+def _of(phase: Loop) -> Index:
+    """What a parameter is one value of, in a phase."""
+    return Index.SYNAPSE if isinstance(phase, Propagate) else Index.ELEMENT

@@ -51,6 +51,8 @@ class State:
         What optimiser, network, rule, loss and regularisers were made with.
     connectivity : mapping of str to str
         A hash of the connectivity of each Synapses.
+    values : mapping of str to str
+        A hash of the values of each variable that is not trained.
     """
 
     iteration: int
@@ -59,6 +61,7 @@ class State:
     rng: Mapping[str, Any]
     settings: Mapping[str, Any]
     connectivity: Mapping[str, str]
+    values: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,13 @@ class Connections:
         }
 
 
+def value_digest(values: npt.NDArray[Any]) -> str:
+    """A hash of values, the same in both precisions."""
+    with np.errstate(over="ignore"):
+        single = values.astype("<f4") if values.dtype.kind == "f" else values.astype("<i4")
+    return hashlib.sha256(np.ascontiguousarray(single).tobytes()).hexdigest()
+
+
 def digests(pairs: Mapping[str, npt.NDArray[np.int32]]) -> dict[str, str]:
     """A hash of each connectivity, by the name of its synapses."""
     return {

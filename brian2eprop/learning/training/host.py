@@ -162,13 +162,28 @@ def read(
     arrays = captured.program.all_arrays()
     found = {}
     for name, source in sources.items():
-        values = _one_instance(source, device.read_array(captured, source))
+        values = read_shared(device, captured, source)
         # Only time stamps, such as that of the last spike, are DOUBLE.
         found[name] = values - now if arrays[source].dtype is DType.DOUBLE else values
     return found
 
 
-def _one_instance(name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def read_shared(device: TrainingDevice, captured: CapturedNetwork, name: str) -> npt.NDArray[Any]:
+    """The values of an array, the same in all instances.
+
+    Parameters
+    ----------
+    device, captured
+        The device and the network.
+    name : str
+        Name of the array.
+
+    Raises
+    ------
+    ValueError
+        If they differ between the instances of a batch.
+    """
+    values = device.read_array(captured, name)
     if values.ndim < 2:
         return values
     if not np.array_equal(values, np.broadcast_to(values[:1], values.shape), equal_nan=True):

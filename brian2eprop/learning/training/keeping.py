@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from brian2eprop.learning.settings import settings
 from brian2eprop.learning.training import checkpoint
-from brian2eprop.learning.training.connectivity import Connections, digests
+from brian2eprop.learning.training.connectivity import Connections, digests, value_digest
 from brian2eprop.learning.training.engine import Engine, Snapshot
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.mirror import Mirror
@@ -75,6 +75,7 @@ class Keeper:
             self.progress.rng.bit_generator.state,
             self._settings(),
             digests(pairs),
+            self._values(),
         )
         arrays = self._turned(snapshot.arrays, self.parameters.in_brian_order)
         checkpoint.write(path, checkpoint.Checkpoint(arrays, state, pairs))
@@ -82,8 +83,9 @@ class Keeper:
     def load(self, path: str | os.PathLike[str]) -> None:
         """Put the state of a file back, all of it or nothing."""
         engine, progress = self.engine, self.progress
+        self.mirror.read()
         with opened(path) as file:
-            file.check(self._settings(), digests(self.connections.pairs()))
+            file.check(self._settings(), digests(self.connections.pairs()), self._values())
             optimiser = file.optimiser(engine.optimiser)
             arrays = file.arrays(engine.layout(optimiser), optimiser)
             rng = file.generator()
@@ -99,6 +101,12 @@ class Keeper:
     def _settings(self) -> dict[str, Any]:
         made: dict[str, Any] = settings({"optimiser": self.engine.optimiser, **self.made_with})
         return made
+
+    def _values(self) -> dict[str, str]:
+        """A hash of what is not trained, the state at the start included, by its variable."""
+        engine = self.engine
+        names = sorted(set(engine.given) - set(engine.own))
+        return {engine.source_of(name): value_digest(engine.store.read(name)) for name in names}
 
     def _turned(
         self, arrays: Mapping[str, npt.NDArray[Any]], turn: Any

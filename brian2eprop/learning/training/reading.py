@@ -115,7 +115,12 @@ class File:
         text = self._member(STATE, None, MAX_STATE_BYTES)
         self.state = self._read_state(json.loads(text.tobytes().decode()))
 
-    def check(self, settings: Mapping[str, Any], connectivity: Mapping[str, str]) -> None:
+    def check(
+        self,
+        settings: Mapping[str, Any],
+        connectivity: Mapping[str, str],
+        values: Mapping[str, str],
+    ) -> None:
         """Check that it belongs to this training.
 
         Parameters
@@ -124,6 +129,8 @@ class File:
             What optimiser, network, rule, loss and regularisers are made with here.
         connectivity : mapping of str to str
             The hash of each connectivity here.
+        values : mapping of str to str
+            The hash of each variable here that is not trained.
 
         Raises
         ------
@@ -147,6 +154,14 @@ class File:
                 self._refuse(
                     f"{place} is {_shown(then)} in the file but {_shown(now)} here",
                     "Make network and Trainer as they were when it was saved.",
+                )
+
+        # Last, for what has another name or is trained in one of them has been told before.
+        for name in sorted(values):
+            if self.state.values.get(name) != values[name]:
+                self._refuse(
+                    f"it was saved with other values of '{name}', which is not trained",
+                    "Set it as it was, for example with the same seed.",
                 )
 
     def optimiser(self, like: Optimiser) -> Optimiser:
@@ -259,6 +274,7 @@ class File:
             dict(state["rng"]),
             dict(state["settings"]),
             {str(name): str(digest) for name, digest in dict(state["connectivity"]).items()},
+            {str(name): str(digest) for name, digest in dict(state["values"]).items()},
         )
 
     def _refuse(self, fault: str, remedy: str) -> NoReturn:

@@ -122,7 +122,7 @@ class Trainer(InProgress):
             parameters=tuple(array.name for array in arrays),
             regularisers=terms,
             contents=captured.tables,
-            values=partial(device.read_array, captured),
+            values=partial(host.read_shared, device, captured),
             seed=int(np.random.default_rng(seed).integers(2**31)),
         )
         programs = rule.training_program(captured.program, task)
@@ -344,7 +344,7 @@ class Trainer(InProgress):
             self._mirror.updated()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint: parameters, connectivity, optimiser, history and random state.
+        """Write a checkpoint: parameters, connectivity, optimiser, history, random state.
 
         Parameters
         ----------
