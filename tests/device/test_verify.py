@@ -416,11 +416,6 @@ BODY_FAULTS = [
 
 SYNAPSE_FAULTS = [
     (
-        body("x += 1\nu = x", x=Ref("x", SOURCE)),
-        "'x' is one element for all synapses of a row; only add to it, or loop over the neurons "
-        "instead",
-    ),
-    (
         body("x = 1", x=Ref("x", ELEMENT)),
         "'x' has the index ELEMENT; legal are here: SCALAR, SOURCE, TARGET, SYNAPSE",
     ),

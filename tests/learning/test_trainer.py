@@ -568,7 +568,7 @@ def test_a_checkpoint_of_another_optimiser_changes_nothing(quick_device, data, t
 
 def test_checkpoints_and_early_stopping_while_training(quick_device, data, tmp_path):
     found = trainer(SGD(0.0))  # nothing improves after the first epoch
-    callbacks = [EarlyStopping("loss", patience=1), ModelCheckpoint(tmp_path / "{epoch}.npz")]
+    callbacks = [EarlyStopping("loss", patience=2), ModelCheckpoint(tmp_path / "{epoch}.npz")]
     history = found.fit(*data, epochs=9, shuffle=False, callbacks=callbacks, verbose=False)
     assert len(history["loss"]) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.npz", "2.npz", "3.npz"]
