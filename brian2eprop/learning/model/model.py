@@ -131,21 +131,15 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         for p in phases
         if isinstance(p, Detect)
     }
-    known = {public_name(array): array for array in state}
-    unknown = sorted(set(detach or ()) - known.keys())
-    if unknown:
-        raise LearningError(
-            f"'{unknown[0]}' is no state variable of the network and cannot be detached. There "
-            f"are {', '.join(sorted(known))}."
-        )
     maps = {
         n: linear_map(p, arrays, state)
         for n, p in numbered
         if isinstance(p, ForEach | ForEachEvent)
     }
     if detach is None:
-        reset = _reset(phases, maps)
-        detached = find_membranes(conditions, reset, values, program.dt)
+        detached = find_membranes(conditions, _reset(phases, maps), values, program.dt)
+    else:
+        detached = _named(detach, state)
     return Model(
         dt=program.dt,
         phases=phases,
@@ -164,8 +158,20 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
             for member in population
             if population & condition_arrays(condition)
         },
-        detached=detached if detach is None else frozenset(known[name] for name in detach),
+        detached=detached,
     )
+
+
+def _named(detach: tuple[str, ...], state: Mapping[str, Array]) -> frozenset[str]:
+    """The state arrays of the names that a user gave."""
+    known = {public_name(array): array for array in state}
+    unknown = sorted(set(detach) - known.keys())
+    if unknown:
+        raise LearningError(
+            f"'{unknown[0]}' is no state variable of the network and cannot be detached. There "
+            f"are {', '.join(sorted(known))}."
+        )
+    return frozenset(known[name] for name in detach)
 
 
 def condition_arrays(condition: Condition) -> frozenset[str]:
