@@ -71,7 +71,7 @@ def arrays(training):
         *[real(name, 1, scratch) for name in ("peak", "total")],
         *[real(name, K, shared) for name in ("initial_out_y", "out_b")],
         *[real(name, N_IN * K, shared) for name in ("net_w", "feedback_net")],
-        real("trial_steps", 1, shared),
+        Array("trial_steps", DType.INT, 1, each),
         real("x", N_IN, scratch),
         *[real(name, K, each) for name in ("target", "prediction")],
         real("loss", 1, each),
@@ -165,11 +165,18 @@ class SoftmaxRule:
         roles = Roles(
             initial={"out_y": "initial_out_y"},
             counts={"in": "spike_count_in"},
-            outputs=(OutputRoles("out_y", "target", "prediction", "loss"),),
-            per_call={
-                "trial_steps": float,
-                "window_steps": partial(task.outputs[0].loss.window_steps, dt=DT),
-            },
+            outputs=(
+                OutputRoles(
+                    "out_y",
+                    "target",
+                    "prediction",
+                    "loss",
+                    "no scale",
+                    "no weight",
+                    partial(task.outputs[0].loss.window_steps, dt=DT),
+                ),
+            ),
+            steps="trial_steps",
             weight="weight",
             gradients={"net_w": "gradient_net_w", "out_b": "gradient_out_b"},
         )

@@ -99,11 +99,17 @@ class _Instance:
         self.arrays = stored_arrays(program)
 
     def run(self, sweeps: tuple[Sweep, ...]) -> None:
-        steps = range(self.call.first_step, self.call.first_step + self.call.n_steps)
         for sweep in sweeps:
-            for step in _walk(sweep, steps):
+            for step in _walk(sweep, self.steps(sweep)):
                 for phase in sweep.phases:
                     self.run_phase(phase, step)
+
+    def steps(self, sweep: Sweep) -> range:
+        """The steps of the call that the instance goes through."""
+        first, n_steps = self.call.first_step, self.call.n_steps
+        if sweep.steps is not None:
+            n_steps = min(max(int(self.whole(self.arrays[sweep.steps])[0]), 0), n_steps)
+        return range(first, first + n_steps)
 
     def run_phase(self, phase: Phase, step: int) -> None:
         match phase:

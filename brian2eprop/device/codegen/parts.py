@@ -48,7 +48,7 @@ class Part:
 
     def arrays(self, program: Program) -> frozenset[str]:
         """Names of the stored arrays that it uses."""
-        used: set[str] = set()
+        used = {sweep.steps for sweep in self.sweeps if sweep.steps is not None}
         for phase in self.phases():
             used |= phase.reads() | phase.writes()
             for name in phase.hears() | phase.fills():

@@ -15,7 +15,16 @@ from brian2eprop.device.codegen.parts import Part, parts
 from brian2eprop.device.codegen.phases import PhaseWriter
 from brian2eprop.device.codegen.statements import C_TYPES
 from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
-from brian2eprop.device.program import OWNED, Access, Array, DType, Precision, Program, Slots
+from brian2eprop.device.program import (
+    OWNED,
+    Access,
+    Array,
+    DType,
+    Precision,
+    Program,
+    Slots,
+    Sweep,
+)
 from brian2eprop.device.program.verify import Stage, verify
 
 ITEM_BYTES = {DType.DOUBLE: 8, DType.INT: 4, DType.BOOL: 1}
@@ -176,13 +185,23 @@ class _Generator:
             "entry": entry,
             "arrays": views,
             "sweeps": [
-                (sweep.direction.value, self.writer.views(sweep.phases, summed))
+                (
+                    sweep.direction.value,
+                    self._steps(sweep),
+                    self.writer.views(sweep.phases, summed),
+                )
                 for sweep in part.sweeps
             ],
             "resident_bytes": resident_bytes,
         }
         text = str(environment().get_template(words.template).render(context | {"words": words}))
         return text, Launch(entry, words.blocks, part.largest_loop(self.program), resident_bytes)
+
+    def _steps(self, sweep: Sweep) -> str:
+        """The C++ of the number of steps that an instance goes through."""
+        if sweep.steps is None:
+            return "n_steps"
+        return f"b2e::between(0, {self.views[sweep.steps].pointer}[0], n_steps)"
 
     def _array_views(self, part: Part, by_instance: bool) -> tuple[list[ArrayView], int]:
         """A part's arrays in order, an instance's small ones in fast memory where they fit."""

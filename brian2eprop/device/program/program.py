@@ -29,11 +29,25 @@ class Direction(Enum):
 
 @dataclass(frozen=True)
 class Sweep:
-    """Phases run once, or for each step of the call in order or in reverse order."""
+    """Phases run once, or for each step of the call in order or in reverse order.
+
+    Parameters
+    ----------
+    direction : Direction
+        How it walks through the steps.
+    phases : tuple of Phase
+        What happens in each.
+    over : Over
+        What it is done for.
+    steps : str, optional
+        PER_INSTANCE INT array of size 1: through how many of the call's steps, from the first
+        on, an instance goes; by default through all.
+    """
 
     direction: Direction
     phases: tuple[Phase, ...]
     over: Over = Over.INSTANCES
+    steps: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from brian2eprop.device.program.arrays import Access, Array
+from brian2eprop.device.program.arrays import Access, Array, DType
 from brian2eprop.device.program.legal import Stage, form_faults
 from brian2eprop.device.program.program import Program
 from brian2eprop.device.program.verify_flow import gradient_faults, order_faults, race_fault
@@ -41,7 +41,8 @@ def verify(program: Program, stage: Stage, gradients: Mapping[str, str] | None =
     ProgramError
         If it is not legal; the sentence names the Program, the phase and the fault.
     """
-    for fault in (*_program_faults(program), *form_faults(program, stage)):
+    faults = (*_program_faults(program), *_steps_faults(program), *form_faults(program, stage))
+    for fault in faults:
         raise ProgramError(f"Program '{program.name}': {fault}.")
     for sweep in program.sweeps:
         for phase in sweep.phases:
@@ -64,6 +65,21 @@ def _program_faults(program: Program) -> Iterable[str]:
         yield from _array_faults(array)
     for connectivity in program.connectivities:
         yield from connectivity.faults()
+
+
+def _steps_faults(program: Program) -> Iterable[str]:
+    """What is wrong with the arrays that say how many steps an instance goes through."""
+    wanted = (DType.INT, Access.PER_INSTANCE, 1, None)
+    written = frozenset().union(*(phase.writes() for phase in program.phases()))
+    for name in sorted({sweep.steps for sweep in program.sweeps if sweep.steps is not None}):
+        array = program.all_arrays().get(name)
+        if array is None or (array.dtype, array.access, array.size, array.slots) != wanted:
+            yield (
+                f"array '{name}' cannot hold the number of steps of an instance; declare it INT, "
+                f"per instance, of size 1 and without slots"
+            )
+        elif name in written:
+            yield f"array '{name}', the number of steps of an instance, is written by a phase"
 
 
 def _duplicates(program: Program) -> Iterable[str]:

@@ -47,7 +47,7 @@ from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.model.surrogates import Triangular
 from brian2eprop.learning.model.symbolic import Expression
-from brian2eprop.learning.objective.losses import LossArrays
+from brian2eprop.learning.objective.loss import LossArrays
 from brian2eprop.learning.objective.rates import rate_terms
 from brian2eprop.learning.objective.task import WEIGHT, Output, Task
 

@@ -1,22 +1,12 @@
-"""Losses: what an output should have been, step by step.
-
-A loss reads the output at the end of every step of its window. Each gives, as phases of a
-Program, the loss of an instance, its gradient by the output at every step, and what
-``predict`` returns.
-"""
+"""The losses: cross-entropy of classes, squared distance to a trajectory."""
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from brian2.units import Quantity, second
-from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from brian2eprop.device.program import (
     Access,
@@ -25,224 +15,21 @@ from brian2eprop.device.program import (
     Clear,
     DType,
     ForEach,
-    Index,
-    Number,
-    Phase,
     Reduce,
     Reduction,
-    Ref,
     Slots,
 )
-
-Window = tuple[Quantity, Quantity] | None
-
-_LAST_STEP = 2**31 - 1
-
-_IN_WINDOW = "int(step >= window_start and step < window_stop)"
-
-
-@dataclass(frozen=True)
-class LossArrays:
-    """Names of the arrays of an output's loss.
-
-    ``gradient`` (SCRATCH, one slot a step if kept) is the gradient of the instance's
-    unweighted loss by the output.
-    """
-
-    output: str
-
-    @property
-    def target(self) -> str:
-        """What the output is compared with."""
-        return f"loss:target:{self.output}"
-
-    @property
-    def prediction(self) -> str:
-        """What ``predict`` returns."""
-        return f"loss:prediction:{self.output}"
-
-    @property
-    def value(self) -> str:
-        """The loss of an instance."""
-        return f"loss:value:{self.output}"
-
-    @property
-    def steps(self) -> str:
-        """How many steps count."""
-        return f"loss:steps:{self.output}"
-
-    @property
-    def gradient(self) -> str:
-        """The loss's derivative by the output."""
-        return f"loss:gradient:{self.output}"
-
-    def own(self, role: str) -> str:
-        """An array that only the loss itself uses."""
-        return f"loss:{role}:{self.output}"
-
-
-@dataclass(frozen=True)
-class LossPhases:
-    """A loss as parts of a Program.
-
-    Attributes
-    ----------
-    arrays : tuple of Array
-        Its arrays, with the names of :class:`LossArrays`.
-    begin, step, end : tuple of Phase
-        Before the sweep, at the end of every step, after the sweep.
-    """
-
-    arrays: tuple[Array, ...]
-    begin: tuple[Phase, ...]
-    step: tuple[Phase, ...]
-    end: tuple[Phase, ...]
-
-
-@dataclass(frozen=True)
-class Loss(ABC):
-    """A loss over a window of time.
-
-    Parameters
-    ----------
-    window : (Quantity, Quantity), optional
-        Start and end (seconds) of the time that counts; by default the whole trial.
-
-    Attributes
-    ----------
-    has_accuracy : bool
-        Whether predictions are right or wrong.
-    in_units_of_output : bool
-        Whether labels are values of the output, with its unit.
-    """
-
-    has_accuracy: ClassVar[bool] = False
-    in_units_of_output: ClassVar[bool] = False
-
-    window: Window = None
-
-    def __post_init__(self) -> None:
-        if self.window is None:
-            return
-        if not isinstance(self.window, Sequence | np.ndarray) or np.shape(self.window) != (2,):
-            raise ValueError(
-                f"The loss's window {self.window} is no pair of times; give its start and its "
-                "end, such as (5*ms, 20*ms)."
-            )
-        for edge in self.window:
-            fail_for_dimension_mismatch(
-                edge, second, "A loss's window is a start and an end in units of time."
-            )
-        if not 0 <= float(self.window[0]) < float(self.window[1]):
-            raise ValueError(
-                f"The loss's window {self.window} must start at zero or later and end after its "
-                "start."
-            )
-
-    def window_range(self, dt: float) -> range:
-        """The steps that count, of a trial without end.
-
-        A step belongs to the window when it starts in it; half a step of tolerance, because a
-        time given as a decimal number may lie a rounding error off the grid.
-        """
-        if self.window is None:
-            return range(_LAST_STEP)
-        start, stop = (math.ceil(float(edge) / dt - 0.5) for edge in self.window)
-        return range(start, min(stop, _LAST_STEP))
-
-    def window_steps(self, n_steps: int, dt: float) -> int:
-        """How many of a trial's steps count.
-
-        Raises
-        ------
-        ValueError
-            If none does.
-        """
-        window = self.window_range(dt)
-        count = max(0, min(window.stop, n_steps) - window.start)
-        if count == 0:
-            raise ValueError(
-                f"The loss's window {self.window} contains no step of a trial of {n_steps} steps "
-                f"of {dt * 1e3:g} ms. Move it into the trial."
-            )
-        return count
-
-    def _constants(self, dt: float) -> dict[str, Number]:
-        window = self.window_range(dt)
-        return {"window_start": window.start, "window_stop": window.stop}
-
-    @abstractmethod
-    def targets(
-        self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
-    ) -> npt.NDArray[np.float64]:
-        """What is to be written into the array ``target`` for some samples.
-
-        Raises
-        ------
-        ValueError
-            If the labels are not what this loss compares with.
-        """
-
-    @abstractmethod
-    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
-        """Share of the samples predicted right (REAL, no axes), where that means something.
-
-        The arrays lie where the backend keeps its own, in NumPy or CuPy.
-        """
-
-    @abstractmethod
-    def phases(self, output: str, size: int, dt: float, kept: bool) -> LossPhases:
-        """The loss of an output.
-
-        Parameters
-        ----------
-        output : str
-            Its array.
-        size : int
-            Number of elements of the array.
-        dt : float
-            Length of a step in seconds.
-        kept : bool
-            Whether the gradient at every step is wanted after the last.
-        """
-
-
-def _numbers(loss: str, labels: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
-    """The labels as real numbers, refused where they are none."""
-    try:
-        values = np.asarray(labels)
-    except ValueError as error:
-        raise ValueError(f"{loss}: the labels differ in shape; give {wanted}, as one array.") from (
-            error
-        )
-    if values.dtype == object and all(isinstance(v, int | float) for v in values.flat):
-        return values.astype(float)
-    if values.dtype.kind not in "biuf":
-        kinds = {"U": "strings", "S": "strings", "c": "complex numbers", "O": "objects"}
-        raise ValueError(
-            f"{loss}: the labels are {kinds.get(values.dtype.kind, values.dtype.name)}; give "
-            f"{wanted}."
-        )
-    return values
-
-
-def _scratch(name: str, size: int, kept: bool = False) -> Array:
-    slots = Slots(kept=True) if kept else None
-    return Array(name, DType.REAL, size, Access.SCRATCH, slots)
-
-
-def _elements(**arrays: str) -> dict[str, Ref]:
-    return {name: Ref(array, Index.ELEMENT) for name, array in arrays.items()}
-
-
-def _scalars(**arrays: str) -> dict[str, Ref]:
-    return {name: Ref(array, Index.SCALAR) for name, array in arrays.items()}
-
-
-def _sum_of(share: str, size: int, into: str) -> Phase:
-    """The outputs' shares of the loss, added up."""
-    body = Body("_value = share", _elements(share=share))
-    return Reduce("loss", size, Reduction.SUM, body, into)
+from brian2eprop.learning.objective.loss import (
+    IN_WINDOW,
+    Loss,
+    LossArrays,
+    LossPhases,
+    elements,
+    numbers,
+    scalars,
+    scratch,
+    sum_of,
+)
 
 
 @dataclass(frozen=True)
@@ -261,7 +48,7 @@ class CrossEntropy(Loss):
         self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
     ) -> npt.NDArray[np.float64]:
         """One-hot rows, shape (samples, outputs), of integer labels of shape (samples,)."""
-        values = _numbers(
+        values = numbers(
             "CrossEntropy",
             labels,
             "whole numbers, such as numpy.unique(labels, return_inverse=True)[1] makes of names",
@@ -292,36 +79,35 @@ class CrossEntropy(Loss):
         """See :class:`Loss`."""
         found = LossArrays(output)
         power, share, peak, total = map(found.own, ("exponential", "share", "peak", "sum"))
-        y = _elements(y=output)
+        y = elements(y=output)
         exponential = Body(
             "power = exp(y - peak)\n_value = power",
-            {**y, **_elements(power=power), **_scalars(peak=peak)},
+            {**y, **elements(power=power), **scalars(peak=peak)},
         )
         gradient = Body(
-            f"_share = {_IN_WINDOW}/steps\n"
+            f"_share = {IN_WINDOW}*scale\n"
             "_softmax = power/total\n"
             "prediction += _share*_softmax\n"
-            "loss += _share*target*(log(total) + peak - y)\n"
-            "gradient = _share*(_softmax - target)",
+            "loss += weight*_share*target*(log(total) + peak - y)\n"
+            "gradient = weight*_share*(_softmax - target)",
             {
                 **y,
-                **_elements(power=power, loss=share, target=found.target),
-                **_elements(prediction=found.prediction, gradient=found.gradient),
-                **_scalars(total=total, peak=peak, steps=found.steps),
+                **elements(power=power, loss=share, target=found.target),
+                **elements(prediction=found.prediction, gradient=found.gradient),
+                **scalars(total=total, peak=peak, scale=found.scale, weight=found.weight),
             },
-            self._constants(dt),
+            self.constants(dt),
         )
         return LossPhases(
             arrays=(
                 Array(found.target, DType.REAL, size, Access.PER_INSTANCE),
                 Array(found.prediction, DType.REAL, size, Access.PER_INSTANCE),
-                Array(found.value, DType.REAL, 1, Access.PER_INSTANCE),
-                Array(found.steps, DType.REAL, 1, Access.SHARED),
-                _scratch(power, size),
-                _scratch(share, size),
-                _scratch(peak, 1),
-                _scratch(total, 1),
-                _scratch(found.gradient, size, kept),
+                *found.numbers(),
+                scratch(power, size),
+                scratch(share, size),
+                scratch(peak, 1),
+                scratch(total, 1),
+                scratch(found.gradient, size, kept),
             ),
             begin=(Clear("loss begin", (found.prediction, share)),),
             step=(
@@ -329,7 +115,7 @@ class CrossEntropy(Loss):
                 Reduce("loss sum", size, Reduction.SUM, exponential, total),
                 ForEach("loss gradient", size, gradient),
             ),
-            end=(_sum_of(share, size, found.value),),
+            end=(sum_of(share, size, found.value),),
         )
 
 
@@ -348,7 +134,7 @@ class MeanSquaredError(Loss):
         self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
     ) -> npt.NDArray[np.float64]:
         """Trajectories of shape (samples, steps, outputs), or (samples, outputs) held constant."""
-        values = _numbers("MeanSquaredError", labels, "real numbers").astype(float)
+        values = numbers("MeanSquaredError", labels, "real numbers").astype(float)
         if values.ndim == 2 and values.shape[1] == n_outputs:
             values = np.repeat(values[:, None, :], n_steps, axis=1)
         if values.ndim != 3 or values.shape[1:] != (n_steps, n_outputs):
@@ -372,28 +158,27 @@ class MeanSquaredError(Loss):
         found = LossArrays(output)
         share = found.own("share")
         gradient = Body(
-            f"_error = {_IN_WINDOW}*(y - target)\n"
+            f"_error = {IN_WINDOW}*(y - target)\n"
             "prediction = y\n"
-            "loss += 0.5*_error*_error/steps\n"
-            "gradient = _error/steps",
+            "loss += weight*scale*0.5*_error*_error\n"
+            "gradient = weight*scale*_error",
             {
-                **_elements(y=output, target=found.target, prediction=found.prediction),
-                **_elements(loss=share, gradient=found.gradient),
-                **_scalars(steps=found.steps),
+                **elements(y=output, target=found.target, prediction=found.prediction),
+                **elements(loss=share, gradient=found.gradient),
+                **scalars(scale=found.scale, weight=found.weight),
             },
-            self._constants(dt),
+            self.constants(dt),
         )
         every_step = Slots(kept=True)
         return LossPhases(
             arrays=(
                 Array(found.target, DType.REAL, size, Access.PER_INSTANCE, every_step),
                 Array(found.prediction, DType.REAL, size, Access.PER_INSTANCE, every_step),
-                Array(found.value, DType.REAL, 1, Access.PER_INSTANCE),
-                Array(found.steps, DType.REAL, 1, Access.SHARED),
-                _scratch(share, size),
-                _scratch(found.gradient, size, kept),
+                *found.numbers(),
+                scratch(share, size),
+                scratch(found.gradient, size, kept),
             ),
             begin=(Clear("loss begin", (share,)),),
             step=(ForEach("loss gradient", size, gradient),),
-            end=(_sum_of(share, size, found.value),),
+            end=(sum_of(share, size, found.value),),
         )

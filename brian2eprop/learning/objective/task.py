@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy.typing as npt
 
 from brian2eprop.device.program import Program
-from brian2eprop.learning.objective.losses import Loss
+from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.regularisers import Regulariser
 
 
@@ -17,7 +17,7 @@ def _no_values(name: str) -> npt.NDArray[Any]:
     raise KeyError(name)
 
 
-# PER_INSTANCE, REAL, size 1: the weight of an instance's loss in the gradients.
+# PER_INSTANCE, REAL, size 1: the share of an instance in the gradients.
 WEIGHT = "trial:weight"
 
 
@@ -68,13 +68,21 @@ class OutputRoles:
         The output's array.
     target, prediction, loss : str
         PER_INSTANCE: what the loss compares with, what ``predict`` returns, and the loss of an
-        instance, unweighted (REAL, size 1).
+        instance (REAL, size 1).
+    scale, weight : str
+        PER_INSTANCE, REAL, size 1, given: one by the number of steps that count, and what the
+        instance counts.
+    window_steps : callable
+        From an instance's number of steps, how many of them count.
     """
 
     output: str
     target: str
     prediction: str
     loss: str
+    scale: str
+    weight: str
+    window_steps: Callable[[int], int]
 
 
 @dataclass(frozen=True)
@@ -90,10 +98,10 @@ class Roles:
         For every group with a threshold the PER_INSTANCE array that counts its spikes.
     outputs : tuple of OutputRoles
         The parts that belong to each output, in the task's order.
-    per_call : mapping of str to callable
-        SHARED arrays of size 1 whose content follows from the number of steps of a call.
+    steps : str
+        PER_INSTANCE, INT, size 1, given: the number of an instance's steps.
     weight : str, optional
-        PER_INSTANCE, REAL, size 1: the weight of an instance's loss in the gradients (1/batch; 0
+        PER_INSTANCE, REAL, size 1, given: the share of an instance in the gradients (1/batch; 0
         for padding); where there are gradients.
     gradients : mapping of str to str
         For every parameter the array of the gradient of the weighted loss.
@@ -102,7 +110,7 @@ class Roles:
     initial: Mapping[str, str]
     counts: Mapping[str, str]
     outputs: tuple[OutputRoles, ...]
-    per_call: Mapping[str, Callable[[int], float]]
+    steps: str
     weight: str | None = None
     gradients: Mapping[str, str] = field(default_factory=dict)
 

@@ -32,7 +32,7 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.scope import Scope
-from brian2eprop.learning.objective.losses import LossArrays, LossPhases
+from brian2eprop.learning.objective.loss import LossArrays, LossPhases
 from brian2eprop.learning.objective.task import Output, OutputRoles, Roles, Task
 
 TRIAL_STEPS = "trial:steps"
@@ -70,6 +70,14 @@ class Trial:
         """The model's input streams."""
         return self.model.streams
 
+    def forward(self, phases: tuple[Phase, ...]) -> Sweep:
+        """A sweep through the steps that each sample has."""
+        return Sweep(Direction.FORWARD, phases, steps=TRIAL_STEPS)
+
+    def backward(self, phases: tuple[Phase, ...]) -> Sweep:
+        """The same from the last step to the first."""
+        return Sweep(Direction.BACKWARD, phases, steps=TRIAL_STEPS)
+
     def program(self, name: str) -> Program:
         """The trial alone as a Program."""
         return Program(
@@ -78,7 +86,7 @@ class Trial:
             arrays=self.arrays,
             sweeps=(
                 Sweep(Direction.ONCE, self.begin),
-                Sweep(Direction.FORWARD, (*self.model.sweeps[0].phases, *self.after)),
+                self.forward((*self.model.sweeps[0].phases, *self.after)),
                 Sweep(Direction.ONCE, self.end),
             ),
             events=self.events,
@@ -116,7 +124,7 @@ def make_trial(model: Program, task: Task, kept: bool) -> Trial:
             *(_shared_or_scratch(array, changed) for array in model.arrays),
             *(replace(a, name=initial_of(a.name), access=Access.SHARED) for a in state),
             *counts.values(),
-            Array(TRIAL_STEPS, DType.REAL, 1, Access.SHARED),
+            Array(TRIAL_STEPS, DType.INT, 1, Access.PER_INSTANCE),
             *(array for loss in losses for array in loss.arrays),
         ),
         events=events,
@@ -134,14 +142,8 @@ def make_trial(model: Program, task: Task, kept: bool) -> Trial:
         roles=Roles(
             initial={array.name: initial_of(array.name) for array in state},
             counts={events: array.name for events, array in counts.items()},
-            outputs=tuple(_roles(output) for output in task.outputs),
-            per_call={
-                TRIAL_STEPS: float,
-                **{
-                    LossArrays(output.array).steps: partial(output.loss.window_steps, dt=model.dt)
-                    for output in task.outputs
-                },
-            },
+            outputs=tuple(_roles(output, model.dt) for output in task.outputs),
+            steps=TRIAL_STEPS,
         ),
     )
 
@@ -156,9 +158,17 @@ def _loss(output: Output, model: Program, changed: set[str], kept: bool) -> Loss
     return output.loss.phases(array.name, array.size, model.dt, kept)
 
 
-def _roles(output: Output) -> OutputRoles:
+def _roles(output: Output, dt: float) -> OutputRoles:
     found = LossArrays(output.array)
-    return OutputRoles(output.array, found.target, found.prediction, found.value)
+    return OutputRoles(
+        output.array,
+        found.target,
+        found.prediction,
+        found.value,
+        found.scale,
+        found.weight,
+        partial(output.loss.window_steps, dt=dt),
+    )
 
 
 def without_recordings(model: Program) -> Program:

@@ -170,9 +170,9 @@ def adjoint_program(
         sweeps=(
             no_gradients(task),
             Sweep(Direction.ONCE, trial.begin),
-            Sweep(Direction.FORWARD, (*adjoint.forward, *trial.after)),
+            trial.forward((*adjoint.forward, *trial.after)),
             Sweep(Direction.ONCE, (*trial.end, *adjoint.begin)),
-            Sweep(Direction.BACKWARD, adjoint.step),
+            trial.backward(adjoint.step),
             Sweep(Direction.ONCE, adjoint.end),
         ),
         events=trial.events,
@@ -204,9 +204,8 @@ def forward_program(
         sweeps=(
             no_gradients(task),
             Sweep(Direction.ONCE, (*trial.begin, writer.begin())),
-            Sweep(
-                Direction.FORWARD,
-                (*writer.tape.forward(), *trial.after, *writer.flag_phases(), *writer.step),
+            trial.forward(
+                (*writer.tape.forward(), *trial.after, *writer.flag_phases(), *writer.step)
             ),
             Sweep(Direction.ONCE, (*trial.end, *writer.end)),
         ),

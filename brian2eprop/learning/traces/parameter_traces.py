@@ -23,7 +23,7 @@ from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import partial_of, total_phase
 from brian2eprop.learning.model.linearise import common_delay
 from brian2eprop.learning.model.symbolic import Expression
-from brian2eprop.learning.objective.losses import LossArrays
+from brian2eprop.learning.objective.loss import LossArrays
 from brian2eprop.learning.objective.rates import rate_terms
 from brian2eprop.learning.objective.task import WEIGHT
 from brian2eprop.learning.traces.parts import TraceParts

@@ -28,7 +28,7 @@ from brian2eprop.device.program import (
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Triangular
-from brian2eprop.learning.objective.losses import LossArrays
+from brian2eprop.learning.objective.loss import LossArrays
 from brian2eprop.learning.objective.task import Task
 from brian2eprop.learning.traces.parameter_traces import ParameterTraces
 from brian2eprop.learning.traces.parts import TraceParts

@@ -17,7 +17,7 @@ from brian2.units.fundamentalunits import (
 )
 
 from brian2eprop.device.program import Stream
-from brian2eprop.learning.objective.losses import Loss
+from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.spikes import Spikes, SpikeStream
 
 Samples = Spikes | Mapping[str, Spikes]
@@ -37,6 +37,10 @@ class Dataset:
         What the user gave.
     targets : array, shape (samples, ...), optional
         What the loss compares with.
+    lengths : int array, shape (samples,), optional
+        Number of steps of each sample, where it is not that of all.
+    weights : array, shape (samples,), optional
+        What the loss of each sample counts.
     """
 
     spikes: Mapping[str, Spikes]
@@ -44,6 +48,8 @@ class Dataset:
     n_steps: int
     labels: npt.NDArray[Any] | None = None
     targets: npt.NDArray[Any] | None = None
+    lengths: npt.NDArray[np.int64] | None = None
+    weights: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Batch:
         Number of real samples, which come first, and of steps.
     streams : mapping of str to SpikeStream
         Input of the instances.
-    labels, targets : array, shape (n_samples, ...), optional
+    labels, targets, lengths, weights : array, shape (n_samples, ...), optional
         Those of the real samples.
     """
 
@@ -68,6 +74,15 @@ class Batch:
     streams: Mapping[str, SpikeStream]
     labels: npt.NDArray[Any] | None
     targets: npt.NDArray[Any] | None
+    lengths: npt.NDArray[np.int64] | None = None
+    weights: npt.NDArray[np.float64] | None = None
+
+    @property
+    def total_steps(self) -> int:
+        """Number of steps of all real samples together."""
+        if self.lengths is None:
+            return self.n_samples * self.n_steps
+        return int(self.lengths.sum())
 
 
 def make_dataset(spikes: Samples, streams: Sequence[Stream]) -> Dataset:
@@ -231,19 +246,32 @@ def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> It
             min(size, data.n_samples - first),
             data.n_steps,
             streams,
-            None if data.labels is None else data.labels[rows],
-            None if data.targets is None else data.targets[rows],
+            *(
+                None if values is None else values[rows]
+                for values in (data.labels, data.targets, data.lengths, data.weights)
+            ),
         )
 
 
-def check_pair(data: Any) -> tuple[Samples, npt.ArrayLike]:
-    """Validation data, refused where they are no pair of spikes and labels."""
+_HELD_OUT = ("spikes", "labels", "sample_weight", "class_weight", "lengths")
+
+
+def check_held_out(data: Any) -> dict[str, Any]:
+    """Validation data by argument, refused where they are no pair of spikes and labels."""
+    if isinstance(data, Mapping):
+        unknown = sorted(set(data) - set(_HELD_OUT)) or sorted(set(_HELD_OUT[:2]) - set(data))
+        if unknown:
+            raise TypeError(
+                f"fit: validation_data has {', '.join(map(repr, data)) or 'nothing'}; give "
+                f"'spikes' and 'labels', and what else is needed of {', '.join(_HELD_OUT[2:])}."
+            )
+        return dict(data)
     if not isinstance(data, tuple | list) or len(data) != 2:
         count = f" of {len(data)}" if isinstance(data, tuple | list) else ""
         raise TypeError(
             f"fit: validation_data is a {type(data).__name__}{count}; give a pair (spikes, labels)."
         )
-    return data[0], data[1]
+    return {"spikes": data[0], "labels": data[1]}
 
 
 def _by_stream(spikes: Samples, streams: Sequence[Stream]) -> dict[str, Spikes]:

@@ -69,7 +69,7 @@ class Engine:
             array.name: array
             for program in (self.programs.train, self.programs.evaluate)
             for array in program.all_arrays().values()
-            if array.access is Access.SHARED and array.name not in self.programs.roles.per_call
+            if array.access is Access.SHARED
         }
         store = self.backend.memory(1)
         store.reserve_arrays(arrays.values())

@@ -10,7 +10,7 @@ import numpy as np
 from brian2.utils.logger import get_logger
 from tqdm import tqdm
 
-from brian2eprop.learning.objective.losses import Loss
+from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.training.callbacks import Callback, Trained
 from brian2eprop.learning.training.data import Batch, Dataset, batches
 from brian2eprop.learning.training.engine import Engine, Snapshot

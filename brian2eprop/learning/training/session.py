@@ -39,6 +39,7 @@ class Session:
         self.roles = roles
         self.memory = store
         self._size = (0, 0)
+        self._given: tuple[int, int] | None = None
 
     @cached_property
     def kernel(self) -> Kernel:
@@ -48,10 +49,7 @@ class Session:
     def run(self, batch: Batch) -> None:
         """Run a batch; the gradients are those of its mean loss."""
         self._prepare(batch.size, batch.n_steps)
-        if self.roles.weight in self.memory.arrays:
-            weights = np.zeros((batch.size, 1))
-            weights[: batch.n_samples] = 1 / batch.n_samples
-            self.memory.write(self.roles.weight, weights)
+        self._give(batch)
         if batch.targets is not None:
             self.memory.write(self.roles.target, batch.targets, batch.n_samples)
         self.kernel.run(self.memory, Call(0, batch.n_steps, batch.streams))
@@ -65,10 +63,27 @@ class Session:
         """The first samples of an array with one copy an instance, where they lie."""
         return self.memory.arrays[name][:n_samples]
 
+    def _give(self, batch: Batch) -> None:
+        """How long each sample is and what it counts; a padding has one step and counts nothing."""
+        usual = batch.lengths is None and batch.weights is None
+        if usual and self._given == (batch.n_samples, batch.n_steps):
+            return
+        n, roles = batch.n_samples, self.roles
+        lengths = np.full(n, batch.n_steps) if batch.lengths is None else batch.lengths
+        weights = np.ones(n) if batch.weights is None else batch.weights
+        values: dict[str | None, Any] = {roles.steps: lengths, roles.weight: np.full(n, 1 / n)}
+        for output in roles.outputs:
+            values[output.weight] = weights
+            values[output.scale] = [1 / output.window_steps(length) for length in lengths.tolist()]
+        for name in values.keys() & self.memory.arrays.keys():
+            padded = np.full((batch.size, 1), float(name == roles.steps))
+            padded[:n, 0] = values[name]
+            self.memory.write(str(name), padded)
+        self._given = (n, batch.n_steps) if usual else None
+
     def _prepare(self, instances: int, n_steps: int) -> None:
         if self._size == (instances, n_steps):
             return
-        values = {name: value(n_steps) for name, value in self.roles.per_call.items()}
         try:
             memory = self._new_memory(instances, n_steps)
         except MemoryError as error:
@@ -76,9 +91,7 @@ class Session:
                 f"A batch of {instances} samples of {n_steps} steps does not fit into the memory "
                 f"of the backend '{self.backend.name}'; give a smaller batch_size."
             ) from error
-        for name in memory.arrays.keys() & values.keys():
-            memory.write(name, values[name])
-        self.memory, self._size = memory, (instances, n_steps)
+        self.memory, self._size, self._given = memory, (instances, n_steps), None
 
     def _new_memory(self, instances: int, n_steps: int) -> Memory:
         memory = self.backend.memory(instances)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from brian2.utils.logger import get_logger
 
-from brian2eprop.learning.objective.losses import Loss
+from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.training.data import Batch, Dataset, batches
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.history import Metrics
@@ -35,7 +35,7 @@ class Tally:
     loss: Loss
     session: Session
     n_samples: int = 0
-    n_steps: int = 0
+    total_steps: int = 0
     sums: dict[Key, float] = field(default_factory=dict)
 
     def numbers(self, batch: Batch) -> Numbers:
@@ -57,12 +57,12 @@ class Tally:
         for key, value in numbers.items():
             self.sums[key] = self.sums.get(key, 0.0) + value
         self.n_samples += batch.n_samples
-        self.n_steps = batch.n_steps
+        self.total_steps += batch.total_steps
 
     def metrics(self) -> Metrics:
         """Averages over the samples so far."""
         accuracy = self.sums.get(("accuracy", ""))
-        duration = self.n_samples * self.n_steps * self.session.program.dt
+        duration = self.total_steps * self.session.program.dt
         sizes = {name: array.size for name, array in self.session.program.all_arrays().items()}
         return Metrics(
             loss=self.sums["loss", ""] / self.n_samples,
@@ -144,10 +144,18 @@ def predict(
     tally, found = Tally(loss, session), []
     for batch in batches(data, batch_size, None):
         session.run(batch)
-        found.append(session.read(session.roles.prediction, batch.n_samples))
+        found.append(_of_own_steps(session.read(session.roles.prediction, batch.n_samples), batch))
         tally.add(batch, fetch(session.memory.xp, tally.numbers(batch)))
     tally.warn_of_nan()
     return np.concatenate(found)
+
+
+def _of_own_steps(prediction: npt.NDArray[Any], batch: Batch) -> npt.NDArray[Any]:
+    """Where there is a prediction a step, NaN after the sample's end."""
+    if batch.lengths is not None and prediction.ndim == 3:
+        after = np.arange(prediction.shape[1]) >= batch.lengths[:, None]
+        prediction[after] = np.nan
+    return prediction
 
 
 def mean_gradients(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from brian2.core.namespace import get_local_namespace
 
-from brian2eprop.learning.objective.losses import Loss
+from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.objective.task import Output, Rule, Task
 from brian2eprop.learning.training import host
@@ -25,12 +24,11 @@ from brian2eprop.learning.training.arguments import (
     explains_arguments,
 )
 from brian2eprop.learning.training.callbacks import Callback
-from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.connectivity import Connections
 from brian2eprop.learning.training.data import (
     Dataset,
     Samples,
-    check_pair,
+    check_held_out,
     make_dataset,
     with_labels,
 )
@@ -42,14 +40,16 @@ from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.network import description
 from brian2eprop.learning.training.optimisers import Optimiser
 from brian2eprop.learning.training.parameters import Parameters
-from brian2eprop.learning.training.progress import InProgress, Progress
+from brian2eprop.learning.training.progress import Progress
 from brian2eprop.learning.training.tally import evaluate, mean_gradients, predict
+from brian2eprop.learning.training.trainer_state import TrainerState
 from brian2eprop.learning.training.turns import Turns
+from brian2eprop.learning.training.weighting import with_lengths, with_weights
 
 DEFAULT_BATCH_SIZE = 64
 
 
-class Trainer(InProgress):
+class Trainer(TrainerState):
     """Trains parameters of a Brian2 network.
 
     The network is captured when the Trainer is made: equations, connectivity, constants and
@@ -152,10 +152,14 @@ class Trainer(InProgress):
         labels: npt.ArrayLike,
         epochs: int = 1,
         batch_size: int = DEFAULT_BATCH_SIZE,
-        validation_data: tuple[Samples, npt.ArrayLike] | None = None,
+        validation_data: tuple[Samples, npt.ArrayLike] | Mapping[str, Any] | None = None,
         shuffle: bool = True,
         callbacks: Sequence[Callback] = (),
         verbose: bool = True,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        lengths: npt.ArrayLike | None = None,
     ) -> History:
         """Train.
 
@@ -173,14 +177,21 @@ class Trainer(InProgress):
             Number of passes over the samples, in addition to those done before.
         batch_size : int
             Number of samples an update averages over.
-        validation_data : tuple of (spikes, labels), optional
-            Evaluated after every epoch.
+        validation_data : tuple of (spikes, labels) or mapping, optional
+            Evaluated after every epoch; a mapping has the arguments of :meth:`evaluate`.
         shuffle : bool
             Whether every epoch has a new random order.
         callbacks : sequence of Callback
             Called between batches and epochs.
         verbose : bool
             Whether there is a progress bar for every epoch.
+        sample_weight : array, shape (samples,), optional
+            What the loss of each sample counts in the mean over the samples.
+        class_weight : mapping of int to float, optional
+            What the samples of each class count; 1 for classes that are left out.
+        lengths : int array, shape (samples,), optional
+            Number of steps of each sample, for samples that are shorter than their spikes: a
+            sample ends there, and what comes after is not run.
 
         Returns
         -------
@@ -200,9 +211,9 @@ class Trainer(InProgress):
         """
         size = check_count("batch_size", batch_size)
         called = check_list("fit", "callbacks", callbacks, Callback, "EarlyStopping('val_loss')")
-        data = self._labelled(spikes, labels)
-        held_out = None if validation_data is None else check_pair(validation_data)
-        validation = None if held_out is None else self._labelled(*held_out)
+        data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
+        held_out = None if validation_data is None else check_held_out(validation_data)
+        validation = None if held_out is None else self._labelled(**held_out)
         epochs = check_count("epochs", epochs)
         plan = Plan(data, validation, size, self._progress.rng if shuffle else None)
         with self._turns.training():
@@ -216,7 +227,14 @@ class Trainer(InProgress):
     # Evaluation
 
     def evaluate(
-        self, spikes: Samples, labels: npt.ArrayLike, batch_size: int = DEFAULT_BATCH_SIZE
+        self,
+        spikes: Samples,
+        labels: npt.ArrayLike,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        lengths: npt.ArrayLike | None = None,
     ) -> Metrics:
         """Judge the network as it is.
 
@@ -228,6 +246,8 @@ class Trainer(InProgress):
             What the loss compares with.
         batch_size : int
             Number of samples that are run together.
+        sample_weight, class_weight, lengths : optional
+            As for :meth:`fit`.
 
         Returns
         -------
@@ -241,13 +261,17 @@ class Trainer(InProgress):
             are not finite, or states that are NaN.
         """
         size = check_count("batch_size", batch_size)
-        data = self._labelled(spikes, labels)
+        data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
         with self._turns.turn():
             self._read()
             return evaluate(self._engine.evaluation, self.loss, data, size)
 
     def predict(
-        self, spikes: Samples, batch_size: int = DEFAULT_BATCH_SIZE
+        self,
+        spikes: Samples,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        *,
+        lengths: npt.ArrayLike | None = None,
     ) -> npt.NDArray[np.floating]:
         """What the network answers.
 
@@ -257,11 +281,14 @@ class Trainer(InProgress):
             Input of the samples.
         batch_size : int
             Number of samples that are run together.
+        lengths : int array, shape (samples,), optional
+            As for :meth:`fit`.
 
         Returns
         -------
         array, shape (samples, ...)
-            The loss's predictions, such as the probability of each class.
+            The loss's predictions, such as the probability of each class; NaN at steps after a
+            sample's end.
 
         Raises
         ------
@@ -270,13 +297,20 @@ class Trainer(InProgress):
             finite, or states that are NaN.
         """
         size = check_count("batch_size", batch_size)
-        data = make_dataset(spikes, self._streams)
+        data = self._samples(spikes, lengths)
         with self._turns.turn():
             self._read()
             return predict(self._engine.evaluation, self.loss, data, size)
 
     def gradients(
-        self, spikes: Samples, labels: npt.ArrayLike, batch_size: int = DEFAULT_BATCH_SIZE
+        self,
+        spikes: Samples,
+        labels: npt.ArrayLike,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        *,
+        sample_weight: npt.ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        lengths: npt.ArrayLike | None = None,
     ) -> dict[str, npt.NDArray[Any]]:
         """The rule's gradients of the mean loss, regularisers included; nothing is changed.
 
@@ -288,6 +322,8 @@ class Trainer(InProgress):
             What the loss compares with.
         batch_size : int
             Number of samples that are run together.
+        sample_weight, class_weight, lengths : optional
+            As for :meth:`fit`.
 
         Returns
         -------
@@ -302,97 +338,23 @@ class Trainer(InProgress):
             are not finite, or states that are NaN.
         """
         size = check_count("batch_size", batch_size)
-        data = self._labelled(spikes, labels)
+        data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
         with self._turns.turn():
             self._read()
             return self._parameters.shown(mean_gradients(self._engine, self.loss, data, size))
 
-    # State
-
-    def parameter_values(self) -> dict[str, npt.NDArray[Any]]:
-        """Copies of the parameters by name (``w_in_w`` for ``w_in.w``).
-
-        Returns
-        -------
-        dict of str to array
-            Plain numbers in SI units, in the order of each Brian2 variable.
-        """
-        with self._turns.turn():
-            self._connections.check()
-            self._mirror.read()
-            names = self._engine.parameters
-            return self._parameters.shown({name: self._engine.store.read(name) for name in names})
-
-    def set_parameter_values(self, values: Mapping[str, npt.ArrayLike]) -> None:
-        """Set parameters, here and in the Brian2 variables.
-
-        Parameters
-        ----------
-        values : mapping of str to array
-            New values by name, as :meth:`parameter_values` gives them.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If there is no such parameter, or its values are of another shape or unit, or not
-            finite; nothing is set then.
-        """
-        taken = self._parameters.taken(values)
-        with self._turns.turn(), self._mirror.training():
-            self._connections.check()
-            self._engine.load(taken)
-            self._mirror.updated()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint: parameters, connectivity, optimiser, history, random state.
-
-        Parameters
-        ----------
-        path : path
-            The file; written whole or not at all.
-
-        Raises
-        ------
-        ValueError
-            If the network holds parameters that are not finite.
-        OSError
-            If it cannot be written; an earlier file is then as it was.
-        """
-        check_path("save", path)
-        with self._turns.turn():
-            self._read()
-            self._keeper.save(path)
-
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Go on from a checkpoint, as if the training had not been cut.
-
-        The optimiser gets the numbers that it had, a learning rate changed by hand included.
-
-        Parameters
-        ----------
-        path : path
-            A file that :meth:`save` wrote.
-
-        Raises
-        ------
-        CheckpointError
-            If it is damaged, or of another network, connectivity, rule, loss or kind of
-            optimiser; nothing changes then.
-        OSError
-            If it cannot be opened.
-        """
-        check_path("load", path)
-        with self._turns.turn():
-            self._connections.check()
-            self._keeper.load(path)
-
     # Between network and engine
 
-    def _labelled(self, spikes: Samples, labels: npt.ArrayLike) -> Dataset:
-        return with_labels(make_dataset(spikes, self._streams), labels, self.loss, self._output)
+    def _samples(self, spikes: Samples, lengths: Any) -> Dataset:
+        return with_lengths(make_dataset(spikes, self._streams), lengths)
 
-    def _read(self) -> None:
-        """Take over what the user may have changed, unless it can lead to nothing."""
-        self._connections.check()
-        self._mirror.read()
-        self._engine.check_given()
+    def _labelled(
+        self,
+        spikes: Samples,
+        labels: npt.ArrayLike,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        lengths: Any = None,
+    ) -> Dataset:
+        data = with_labels(self._samples(spikes, lengths), labels, self.loss, self._output)
+        return with_weights(data, sample_weight, class_weight)

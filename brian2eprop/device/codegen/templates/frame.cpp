@@ -25,7 +25,7 @@ const long long step = first_step;
 const double t = step * dt_double;
 {%- endmacro %}
 {% macro sweeps_in_order() %}
-{% for direction, views in sweeps %}
+{% for direction, steps, views in sweeps %}
 {% if direction == "once" %}
 {
     const long long step = first_step;
@@ -33,12 +33,12 @@ const double t = step * dt_double;
     {{ phases.body(views) | trim | indent(4) }}
 }
 {% elif direction == "forward" %}
-for (long long step = first_step; step < first_step + n_steps; ++step) {
+for (long long step = first_step; step < first_step + {{ steps }}; ++step) {
     const double t = step * dt_double;
     {{ phases.body(views) | trim | indent(4) }}
 }
 {% else %}
-for (long long step = first_step + n_steps - 1; step >= first_step; --step) {
+for (long long step = first_step + {{ steps }} - 1; step >= first_step; --step) {
     const double t = step * dt_double;
     {{ phases.body(views) | trim | indent(4) }}
 }

@@ -5,7 +5,7 @@
     {% for view in arrays %}
     b2e::ptr<{{ view.type }}> {{ view.pointer }} = {{ frame.array_base(view) }};
     {% endfor %}
-    {% for _, views in sweeps %}
+    {% for _, _, views in sweeps %}
     {{ phases.body(views) | trim | indent(4) }}
     {% endfor %}
 }

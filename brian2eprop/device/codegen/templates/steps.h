@@ -23,6 +23,11 @@ B2E_DEVICE long long whole(double bits) {
     return both.integer;
 }
 
+// A number that came from an array, held within bounds.
+B2E_DEVICE long long between(long long least, long long value, long long most) {
+    return value < least ? least : value > most ? most : value;
+}
+
 // The slot of a step, which may be negative.
 B2E_DEVICE int slot(long long step, int depth) {
     const int remainder = int(step % depth);

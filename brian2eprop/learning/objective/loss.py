@@ -1,0 +1,258 @@
+"""What every loss offers: what an output should have been, step by step.
+
+A loss reads the output at the end of every step of its window. Each gives, as phases of a
+Program, the loss of an instance, its gradient by the output at every step, and what
+``predict`` returns.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from brian2.units import Quantity, second
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    DType,
+    Index,
+    Number,
+    Phase,
+    Reduce,
+    Reduction,
+    Ref,
+    Slots,
+)
+
+Window = tuple[Quantity, Quantity] | None
+
+_LAST_STEP = 2**31 - 1
+
+# One in a step of the window, zero elsewhere.
+IN_WINDOW = "int(step >= window_start and step < window_stop)"
+
+
+@dataclass(frozen=True)
+class LossArrays:
+    """Names of the arrays of an output's loss.
+
+    ``gradient`` (SCRATCH, one slot a step if kept) is the gradient of the instance's
+    unweighted loss by the output.
+    """
+
+    output: str
+
+    @property
+    def target(self) -> str:
+        """What the output is compared with."""
+        return f"loss:target:{self.output}"
+
+    @property
+    def prediction(self) -> str:
+        """What ``predict`` returns."""
+        return f"loss:prediction:{self.output}"
+
+    @property
+    def value(self) -> str:
+        """The loss of an instance."""
+        return f"loss:value:{self.output}"
+
+    @property
+    def scale(self) -> str:
+        """One by the number of steps that count."""
+        return f"loss:scale:{self.output}"
+
+    @property
+    def weight(self) -> str:
+        """What the sample counts."""
+        return f"loss:weight:{self.output}"
+
+    @property
+    def gradient(self) -> str:
+        """The loss's derivative by the output."""
+        return f"loss:gradient:{self.output}"
+
+    def numbers(self) -> tuple[Array, ...]:
+        """The arrays of one number an instance."""
+        names = (self.value, self.scale, self.weight)
+        return tuple(Array(name, DType.REAL, 1, Access.PER_INSTANCE) for name in names)
+
+    def own(self, role: str) -> str:
+        """An array that only the loss itself uses."""
+        return f"loss:{role}:{self.output}"
+
+
+@dataclass(frozen=True)
+class LossPhases:
+    """A loss as parts of a Program.
+
+    Attributes
+    ----------
+    arrays : tuple of Array
+        Its arrays, with the names of :class:`LossArrays`.
+    begin, step, end : tuple of Phase
+        Before the sweep, at the end of every step, after the sweep.
+    """
+
+    arrays: tuple[Array, ...]
+    begin: tuple[Phase, ...]
+    step: tuple[Phase, ...]
+    end: tuple[Phase, ...]
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """A loss over a window of time.
+
+    Parameters
+    ----------
+    window : (Quantity, Quantity), optional
+        Start and end (seconds) of the time that counts; by default the whole trial.
+
+    Attributes
+    ----------
+    has_accuracy : bool
+        Whether predictions are right or wrong.
+    in_units_of_output : bool
+        Whether labels are values of the output, with its unit.
+    """
+
+    has_accuracy: ClassVar[bool] = False
+    in_units_of_output: ClassVar[bool] = False
+
+    window: Window = None
+
+    def __post_init__(self) -> None:
+        if self.window is None:
+            return
+        if not isinstance(self.window, Sequence | np.ndarray) or np.shape(self.window) != (2,):
+            raise ValueError(
+                f"The loss's window {self.window} is no pair of times; give its start and its "
+                "end, such as (5*ms, 20*ms)."
+            )
+        for edge in self.window:
+            fail_for_dimension_mismatch(
+                edge, second, "A loss's window is a start and an end in units of time."
+            )
+        if not 0 <= float(self.window[0]) < float(self.window[1]):
+            raise ValueError(
+                f"The loss's window {self.window} must start at zero or later and end after its "
+                "start."
+            )
+
+    def window_range(self, dt: float) -> range:
+        """The steps that count, of a trial without end.
+
+        A step belongs to the window when it starts in it; half a step of tolerance, because a
+        time given as a decimal number may lie a rounding error off the grid.
+        """
+        if self.window is None:
+            return range(_LAST_STEP)
+        start, stop = (math.ceil(float(edge) / dt - 0.5) for edge in self.window)
+        return range(start, min(stop, _LAST_STEP))
+
+    def window_steps(self, n_steps: int, dt: float) -> int:
+        """How many of a trial's steps count.
+
+        Raises
+        ------
+        ValueError
+            If none does.
+        """
+        window = self.window_range(dt)
+        count = max(0, min(window.stop, n_steps) - window.start)
+        if count == 0:
+            raise ValueError(
+                f"The loss's window {self.window} contains no step of a trial of {n_steps} steps "
+                f"of {dt * 1e3:g} ms. Move it into the trial."
+            )
+        return count
+
+    def constants(self, dt: float) -> dict[str, Number]:
+        """The window, for :data:`IN_WINDOW`."""
+        window = self.window_range(dt)
+        return {"window_start": window.start, "window_stop": window.stop}
+
+    @abstractmethod
+    def targets(
+        self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
+    ) -> npt.NDArray[np.float64]:
+        """What is to be written into the array ``target`` for some samples.
+
+        Raises
+        ------
+        ValueError
+            If the labels are not what this loss compares with.
+        """
+
+    @abstractmethod
+    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
+        """Share of the samples predicted right (REAL, no axes), where that means something.
+
+        The arrays lie where the backend keeps its own, in NumPy or CuPy.
+        """
+
+    @abstractmethod
+    def phases(self, output: str, size: int, dt: float, kept: bool) -> LossPhases:
+        """The loss of an output.
+
+        Parameters
+        ----------
+        output : str
+            Its array.
+        size : int
+            Number of elements of the array.
+        dt : float
+            Length of a step in seconds.
+        kept : bool
+            Whether the gradient at every step is wanted after the last.
+        """
+
+
+def numbers(loss: str, labels: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
+    """The labels as real numbers, refused where they are none."""
+    try:
+        values = np.asarray(labels)
+    except ValueError as error:
+        raise ValueError(f"{loss}: the labels differ in shape; give {wanted}, as one array.") from (
+            error
+        )
+    if values.dtype == object and all(isinstance(v, int | float) for v in values.flat):
+        return values.astype(float)
+    if values.dtype.kind not in "biuf":
+        kinds = {"U": "strings", "S": "strings", "c": "complex numbers", "O": "objects"}
+        raise ValueError(
+            f"{loss}: the labels are {kinds.get(values.dtype.kind, values.dtype.name)}; give "
+            f"{wanted}."
+        )
+    return values
+
+
+def scratch(name: str, size: int, kept: bool = False) -> Array:
+    """An array of the instance in hand, every step kept if asked for."""
+    slots = Slots(kept=True) if kept else None
+    return Array(name, DType.REAL, size, Access.SCRATCH, slots)
+
+
+def elements(**arrays: str) -> dict[str, Ref]:
+    """Names of the elements of arrays."""
+    return {name: Ref(array, Index.ELEMENT) for name, array in arrays.items()}
+
+
+def scalars(**arrays: str) -> dict[str, Ref]:
+    """Names of arrays of one element."""
+    return {name: Ref(array, Index.SCALAR) for name, array in arrays.items()}
+
+
+def sum_of(share: str, size: int, into: str) -> Phase:
+    """The outputs' shares of the loss, added up."""
+    body = Body("_value = share", elements(share=share))
+    return Reduce("loss", size, Reduction.SUM, body, into)
