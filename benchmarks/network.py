@@ -15,8 +15,9 @@ from workload import Workload
 
 import brian2eprop as b2e
 from brian2eprop.device.backends.base import Call
-from brian2eprop.learning.training.data import Batch, Output, batches, make_dataset, with_labels
+from brian2eprop.learning.training.data import Batch, batches, make_dataset
 from brian2eprop.learning.training.engine import Engine
+from brian2eprop.learning.training.labels import with_labels
 from brian2eprop.learning.training.numbers import fetch
 from brian2eprop.learning.training.tally import Tally
 
@@ -78,7 +79,7 @@ class Step:
     """
 
     engine: Engine
-    loss: Any
+    outputs: Any
     data: Any
 
     @classmethod
@@ -90,8 +91,8 @@ class Step:
         data = make_dataset(spikes, engine.programs.train.streams)
         return cls(
             engine,
-            trainer.loss,
-            with_labels(data, work.labels(), trainer.loss, Output("readout_y", work.outputs)),
+            trainer._outputs,
+            with_labels(data, work.labels(), trainer._outputs),
         )
 
     def batch(self) -> Batch:
@@ -102,7 +103,7 @@ class Step:
         """What ``Trainer.fit`` does for a batch."""
         batch, engine = self.batch(), self.engine
         engine.training.run(batch)
-        tally = Tally(self.loss, engine.training)
+        tally = Tally(self.outputs, engine.training)
         added, sums = tally.numbers(batch), engine.sums(engine.gradients.values())
         found = fetch(engine.store.xp, {**added, **sums})
         tally.add(batch, {key: found[key] for key in added})
@@ -129,7 +130,7 @@ class Step:
         session = self.engine.evaluation
         session.run(batch)
         counts = session.read(session.roles.counts["hidden"], batch.n_samples)
-        loss = float(session.samples(session.roles.loss, batch.n_samples).mean())
+        loss = float(session.samples(session.roles.outputs[0].loss, batch.n_samples).mean())
         return {"loss": loss, "rate": float(counts.mean()) / batch.n_steps}
 
 

@@ -23,10 +23,11 @@ WEIGHT = "trial:weight"
 
 @dataclass(frozen=True)
 class Output:
-    """An array that a loss reads at the end of every step, such as ``readout_y``."""
+    """An array that a loss reads at the end of every step, and what the loss counts."""
 
     array: str
     loss: Loss
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class OutputRoles:
         instance counts.
     window_steps : callable
         From an instance's number of steps, how many of them count.
+    factor : float
+        What the output's loss counts among those of all outputs.
     """
 
     output: str
@@ -83,6 +86,7 @@ class OutputRoles:
     scale: str
     weight: str
     window_steps: Callable[[int], int]
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -113,21 +117,6 @@ class Roles:
     steps: str
     weight: str | None = None
     gradients: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def target(self) -> str:
-        """What the first output is compared with."""
-        return self.outputs[0].target
-
-    @property
-    def prediction(self) -> str:
-        """What ``predict`` returns of the first output."""
-        return self.outputs[0].prediction
-
-    @property
-    def loss(self) -> str:
-        """The first output's loss."""
-        return self.outputs[0].loss
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,7 @@ def _roles(output: Output, dt: float) -> OutputRoles:
         found.scale,
         found.weight,
         partial(output.loss.window_steps, dt=dt),
+        output.weight,
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from brian2eprop.learning.objective.loss import Loss
+
 T = TypeVar("T")
 
 # What users of other packages look for, and what is meant by it here.
@@ -134,6 +136,42 @@ def check_list(owner: str, role: str, values: Any, kind: type, example: str) -> 
                 f"{owner}: {role} holds {shown(value)}; give a list of such as {example}."
             )
     return tuple(values)
+
+
+def check_heads(output: Any, loss: Any, weights: Any) -> list[tuple[Any, Loss, float]]:
+    """Each output with its loss and what that counts.
+
+    Parameters
+    ----------
+    output, loss, weights
+        The Trainer's ``output``, ``loss`` and ``loss_weights``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are not as many of each, a loss is none, or a weight is no finite number from 0
+        up.
+    """
+    if not isinstance(output, list | tuple):
+        check_kind("loss", loss, Loss, "one, such as CrossEntropy()")
+        outputs, losses = [output], [loss]
+    else:
+        outputs = list(output)
+        losses = list(check_list("Trainer", "loss", loss, Loss, "CrossEntropy()"))
+    given = [1.0] * len(losses) if weights is None else weights
+    if not isinstance(given, list | tuple) or not len(outputs) == len(losses) == len(given) > 0:
+        raise ValueError(
+            f"Trainer: there are {len(outputs)} outputs, {len(losses)} losses and loss_weights "
+            f"{shown(weights)}; give one loss, and if any one weight, for each output."
+        )
+    for weight in given:
+        if isinstance(weight, bool) or not isinstance(weight, int | float | np.number):
+            raise TypeError(f"Trainer: loss_weights holds {shown(weight)}; give numbers.")
+        if not 0 <= weight < float("inf"):
+            raise ValueError(
+                f"Trainer: loss_weights holds {weight}; give finite numbers from 0 up."
+            )
+    return list(zip(outputs, losses, map(float, given), strict=True))
 
 
 def check_count(name: str, value: Any) -> int:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from brian2.units import Quantity
-from brian2.units.fundamentalunits import (
-    DIMENSIONLESS,
-    Dimension,
-    get_dimensions,
-    get_unit_for_display,
-)
 
 from brian2eprop.device.program import Stream
-from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.spikes import Spikes, SpikeStream
 
 Samples = Spikes | Mapping[str, Spikes]
@@ -33,10 +25,10 @@ class Dataset:
         Input spikes of each stream.
     n_samples, n_steps : int
         Number of samples, and of steps of each.
-    labels : array, shape (samples, ...), optional
-        What the user gave.
-    targets : array, shape (samples, ...), optional
-        What the loss compares with.
+    labels : tuple of array, shape (samples, ...)
+        What the user gave, for each output; empty where there are none.
+    targets : tuple of array, shape (samples, ...)
+        What the loss of each output compares with.
     lengths : int array, shape (samples,), optional
         Number of steps of each sample, where it is not that of all.
     weights : array, shape (samples,), optional
@@ -46,8 +38,8 @@ class Dataset:
     spikes: Mapping[str, Spikes]
     n_samples: int
     n_steps: int
-    labels: npt.NDArray[Any] | None = None
-    targets: npt.NDArray[Any] | None = None
+    labels: tuple[npt.NDArray[Any], ...] = ()
+    targets: tuple[npt.NDArray[Any], ...] = ()
     lengths: npt.NDArray[np.int64] | None = None
     weights: npt.NDArray[np.float64] | None = None
 
@@ -64,7 +56,9 @@ class Batch:
         Number of real samples, which come first, and of steps.
     streams : mapping of str to SpikeStream
         Input of the instances.
-    labels, targets, lengths, weights : array, shape (n_samples, ...), optional
+    labels, targets : tuple of array, shape (n_samples, ...)
+        Those of the real samples, for each output.
+    lengths, weights : array, shape (n_samples,), optional
         Those of the real samples.
     """
 
@@ -72,8 +66,8 @@ class Batch:
     n_samples: int
     n_steps: int
     streams: Mapping[str, SpikeStream]
-    labels: npt.NDArray[Any] | None
-    targets: npt.NDArray[Any] | None
+    labels: tuple[npt.NDArray[Any], ...]
+    targets: tuple[npt.NDArray[Any], ...]
     lengths: npt.NDArray[np.int64] | None = None
     weights: npt.NDArray[np.float64] | None = None
 
@@ -128,96 +122,6 @@ def make_dataset(spikes: Samples, streams: Sequence[Stream]) -> Dataset:
     return Dataset(given, n_samples, n_steps)
 
 
-@dataclass(frozen=True)
-class Output:
-    """What the loss reads.
-
-    Parameters
-    ----------
-    name : str
-        Its array.
-    size : int
-        Number of neurons.
-    dimensions : brian2 Dimension
-        Its unit.
-    """
-
-    name: str
-    size: int
-    dimensions: Dimension = DIMENSIONLESS
-
-
-def with_labels(data: Dataset, labels: npt.ArrayLike, loss: Loss, output: Output) -> Dataset:
-    """The samples with labels, and with what the loss makes of these.
-
-    Parameters
-    ----------
-    data : Dataset
-        The samples.
-    labels : array, shape (samples, ...)
-        One label (a class, a trajectory) a sample.
-    loss : Loss
-        Judges the labels.
-    output : Output
-        What is compared with them.
-
-    Returns
-    -------
-    Dataset
-        The same samples, labelled.
-
-    Raises
-    ------
-    ValueError
-        If there are more or fewer labels than samples, they have another unit than the
-        output, or the loss refuses them.
-    """
-    plain = _without_unit(labels, output, loss)
-    if _count(plain) != data.n_samples:
-        raise ValueError(
-            f"There are {data.n_samples} samples of spikes but {_count(plain)} labels; give one "
-            "label a sample."
-        )
-    targets = loss.targets(plain, output.size, data.n_steps)
-    return replace(data, labels=np.asarray(plain), targets=targets)
-
-
-def _without_unit(labels: Any, output: Output, loss: Loss) -> Any:
-    """The labels in SI units as plain numbers, refused where their unit is another one."""
-    unit = output.dimensions if loss.in_units_of_output else DIMENSIONLESS
-    try:
-        found = get_dimensions(labels)
-    except (TypeError, ValueError):  # strings and the like, which the loss refuses
-        found = unit
-    if found is not unit or _mixes_units(labels):
-        place = f", that of the output '{output.name}'" if loss.in_units_of_output else ""
-        raise ValueError(
-            f"The labels have {_unit(found)}; give labels with {_unit(unit)}{place}."
-            if found is not unit
-            else f"Some labels have a unit and some have none; give all {_unit(unit)}{place}."
-        )
-    return np.asarray(Quantity(labels)) if unit is not DIMENSIONLESS else labels
-
-
-def _mixes_units(labels: Any) -> bool:
-    if not isinstance(labels, list | tuple):
-        return False
-    return 0 < sum(isinstance(label, Quantity) for label in labels) < len(labels)
-
-
-def _unit(dimensions: Dimension) -> str:
-    if dimensions is DIMENSIONLESS:
-        return "no unit"
-    return f"the unit {get_unit_for_display(dimensions)}"
-
-
-def _count(labels: Any) -> int:
-    try:
-        return len(labels)
-    except TypeError:  # a number, or an array without axes
-        return 0
-
-
 def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> Iterator[Batch]:
     """All samples, batch by batch, in the given order; the last batch may hold fewer.
 
@@ -246,10 +150,10 @@ def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> It
             min(size, data.n_samples - first),
             data.n_steps,
             streams,
-            *(
-                None if values is None else values[rows]
-                for values in (data.labels, data.targets, data.lengths, data.weights)
-            ),
+            tuple(values[rows] for values in data.labels),
+            tuple(values[rows] for values in data.targets),
+            None if data.lengths is None else data.lengths[rows],
+            None if data.weights is None else data.weights[rows],
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,16 +10,16 @@ import numpy as np
 from brian2.utils.logger import get_logger
 from tqdm import tqdm
 
-from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.training.callbacks import Callback, Trained
 from brian2eprop.learning.training.data import Batch, Dataset, batches
 from brian2eprop.learning.training.engine import Engine, Snapshot
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.interrupt import Interruption
+from brian2eprop.learning.training.labels import Output
 from brian2eprop.learning.training.mirror import Mirror
-from brian2eprop.learning.training.numbers import fetch
+from brian2eprop.learning.training.numbers import Key, fetch
 from brian2eprop.learning.training.progress import Progress
-from brian2eprop.learning.training.tally import Tally, evaluate, nan_fault
+from brian2eprop.learning.training.tally import Tally, evaluate, metric_names, nan_fault
 
 logger = get_logger(__name__)
 
@@ -45,9 +45,9 @@ class Plan:
     batch_size: int
     rng: np.random.Generator | None
 
-    def metrics(self, loss: Loss) -> tuple[str, ...]:
+    def metrics(self, outputs: Sequence[Output]) -> tuple[str, ...]:
         """Names of the numbers that the history gets for an epoch."""
-        names = ("loss", "accuracy") if loss.has_accuracy else ("loss",)
+        names = metric_names(outputs)
         validated = () if self.validation is None else tuple(f"val_{name}" for name in names)
         return (*names, *validated)
 
@@ -72,8 +72,8 @@ class Fitting:
         Runs the batches and updates the parameters.
     mirror : Mirror
         Ties its parameters to the network's variables.
-    loss : Loss
-        How the output is judged.
+    outputs : sequence of Output
+        What is judged.
     plan : Plan
         What an epoch goes through.
     progress : Progress
@@ -84,7 +84,7 @@ class Fitting:
 
     engine: Engine
     mirror: Mirror
-    loss: Loss
+    outputs: Sequence[Output]
     plan: Plan
     progress: Progress
     trained: Trained
@@ -107,7 +107,7 @@ class Fitting:
         """
         self.callbacks, self.verbose = callbacks, verbose
         self.progress.stop = False
-        self.progress.metrics = self.plan.metrics(self.loss)
+        self.progress.metrics = self.plan.metrics(self.outputs)
         for history in (self.history, self.progress.history):
             history.expect((*self.progress.metrics, "rates"))
         with self.interruption:
@@ -128,7 +128,7 @@ class Fitting:
         self._call("on_epoch_begin", number)
         self.mirror.read()
         before = self.engine.snapshot()
-        tally = Tally(self.loss, self.engine.training)
+        tally = Tally(self.outputs, self.engine.training)
         with self._bar(number) as bar:
             for k, batch in enumerate(self.plan.batches(), 1):
                 self._step(batch, tally, before, f"epoch {number}, batch {k}")
@@ -153,7 +153,7 @@ class Fitting:
         tally.add(batch, {key: found[key] for key in added})
         gradient = self.engine.bad_gradient(found)
         state = nan_fault(found, batch.n_samples)
-        if gradient is not None or state is not None or not np.isfinite(found["loss", ""]):
+        if gradient is not None or state is not None or not _all_finite(found):
             self._check_parameters(before, place)
             raise FloatingPointError(_stopped(place, gradient, state))
         self.mirror.updated()
@@ -176,7 +176,7 @@ class Fitting:
         values: dict[str, Any] = {**metrics.named(), "rates": dict(metrics.rates)}
         if self.plan.validation is not None:
             result = evaluate(
-                self.engine.evaluation, self.loss, self.plan.validation, self.plan.batch_size
+                self.engine.evaluation, self.outputs, self.plan.validation, self.plan.batch_size
             )
             values |= result.named("val_")
         bar.set_postfix(_shown(values))
@@ -206,6 +206,11 @@ class Fitting:
     def _call(self, name: str, *arguments: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, name)(self.trained, *arguments)
+
+
+def _all_finite(found: Mapping[Key, float]) -> bool:
+    """Whether the loss of every output is a number."""
+    return all(np.isfinite(value) for (what, _), value in found.items() if what == "loss")
 
 
 def _stopped(place: str, gradient: str | None, state: str | None) -> str:

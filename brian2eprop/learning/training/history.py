@@ -16,23 +16,28 @@ class Metrics:
     loss : float
         Mean loss of a sample.
     accuracy : float, optional
-        Fraction of the samples predicted right, where the loss knows what that is.
+        Fraction of the samples predicted right, where the loss of one output knows what that is.
     rates : mapping of str to float
         Mean firing rate of each spiking group in Hz.
     n_samples : int
         Number of samples.
+    outputs : mapping of str to (mapping of str to float)
+        Where there are several outputs, each one's part of the loss and its accuracy.
     """
 
     loss: float
     accuracy: float | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
     n_samples: int = 0
+    outputs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def named(self, prefix: str = "") -> dict[str, float]:
-        """Loss and, where there is one, accuracy, by prefixed name."""
+        """Loss and, where there is one, accuracy, in all and of each output, by prefixed name."""
         values = {f"{prefix}loss": self.loss}
         if self.accuracy is not None:
             values[f"{prefix}accuracy"] = self.accuracy
+        for output, found in self.outputs.items():
+            values |= {f"{prefix}{output}_{name}": value for name, value in found.items()}
         return values
 
 
@@ -41,7 +46,8 @@ class History(dict[str, list[Any]]):
 
     ``loss``, ``accuracy`` (averages over the epoch, while the parameters changed), ``rates``
     (a dictionary of Hz by group) and, with validation data, ``val_loss`` and
-    ``val_accuracy`` (at the end of the epoch). Accuracies are there for losses that have one.
+    ``val_accuracy`` (at the end of the epoch). Accuracies are there for losses that have one;
+    with several outputs there are also ``<output>_loss`` and ``<output>_accuracy``.
     """
 
     def expect(self, names: Iterable[str]) -> None:

@@ -16,7 +16,8 @@ from brian2eprop.device.backends.base import Backend
 from brian2eprop.device.lent import Borrower
 from brian2eprop.device.program import Access, Array, DType, Program
 from brian2eprop.learning.model.naming import public_name
-from brian2eprop.learning.training.data import Output
+from brian2eprop.learning.objective.loss import Loss
+from brian2eprop.learning.training.labels import Output
 
 
 class CapturedNetwork(Protocol):
@@ -248,8 +249,10 @@ def _check_public(names: Sequence[str]) -> None:
             )
 
 
-def find_output(device: TrainingDevice, captured: CapturedNetwork, view: Any) -> Output:
-    """What the loss is to read.
+def find_outputs(
+    device: TrainingDevice, captured: CapturedNetwork, heads: Sequence[tuple[Any, Loss, float]]
+) -> tuple[Output, ...]:
+    """What the losses are to read.
 
     Parameters
     ----------
@@ -257,17 +260,22 @@ def find_output(device: TrainingDevice, captured: CapturedNetwork, view: Any) ->
         The device.
     captured : CapturedNetwork
         The network.
-    view : VariableView
-        The variable, such as ``readout.y``.
+    heads : sequence of (VariableView, Loss, float)
+        Each variable, such as ``readout.y``, with its loss and what that counts.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no variable of the network.
+        If one is no variable of the network, or is there twice.
     """
-    name = find_array(device, captured, view, "output")
-    size = captured.program.all_arrays()[name].size
-    return Output(name, size, getattr(view, "dim", DIMENSIONLESS))
+    found: list[Output] = []
+    for view, loss, weight in heads:
+        name = find_array(device, captured, view, "output")
+        size = captured.program.all_arrays()[name].size
+        if name in {output.name for output in found}:
+            raise ValueError(f"Trainer: '{name}' is an output twice; give each variable one loss.")
+        found.append(Output(name, size, loss, getattr(view, "dim", DIMENSIONLESS), weight))
+    return tuple(found)
 
 
 def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, role: str) -> str:

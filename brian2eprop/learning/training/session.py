@@ -50,8 +50,8 @@ class Session:
         """Run a batch; the gradients are those of its mean loss."""
         self._prepare(batch.size, batch.n_steps)
         self._give(batch)
-        if batch.targets is not None:
-            self.memory.write(self.roles.target, batch.targets, batch.n_samples)
+        for output, target in zip(self.roles.outputs, batch.targets, strict=False):
+            self.memory.write(output.target, target, batch.n_samples)
         self.kernel.run(self.memory, Call(0, batch.n_steps, batch.streams))
 
     def read(self, name: str, n_samples: int) -> npt.NDArray[Any]:
@@ -73,7 +73,7 @@ class Session:
         weights = np.ones(n) if batch.weights is None else batch.weights
         values: dict[str | None, Any] = {roles.steps: lengths, roles.weight: np.full(n, 1 / n)}
         for output in roles.outputs:
-            values[output.weight] = weights
+            values[output.weight] = output.factor * weights
             values[output.scale] = [1 / output.window_steps(length) for length in lengths.tolist()]
         for name in values.keys() & self.memory.arrays.keys():
             padded = np.full((batch.size, 1), float(name == roles.steps))

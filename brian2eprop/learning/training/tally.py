@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from brian2.utils.logger import get_logger
 
-from brian2eprop.learning.objective.loss import Loss
+from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.training.data import Batch, Dataset, batches
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.history import Metrics
+from brian2eprop.learning.training.labels import Output
 from brian2eprop.learning.training.numbers import Key, Numbers, fetch
 from brian2eprop.learning.training.session import Session
 
@@ -26,13 +27,13 @@ class Tally:
 
     Parameters
     ----------
-    loss : Loss
-        Judges the predictions.
+    outputs : sequence of Output
+        What is judged.
     session : Session
         Runs the batches.
     """
 
-    loss: Loss
+    outputs: Sequence[Output]
     session: Session
     n_samples: int = 0
     total_steps: int = 0
@@ -41,11 +42,14 @@ class Tally:
     def numbers(self, batch: Batch) -> Numbers:
         """What is to be added of the batch that the session has just run, where it lies."""
         session, roles, n = self.session, self.session.roles, batch.n_samples
-        found = {("loss", ""): session.samples(roles.loss, n).sum()}
-        if self.loss.has_accuracy and batch.labels is not None:
-            labels = session.memory.xp.asarray(batch.labels)
-            prediction = session.samples(roles.prediction, n)
-            found["accuracy", ""] = n * self.loss.accuracy(prediction, labels)
+        found: dict[Key, Any] = {}
+        for output, role in zip(self.outputs, roles.outputs, strict=True):
+            found["loss", output.name] = session.samples(role.loss, n).sum()
+        for output, role, given in zip(self.outputs, roles.outputs, batch.labels, strict=False):
+            if output.loss.has_accuracy:
+                labels = session.memory.xp.asarray(given)
+                prediction = session.samples(role.prediction, n)
+                found["accuracy", output.name] = n * output.loss.accuracy(prediction, labels)
         for group, counts in roles.counts.items():
             found["spikes", group] = session.samples(counts, n).sum()
         for state, counts in session.nan_counts.items():
@@ -61,18 +65,27 @@ class Tally:
 
     def metrics(self) -> Metrics:
         """Averages over the samples so far."""
-        accuracy = self.sums.get(("accuracy", ""))
+        found = {output.name: self._judged(output.name) for output in self.outputs}
+        accuracies = [each["accuracy"] for each in found.values() if "accuracy" in each]
         duration = self.total_steps * self.session.program.dt
         sizes = {name: array.size for name, array in self.session.program.all_arrays().items()}
         return Metrics(
-            loss=self.sums["loss", ""] / self.n_samples,
-            accuracy=None if accuracy is None else accuracy / self.n_samples,
+            loss=sum(each["loss"] for each in found.values()),
+            accuracy=accuracies[0] if len(accuracies) == 1 else None,
             rates={
                 group: self.sums["spikes", group] / (sizes[counts] * duration)
                 for group, counts in self.session.roles.counts.items()
             },
             n_samples=self.n_samples,
+            outputs={public_name(n): v for n, v in found.items()} if len(found) > 1 else {},
         )
+
+    def _judged(self, output: str) -> dict[str, float]:
+        return {
+            what: self.sums[what, output] / self.n_samples
+            for what in ("loss", "accuracy")
+            if (what, output) in self.sums
+        }
 
     def warn_of_nan(self) -> None:
         """One warning if states became NaN, as Brian2 gives after a run."""
@@ -93,15 +106,29 @@ def nan_fault(numbers: Mapping[Key, float], n_samples: int) -> str | None:
     return None
 
 
-def evaluate(session: Session, loss: Loss, data: Dataset, batch_size: int) -> Metrics:
+def metric_names(outputs: Sequence[Output]) -> tuple[str, ...]:
+    """Names of the numbers that a pass gives for labelled samples."""
+    known = {
+        output.name: {"loss": 0.0} | ({"accuracy": 0.0} if output.loss.has_accuracy else {})
+        for output in outputs
+    }
+    judged = [output for output in outputs if output.loss.has_accuracy]
+    named = {public_name(name): values for name, values in known.items()}
+    accuracy = 0.0 if len(judged) == 1 else None
+    return tuple(Metrics(0.0, accuracy, outputs=named if len(named) > 1 else {}).named())
+
+
+def evaluate(
+    session: Session, outputs: Sequence[Output], data: Dataset, batch_size: int
+) -> Metrics:
     """Judge the parameters that the session has.
 
     Parameters
     ----------
     session : Session
         Runs the batches.
-    loss : Loss
-        Judges the predictions.
+    outputs : sequence of Output
+        What is judged.
     data : Dataset
         The samples, with labels.
     batch_size : int
@@ -112,7 +139,7 @@ def evaluate(session: Session, loss: Loss, data: Dataset, batch_size: int) -> Me
     Metrics
         Averages over the samples.
     """
-    tally = Tally(loss, session)
+    tally = Tally(outputs, session)
     for batch in batches(data, batch_size, None):
         session.run(batch)
         tally.add(batch, fetch(session.memory.xp, tally.numbers(batch)))
@@ -121,16 +148,16 @@ def evaluate(session: Session, loss: Loss, data: Dataset, batch_size: int) -> Me
 
 
 def predict(
-    session: Session, loss: Loss, data: Dataset, batch_size: int
-) -> npt.NDArray[np.floating]:
+    session: Session, outputs: Sequence[Output], data: Dataset, batch_size: int
+) -> tuple[npt.NDArray[np.floating], ...]:
     """What the network answers.
 
     Parameters
     ----------
     session : Session
         Runs the batches.
-    loss : Loss
-        Says what a prediction is.
+    outputs : sequence of Output
+        Say what a prediction is.
     data : Dataset
         The samples.
     batch_size : int
@@ -138,16 +165,18 @@ def predict(
 
     Returns
     -------
-    array, shape (samples, ...)
-        The loss's predictions.
+    tuple of array, shape (samples, ...)
+        The predictions of each output's loss.
     """
-    tally, found = Tally(loss, session), []
+    tally = Tally(outputs, session)
+    found: list[list[npt.NDArray[Any]]] = [[] for _ in outputs]
     for batch in batches(data, batch_size, None):
         session.run(batch)
-        found.append(_of_own_steps(session.read(session.roles.prediction, batch.n_samples), batch))
+        for role, each in zip(session.roles.outputs, found, strict=True):
+            each.append(_of_own_steps(session.read(role.prediction, batch.n_samples), batch))
         tally.add(batch, fetch(session.memory.xp, tally.numbers(batch)))
     tally.warn_of_nan()
-    return np.concatenate(found)
+    return tuple(map(np.concatenate, found))
 
 
 def _of_own_steps(prediction: npt.NDArray[Any], batch: Batch) -> npt.NDArray[Any]:
@@ -159,7 +188,7 @@ def _of_own_steps(prediction: npt.NDArray[Any], batch: Batch) -> npt.NDArray[Any
 
 
 def mean_gradients(
-    engine: Engine, loss: Loss, data: Dataset, batch_size: int
+    engine: Engine, outputs: Sequence[Output], data: Dataset, batch_size: int
 ) -> dict[str, npt.NDArray[Any]]:
     """The gradients of the mean loss of samples, by the parameter's array.
 
@@ -167,14 +196,14 @@ def mean_gradients(
     ----------
     engine : Engine
         Runs the batches.
-    loss : Loss
-        Judges the predictions.
+    outputs : sequence of Output
+        What is judged.
     data : Dataset
         The samples, with labels.
     batch_size : int
         Number of samples that are run together.
     """
-    tally = Tally(loss, engine.training)
+    tally = Tally(outputs, engine.training)
     totals = dict.fromkeys(engine.parameters, np.zeros(()))
     for batch in batches(data, batch_size, None):
         engine.training.run(batch)

@@ -18,6 +18,7 @@ from brian2eprop.learning.training.arguments import (
     FITTED_WITH,
     MADE_WITH,
     check_count,
+    check_heads,
     check_kind,
     check_list,
     check_seed,
@@ -30,12 +31,12 @@ from brian2eprop.learning.training.data import (
     Samples,
     check_held_out,
     make_dataset,
-    with_labels,
 )
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.fitting import Fitting, Plan
 from brian2eprop.learning.training.history import History, Metrics
 from brian2eprop.learning.training.keeping import Keeper
+from brian2eprop.learning.training.labels import with_labels
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.network import description
 from brian2eprop.learning.training.optimisers import Optimiser
@@ -66,10 +67,11 @@ class Trainer(TrainerState):
     ----------
     network : Network
         What is trained; its SpikeSources take the samples.
-    output : VariableView
-        State variable that the loss reads, such as ``readout.y``.
-    loss : Loss
-        How the output is judged.
+    output : VariableView or sequence of VariableView
+        State variable that the loss reads, such as ``readout.y``; several for several losses,
+        whose labels are then a list with those of each.
+    loss : Loss or sequence of Loss
+        How each output is judged.
     rule : Rule
         How gradients are computed.
     parameters : sequence of VariableView
@@ -78,6 +80,8 @@ class Trainer(TrainerState):
         How gradients change the parameters.
     regularisers : sequence of FiringRate
         Further terms of the loss.
+    loss_weights : sequence of float, optional
+        What the loss of each output counts in their sum; by default 1.
     seed : int, optional
         Seed of the order of the samples and of what the rule draws.
 
@@ -96,14 +100,15 @@ class Trainer(TrainerState):
         network: Any,
         *,
         output: Any,
-        loss: Loss,
+        loss: Loss | Sequence[Loss],
         rule: Rule,
         parameters: Sequence[Any],
         optimiser: Optimiser,
         regularisers: Sequence[FiringRate] = (),
+        loss_weights: Sequence[float] | None = None,
         seed: int | None = None,
     ) -> None:
-        check_kind("loss", loss, Loss, "one, such as CrossEntropy()")
+        heads = check_heads(output, loss, loss_weights)
         check_kind("rule", rule, Rule, "one, such as EProp()")
         check_kind("optimiser", optimiser, Optimiser, "one, such as Adam(1e-3)")
         terms = check_list("Trainer", "regularisers", regularisers, FiringRate, "FiringRate(10*Hz)")
@@ -115,10 +120,10 @@ class Trainer(TrainerState):
         captured = device.capture(network, get_local_namespace(level=2))
         host.check_transit(device, network, captured)
         self._streams = captured.program.streams
-        self._output = host.find_output(device, captured, output)
+        self._outputs = host.find_outputs(device, captured, heads)
         arrays = host.find_parameters(device, captured, parameters)
         task = Task(
-            outputs=(Output(self._output.name, loss),),
+            outputs=tuple(Output(o.name, o.loss, o.weight) for o in self._outputs),
             parameters=tuple(array.name for array in arrays),
             regularisers=terms,
             contents=captured.tables,
@@ -130,14 +135,17 @@ class Trainer(TrainerState):
         self._connections = Connections(network)
         self._mirror = Mirror(device, captured, network, self._engine, self._connections)
         self._parameters = Parameters(captured, arrays, device.backend.precision.dtype)
-        made_of = {"rule": rule, "loss": loss, "regularisers": terms}
-        made_of["network"] = description(captured.program, captured.tables)
+        made_of = {
+            "network": description(captured.program, captured.tables),
+            **{"rule": rule, "loss": loss, "loss_weights": loss_weights, "regularisers": terms},
+        }
         self._keeper = Keeper(
             self._engine, self._mirror, self._parameters, self._connections, self._progress, made_of
         )
 
     def __repr__(self) -> str:
-        parts = (self.loss, self.rule, self.optimiser, *self.regularisers)
+        losses = (output.loss for output in self._outputs)
+        parts = (*losses, self.rule, self.optimiser, *self.regularisers)
         return (
             f"<Trainer of {', '.join(self._parameters.arrays)}: "
             f"{', '.join(repr(part) for part in parts)}; {self.epoch} epochs>"
@@ -171,8 +179,8 @@ class Trainer(TrainerState):
         ----------
         spikes : Spikes or mapping of str to Spikes
             Input of the samples, by SpikeSource where there are several.
-        labels : array, shape (samples, ...)
-            What the loss compares with.
+        labels : array, shape (samples, ...), or list of these
+            What the loss compares with; one array an output where there are several.
         epochs : int
             Number of passes over the samples, in addition to those done before.
         batch_size : int
@@ -221,7 +229,8 @@ class Trainer(TrainerState):
             self._engine.tune()
             with self._mirror.training():
                 self._engine.check_given()
-                fitting = Fitting(self._engine, self._mirror, self.loss, plan, self._progress, self)
+                engine, mirror, outputs = self._engine, self._mirror, self._outputs
+                fitting = Fitting(engine, mirror, outputs, plan, self._progress, self)
                 return fitting.run(epochs, called, verbose)
 
     # Evaluation
@@ -264,7 +273,7 @@ class Trainer(TrainerState):
         data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
         with self._turns.turn():
             self._read()
-            return evaluate(self._engine.evaluation, self.loss, data, size)
+            return evaluate(self._engine.evaluation, self._outputs, data, size)
 
     def predict(
         self,
@@ -272,7 +281,7 @@ class Trainer(TrainerState):
         batch_size: int = DEFAULT_BATCH_SIZE,
         *,
         lengths: npt.ArrayLike | None = None,
-    ) -> npt.NDArray[np.floating]:
+    ) -> Any:
         """What the network answers.
 
         Parameters
@@ -286,9 +295,9 @@ class Trainer(TrainerState):
 
         Returns
         -------
-        array, shape (samples, ...)
+        array, shape (samples, ...), or tuple of these
             The loss's predictions, such as the probability of each class; NaN at steps after a
-            sample's end.
+            sample's end. A tuple where there are several outputs.
 
         Raises
         ------
@@ -300,7 +309,8 @@ class Trainer(TrainerState):
         data = self._samples(spikes, lengths)
         with self._turns.turn():
             self._read()
-            return predict(self._engine.evaluation, self.loss, data, size)
+            found = predict(self._engine.evaluation, self._outputs, data, size)
+            return found[0] if len(found) == 1 else found
 
     def gradients(
         self,
@@ -341,7 +351,7 @@ class Trainer(TrainerState):
         data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
         with self._turns.turn():
             self._read()
-            return self._parameters.shown(mean_gradients(self._engine, self.loss, data, size))
+            return self._parameters.shown(mean_gradients(self._engine, self._outputs, data, size))
 
     # Between network and engine
 
@@ -351,10 +361,10 @@ class Trainer(TrainerState):
     def _labelled(
         self,
         spikes: Samples,
-        labels: npt.ArrayLike,
+        labels: Any,
         sample_weight: Any = None,
         class_weight: Any = None,
         lengths: Any = None,
     ) -> Dataset:
-        data = with_labels(self._samples(spikes, lengths), labels, self.loss, self._output)
+        data = with_labels(self._samples(spikes, lengths), labels, self._outputs)
         return with_weights(data, sample_weight, class_weight)

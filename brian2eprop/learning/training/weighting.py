@@ -75,11 +75,12 @@ def _of_classes(data: Dataset, class_weight: Any) -> npt.NDArray[np.float64]:
             f"class_weight is of type {type(class_weight).__name__}; give a dictionary with a "
             "weight by class, such as {0: 1.0, 1: 9.0}."
         )
-    labels = np.asarray(data.labels)
-    if labels.ndim != 1:
+    if len(data.labels) != 1 or data.labels[0].ndim != 1:
         raise ValueError(
-            "class_weight is for one class a sample, and these labels are none; give sample_weight."
+            "class_weight is for one output with one class a sample, and these labels are none; "
+            "give sample_weight."
         )
+    (labels,) = data.labels
     weights = np.ones(data.n_samples)
     for label, weight in class_weight.items():
         weights[labels == label] = _finite(f"class_weight[{label!r}]", weight, ())
