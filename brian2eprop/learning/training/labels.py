@@ -82,11 +82,12 @@ def with_labels(data: Dataset, labels: Any, outputs: Sequence[Output]) -> Datase
                 f"There are {data.n_samples} samples of spikes but {_count(each)} labels; give one "
                 "label a sample."
             )
-    targets = (
+    # First, for a loss knows what is wrong with labels that are no array.
+    targets = tuple(
         output.loss.targets(each, output.size, data.n_steps)
         for each, output in zip(plain, outputs, strict=True)
     )
-    return replace(data, labels=tuple(map(np.asarray, plain)), targets=tuple(targets))
+    return replace(data, labels=tuple(map(np.asarray, plain)), targets=targets)
 
 
 def _without_unit(labels: Any, output: Output) -> Any:
