@@ -101,10 +101,10 @@ class Builder:
             self.arrays[name] = Array(name, dtype_of(variable), size, Access.SHARED)
         return name
 
-    def table(self, name: str, values: npt.ArrayLike) -> str:
-        """Name of a new array of indices."""
+    def table(self, name: str, values: npt.ArrayLike, dtype: DType = DType.INT) -> str:
+        """Name of a new array of indices, or of truths."""
         self.tables[name] = np.asarray(values, np.int32)
-        self.arrays[name] = Array(name, DType.INT, self.tables[name].size, Access.SHARED)
+        self.arrays[name] = Array(name, dtype, self.tables[name].size, Access.SHARED)
         return name
 
     def emit(self, group: Any) -> str:

@@ -18,6 +18,7 @@ from brian2eprop.device.program import (
     Propagate,
 )
 from brian2eprop.errors import LearningError
+from brian2eprop.learning.model.followed import check_followed
 from brian2eprop.learning.model.linearise import (
     Condition,
     Effect,
@@ -123,6 +124,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         cannot be told.
     """
     arrays, state = program.all_arrays(), state_arrays(program)
+    check_followed(program, state)
     phases = program.sweeps[0].phases
     numbered = list(enumerate(phases))
     populations = _populations(phases, state)
