@@ -133,6 +133,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         for p in phases
         if isinstance(p, Detect)
     }
+    _check_spikes(conditions, populations)
     known = {public_name(array): array for array in state}
     unknown = sorted(set(detach or ()) - known.keys())
     if unknown:
@@ -168,6 +169,21 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         },
         detached=detached if detach is None else frozenset(known[name] for name in detach),
     )
+
+
+def _check_spikes(
+    conditions: Mapping[str, Condition], populations: tuple[frozenset[str], ...]
+) -> None:
+    """Refuse neurons that are more than one by their spikes."""
+    for population in populations:
+        found = [names & population for c in conditions.values() if (names := condition_arrays(c))]
+        first, *others = [min(names) for names in found if names] or [""]
+        if others:
+            raise LearningError(
+                f"'{first}' and '{others[0]}' act on one another within a neuron and belong to the "
+                "spikes of two groups, which the learning rules do not follow. Connect the groups "
+                "by Synapses."
+            )
 
 
 def condition_arrays(condition: Condition) -> frozenset[str]:
