@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from brian2.groups.neurongroup import NeuronGroup, Resetter, StateUpdater, Thresholder
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.links import neuron, refuse_own_links
 from brian2eprop.device.capture.objects.events import require_detected
 from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
-from brian2eprop.device.program import Detect, ForEach, ForEachEvent, Index, Ref
+from brian2eprop.device.program import Body, Detect, ForEach, ForEachEvent, Index, Ref
 from brian2eprop.errors import Unsupported
 
 
@@ -36,12 +38,46 @@ def _check_method(group: NeuronGroup) -> None:
         )
 
 
+def neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
+    """What gives the Ref of a variable that code of each neuron reaches.
+
+    Parameters
+    ----------
+    builder : Builder
+        The parts of the Program that are known.
+    owner : BrianObject
+        Whose code it is.
+    """
+
+    def locate(variable: Any, index: str) -> Ref:
+        name = builder.array_of(variable)
+        if variable.scalar or index == brian.SHARED:
+            return Ref(name, Index.SCALAR)
+        if index == brian.ELEMENT:
+            return Ref(name, Index.ELEMENT)
+        places = builder.pieces[owner.name].variables[index].get_value()
+        return Ref(name, Index.ELEMENT, via=builder.table(f"{owner.name}:{name}:{index}", places))
+
+    return locate
+
+
+def _refuse_own_links(owner: Any, body: Body) -> None:
+    """Refuse code that changes an array in which it reads other neurons' values."""
+    for name in sorted(body.read):
+        ref = body.refs[name]
+        if ref.via is not None and ref.array in body.arrays(body.written):
+            raise Unsupported(
+                f"'{owner.name}' changes what '{name}' is linked to while other neurons read it, "
+                "which eprop_cuda does not run; link to a variable that holds a copy."
+            )
+
+
 def _update(builder: Builder, updater: StateUpdater) -> None:
     if updater.name not in builder.pieces:
         return
     body = builder.body(updater, neuron(builder, updater))
     refuse_scalar_writes(updater, body)
-    refuse_own_links(updater, body)
+    _refuse_own_links(updater, body)
     if body.code:
         builder.phases.append(ForEach(updater.name, len(updater.group), body))
 
@@ -59,7 +95,7 @@ def _detect(builder: Builder, thresholder: Thresholder) -> None:
 def _reset(builder: Builder, resetter: Resetter) -> None:
     body = builder.body(resetter, neuron(builder, resetter))
     refuse_scalar_writes(resetter, body)
-    refuse_own_links(resetter, body)
+    _refuse_own_links(resetter, body)
     if body.code:
         events = builder.heard(resetter, resetter.group)
         require_detected(builder, resetter, events)

@@ -69,26 +69,32 @@ def _delay_steps(builder: Builder, pathway: SynapticPathway) -> npt.NDArray[np.i
     return np.atleast_1d((delays / builder.clock.dt_ + 0.5).astype(np.int64))
 
 
-def _update(builder: Builder, updater: StateUpdater) -> None:
-    synapses = updater.group
-    if updater.name not in builder.pieces or not len(synapses):
+def _integrate(builder: Builder, updater: StateUpdater) -> None:
+    if updater.name in builder.pieces:
+        update_synapses(builder, updater)
+
+
+def update_synapses(builder: Builder, owner: Any) -> None:
+    """Add what an object does to every synapse."""
+    synapses = owner.group
+    if not len(synapses):
         return
-    body = builder.body(updater, synaptic(builder, updater, synapses))
-    refuse_scalar_writes(updater, body)
+    body = builder.body(owner, synaptic(builder, owner, synapses))
+    refuse_scalar_writes(owner, body)
     if body.code:
-        builder.phases.append(_each_synapse(builder, updater, body))
+        builder.phases.append(_each_synapse(builder, owner, body))
 
 
-def _each_synapse(builder: Builder, updater: Any, body: Body) -> Phase:
+def _each_synapse(builder: Builder, owner: Any, body: Body) -> Phase:
     """A phase over all synapses: one loop where nothing but synapses is met."""
-    found = connectivity(builder, updater.group).connectivity
+    found = connectivity(builder, owner.group).connectivity
     if {ref.index for ref in body.refs.values()} - {Index.SYNAPSE, Index.SCALAR}:
-        return ForEachSynapse(updater.name, found.name, body)
+        return ForEachSynapse(owner.name, found.name, body)
     refs = {
         name: replace(ref, index=Index.ELEMENT) if ref.index is Index.SYNAPSE else ref
         for name, ref in body.refs.items()
     }
-    return ForEach(updater.name, found.n_synapses, replace(body, refs=refs))
+    return ForEach(owner.name, found.n_synapses, replace(body, refs=refs))
 
 
 def _sum(builder: Builder, updater: SummedVariableUpdater) -> None:
@@ -124,6 +130,6 @@ def _no_sum(builder: Builder, updater: SummedVariableUpdater, target: str) -> Ph
 KINDS: dict[type, Kind] = {
     Synapses: Kind(),
     SynapticPathway: Kind(_propagate),
-    StateUpdater: Kind(_update),
+    StateUpdater: Kind(_integrate),
     SummedVariableUpdater: Kind(_sum),
 }
