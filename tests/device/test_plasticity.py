@@ -132,6 +132,26 @@ def test_several_pathways_of_each_side(backend: str) -> None:
     assert check_alike(script, backend, N, batch=False)["heard"].max() > 20
 
 
+def test_every_pathway_reads_its_own_delay(backend: str) -> None:
+    def script(drive: np.ndarray) -> Found:
+        group = spiking(drive, "cells")
+        synapses = Synapses(
+            group,
+            group,
+            "x : 1",
+            on_pre={"one": "x += delay/ms", "two": "x += 100*delay/ms"},
+            on_post="x += 10000*delay/ms",
+            delay={"one": 1 * ms, "post": 2 * ms},
+            name="links",
+        )
+        connect(synapses, "sparse")
+        synapses.two.delay = "(0.1*i + 0.2*j)*ms"
+        Network(group, synapses).run(8 * ms)
+        return values(x=synapses.x[:])
+
+    check_alike(script, backend, N, batch=False)
+
+
 def test_spikes_of_the_target_are_on_their_way_between_runs(backend: str) -> None:
     """Also while synapses are added, which do not hear what was sent before."""
 
