@@ -18,6 +18,7 @@ from brian2.core.preferences import prefs
 from brian2.core.variables import ArrayVariable
 from brian2.devices.device import RuntimeDevice, all_devices
 from brian2.groups.group import Group
+from brian2.groups.subgroup import Subgroup
 
 from brian2eprop.errors import Unsupported
 
@@ -152,9 +153,9 @@ def was_connected(synapses: Any) -> bool:
     return len(synapses) > 0 or bool(synapses._connect_called)
 
 
-def linked_variables(group: Group) -> list[str]:
-    """Names of a group's variables that are another group's."""
-    return sorted(group._linked_variables)
+def whole(group: Any) -> Any:
+    """The group that a subgroup is a part of; any other group is whole."""
+    return group.source if isinstance(group, Subgroup) else group
 
 
 def is_refractory(template_options: Mapping[str, Any]) -> bool:

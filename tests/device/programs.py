@@ -1,6 +1,6 @@
 """Small Programs that together use every kind of phase, connectivity and array."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from brian2eprop.device.program import (
     Reduce,
     Reduction,
     Ref,
+    Side,
     Slots,
     Sparse,
     Stream,
@@ -161,6 +162,50 @@ def training():
     return network(sweeps=(once, learn), extra=extra)
 
 
+def plasticity():
+    """Synapses that change at spikes of both sides and in every step, and that are summed."""
+    case = network(kind=SPARSE, delay=3)
+    (sweep,) = case.program.sweeps
+    *first, reset = sweep.phases
+    size = case.program.find_connectivity("w_rec").n_synapses
+    trace = "s = s*exp(-(t - updated)/tau)\n"
+    refs = {name: Ref(name, Index.SYNAPSE) for name in ("w", "s", "q", "updated")}
+    at_pre = Body(f"{trace}s += 0.1\nw = clip(w - s, -1, 1)\nupdated = t", refs, {"tau": 9e-3})
+    at_post = Body(f"{trace}w = clip(w + s, -1, 1)\nupdated = t", refs, {"tau": 9e-3})
+    total = Body("a += w*(v_pre - v_post)", {
+        "a": Ref("total", Index.TARGET), "w": refs["w"],
+        "v_pre": Ref("v", Index.SOURCE), "v_post": Ref("v", Index.TARGET),
+    })  # fmt: skip
+    none = Body("a = 0", {"a": Ref("total", Index.ELEMENT), "part": Ref("part", Index.ELEMENT)},
+                guards={"a": "part"})  # fmt: skip
+    phases = (
+        *first,
+        ForEach("equations", size, Body("q += dt*(s - q)/tau", elements("q", "s"), {"tau": 9e-3})),
+        ForEach("none", N, none),
+        ForEachSynapse("sum", "w_rec", total),
+        Propagate("pre", "spikes", "w_rec", at_pre, 2),
+        Propagate("post", "spikes", "w_rec", at_post, "delays", Side.TARGET, "formed"),
+        reset,
+    )
+    program = replace(
+        case.program,
+        name="plasticity",
+        arrays=(
+            *case.program.arrays,
+            *(real(name, size) for name in ("w", "s", "q")),
+            real("total"),
+            Array("updated", DType.DOUBLE, size, PER_INSTANCE),
+            Array("part", DType.BOOL, N, SHARED),
+            *(Array(name, DType.INT, size, SHARED) for name in ("delays", "formed")),
+        ),
+        sweeps=(replace(sweep, phases=phases),),
+    )
+    rng = np.random.default_rng(4)
+    values = {"w": rng.normal(0, 0.3, size), "part": np.arange(N) % 3 > 0, "total": 2.0}
+    values |= {"delays": rng.integers(0, 4, size), "formed": rng.integers(0, 9, size)}
+    return Case(program, case.values | values)
+
+
 def outer():
     """Every synapse of a dense connectivity without diagonal, from both sides."""
     connectivity, values = synapses("w_rec", DENSE, N, False)
@@ -216,6 +261,7 @@ CASES = {
     "no diagonal": network(diagonal=False),
     "sparse": network(kind=SPARSE, adaptive=True),
     "delayed": network(delay=3),
+    "plasticity": plasticity(),
     "training": training(),
     "outer": outer(),
     "optimiser": optimiser(),

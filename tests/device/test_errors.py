@@ -81,17 +81,10 @@ def with_timed_array() -> list[Any]:
                   namespace={"ta": TimedArray([1, 2], dt=1 * ms)})]  # fmt: skip
 
 
-def with_links() -> list[Any]:
-    one, other = cells(), NeuronGroup(4, "x : 1 (linked)", name="other")
-    other.x = linked_var(one, "v")
-    return [one, other]
-
-
-def with_subgroup() -> list[Any]:
-    group = cells()
-    found = Synapses(group[:2], group, on_pre="v_post += 1", name="syn")
-    found.connect()
-    return [group, found]
+def with_link_to_itself() -> list[Any]:
+    group = cells(model="dv/dt = (x - v)/(10*ms) : 1\nx : 1 (linked)")
+    group.x = linked_var(group, "v", index=np.array([1, 2, 3, 0]))
+    return [group]
 
 
 def with_generator() -> list[Any]:
@@ -140,18 +133,13 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
      r"'cells_spike_thresholder' calls the function 'rand'.*; use"),
     (with_function, r"'cells_spike_resetter' calls the function 'half'.*; use .*exp"),
     (with_timed_array, r"'cells_stateupdater' calls the function 'ta'.*set such values before"),
-    (lambda: synapses(cells(), on_pre="v_post += 1", on_post="v_pre += 1"),
-     r"'syn' has on_post code \('syn_post'\).*; use on_pre only"),
-    (lambda: synapses(cells(model=LEAKY + "\nx : 1"), "x_post = 2*v_pre : 1 (summed)"),
-     r"'syn' sums its variable into 'x_post' \(summed\).*; add to the target in on_pre"),
-    (lambda: synapses(cells(), "da/dt = -a/ms : 1 (event-driven)", on_pre="a += 1"),
-     r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
-    (lambda: synapses(cells(), "da/dt = -a/ms : 1 (clock-driven)", on_pre="a += 1", method="euler"),
-     r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
+    (lambda: synapses(cells(model=LEAKY + "\nx : 1"), "x_post = x_pre + v_pre : 1 (summed)"),
+     r"'syn' sums an expression of 'x_post' into 'x_post' itself.*; sum into another variable"),
+    (lambda: synapses(cells(), "da/dt = xi*ms**-0.5 : 1 (clock-driven)", method="euler"),
+     r"'syn_stateupdater' calls the function '.*'.*; use"),
     (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),
-    (with_subgroup, r"'syn' connects 'cells_subgroup', a Subgroup.*; connect whole"),
     (with_subgroup_monitor, r"'part' records the subgroup 'cells_subgroup.*'.*; record the whole"),
-    (with_links, r"'other' has linked variables \(x\).*; connect the groups by Synapses"),
+    (with_link_to_itself, r"'cells_stateupdater' changes what 'x' is linked to.*; link to a"),
     (lambda: [PoissonGroup(2, 10 * Hz, name="poisson")],
      r"'poisson' is a PoissonGroup.*; give its spikes as data, with brian2eprop.SpikeSource"),
     (with_generator, r"'gen' is a SpikeGeneratorGroup.*; give its spikes as data"),

@@ -95,16 +95,17 @@ class Builder:
     def array_of(self, variable: Any) -> str:
         """Name of the array that holds a Brian2 variable, declared at the first call."""
         name = array_name(variable)
-        self.variables.setdefault(name, variable)
+        while self.variables.setdefault(name, variable) is not variable:
+            name += ":other"  # every pathway has a variable called delay
         if name not in self.arrays:
             size = int(np.prod(variable.size))
             self.arrays[name] = Array(name, dtype_of(variable), size, Access.SHARED)
         return name
 
-    def table(self, name: str, values: npt.ArrayLike) -> str:
-        """Name of a new array of indices."""
+    def table(self, name: str, values: npt.ArrayLike, dtype: DType = DType.INT) -> str:
+        """Name of a new array of indices, or of truths."""
         self.tables[name] = np.asarray(values, np.int32)
-        self.arrays[name] = Array(name, DType.INT, self.tables[name].size, Access.SHARED)
+        self.arrays[name] = Array(name, dtype, self.tables[name].size, Access.SHARED)
         return name
 
     def emit(self, group: Any) -> str:
@@ -178,13 +179,13 @@ class Builder:
         )
 
     def _keep_double(self, variable: Any) -> None:
-        if variable.dim is second.dim and array_name(variable) in self.arrays:
-            name = array_name(variable)
+        if variable.dim is second.dim and variable in self.variables.values():
+            name = self.array_of(variable)
             self.arrays[name] = replace(self.arrays[name], dtype=DType.DOUBLE)
 
 
 def array_name(variable: ArrayVariable) -> str:
-    """Name of the array of a Brian2 variable: no other variable has it, nor anything of ours."""
+    """Name of the array of a Brian2 variable; nothing of ours has it."""
     return f"{variable.owner.name}.{variable.name}"
 
 

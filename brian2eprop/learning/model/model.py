@@ -18,6 +18,7 @@ from brian2eprop.device.program import (
     Propagate,
 )
 from brian2eprop.errors import LearningError
+from brian2eprop.learning.model.followed import check_followed
 from brian2eprop.learning.model.linearise import (
     Condition,
     Effect,
@@ -123,6 +124,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         cannot be told.
     """
     arrays, state = program.all_arrays(), state_arrays(program)
+    check_followed(program, state)
     phases = program.sweeps[0].phases
     numbered = list(enumerate(phases))
     populations = _populations(phases, state)
@@ -131,6 +133,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         for p in phases
         if isinstance(p, Detect)
     }
+    _check_spikes(conditions, populations)
     maps = {
         n: linear_map(p, arrays, state)
         for n, p in numbered
@@ -172,6 +175,21 @@ def _named(detach: tuple[str, ...], state: Mapping[str, Array]) -> frozenset[str
             f"are {', '.join(sorted(known))}."
         )
     return frozenset(known[name] for name in detach)
+
+
+def _check_spikes(
+    conditions: Mapping[str, Condition], populations: tuple[frozenset[str], ...]
+) -> None:
+    """Refuse neurons that are more than one by their spikes."""
+    for population in populations:
+        found = [names & population for c in conditions.values() if (names := condition_arrays(c))]
+        first, *others = [min(names) for names in found if names] or [""]
+        if others:
+            raise LearningError(
+                f"'{first}' and '{others[0]}' act on one another within a neuron and belong to the "
+                "spikes of two groups, which the learning rules do not follow. Connect the groups "
+                "by Synapses."
+            )
 
 
 def condition_arrays(condition: Condition) -> frozenset[str]:

@@ -13,9 +13,9 @@ from brian2.monitors.statemonitor import StateMonitor
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder, dtype_of
 from brian2eprop.device.capture.captured import Counting, Recording
+from brian2eprop.device.capture.connections import connectivity
 from brian2eprop.device.capture.objects.events import require_detected
 from brian2eprop.device.capture.objects.kind import Kind
-from brian2eprop.device.capture.objects.synapses import connectivity
 from brian2eprop.device.monitors import BatchedSpikeMonitor, BatchedStateMonitor
 from brian2eprop.device.program import Access, Array, ForEach, Index, Ref, Slots
 from brian2eprop.errors import Unsupported
@@ -61,7 +61,7 @@ def _monitored(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], 
 
     def locate(variable: Any, index: str) -> Ref:
         name = builder.array_of(variable)
-        if variable.scalar:
+        if variable.scalar or index == brian.SHARED:
             return Ref(name, Index.SCALAR)
         which = record
         if index in (brian.PRE, brian.POST):
@@ -70,6 +70,8 @@ def _monitored(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], 
         elif found is not None and found.order is not None:
             builder.orders[name] = found.order
             which = np.argsort(found.order)[record]
+        elif index != brian.ELEMENT:  # of a variable that is linked
+            which = builder.pieces[monitor.name].variables[index].get_value()[record]
         via = builder.table(f"{monitor.name}:of{index}", which)
         return Ref(name, Index.ELEMENT, via=via)
 

@@ -11,7 +11,7 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
 from brian2eprop.device.capture.objects.events import require_detected
 from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
-from brian2eprop.device.program import Detect, ForEach, ForEachEvent, Index, Ref
+from brian2eprop.device.program import Body, Detect, ForEach, ForEachEvent, Index, Ref
 from brian2eprop.errors import Unsupported
 
 
@@ -20,11 +20,6 @@ def _check_group(group: NeuronGroup) -> None:
         raise Unsupported(
             f"The equations of '{group.name}' are stochastic (xi), which eprop_cuda does not "
             "run; remove the noise term, or give noise as input spikes."
-        )
-    if brian.linked_variables(group):
-        raise Unsupported(
-            f"'{group.name}' has linked variables ({', '.join(brian.linked_variables(group))}), "
-            "which eprop_cuda does not run; connect the groups by Synapses, or copy the values."
         )
     custom = sorted(set(group.events) - {"spike"})
     if custom:
@@ -43,23 +38,46 @@ def _check_method(group: NeuronGroup) -> None:
         )
 
 
-def _neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
+def neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
+    """What gives the Ref of a variable that code of each neuron reaches.
+
+    Parameters
+    ----------
+    builder : Builder
+        The parts of the Program that are known.
+    owner : BrianObject
+        Whose code it is.
+    """
+
     def locate(variable: Any, index: str) -> Ref:
-        if index not in (brian.ELEMENT, brian.SHARED):
-            raise Unsupported(
-                f"'{owner.name}' reads '{variable.name}' through the index '{index}', which "
-                "eprop_cuda does not; use variables of the group itself."
-            )
-        return Ref(builder.array_of(variable), Index.SCALAR if variable.scalar else Index.ELEMENT)
+        name = builder.array_of(variable)
+        if variable.scalar or index == brian.SHARED:
+            return Ref(name, Index.SCALAR)
+        if index == brian.ELEMENT:
+            return Ref(name, Index.ELEMENT)
+        places = builder.pieces[owner.name].variables[index].get_value()
+        return Ref(name, Index.ELEMENT, via=builder.table(f"{owner.name}:{name}:{index}", places))
 
     return locate
+
+
+def _refuse_own_links(owner: Any, body: Body) -> None:
+    """Refuse code that changes an array in which it reads other neurons' values."""
+    for name in sorted(body.read):
+        ref = body.refs[name]
+        if ref.via is not None and ref.array in body.arrays(body.written):
+            raise Unsupported(
+                f"'{owner.name}' changes what '{name}' is linked to while other neurons read it, "
+                "which eprop_cuda does not run; link to a variable that holds a copy."
+            )
 
 
 def _update(builder: Builder, updater: StateUpdater) -> None:
     if updater.name not in builder.pieces:
         return
-    body = builder.body(updater, _neuron(builder, updater))
+    body = builder.body(updater, neuron(builder, updater))
     refuse_scalar_writes(updater, body)
+    _refuse_own_links(updater, body)
     if body.code:
         builder.phases.append(ForEach(updater.name, len(updater.group), body))
 
@@ -69,14 +87,15 @@ def _detect(builder: Builder, thresholder: Thresholder) -> None:
     refractory = brian.is_refractory(builder.pieces[thresholder.name].options)
     on_event = ("not_refractory", "lastspike") if refractory else ()
     flags = {name: Ref(builder.array_of(group.variables[name]), Index.ELEMENT) for name in on_event}
-    body = builder.body(thresholder, _neuron(builder, thresholder), flags)
+    body = builder.body(thresholder, neuron(builder, thresholder), flags)
     events = builder.emit(group)
     builder.phases.append(Detect(thresholder.name, len(group), events, body, on_event))
 
 
 def _reset(builder: Builder, resetter: Resetter) -> None:
-    body = builder.body(resetter, _neuron(builder, resetter))
+    body = builder.body(resetter, neuron(builder, resetter))
     refuse_scalar_writes(resetter, body)
+    _refuse_own_links(resetter, body)
     if body.code:
         events = builder.heard(resetter, resetter.group)
         require_detected(builder, resetter, events)
