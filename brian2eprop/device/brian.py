@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import getclosurevars
 from typing import Any
 
 from brian2.codegen.generators.base import CodeGenerator
@@ -18,6 +19,7 @@ from brian2.core.preferences import prefs
 from brian2.core.variables import ArrayVariable
 from brian2.devices.device import RuntimeDevice, all_devices
 from brian2.groups.group import Group
+from brian2.input.binomial import BinomialFunction
 
 from brian2eprop.errors import Unsupported
 
@@ -218,3 +220,11 @@ def warn_of_order(
         variables, variable_indices, owner, False, NumpyCodeObject, name, "synapses"
     )
     check.translate(blocks, prefs["core.default_float_dtype"])
+
+
+def binomial_parameters(function: BinomialFunction) -> Mapping[str, float]:
+    """The numbers ``n`` and ``p`` that a function draws with.
+
+    Where Brian2 draws from a normal distribution in their place, its ``loc`` and ``scale``.
+    """
+    return getclosurevars(function.implementations[NumpyCodeObject].get_code(None)).nonlocals

@@ -12,7 +12,6 @@ from brian2 import (
     Hz,
     Network,
     NeuronGroup,
-    PoissonGroup,
     PoissonInput,
     PopulationRateMonitor,
     SpikeGeneratorGroup,
@@ -113,8 +112,8 @@ def with_subgroup_monitor() -> list[Any]:
 
 
 def poisson_input() -> list[Any]:
-    group = cells()
-    return [group, PoissonInput(group, "v", 5, 10 * Hz, weight=1)]
+    found = synapses(cells(), "w : 1", on_pre="v_post += w")
+    return [*found, PoissonInput(found[-1], "w", 5, 10 * Hz, weight=1)]
 
 
 def population_rate() -> list[Any]:
@@ -133,11 +132,6 @@ def event_monitor() -> list[Any]:
 
 
 CASES: list[tuple[Callable[[], list[Any]], str]] = [
-    (lambda: [cells(model="dv/dt = -v/(10*ms) + xi*ms**-0.5 : 1")],
-     r"'cells' are stochastic \(xi\).*; remove the noise term"),
-    (lambda: [cells(reset="v = rand()")], r"'cells_spike_resetter' calls the function 'rand'.*use"),
-    (lambda: [cells(threshold="rand() > 0.5")],
-     r"'cells_spike_thresholder' calls the function 'rand'.*; use"),
     (with_function, r"'cells_spike_resetter' calls the function 'half'.*; use .*exp"),
     (with_timed_array, r"'cells_stateupdater' calls the function 'ta'.*set such values before"),
     (lambda: synapses(cells(), on_pre="v_post += 1", on_post="v_pre += 1"),
@@ -152,10 +146,8 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
     (with_subgroup, r"'syn' connects 'cells_subgroup', a Subgroup.*; connect whole"),
     (with_subgroup_monitor, r"'part' records the subgroup 'cells_subgroup.*'.*; record the whole"),
     (with_links, r"'other' has linked variables \(x\).*; connect the groups by Synapses"),
-    (lambda: [PoissonGroup(2, 10 * Hz, name="poisson")],
-     r"'poisson' is a PoissonGroup.*; give its spikes as data, with brian2eprop.SpikeSource"),
     (with_generator, r"'gen' is a SpikeGeneratorGroup.*; give its spikes as data"),
-    (poisson_input, r"is a PoissonInput.*; give its spikes as data"),
+    (poisson_input, r"adds to 'syn', a Synapses, .*; add to a whole NeuronGroup"),
     (population_rate, r"'rate' is a PopulationRateMonitor.*; record with a SpikeMonitor"),
     (monitor_with_variables, r"'mon' records v at spikes.*; record them with a StateMonitor"),
     (event_monitor, r"'mon' is a EventMonitor.*; run the script on Brian2's own device"),

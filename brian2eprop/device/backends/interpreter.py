@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from brian2eprop.device.backends.draws import binomial, poisson
 from brian2eprop.device.program.assignments import Assignment, assignments, fits
 from brian2eprop.device.program.functions import FUNCTIONS
 
@@ -201,6 +202,8 @@ def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _FUNCTIONS: dict[str, Any] = {
+    "_binomial": binomial,
+    "_poisson": poisson,
     "ceil": lambda value: _integer(np.ceil(value)),
     "exprel": special.exprel,
     "floor": lambda value: _integer(np.floor(value)),

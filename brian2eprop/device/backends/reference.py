@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
+from brian2eprop.device.backends.draws import draw
 from brian2eprop.device.backends.interpreter import Place, Values, execute
 from brian2eprop.device.backends.loops import Indices, Loop, elements, row
 from brian2eprop.device.backends.streams import check_streams
-from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
+from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -38,6 +39,7 @@ from brian2eprop.device.program import (
     fits,
 )
 from brian2eprop.device.program.dependence import aliases
+from brian2eprop.device.program.draws import WORDS
 from brian2eprop.device.program.verify import Stage, verify
 
 
@@ -191,7 +193,8 @@ class _Instance:
         found = [np.zeros(0)]
         for part in loops:
             places = {n: self.place(ref, part, step, sent) for n, ref in body.refs.items()}
-            values = execute(body.code, places, body.guards, numbers, aliases(body))
+            drawn = self.drawn(body, part, step)
+            values = execute(body.code, places, body.guards, numbers | drawn, aliases(body))
             if result is not None:
                 found.append(np.broadcast_to(values[result], part.length))
         return np.concatenate(found)
@@ -206,6 +209,15 @@ class _Instance:
             for name, value in body.constants.items()
         }
         return {**constants, "t": time, "dt": self.program.dt, "step": step}
+
+    def drawn(self, body: Body, loop: Loop, step: int) -> dict[str, Values]:
+        found = {}
+        for name, wanted in body.draws.items():
+            keys = self.memory.arrays[KEYS].reshape(-1, WORDS)
+            key = keys[self.program.draws.index(wanted)]
+            dtype = np.float64 if wanted.dtype is DType.DOUBLE else self.memory.precision.dtype
+            found[name] = draw(wanted.distribution, dtype, key, loop.runs, step, self.instance)
+        return found
 
     def place(self, ref: Ref, loop: Loop, step: int, sent: int) -> Place:
         index = loop.indices.get(ref.index, np.zeros(1, np.int64))

@@ -61,6 +61,8 @@ class Builder:
         Tells since when the synapses of a pathway are there, where it matters.
     step : int
         The step that is run next.
+    drawers : mapping of str to str
+        Who draws the random numbers of each object.
     """
 
     clock: Any
@@ -68,6 +70,7 @@ class Builder:
     memo: Memo
     formed: FormedSince
     step: int
+    drawers: Mapping[str, str] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
@@ -86,7 +89,8 @@ class Builder:
     ) -> Body:
         """The body of an object's piece, with refs beside those that its code makes."""
         piece = self.pieces[owner.name]
-        body = Translator(owner.name, piece, locate).body()
+        drawer = self.drawers.get(owner.name, "")
+        body = Translator(owner.name, piece, locate, drawer).body()
         body = replace(body, refs={**also, **body.refs})
         for variable in time_stamped(piece):
             self._keep_double(variable)

@@ -138,7 +138,7 @@ class _Generator:
             "program": program,
             "dialect": dialect,
             "real": {"float32": "float", "float64": "double"}[precision.value],
-            "headers": [_header(name) for name in dialect.headers],
+            "headers": [_header(name) for name in self._headers()],
             "depths": list(self.depths),
             "slot": self.writer.slot,
             "round8": lambda n: -(-n // 8) * 8,
@@ -149,6 +149,10 @@ class _Generator:
             "streams": {stream.name: number for number, stream in enumerate(program.streams)},
             "owners": dialect.owners,
         }
+
+    def _headers(self) -> tuple[str, ...]:
+        drawing = ("draws.h",) if self.program.draws else ()
+        return (*self.dialect.headers, *drawing)
 
     def source(self) -> Source:
         """The source."""

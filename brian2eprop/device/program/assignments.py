@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from brian2eprop.device.program.functions import FUNCTIONS
+from brian2eprop.device.program.functions import FUNCTIONS, PLAIN_FUNCTIONS
 
 # The names that stand for a value in every body.
 ALWAYS_THERE = frozenset({"t", "dt", "step"})
@@ -120,7 +120,7 @@ def _check(node: ast.AST) -> None:
 def _check_call(call: ast.Call) -> None:
     name = ast.unparse(call.func)
     if name not in FUNCTIONS:
-        raise ValueError(f"there is no function '{name}'; there are {', '.join(FUNCTIONS)}")
+        raise ValueError(f"there is no function '{name}'; there are {', '.join(PLAIN_FUNCTIONS)}")
     if call.keywords or len(call.args) != FUNCTIONS[name]:
         raise ValueError(
             f"'{ast.unparse(call)}' should have {FUNCTIONS[name]} arguments; give as many"

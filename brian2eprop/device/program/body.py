@@ -9,6 +9,7 @@ from functools import cached_property
 
 from brian2eprop.device.program.arrays import Slots
 from brian2eprop.device.program.assignments import Assignment, assignments, fits
+from brian2eprop.device.program.draws import Draw
 
 
 class Index(Enum):
@@ -72,12 +73,15 @@ class Body:
     guards : mapping of str to str
         Conditional writes: refs whose assignments count only where another (boolean) ref
         holds at that line; elsewhere they keep their value, for later lines as well.
+    draws : mapping of str to Draw
+        The names that stand for random numbers.
     """
 
     code: str
     refs: Mapping[str, Ref] = field(default_factory=dict)
     constants: Mapping[str, Number] = field(default_factory=dict)
     guards: Mapping[str, str] = field(default_factory=dict)
+    draws: Mapping[str, Draw] = field(default_factory=dict)
 
     @cached_property
     def lines(self) -> tuple[Assignment, ...]:

@@ -13,6 +13,7 @@ from brian2eprop.device.program import (
     ForEach,
     ForEachEvent,
     Index,
+    Loop,
     Phase,
     Program,
     Propagate,
@@ -124,6 +125,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
     """
     arrays, state = program.all_arrays(), state_arrays(program)
     phases = program.sweeps[0].phases
+    _refuse_draws(phases)
     numbered = list(enumerate(phases))
     populations = _populations(phases, state)
     conditions = {
@@ -211,3 +213,12 @@ def _populations(
             joined = frozenset().union(*(p for p in found if p & together))
             found = [p for p in found if not p & together] + ([joined] if joined else [])
     return tuple(found)
+
+
+def _refuse_draws(phases: tuple[Phase, ...]) -> None:
+    for phase in phases:
+        if isinstance(phase, Loop) and phase.body.draws:
+            raise LearningError(
+                f"{phase.label} draws random numbers in a run (xi, rand() and the like), which a "
+                "training does not follow. Leave them out, or give the noise as input spikes."
+            )

@@ -16,11 +16,6 @@ from brian2eprop.errors import Unsupported
 
 
 def _check_group(group: NeuronGroup) -> None:
-    if group.equations.is_stochastic:
-        raise Unsupported(
-            f"The equations of '{group.name}' are stochastic (xi), which eprop_cuda does not "
-            "run; remove the noise term, or give noise as input spikes."
-        )
     if brian.linked_variables(group):
         raise Unsupported(
             f"'{group.name}' has linked variables ({', '.join(brian.linked_variables(group))}), "
@@ -43,7 +38,9 @@ def _check_method(group: NeuronGroup) -> None:
         )
 
 
-def _neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
+def neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
+    """What a group's code means by a variable of its own."""
+
     def locate(variable: Any, index: str) -> Ref:
         if index not in (brian.ELEMENT, brian.SHARED):
             raise Unsupported(
@@ -58,7 +55,7 @@ def _neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
 def _update(builder: Builder, updater: StateUpdater) -> None:
     if updater.name not in builder.pieces:
         return
-    body = builder.body(updater, _neuron(builder, updater))
+    body = builder.body(updater, neuron(builder, updater))
     refuse_scalar_writes(updater, body)
     if body.code:
         builder.phases.append(ForEach(updater.name, len(updater.group), body))
@@ -69,13 +66,13 @@ def _detect(builder: Builder, thresholder: Thresholder) -> None:
     refractory = brian.is_refractory(builder.pieces[thresholder.name].options)
     on_event = ("not_refractory", "lastspike") if refractory else ()
     flags = {name: Ref(builder.array_of(group.variables[name]), Index.ELEMENT) for name in on_event}
-    body = builder.body(thresholder, _neuron(builder, thresholder), flags)
+    body = builder.body(thresholder, neuron(builder, thresholder), flags)
     events = builder.emit(group)
     builder.phases.append(Detect(thresholder.name, len(group), events, body, on_event))
 
 
 def _reset(builder: Builder, resetter: Resetter) -> None:
-    body = builder.body(resetter, _neuron(builder, resetter))
+    body = builder.body(resetter, neuron(builder, resetter))
     refuse_scalar_writes(resetter, body)
     if body.code:
         events = builder.heard(resetter, resetter.group)
