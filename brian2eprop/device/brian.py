@@ -20,6 +20,7 @@ from brian2.core.variables import ArrayVariable
 from brian2.devices.device import RuntimeDevice, all_devices
 from brian2.groups.group import Group
 from brian2.input.binomial import BinomialFunction
+from brian2.input.timedarray import TimedArray, _find_K
 
 from brian2eprop.errors import Unsupported
 
@@ -228,3 +229,8 @@ def binomial_parameters(function: BinomialFunction) -> Mapping[str, float]:
     Where Brian2 draws from a normal distribution in their place, its ``loc`` and ``scale``.
     """
     return getclosurevars(function.implementations[NumpyCodeObject].get_code(None)).nonlocals
+
+
+def fractions_of(array: TimedArray, dt: float) -> int:
+    """Into how many parts a timed array divides its time step, for a clock of time step ``dt``."""
+    return int(_find_K(dt, float(array.dt)))

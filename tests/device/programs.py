@@ -31,6 +31,7 @@ from brian2eprop.device.program import (
     Sparse,
     Stream,
     Sweep,
+    Timed,
 )
 from brian2eprop.device.program.draws import draw_keys
 from brian2eprop.spikes import SpikeStream
@@ -277,6 +278,26 @@ def noisy():
     return Case(program, values | {"draws:keys": draw_keys(program.draws, 1, 2**32 - 7)})
 
 
+def timed():
+    """Functions of time that are given by values."""
+    functions = {"f": Timed("one", None, 2.5 * DT, 2), "g": Timed("two", 50, 3 * DT, 3)}
+    code = "v = 0.5*v + f(t) + 0.1*g(t + dt*v, n)*int(n < 50)\nn = (n + 1) % 50\nu = g(t, 60)"
+    body = Body(code, elements("v", "u", "n"), timed=functions)
+    program = Program(
+        "timed",
+        DT,
+        (
+            *(real(name) for name in "vu"),
+            Array("n", DType.INT, N, PER_INSTANCE),
+            real("one", 7, SHARED),
+            Array("two", DType.DOUBLE, 500, SHARED),
+        ),
+        (Sweep(Direction.FORWARD, (ForEach("update", N, body),)),),
+    )
+    values = {"one": np.sin(np.arange(7)), "two": np.cos(np.arange(500)), "n": np.arange(N) % 50}
+    return Case(program, values)
+
+
 CASES = {
     "lif": network(),
     "alif": network(adaptive=True),
@@ -287,6 +308,7 @@ CASES = {
     "outer": outer(),
     "optimiser": optimiser(),
     "noisy": noisy(),
+    "timed": timed(),
 }
 
 

@@ -18,7 +18,6 @@ from brian2 import (
     SpikeMonitor,
     StateMonitor,
     Synapses,
-    TimedArray,
     check_units,
     get_device,
     linked_var,
@@ -75,11 +74,6 @@ def with_function() -> list[Any]:
     return [cells(reset="v = half(v)", namespace={"half": half})]
 
 
-def with_timed_array() -> list[Any]:
-    return [cells(model="dv/dt = (ta(t) - v)/(10*ms) : 1",
-                  namespace={"ta": TimedArray([1, 2], dt=1 * ms)})]  # fmt: skip
-
-
 def with_links() -> list[Any]:
     one, other = cells(), NeuronGroup(4, "x : 1 (linked)", name="other")
     other.x = linked_var(one, "v")
@@ -133,7 +127,6 @@ def event_monitor() -> list[Any]:
 
 CASES: list[tuple[Callable[[], list[Any]], str]] = [
     (with_function, r"'cells_spike_resetter' calls the function 'half'.*; use .*exp"),
-    (with_timed_array, r"'cells_stateupdater' calls the function 'ta'.*set such values before"),
     (lambda: synapses(cells(), on_pre="v_post += 1", on_post="v_pre += 1"),
      r"'syn' has on_post code \('syn_post'\).*; use on_pre only"),
     (lambda: synapses(cells(model=LEAKY + "\nx : 1"), "x_post = 2*v_pre : 1 (summed)"),

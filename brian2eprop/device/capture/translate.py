@@ -9,6 +9,7 @@ from typing import Any
 from brian2.core.clocks import Clock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
+from brian2.input.timedarray import TimedArray
 
 from brian2eprop.device.capture.captured import Piece
 from brian2eprop.device.capture.random import RANDOM_FUNCTIONS, Drawing
@@ -44,6 +45,7 @@ class Translator:
         self.refs: dict[str, Ref] = {}
         self.constants: dict[str, Number] = {}
         self.drawing = Drawing(drawer, self.constants)
+        self.timed: dict[str, TimedArray] = {}
 
     def body(self) -> Body:
         """The piece as a Body."""
@@ -67,6 +69,8 @@ class Translator:
         drawn = self.drawing.call(function, arguments)
         if drawn is not None:
             return drawn
+        if isinstance(function, TimedArray):
+            return ast.Call(ast.Name(self._timed_name(function), ast.Load()), arguments, [])
         if name in PLAIN_FUNCTIONS and function in (None, DEFAULT_FUNCTIONS.get(name)):
             return ast.Call(ast.Name(name, ast.Load()), arguments, [])
         what = "the function" if isinstance(function, Function) else "the name"
@@ -75,6 +79,14 @@ class Translator:
             f"'{self.owner}' calls {what} '{name}' in a run, which eprop_cuda does not have; "
             f"use {there}, or set such values before the run."
         )
+
+    def _timed_name(self, array: TimedArray) -> str:
+        for known, other in self.timed.items():
+            if other is array:
+                return known
+        name = f"_timed_{len(self.timed)}"
+        self.timed[name] = array
+        return name
 
     def _line(self, line: ast.stmt) -> str:
         if not isinstance(line, ast.Assign | ast.AugAssign):

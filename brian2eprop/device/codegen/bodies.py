@@ -17,7 +17,7 @@ from brian2eprop.device.codegen.statements import (
     render_hoisted,
     render_statement,
 )
-from brian2eprop.device.program import Array, At, Body, Draw, DType, Index, Number, Ref, fits
+from brian2eprop.device.program import Array, At, Body, Draw, DType, Index, Number, Ref, Timed, fits
 
 LOOP_VARIABLE = {
     Index.SCALAR: "0",
@@ -161,6 +161,7 @@ class BodyWriter:
     def _before(self, first_constant: int) -> list[str]:
         fixed_step = [n for n in self.names if self.body.refs[n].offset is not At.SENT]
         lines = [line for name in fixed_step for line in self._pointer(name)]
+        lines += [self._timed(name, timed) for name, timed in sorted_items(self.body.timed)]
         doubles = [n for n in self.scalars if self._type(n) == "real"]
         for number, (name, value) in enumerate(self.constants(), first_constant):
             lines += _constant(name, value, number)
@@ -171,13 +172,19 @@ class BodyWriter:
             if self._type(name) == "real":
                 lines.append(f"const double {name}{DOUBLE_SUFFIX} = {name};")
         if self.draws is not None:
-            lines += [self.draws.before(*draw) for draw in sorted_draws(self.body)]
+            lines += [self.draws.before(*draw) for draw in sorted_items(self.body.draws)]
         return lines + render_hoisted(self.lowered.hoisted, doubles, self.integer)
+
+    def _timed(self, name: str, timed: Timed) -> str:
+        array, width = self.arrays[timed.array], timed.width
+        kind = f"b2e::Timed<{C_TYPES[array.dtype]}>"
+        shape = f"{array.size // width}, {width}, {timed.dt!r}, {timed.fractions}"
+        return f"const {kind} {name} = {{{self.pointers[timed.array]}, {shape}}};"
 
     def _each(self) -> list[str]:
         lines = [self._read(name) for name in self.names if name not in self.scalars]
         if self.draws is not None:
-            lines += [self.draws.each(*draw) for draw in sorted_draws(self.body)]
+            lines += [self.draws.each(*draw) for draw in sorted_items(self.body.draws)]
         lines += [line for s in self.lowered.statements for line in self._statement(s)]
         lines += [self._reset_on_event(name) for name in self.on_event]
         written = sorted(self.lowered.written - self.lowered.aliases.keys())
@@ -258,9 +265,9 @@ class BodyWriter:
         ]
 
 
-def sorted_draws(body: Body) -> list[tuple[str, Draw]]:
-    """A body's draws by name."""
-    return sorted(body.draws.items(), key=lambda item: item[0])
+def sorted_items[T](found: Mapping[str, T]) -> list[tuple[str, T]]:
+    """Names with what they stand for, in order."""
+    return sorted(found.items(), key=lambda item: item[0])
 
 
 def _row_sum(name: str) -> str:

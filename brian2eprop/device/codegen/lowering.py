@@ -27,17 +27,20 @@ _VARIABLE_DTYPE: dict[DType, type] = {
 }
 
 
-# What a body's own functions are to Brian2: only their kind matters, for they are not called here.
-_OWN_FUNCTIONS = {
-    name: Function(
+def _function(n_arguments: int, returns: str) -> Function:
+    """What a function is to Brian2: only its kind matters, for it is not called here."""
+    return Function(
         lambda *arguments: 0,
-        arg_units=[1] * FUNCTIONS[name],
-        arg_types=["any"] * FUNCTIONS[name],
+        arg_units=[1] * n_arguments,
+        arg_types=["any"] * n_arguments,
         return_unit=1,
-        return_type="integer",
+        return_type=returns,
         stateless=True,
     )
-    for name in FUNCTIONS.keys() - set(PLAIN_FUNCTIONS)
+
+
+_OWN_FUNCTIONS = {
+    name: _function(FUNCTIONS[name], "integer") for name in FUNCTIONS.keys() - set(PLAIN_FUNCTIONS)
 }
 
 
@@ -134,6 +137,8 @@ def _variables(body: Body, arrays: Mapping[str, Array]) -> dict[str, Any]:
         variables[name] = Variable(name, dtype=np.float64)
     for name, value in body.constants.items():
         variables[name] = Constant(name, value)
+    for name, timed in body.timed.items():
+        variables[name] = _function(timed.n_arguments, "float")
     for name in get_identifiers(body.code):
         if name in _OWN_FUNCTIONS:
             variables[name] = _OWN_FUNCTIONS[name]

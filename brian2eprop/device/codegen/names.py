@@ -68,6 +68,7 @@ def _renamed(body: Body) -> Body:
         {own(name): value for name, value in body.constants.items()},
         {own(name): own(guard) for name, guard in body.guards.items()},
         {own(name): draw for name, draw in body.draws.items()},
+        {own(name): timed for name, timed in body.timed.items()},
     )
 
 

@@ -15,7 +15,16 @@ from brian2eprop.device.codegen.parts import Part, parts
 from brian2eprop.device.codegen.phases import PhaseWriter
 from brian2eprop.device.codegen.statements import C_TYPES
 from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
-from brian2eprop.device.program import OWNED, Access, Array, DType, Precision, Program, Slots
+from brian2eprop.device.program import (
+    OWNED,
+    Access,
+    Array,
+    DType,
+    Loop,
+    Precision,
+    Program,
+    Slots,
+)
 from brian2eprop.device.program.verify import Stage, verify
 
 ITEM_BYTES = {DType.DOUBLE: 8, DType.INT: 4, DType.BOOL: 1}
@@ -151,8 +160,12 @@ class _Generator:
         }
 
     def _headers(self) -> tuple[str, ...]:
-        drawing = ("draws.h",) if self.program.draws else ()
-        return (*self.dialect.headers, *drawing)
+        bodies = [phase.body for phase in self.program.phases() if isinstance(phase, Loop)]
+        own = {
+            "draws.h": any(body.draws for body in bodies),
+            "timed.h": any(body.timed for body in bodies),
+        }
+        return (*self.dialect.headers, *(name for name, used in own.items() if used))
 
     def source(self) -> Source:
         """The source."""

@@ -30,6 +30,7 @@ from brian2eprop.device.program.phases import (
     Reduction,
 )
 from brian2eprop.device.program.program import Direction, Program, Sweep
+from brian2eprop.device.program.timed import Timed
 
 __all__ = [
     "OWNED",
@@ -67,5 +68,6 @@ __all__ = [
     "Stream",
     "Sweep",
     "SynapticLoop",
+    "Timed",
     "fits",
 ]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 # Name and number of arguments.
-FUNCTIONS: Mapping[str, int] = {
+FUNCTIONS: dict[str, int] = {
     "_binomial": 3,  # of n and p, and a uniform number in double precision
     "_poisson": 2,  # of the mean, and the same
     "abs": 1,

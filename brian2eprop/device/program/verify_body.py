@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from brian2eprop.device.program.arrays import Access, Array, DType, Over, offset_faults
 from brian2eprop.device.program.assignments import ALWAYS_THERE, Assignment, fits
 from brian2eprop.device.program.body import At, Body, Domain, Index, Ref
-from brian2eprop.device.program.functions import FUNCTIONS
+from brian2eprop.device.program.functions import FUNCTIONS, PLAIN_FUNCTIONS
 from brian2eprop.device.program.program import Program
 
 
@@ -36,7 +36,9 @@ def body_faults(program: Program, body: Body, domain: Domain, over: Over) -> Ite
         return [str(error)]
     # The rules of a group hold only where the groups before it found nothing.
     rules: tuple[Callable[[], Iterable[str]], ...] = (
+        lambda: _call_faults(body, lines),
         lambda: _name_faults(body, domain, lines),
+        lambda: _timed_faults(program, body),
         lambda: _draw_faults(body, over),
         lambda: _ref_faults(program, body, domain),
         lambda: _guard_faults(program, body),
@@ -46,8 +48,24 @@ def body_faults(program: Program, body: Body, domain: Domain, over: Over) -> Ite
     return next((faults for rule in rules if (faults := list(rule()))), [])
 
 
+def _call_faults(body: Body, lines: tuple[Assignment, ...]) -> Iterable[str]:
+    own = {name: timed.n_arguments for name, timed in body.timed.items()}
+    known = FUNCTIONS | own
+    for name, n_arguments, text in (call for line in lines for call in line.calls):
+        if name not in known:
+            there = ", ".join((*PLAIN_FUNCTIONS, *own))
+            yield f"there is no function '{name}'; there are {there}"
+        elif n_arguments != known[name]:
+            yield f"'{text}' should have {known[name]} arguments; give as many"
+
+
+def _timed_faults(program: Program, body: Body) -> Iterable[str]:
+    for name, timed in body.timed.items():
+        yield from timed.faults(name, program.all_arrays())
+
+
 def _name_faults(body: Body, domain: Domain, lines: tuple[Assignment, ...]) -> Iterable[str]:
-    fixed = ALWAYS_THERE | FUNCTIONS.keys()
+    fixed = ALWAYS_THERE | FUNCTIONS.keys() | body.timed.keys()
     for name in sorted(body.refs.keys() & body.constants.keys()):
         yield f"'{name}' is both a ref and a constant; rename one"
     for name in sorted(body.draws.keys() & (body.refs.keys() | body.constants.keys())):

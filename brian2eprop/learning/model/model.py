@@ -125,7 +125,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
     """
     arrays, state = program.all_arrays(), state_arrays(program)
     phases = program.sweeps[0].phases
-    _refuse_draws(phases)
+    _refuse_functions(phases)
     numbered = list(enumerate(phases))
     populations = _populations(phases, state)
     conditions = {
@@ -215,8 +215,13 @@ def _populations(
     return tuple(found)
 
 
-def _refuse_draws(phases: tuple[Phase, ...]) -> None:
+def _refuse_functions(phases: tuple[Phase, ...]) -> None:
     for phase in phases:
+        if isinstance(phase, Loop) and phase.body.timed:
+            raise LearningError(
+                f"{phase.label} calls a TimedArray, which a training does not follow. Give its "
+                "values as input spikes, or write them as a function of t."
+            )
         if isinstance(phase, Loop) and phase.body.draws:
             raise LearningError(
                 f"{phase.label} draws random numbers in a run (xi, rand() and the like), which a "
