@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import getclosurevars
 from typing import Any
 
 from brian2.codegen.generators.base import CodeGenerator
@@ -19,6 +20,8 @@ from brian2.core.variables import ArrayVariable
 from brian2.devices.device import RuntimeDevice, all_devices
 from brian2.groups.group import Group
 from brian2.groups.subgroup import Subgroup
+from brian2.input.binomial import BinomialFunction
+from brian2.input.timedarray import TimedArray, _find_K
 
 from brian2eprop.errors import Unsupported
 
@@ -219,3 +222,16 @@ def warn_of_order(
         variables, variable_indices, owner, False, NumpyCodeObject, name, "synapses"
     )
     check.translate(blocks, prefs["core.default_float_dtype"])
+
+
+def binomial_parameters(function: BinomialFunction) -> Mapping[str, float]:
+    """The numbers ``n`` and ``p`` that a function draws with.
+
+    Where Brian2 draws from a normal distribution in their place, its ``loc`` and ``scale``.
+    """
+    return getclosurevars(function.implementations[NumpyCodeObject].get_code(None)).nonlocals
+
+
+def fractions_of(array: TimedArray, dt: float) -> int:
+    """Into how many parts a timed array divides its time step, for a clock of time step ``dt``."""
+    return int(_find_K(dt, float(array.dt)))

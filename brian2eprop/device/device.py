@@ -22,6 +22,7 @@ from brian2eprop.device.capture.network import make_inert
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Origin, Watched, origin_of
 from brian2eprop.device.memory.loop import InstanceLoop
+from brian2eprop.device.memory.randomness import Randomness
 from brian2eprop.device.memory.recorders import fit_instances
 from brian2eprop.device.memory.snapshot import (
     OWN,
@@ -56,6 +57,7 @@ class EpropDevice(TrainingServices):
         self.options = Options()
         self._backend: Backend | None = None
         self._storing: Network | None = None
+        self.randomness = Randomness()
 
     def activate(
         self,
@@ -84,7 +86,7 @@ class EpropDevice(TrainingServices):
         precision : str
             'float32' or 'float64'.
         seed : int, optional
-            Seed of the random numbers in initial values and connections.
+            Seed of the random numbers, as Brian2's ``seed()`` gives it.
         **others
             ``directory``, ``with_output`` and the like, which other devices take.
 
@@ -311,9 +313,19 @@ class EpropDevice(TrainingServices):
             if snapshot is not None:
                 kept.rest(put_snapshot(snapshot, network, self.instances, self.formed))
 
+    def seed(self, seed: int | None = None) -> None:
+        """Set the seed of all random numbers, inside of runs and outside; None for any one."""
+        super().seed(seed)
+        self.randomness.begin(seed)
+
+    def set_random_state(self, state: Mapping[str, Any]) -> None:
+        """Go on with the random numbers from a state that was got."""
+        super().set_random_state(state)
+        self.randomness.restore(state)
+
     def get_random_state(self) -> dict[str, Any]:
         """The state of the random numbers; within ``store``, with the device's own state."""
-        found: dict[str, Any] = super().get_random_state()
+        found: dict[str, Any] = super().get_random_state() | self.randomness.keep()
         if self._storing is not None:
             network = self._storing
             transit = self.networks.of(network).transit

@@ -12,6 +12,8 @@ from brian2eprop.device.program import (
     Dense,
     Detect,
     Direction,
+    Distribution,
+    Draw,
     DType,
     Events,
     Feed,
@@ -30,7 +32,9 @@ from brian2eprop.device.program import (
     Sparse,
     Stream,
     Sweep,
+    Timed,
 )
+from brian2eprop.device.program.draws import draw_keys
 from brian2eprop.spikes import SpikeStream
 
 DT = 1e-3
@@ -255,6 +259,90 @@ def optimiser():
     return Case(program, {"g": np.sin(np.arange(size)), "p": np.cos(np.arange(size)), "m": 0.1})
 
 
+def draws(*distributions, owner="a", dtype=DType.REAL):
+    """Draws by the names of distributions, numbered in order."""
+    return {
+        f"draw_{call}": Draw(Distribution(name), owner, call, dtype)
+        for call, name in enumerate(distributions)
+    }
+
+
+def noisy():
+    """Random numbers in every kind of loop."""
+    sparse, values = synapses("w", SPARSE, N)
+    several = {"v_post": Ref("v", Index.TARGET), "w": Ref("w_w", Index.SYNAPSE)}
+    counts = "n = _poisson(12*v*v, draw_0)\nm = _binomial(40, 0.3, draw_1)"
+    in_double = draws("uniform", "uniform", owner="b", dtype=DType.DOUBLE)
+    phases = (
+        ForEach(
+            "update",
+            N,
+            Body(
+                "v = 0.9*v + 0.1*draw_0\nu = draw_1",
+                elements("v", "u"),
+                draws=draws("normal", "uniform"),
+            ),
+        ),
+        ForEach("count", N, Body(counts, elements("n", "m", "v"), draws=in_double)),
+        Detect(
+            "threshold",
+            N,
+            "spikes",
+            Body("_cond = draw_0 < 0.2", draws=draws("uniform", owner="c")),
+        ),
+        Propagate(
+            "propagate",
+            "spikes",
+            "w",
+            Body(
+                "v_post += w*(draw_0 < 0.5) + draw_1",
+                several,
+                draws=draws("uniform", "normal", owner="d"),
+            ),
+        ),
+        ForEachEvent(
+            "reset", "spikes", Body("v = draw_0", elements("v"), draws=draws("uniform", owner="e"))
+        ),
+        Reduce(
+            "sum",
+            N,
+            Reduction.SUM,
+            Body("_value = draw_0 + v", elements("v"), draws=draws("uniform", owner="f")),
+            "total",
+        ),
+    )
+    whole = (Array(name, DType.INT, N, PER_INSTANCE) for name in "nm")
+    program = Program(
+        "noisy",
+        DT,
+        (real("v"), real("u"), *whole, real("w_w", sparse.n_synapses, SHARED), real("total", 1)),
+        (Sweep(Direction.FORWARD, phases),),
+        (Events("spikes", N, PER_INSTANCE, Slots(kept=True)),),
+        (sparse,),
+    )
+    return Case(program, values | {"draws:keys": draw_keys(program.draws, 1, 2**32 - 7)})
+
+
+def timed():
+    """Functions of time that are given by values."""
+    functions = {"f": Timed("one", None, 2.5 * DT, 2), "g": Timed("two", 50, 3 * DT, 3)}
+    code = "v = 0.5*v + f(t) + 0.1*g(t + dt*v, n)*int(n < 50)\nn = (n + 1) % 50\nu = g(t, 60)"
+    body = Body(code, elements("v", "u", "n"), timed=functions)
+    program = Program(
+        "timed",
+        DT,
+        (
+            *(real(name) for name in "vu"),
+            Array("n", DType.INT, N, PER_INSTANCE),
+            real("one", 7, SHARED),
+            Array("two", DType.DOUBLE, 500, SHARED),
+        ),
+        (Sweep(Direction.FORWARD, (ForEach("update", N, body),)),),
+    )
+    values = {"one": np.sin(np.arange(7)), "two": np.cos(np.arange(500)), "n": np.arange(N) % 50}
+    return Case(program, values)
+
+
 CASES = {
     "lif": network(),
     "alif": network(adaptive=True),
@@ -265,6 +353,8 @@ CASES = {
     "training": training(),
     "outer": outer(),
     "optimiser": optimiser(),
+    "noisy": noisy(),
+    "timed": timed(),
 }
 
 

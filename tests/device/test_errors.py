@@ -12,14 +12,12 @@ from brian2 import (
     Hz,
     Network,
     NeuronGroup,
-    PoissonGroup,
     PoissonInput,
     PopulationRateMonitor,
     SpikeGeneratorGroup,
     SpikeMonitor,
     StateMonitor,
     Synapses,
-    TimedArray,
     check_units,
     get_device,
     linked_var,
@@ -76,11 +74,6 @@ def with_function() -> list[Any]:
     return [cells(reset="v = half(v)", namespace={"half": half})]
 
 
-def with_timed_array() -> list[Any]:
-    return [cells(model="dv/dt = (ta(t) - v)/(10*ms) : 1",
-                  namespace={"ta": TimedArray([1, 2], dt=1 * ms)})]  # fmt: skip
-
-
 def with_link_to_itself() -> list[Any]:
     group = cells(model="dv/dt = (x - v)/(10*ms) : 1\nx : 1 (linked)")
     group.x = linked_var(group, "v", index=np.array([1, 2, 3, 0]))
@@ -106,8 +99,8 @@ def with_subgroup_monitor() -> list[Any]:
 
 
 def poisson_input() -> list[Any]:
-    group = cells()
-    return [group, PoissonInput(group, "v", 5, 10 * Hz, weight=1)]
+    found = synapses(cells(), "w : 1", on_pre="v_post += w")
+    return [*found, PoissonInput(found[-1], "w", 5, 10 * Hz, weight=1)]
 
 
 def population_rate() -> list[Any]:
@@ -126,24 +119,14 @@ def event_monitor() -> list[Any]:
 
 
 CASES: list[tuple[Callable[[], list[Any]], str]] = [
-    (lambda: [cells(model="dv/dt = -v/(10*ms) + xi*ms**-0.5 : 1")],
-     r"'cells' are stochastic \(xi\).*; remove the noise term"),
-    (lambda: [cells(reset="v = rand()")], r"'cells_spike_resetter' calls the function 'rand'.*use"),
-    (lambda: [cells(threshold="rand() > 0.5")],
-     r"'cells_spike_thresholder' calls the function 'rand'.*; use"),
     (with_function, r"'cells_spike_resetter' calls the function 'half'.*; use .*exp"),
-    (with_timed_array, r"'cells_stateupdater' calls the function 'ta'.*set such values before"),
     (lambda: synapses(cells(model=LEAKY + "\nx : 1"), "x_post = x_pre + v_pre : 1 (summed)"),
      r"'syn' sums an expression of 'x_post' into 'x_post' itself.*; sum into another variable"),
-    (lambda: synapses(cells(), "da/dt = xi*ms**-0.5 : 1 (clock-driven)", method="euler"),
-     r"'syn_stateupdater' calls the function '.*'.*; use"),
     (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),
     (with_subgroup_monitor, r"'part' records the subgroup 'cells_subgroup.*'.*; record the whole"),
     (with_link_to_itself, r"'cells_stateupdater' changes what 'x' is linked to.*; link to a"),
-    (lambda: [PoissonGroup(2, 10 * Hz, name="poisson")],
-     r"'poisson' is a PoissonGroup.*; give its spikes as data, with brian2eprop.SpikeSource"),
     (with_generator, r"'gen' is a SpikeGeneratorGroup.*; give its spikes as data"),
-    (poisson_input, r"is a PoissonInput.*; give its spikes as data"),
+    (poisson_input, r"adds to 'syn', a Synapses, .*; add to a whole NeuronGroup"),
     (population_rate, r"'rate' is a PopulationRateMonitor.*; record with a SpikeMonitor"),
     (monitor_with_variables, r"'mon' records v at spikes.*; record them with a StateMonitor"),
     (event_monitor, r"'mon' is a EventMonitor.*; run the script on Brian2's own device"),

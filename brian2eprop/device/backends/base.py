@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
+from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -19,6 +19,7 @@ from brian2eprop.device.program import (
     Precision,
     Program,
 )
+from brian2eprop.device.program.draws import draw_keys
 from brian2eprop.spikes import SpikeStream
 
 
@@ -196,6 +197,23 @@ class Memory:
         slot = step % counts.shape[1]
         counts[instance, slot, 0] = len(found)
         index[instance, slot, : len(found)] = self.xp.asarray(found)
+
+    # Draws
+
+    def write_keys(self, program: Program, seed: int, shift: int = 0) -> None:
+        """Let a Program draw the numbers of a seed.
+
+        Parameters
+        ----------
+        program : Program
+            The Program.
+        seed : int
+            The seed.
+        shift : int
+            What is added to the step: a number of steps further on in the same numbers.
+        """
+        if program.draws:
+            self.write(KEYS, draw_keys(program.draws, seed, shift))
 
     # Tables
 

@@ -26,6 +26,12 @@ class Loop:
     indices: Mapping[Index, Indices]
     distinct: frozenset[Index]
 
+    @property
+    def runs(self) -> Indices:
+        """The number of each run: its synapse, or its element."""
+        synapses = self.indices.get(Index.SYNAPSE)
+        return self.indices[Index.ELEMENT] if synapses is None else synapses
+
     def single(self) -> Iterator[Loop]:
         """Loops of one run each."""
         for run in range(self.length):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
-from brian2eprop.device.backends.interpreter import Place, Values, execute
+from brian2eprop.device.backends.draws import draw
+from brian2eprop.device.backends.interpreter import Place, Values, converted, execute
 from brian2eprop.device.backends.loops import Indices, Loop, elements, row
 from brian2eprop.device.backends.streams import check_streams
-from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
+from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -35,9 +36,11 @@ from brian2eprop.device.program import (
     Ref,
     Sweep,
     SynapticLoop,
+    Timed,
     fits,
 )
 from brian2eprop.device.program.dependence import aliases
+from brian2eprop.device.program.draws import WORDS
 from brian2eprop.device.program.verify import Stage, verify
 
 
@@ -194,10 +197,13 @@ class _Instance:
         """Run the body in all runs of the loop; the values of its local ``result``."""
         loops = [loop] if loop.is_parallel(body) else loop.single()
         numbers = self.numbers(body, step)
+        functions = {name: self.timed(timed) for name, timed in body.timed.items()}
         found = [np.zeros(0)]
         for part in loops:
             places = {n: self.place(ref, part, step, sent) for n, ref in body.refs.items()}
-            values = execute(body.code, places, body.guards, numbers, aliases(body))
+            drawn = self.drawn(body, part, step)
+            names = numbers | drawn | functions
+            values = execute(body.code, places, body.guards, names, aliases(body))
             if result is not None:
                 found.append(np.broadcast_to(values[result], part.length))
         return np.concatenate(found)
@@ -212,6 +218,29 @@ class _Instance:
             for name, value in body.constants.items()
         }
         return {**constants, "t": time, "dt": self.program.dt, "step": step}
+
+    def drawn(self, body: Body, loop: Loop, step: int) -> dict[str, Values]:
+        found = {}
+        for name, wanted in body.draws.items():
+            keys = self.memory.arrays[KEYS].reshape(-1, WORDS)
+            key = keys[self.program.draws.index(wanted)]
+            dtype = np.float64 if wanted.dtype is DType.DOUBLE else self.memory.precision.dtype
+            found[name] = draw(wanted.distribution, dtype, key, loop.runs, step, self.instance)
+        return found
+
+    def timed(self, timed: Timed) -> Callable[..., Values]:
+        rows = self.memory.arrays[timed.array].reshape(-1, timed.width)
+
+        def value(time: Any, column: Any = 0) -> Values:
+            fraction = np.asarray(time, np.float64) / (timed.dt / timed.fractions) + 0.5
+            row = np.clip(converted(fraction / timed.fractions, np.int64), 0, len(rows) - 1)
+            column = np.asarray(column)
+            there = (column >= 0) & (column < timed.width)
+            found = rows[row, np.where(there, column, 0)]
+            chosen: Values = np.where(there, found, rows.dtype.type(np.nan))[()]
+            return chosen
+
+        return value
 
     def place(self, ref: Ref, loop: Loop, step: int, sent: int) -> Place:
         index = loop.indices.get(ref.index, np.zeros(1, np.int64))

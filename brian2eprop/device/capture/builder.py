@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from brian2.core.variables import ArrayVariable
+from brian2.input.timedarray import TimedArray
 from brian2.units import second
 
+from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import (
     Captured,
     Counting,
@@ -33,6 +35,7 @@ from brian2eprop.device.program import (
     Slots,
     Stream,
     Sweep,
+    Timed,
 )
 from brian2eprop.device.program.connectivity import Found
 from brian2eprop.device.program.connectivity.base import Integers
@@ -61,6 +64,8 @@ class Builder:
         Tells since when the synapses of a pathway are there, where it matters.
     step : int
         The step that is run next.
+    drawers : mapping of str to str
+        Who draws the random numbers of each object.
     """
 
     clock: Any
@@ -68,13 +73,14 @@ class Builder:
     memo: Memo
     formed: FormedSince
     step: int
+    drawers: Mapping[str, str] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     events: dict[str, Events] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     orders: dict[str, Integers] = field(default_factory=dict)
-    tables: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
+    tables: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     sources: dict[str, Any] = field(default_factory=dict)
     emitters: dict[str, Any] = field(default_factory=dict)
     recordings: list[Recording] = field(default_factory=list)
@@ -86,8 +92,11 @@ class Builder:
     ) -> Body:
         """The body of an object's piece, with refs beside those that its code makes."""
         piece = self.pieces[owner.name]
-        body = Translator(owner.name, piece, locate).body()
-        body = replace(body, refs={**also, **body.refs})
+        drawer = self.drawers.get(owner.name, "")
+        translator = Translator(owner.name, piece, locate, drawer)
+        body = translator.body()
+        timed = {name: self.timed(array) for name, array in translator.timed.items()}
+        body = replace(body, refs={**also, **body.refs}, timed=timed)
         for variable in time_stamped(piece):
             self._keep_double(variable)
         return body
@@ -107,6 +116,16 @@ class Builder:
         self.tables[name] = np.asarray(values, np.int32)
         self.arrays[name] = Array(name, dtype, self.tables[name].size, Access.SHARED)
         return name
+
+    def timed(self, array: TimedArray) -> Timed:
+        """A function of time, with an array for its values."""
+        name = f"{array.name}:values"
+        values = np.array(array.values)
+        self.tables[name] = values.ravel()
+        self.arrays[name] = Array(name, DType.REAL, values.size, Access.SHARED)
+        columns = None if values.ndim == 1 else values.shape[1]
+        fractions = brian.fractions_of(array, self.clock.dt_)
+        return Timed(name, columns, float(array.dt), fractions)
 
     def emit(self, group: Any) -> str:
         """Name of the event buffer of a group's spikes, declared for the group that emits."""

@@ -103,8 +103,9 @@ class Captured:
     orders : mapping of str to int array
         Arrays of synaptic variables that lie in another order than in Brian2: element ``k``
         is Brian2's synapse ``order[k]``.
-    tables : mapping of str to int array
-        Values of the arrays that hold no variable: rows, targets and other indices.
+    tables : mapping of str to array
+        Values of the arrays that hold no variable: rows, targets and other indices, and those of
+        functions of time.
     written : frozenset of str
         The arrays of variables that a run changes.
     sources : mapping of str to SpikeSource
@@ -124,7 +125,7 @@ class Captured:
     program: Program
     variables: Mapping[str, Any]
     orders: Mapping[str, Integers]
-    tables: Mapping[str, npt.NDArray[np.int32]]
+    tables: Mapping[str, npt.NDArray[Any]]
     written: frozenset[str]
     sources: Mapping[str, SpikeSource]
     emitters: Mapping[str, int]

@@ -12,6 +12,7 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder, FormedSince
 from brian2eprop.device.capture.captured import Captured, Piece
 from brian2eprop.device.capture.objects import add_phases
+from brian2eprop.device.capture.random import find_drawers
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.program.verify import Stage, verify
@@ -100,7 +101,9 @@ def capture(
     brian.set_clocks(network, clocks)
     network.before_run(namespace)
     step = brian.step_of(clocks[0], network.t_)
-    builder = Builder(clocks[0], _pieces(objects), memo, formed, step)
+    pieces = _pieces(objects)
+    drawers = find_drawers(pieces)
+    builder = Builder(clocks[0], pieces, memo, formed, step, drawers)
     add_phases(builder, objects)
     promoted = {name for name, found in builder.variables.items() if found in varying}
     captured = builder.finish(network.name, clocks[0].dt_, promoted)

@@ -9,10 +9,12 @@ from typing import Any
 from brian2.core.clocks import Clock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
+from brian2.input.timedarray import TimedArray
 
 from brian2eprop.device.capture.captured import Piece
+from brian2eprop.device.capture.random import RANDOM_FUNCTIONS, Drawing
 from brian2eprop.device.program import Body, Number, Ref
-from brian2eprop.device.program.functions import FUNCTIONS
+from brian2eprop.device.program.functions import PLAIN_FUNCTIONS
 from brian2eprop.errors import Unsupported
 
 CLOCK_NAMES = {"t": "t", "dt": "dt", "timestep": "step"}
@@ -32,20 +34,25 @@ class Translator:
         What to translate.
     locate : callable
         Gives the Ref of an array variable and Brian2's index of it.
+    drawer : str
+        Who draws its random numbers.
     """
 
-    def __init__(self, owner: str, piece: Piece, locate: Locate) -> None:
+    def __init__(self, owner: str, piece: Piece, locate: Locate, drawer: str = "") -> None:
         self.owner = owner
         self.piece = piece
         self.locate = locate
         self.refs: dict[str, Ref] = {}
         self.constants: dict[str, Number] = {}
+        self.drawing = Drawing(drawer, self.constants)
+        self.timed: dict[str, TimedArray] = {}
 
     def body(self) -> Body:
         """The piece as a Body."""
         tree = parse(self.piece.code)
         lines = [self._line(line) for line in tree.body]
-        return Body("\n".join(lines), self.refs, self.constants, self._guards(tree))
+        guards = self._guards(tree)
+        return Body("\n".join(lines), self.refs, self.constants, guards, self.drawing.draws)
 
     def name(self, name: str) -> str:
         """The name in the body of a name in the abstract code, bound to what it stands for."""
@@ -56,16 +63,30 @@ class Translator:
             self.constants[self._free(name)] = _number(variable)
         return self._free(name)
 
-    def function(self, name: str) -> None:
-        """Refuse functions that bodies do not have."""
+    def call(self, name: str, arguments: list[ast.expr]) -> ast.expr:
+        """The call of a function; those that bodies do not have are refused."""
         function = self.piece.variables.get(name)
-        if name in FUNCTIONS and function in (None, DEFAULT_FUNCTIONS.get(name)):
-            return
+        drawn = self.drawing.call(function, arguments)
+        if drawn is not None:
+            return drawn
+        if isinstance(function, TimedArray):
+            return ast.Call(ast.Name(self._timed_name(function), ast.Load()), arguments, [])
+        if name in PLAIN_FUNCTIONS and function in (None, DEFAULT_FUNCTIONS.get(name)):
+            return ast.Call(ast.Name(name, ast.Load()), arguments, [])
         what = "the function" if isinstance(function, Function) else "the name"
+        there = ", ".join((*PLAIN_FUNCTIONS, *RANDOM_FUNCTIONS))
         raise Unsupported(
             f"'{self.owner}' calls {what} '{name}' in a run, which eprop_cuda does not have; "
-            f"use {', '.join(FUNCTIONS)}, or set such values before the run."
+            f"use {there}, or set such values before the run."
         )
+
+    def _timed_name(self, array: TimedArray) -> str:
+        for known, other in self.timed.items():
+            if other is array:
+                return known
+        name = f"_timed_{len(self.timed)}"
+        self.timed[name] = array
+        return name
 
     def _line(self, line: ast.stmt) -> str:
         if not isinstance(line, ast.Assign | ast.AugAssign):
@@ -119,10 +140,10 @@ class _Inliner(ast.NodeTransformer):
         return ast.copy_location(ast.Name(self.translator.name(node.id), node.ctx), node)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        """Keep the function's name, replace the arguments'."""
-        self.translator.function(ast.unparse(node.func))
+        """Replace the arguments and, of random numbers, the call."""
         arguments = [self.visit(argument) for argument in node.args]
-        return ast.copy_location(ast.Call(node.func, arguments, []), node)
+        call = self.translator.call(ast.unparse(node.func), arguments)
+        return ast.copy_location(call, node)
 
 
 def _number(constant: Constant) -> Number:

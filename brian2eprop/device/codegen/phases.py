@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from brian2eprop.device.codegen.bodies import BodyWriter, Lines, Order, packed, slot_pointer
+from brian2eprop.device.codegen.bodies import BodyWriter, Draws, Lines, Order, packed, slot_pointer
 from brian2eprop.device.codegen.lowering import Lowered, lower
 from brian2eprop.device.codegen.names import with_own_names
+from brian2eprop.device.codegen.storage import KEYS
 from brian2eprop.device.program import (
     Array,
     Connectivity,
     Detect,
     Events,
+    Index,
     Loop,
     Phase,
     Program,
@@ -125,6 +127,7 @@ class PhaseWriter:
             summed,
             on_event=phase.on_event if isinstance(phase, Detect) else (),
             fixed=phase.side.fixed if isinstance(phase, SynapticLoop) else None,
+            draws=self._draws(phase),
         )
         order, row = Order.FREE, None
         if isinstance(phase, SynapticLoop):
@@ -134,6 +137,13 @@ class PhaseWriter:
         lines = writer.lines(order, len(self.constants))
         self.constants += [packed(value) for _, value in writer.constants()]
         return PhaseView(kind, phase, lines, row, self._own_flags(phase), self._delays(phase))
+
+    def _draws(self, phase: Loop) -> Draws | None:
+        if not phase.body.draws:
+            return None
+        numbers = {draw: number for number, draw in enumerate(self.program.draws)}
+        run = Index.SYNAPSE if isinstance(phase, SynapticLoop) else Index.ELEMENT
+        return Draws(self.pointers[KEYS], numbers, run)
 
     def _row(self, phase: SynapticLoop, found: Connectivity, order: Order) -> RowView:
         fixed, moving = phase.side.fixed.value, phase.side.moving.value

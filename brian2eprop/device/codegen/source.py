@@ -20,6 +20,7 @@ from brian2eprop.device.program import (
     Access,
     Array,
     DType,
+    Loop,
     Precision,
     Program,
     Slots,
@@ -147,7 +148,7 @@ class _Generator:
             "program": program,
             "dialect": dialect,
             "real": {"float32": "float", "float64": "double"}[precision.value],
-            "headers": [_header(name) for name in dialect.headers],
+            "headers": [_header(name) for name in self._headers()],
             "depths": list(self.depths),
             "slot": self.writer.slot,
             "round8": lambda n: -(-n // 8) * 8,
@@ -158,6 +159,14 @@ class _Generator:
             "streams": {stream.name: number for number, stream in enumerate(program.streams)},
             "owners": dialect.owners,
         }
+
+    def _headers(self) -> tuple[str, ...]:
+        bodies = [phase.body for phase in self.program.phases() if isinstance(phase, Loop)]
+        own = {
+            "draws.h": any(body.draws for body in bodies),
+            "timed.h": any(body.timed for body in bodies),
+        }
+        return (*self.dialect.headers, *(name for name, used in own.items() if used))
 
     def source(self) -> Source:
         """The source."""

@@ -16,6 +16,7 @@ from brian2eprop.device.program.arrays import (
 from brian2eprop.device.program.assignments import fits
 from brian2eprop.device.program.body import At, Body, Index, Number, Ref
 from brian2eprop.device.program.connectivity import Connectivity, Dense, Sparse
+from brian2eprop.device.program.draws import Distribution, Draw
 from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 from brian2eprop.device.program.phases import (
     Clear,
@@ -29,6 +30,7 @@ from brian2eprop.device.program.phases import (
     Reduction,
 )
 from brian2eprop.device.program.program import Direction, Program, Sweep
+from brian2eprop.device.program.timed import Timed
 
 __all__ = [
     "OWNED",
@@ -42,6 +44,8 @@ __all__ = [
     "Dense",
     "Detect",
     "Direction",
+    "Distribution",
+    "Draw",
     "Events",
     "Feed",
     "ForEach",
@@ -64,5 +68,6 @@ __all__ = [
     "Stream",
     "Sweep",
     "SynapticLoop",
+    "Timed",
     "fits",
 ]

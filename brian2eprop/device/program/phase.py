@@ -103,7 +103,7 @@ class Loop(Phase):
 
     def reads(self) -> frozenset[str]:
         """See :meth:`Phase.reads`."""
-        return self.body.arrays(self.body.read) | self.body.indices
+        return self.body.arrays(self.body.read) | self.body.indices | self.body.looked_up
 
     def writes(self) -> frozenset[str]:
         """See :meth:`Phase.writes`."""
@@ -112,7 +112,7 @@ class Loop(Phase):
     def own(self, array: str) -> bool:
         """See :meth:`Phase.own`."""
         alone = ways(self.body, array) <= {(Index.ELEMENT, None)}
-        return alone and array not in self.body.indices
+        return alone and array not in self.body.indices | self.body.looked_up
 
     def domain(self, program: Program) -> Domain:
         """What it offers its body."""

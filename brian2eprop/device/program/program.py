@@ -16,7 +16,8 @@ from operator import attrgetter
 
 from brian2eprop.device.program.arrays import Access, Array, Events, Over, Stream
 from brian2eprop.device.program.connectivity.base import Connectivity
-from brian2eprop.device.program.phase import Phase, Side, SynapticLoop
+from brian2eprop.device.program.draws import Draw
+from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 
 
 class Direction(Enum):
@@ -123,6 +124,12 @@ class Program:
         """The tables of connectivities that phases change."""
         written = frozenset().union(*(phase.writes() for phase in self.phases()))
         return written & {table.name for table in self.tables()}
+
+    @cached_property
+    def draws(self) -> tuple[Draw, ...]:
+        """Every draw once."""
+        bodies = (phase.body for phase in self.phases() if isinstance(phase, Loop))
+        return tuple(dict.fromkeys(draw for body in bodies for draw in body.draws.values()))
 
     def find_events(self, name: str) -> Events:
         """The event buffer of that name."""

@@ -113,6 +113,9 @@ def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
         kept.adopt(state)
     device.hold(captured, state)
     state.push()
+    randomness = device.randomness
+    shift = randomness.steps - steps.first
+    state.memory.write_keys(captured.program, randomness.seed, shift)
     return state
 
 
@@ -199,6 +202,7 @@ class Run:
         began = time.perf_counter()
         with interrupts_wait():
             self.state.run(n_steps, self.streams)
+            self.device.randomness.steps += n_steps
             brian.set_step(self.network, step + n_steps)
             record(self.captured, self.state.memory, self.device, step, n_steps)
         pace.note(time.perf_counter() - began)

@@ -13,6 +13,7 @@ from brian2eprop.device.program import (
     ForEach,
     ForEachEvent,
     Index,
+    Loop,
     Phase,
     Program,
     Propagate,
@@ -126,6 +127,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
     arrays, state = program.all_arrays(), state_arrays(program)
     check_followed(program, state)
     phases = program.sweeps[0].phases
+    _refuse_functions(phases)
     numbered = list(enumerate(phases))
     populations = _populations(phases, state)
     conditions = {
@@ -235,3 +237,17 @@ def _populations(
             joined = frozenset().union(*(p for p in found if p & together))
             found = [p for p in found if not p & together] + ([joined] if joined else [])
     return tuple(found)
+
+
+def _refuse_functions(phases: tuple[Phase, ...]) -> None:
+    for phase in phases:
+        if isinstance(phase, Loop) and phase.body.timed:
+            raise LearningError(
+                f"{phase.label} calls a TimedArray, which a training does not follow. Give its "
+                "values as input spikes, or write them as a function of t."
+            )
+        if isinstance(phase, Loop) and phase.body.draws:
+            raise LearningError(
+                f"{phase.label} draws random numbers in a run (xi, rand() and the like), which a "
+                "training does not follow. Leave them out, or give the noise as input spikes."
+            )

@@ -16,11 +16,6 @@ from brian2eprop.errors import Unsupported
 
 
 def _check_group(group: NeuronGroup) -> None:
-    if group.equations.is_stochastic:
-        raise Unsupported(
-            f"The equations of '{group.name}' are stochastic (xi), which eprop_cuda does not "
-            "run; remove the noise term, or give noise as input spikes."
-        )
     custom = sorted(set(group.events) - {"spike"})
     if custom:
         raise Unsupported(
