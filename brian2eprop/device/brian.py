@@ -18,6 +18,7 @@ from brian2.core.preferences import prefs
 from brian2.core.variables import ArrayVariable
 from brian2.devices.device import RuntimeDevice, all_devices
 from brian2.groups.group import Group
+from brian2.groups.subgroup import Subgroup
 
 from brian2eprop.errors import Unsupported
 
@@ -135,6 +136,16 @@ def owner_of(variable: Any) -> Any:
     except (AttributeError, ReferenceError):
         return None
     return variable.owner
+
+
+def whole(group: Any) -> Any:
+    """The group that a subgroup is a part of; other groups are whole themselves."""
+    return group.source if isinstance(group, Subgroup) else group
+
+
+def chosen_neurons(group: Any) -> tuple[int, int]:
+    """The first neuron of the whole group that belongs to a group, and the one behind its last."""
+    return (group.start, group.stop) if isinstance(group, Subgroup) else (0, len(group))
 
 
 def is_synapses(owner: Any) -> bool:

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from brian2 import (
-    EventMonitor,
     Hz,
     Network,
     NeuronGroup,
     PoissonGroup,
     PoissonInput,
-    PopulationRateMonitor,
     SpikeGeneratorGroup,
     SpikeMonitor,
     StateMonitor,
@@ -107,29 +105,9 @@ def with_early_monitor() -> list[Any]:
     return [group, SpikeMonitor(group, when="start", name="early")]
 
 
-def with_subgroup_monitor() -> list[Any]:
-    group = cells()
-    return [group, SpikeMonitor(group[:2], name="part")]
-
-
 def poisson_input() -> list[Any]:
     group = cells()
     return [group, PoissonInput(group, "v", 5, 10 * Hz, weight=1)]
-
-
-def population_rate() -> list[Any]:
-    group = cells()
-    return [group, PopulationRateMonitor(group, name="rate")]
-
-
-def monitor_with_variables() -> list[Any]:
-    group = cells()
-    return [group, SpikeMonitor(group, variables="v", name="mon")]
-
-
-def event_monitor() -> list[Any]:
-    group = cells()
-    return [group, EventMonitor(group, "spike", name="mon")]
 
 
 CASES: list[tuple[Callable[[], list[Any]], str]] = [
@@ -150,19 +128,14 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
      r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
     (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),
     (with_subgroup, r"'syn' connects 'cells_subgroup', a Subgroup.*; connect whole"),
-    (with_subgroup_monitor, r"'part' records the subgroup 'cells_subgroup.*'.*; record the whole"),
     (with_links, r"'other' has linked variables \(x\).*; connect the groups by Synapses"),
     (lambda: [PoissonGroup(2, 10 * Hz, name="poisson")],
      r"'poisson' is a PoissonGroup.*; give its spikes as data, with brian2eprop.SpikeSource"),
     (with_generator, r"'gen' is a SpikeGeneratorGroup.*; give its spikes as data"),
     (poisson_input, r"is a PoissonInput.*; give its spikes as data"),
-    (population_rate, r"'rate' is a PopulationRateMonitor.*; record with a SpikeMonitor"),
-    (monitor_with_variables, r"'mon' records v at spikes.*; record them with a StateMonitor"),
-    (event_monitor, r"'mon' is a EventMonitor.*; run the script on Brian2's own device"),
-    (with_early_monitor, r"'early' is scheduled before the spikes.*; schedule it after"),
+    (with_early_monitor, r"'early' is scheduled before the events.*; schedule it after"),
     (with_operation, r"'operation' is a NetworkOperation.*; run in pieces and do the operation"),
     (with_regular_code, r"'regular' runs code of its own \(run_regularly.*; put it into"),
-    (lambda: [cells(events={"low": "v < 0"})], r"'cells' has events other .* \(low\).*; use the"),
     (lambda: [cells(model=LEAKY + "\ny = v**2 : 1 (constant over dt)")],
      r"is a SubexpressionUpdater.*; write the expression without 'constant over dt'"),
     (lambda: [cells(), cells("slow", dt=2 * ms)],

@@ -9,7 +9,7 @@ import numpy as np
 
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
 from brian2eprop.device.backends.interpreter import Place, Values, execute
-from brian2eprop.device.backends.loops import Indices, Loop, elements, row
+from brian2eprop.device.backends.loops import Indices, Loop, elements, entries, row
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
@@ -18,6 +18,7 @@ from brian2eprop.device.program import (
     At,
     Body,
     Clear,
+    Count,
     Detect,
     Direction,
     DType,
@@ -30,6 +31,7 @@ from brian2eprop.device.program import (
     Phase,
     Program,
     Propagate,
+    Record,
     Reduce,
     Reduction,
     Ref,
@@ -113,6 +115,10 @@ class _Instance:
                 self.execute(phase.body, elements(self.events(phase.events, step)), step)
             case Detect():
                 self.detect(phase, step)
+            case Record():
+                self.record(phase, step)
+            case Count():
+                self.slot(phase.into, step)[0] = len(self.chosen(phase, step))
             case Feed():
                 self.set_events(phase.events, step, self.fed(phase.stream, step))
             case Propagate():
@@ -142,6 +148,15 @@ class _Instance:
             self.slot(ref.array, step + ref.offset)[detected] = (
                 False if is_flag else step * self.program.dt
             )
+
+    def chosen(self, phase: Record | Count, step: int) -> Indices:
+        neurons = self.events(phase.events, step)
+        return neurons[(neurons >= phase.first) & (neurons < phase.stop)]
+
+    def record(self, phase: Record, step: int) -> None:
+        neurons, end = self.chosen(phase, step), self.slot(phase.end, step)
+        self.execute(phase.body, entries(neurons, int(end[0])), step)
+        end[0] += len(neurons)
 
     def propagate(self, phase: Propagate, step: int) -> None:
         if isinstance(phase.delay, int):
@@ -212,6 +227,8 @@ class _Instance:
         if ref.via is not None:
             index = self.memory.arrays[ref.via][index]
         there = sent if isinstance(ref.offset, At) else step + ref.offset
+        if ref.index is Index.ENTRY:  # a log goes through all steps
+            return Place(self.whole(self.arrays[ref.array]).reshape(-1), index)
         return Place(self.slot(ref.array, there), index)
 
     # Arrays

@@ -49,11 +49,30 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Counting:
-    """A SpikeMonitor with the Program's event buffer it reads."""
+class EventLog:
+    """A monitor of events with the Program's log of it.
+
+    Parameters
+    ----------
+    monitor : EventMonitor
+        The monitor.
+    end : str
+        The array with the number of entries.
+    columns : mapping of str to str
+        The array of each recorded variable; ``i`` is always there.
+    """
 
     monitor: Any
-    events: str
+    end: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A PopulationRateMonitor with the Program's array of the number of events of each step."""
+
+    monitor: Any
+    counts: str
 
 
 @dataclass(frozen=True)
@@ -113,8 +132,10 @@ class Captured:
         Brian2's number of the group whose spikes each event buffer holds.
     recordings : tuple of Recording
         The StateMonitors.
-    countings : tuple of Counting
-        The SpikeMonitors.
+    logs : tuple of EventLog
+        The SpikeMonitors and EventMonitors.
+    rates : tuple of Rate
+        The PopulationRateMonitors.
     pathways : mapping of str to Pathway
         The synaptic pathways by name.
     clocks : tuple of brian2 Clock
@@ -129,7 +150,8 @@ class Captured:
     sources: Mapping[str, SpikeSource]
     emitters: Mapping[str, int]
     recordings: tuple[Recording, ...]
-    countings: tuple[Counting, ...]
+    logs: tuple[EventLog, ...]
+    rates: tuple[Rate, ...]
     pathways: Mapping[str, Pathway]
     clocks: tuple[Any, ...] = ()
 

@@ -14,7 +14,6 @@ from brian2.groups.subgroup import Subgroup
 from brian2.input.poissongroup import PoissonGroup
 from brian2.input.poissoninput import PoissonInput
 from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
-from brian2.monitors.ratemonitor import PopulationRateMonitor
 
 from brian2eprop.device.capture.objects import KINDS
 from brian2eprop.errors import Unsupported
@@ -24,7 +23,6 @@ _WAYS_OUT: dict[type, str] = {
     PoissonGroup: _SPIKE_DATA,
     SpikeGeneratorGroup: _SPIKE_DATA,
     PoissonInput: _SPIKE_DATA + " and Synapses",
-    PopulationRateMonitor: "record with a SpikeMonitor and count its spikes",
     NetworkOperation: "run in pieces and do the operation between them",
     SubexpressionUpdater: "write the expression without 'constant over dt'",
     Subgroup: "use the whole group",

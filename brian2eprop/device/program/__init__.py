@@ -29,6 +29,7 @@ from brian2eprop.device.program.phases import (
     Reduction,
 )
 from brian2eprop.device.program.program import Direction, Program, Sweep
+from brian2eprop.device.program.record import Count, Record
 
 __all__ = [
     "OWNED",
@@ -38,6 +39,7 @@ __all__ = [
     "Body",
     "Clear",
     "Connectivity",
+    "Count",
     "DType",
     "Dense",
     "Detect",
@@ -55,6 +57,7 @@ __all__ = [
     "Precision",
     "Program",
     "Propagate",
+    "Record",
     "Reduce",
     "Reduction",
     "Ref",

@@ -17,7 +17,7 @@ from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.transit import deliverable
 from brian2eprop.device.networks import Kept
 from brian2eprop.device.run.progress import Pace, Progress, interrupts_wait
-from brian2eprop.device.run.recording import record, require_room, sort_spikes
+from brian2eprop.device.run.recording import record, require_room, sort_events
 from brian2eprop.spikes import SpikeStream
 
 logger = get_logger(__name__)
@@ -192,7 +192,7 @@ class Run:
                     step = self._call(step, min(pace.steps, steps.end - step), pace)
                     progress.tell_if_due((step - steps.first) / steps.number)
         finally:
-            sort_spikes(self.captured)
+            sort_events(self.captured)
         return step
 
     def _call(self, step: int, n_steps: int, pace: Pace) -> int:

@@ -131,6 +131,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         for p in phases
         if isinstance(p, Detect)
     }
+    spiking = _spiking(conditions, populations)
     known = {public_name(array): array for array in state}
     unknown = sorted(set(detach or ()) - known.keys())
     if unknown:
@@ -157,15 +158,29 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         effects={n: input_spike(p, arrays, state) for n, p in numbered if isinstance(p, Propagate)},
         conditions=conditions,
         populations=populations,
-        spiking={
-            member: events
-            for events, condition in conditions.items()
-            for population in populations
-            for member in population
-            if population & condition_arrays(condition)
-        },
+        spiking=spiking,
         detached=detached if detach is None else frozenset(known[name] for name in detach),
     )
+
+
+def _spiking(
+    conditions: Mapping[str, Condition], populations: tuple[frozenset[str], ...]
+) -> dict[str, str]:
+    """The events of the population of each state array, if it spikes."""
+    found: dict[str, str] = {}
+    for events, condition in conditions.items():
+        for population in populations:
+            if not population & condition_arrays(condition):
+                continue
+            other = found.get(min(population))
+            if other is not None:
+                raise LearningError(
+                    f"The learning rule follows one event of a neuron, but '{other}' and "
+                    f"'{events}' depend on the same variables. Leave out the event that is no "
+                    "spike."
+                )
+            found |= dict.fromkeys(population, events)
+    return found
 
 
 def condition_arrays(condition: Condition) -> frozenset[str]:

@@ -26,12 +26,6 @@ def _check_group(group: NeuronGroup) -> None:
             f"'{group.name}' has linked variables ({', '.join(brian.linked_variables(group))}), "
             "which eprop_cuda does not run; connect the groups by Synapses, or copy the values."
         )
-    custom = sorted(set(group.events) - {"spike"})
-    if custom:
-        raise Unsupported(
-            f"'{group.name}' has events other than spikes ({', '.join(custom)}), which eprop_cuda "
-            "does not run; use the threshold, in a group of its own if need be."
-        )
     _check_method(group)
 
 
@@ -43,7 +37,9 @@ def _check_method(group: NeuronGroup) -> None:
         )
 
 
-def _neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
+def neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
+    """Gives the Ref of a variable of the neuron in hand."""
+
     def locate(variable: Any, index: str) -> Ref:
         if index not in (brian.ELEMENT, brian.SHARED):
             raise Unsupported(
@@ -58,7 +54,7 @@ def _neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
 def _update(builder: Builder, updater: StateUpdater) -> None:
     if updater.name not in builder.pieces:
         return
-    body = builder.body(updater, _neuron(builder, updater))
+    body = builder.body(updater, neuron(builder, updater))
     refuse_scalar_writes(updater, body)
     if body.code:
         builder.phases.append(ForEach(updater.name, len(updater.group), body))
@@ -69,16 +65,16 @@ def _detect(builder: Builder, thresholder: Thresholder) -> None:
     refractory = brian.is_refractory(builder.pieces[thresholder.name].options)
     on_event = ("not_refractory", "lastspike") if refractory else ()
     flags = {name: Ref(builder.array_of(group.variables[name]), Index.ELEMENT) for name in on_event}
-    body = builder.body(thresholder, _neuron(builder, thresholder), flags)
-    events = builder.emit(group)
+    body = builder.body(thresholder, neuron(builder, thresholder), flags)
+    events = builder.emit(group, thresholder.event)
     builder.phases.append(Detect(thresholder.name, len(group), events, body, on_event))
 
 
 def _reset(builder: Builder, resetter: Resetter) -> None:
-    body = builder.body(resetter, _neuron(builder, resetter))
+    body = builder.body(resetter, neuron(builder, resetter))
     refuse_scalar_writes(resetter, body)
     if body.code:
-        events = builder.heard(resetter, resetter.group)
+        events = builder.heard(resetter, resetter.group, resetter.event)
         require_detected(builder, resetter, events)
         builder.phases.append(ForEachEvent(resetter.name, events, body))
 
@@ -86,6 +82,6 @@ def _reset(builder: Builder, resetter: Resetter) -> None:
 KINDS: dict[type, Kind] = {
     NeuronGroup: Kind(check=_check_group),
     StateUpdater: Kind(_update),
-    Thresholder: Kind(_detect, emitter=lambda thresholder: thresholder.group),
+    Thresholder: Kind(_detect, emitter=lambda found: (found.group, found.event)),
     Resetter: Kind(_reset),
 }

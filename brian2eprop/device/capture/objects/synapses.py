@@ -60,7 +60,7 @@ def _check_summed(updater: SummedVariableUpdater) -> None:
 
 def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     synapses = pathway.synapses
-    events = builder.heard(pathway, pathway.source)
+    events = builder.heard(pathway, pathway.source, pathway.event)
     # The queue of a pathway that runs before its source still gets the last step's spikes.
     steps = _delay_steps(builder, pathway) + (events not in builder.events)
     longest = int(steps.max(initial=0))
