@@ -13,7 +13,6 @@ from brian2 import (
     NeuronGroup,
     PoissonGroup,
     PoissonInput,
-    SpikeGeneratorGroup,
     SpikeMonitor,
     StateMonitor,
     Synapses,
@@ -92,10 +91,6 @@ def with_subgroup() -> list[Any]:
     return [group, found]
 
 
-def with_generator() -> list[Any]:
-    return [SpikeGeneratorGroup(1, [0], [1] * ms, name="gen")]
-
-
 def with_scalar_write() -> list[Any]:
     return synapses(cells(model=LEAKY + "\ntotal : 1 (shared)"), on_pre="total_post += 1")
 
@@ -131,7 +126,6 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
     (with_links, r"'other' has linked variables \(x\).*; connect the groups by Synapses"),
     (lambda: [PoissonGroup(2, 10 * Hz, name="poisson")],
      r"'poisson' is a PoissonGroup.*; give its spikes as data, with brian2eprop.SpikeSource"),
-    (with_generator, r"'gen' is a SpikeGeneratorGroup.*; give its spikes as data"),
     (poisson_input, r"is a PoissonInput.*; give its spikes as data"),
     (with_early_monitor, r"'early' is scheduled before the events.*; schedule it after"),
     (with_operation, r"'operation' is a NetworkOperation.*; run in pieces and do the operation"),

@@ -256,12 +256,7 @@ class _Instance:
         self.slot(index_of(buffer).name, step)[: len(detected)] = detected
 
     def fed(self, name: str, step: int) -> Values:
-        stream = self.call.streams[name]
-        start = stream.start[self.instance]
-        row = step - stream.first_step
-        if not 0 <= row < len(start) - 1:
-            return np.zeros(0, np.int32)
-        return stream.index[start[row] : start[row + 1]]
+        return self.call.streams[name].of(step, self.instance)
 
 
 def _walk(sweep: Sweep, steps: range) -> Iterable[int]:

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from brian2eprop.device.program import Program
 from brian2eprop.device.program.connectivity.base import Integers
-from brian2eprop.device.source import SpikeSource
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class Captured:
         Values of the arrays that hold no variable: rows, targets and other indices.
     written : frozenset of str
         The arrays of variables that a run changes.
-    sources : mapping of str to SpikeSource
+    sources : mapping of str to SpikeSource or SpikeGeneratorGroup
         The source of each stream.
     emitters : mapping of str to int
         Brian2's number of the group whose spikes each event buffer holds.
@@ -147,7 +146,7 @@ class Captured:
     orders: Mapping[str, Integers]
     tables: Mapping[str, npt.NDArray[np.int32]]
     written: frozenset[str]
-    sources: Mapping[str, SpikeSource]
+    sources: Mapping[str, Any]
     emitters: Mapping[str, int]
     recordings: tuple[Recording, ...]
     logs: tuple[EventLog, ...]

@@ -13,7 +13,6 @@ from brian2.groups.neurongroup import SubexpressionUpdater
 from brian2.groups.subgroup import Subgroup
 from brian2.input.poissongroup import PoissonGroup
 from brian2.input.poissoninput import PoissonInput
-from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
 
 from brian2eprop.device.capture.objects import KINDS
 from brian2eprop.errors import Unsupported
@@ -21,7 +20,6 @@ from brian2eprop.errors import Unsupported
 _SPIKE_DATA = "give its spikes as data, with brian2eprop.SpikeSource"
 _WAYS_OUT: dict[type, str] = {
     PoissonGroup: _SPIKE_DATA,
-    SpikeGeneratorGroup: _SPIKE_DATA,
     PoissonInput: _SPIKE_DATA + " and Synapses",
     NetworkOperation: "run in pieces and do the operation between them",
     SubexpressionUpdater: "write the expression without 'constant over dt'",

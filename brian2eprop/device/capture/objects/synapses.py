@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from brian2.groups.neurongroup import NeuronGroup
+from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
 from brian2.synapses.synapses import StateUpdater, SummedVariableUpdater, Synapses, SynapticPathway
 
 from brian2eprop.device import brian
@@ -35,7 +36,7 @@ def _check_synapses(synapses: Synapses) -> None:
         )
     for population in (synapses.source, synapses.target):
         kind = population.__class__  # of a proxy, the class of what it stands for
-        if kind not in (NeuronGroup, SpikeSource):
+        if kind not in (NeuronGroup, SpikeSource, SpikeGeneratorGroup):
             raise Unsupported(
                 f"'{synapses.name}' connects '{population.name}', a {kind.__name__}, "
                 "which eprop_cuda does not run; connect whole NeuronGroups and SpikeSources."
