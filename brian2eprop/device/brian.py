@@ -77,6 +77,12 @@ def set_step(network: Network, step: int) -> None:
         network.t_ = step * clock.dt_
 
 
+def tell_time(network: Network, objects: Iterable[Any]) -> None:
+    """Give the clocks of a network's objects its time: another network may have used them."""
+    for clock in {found.clock for found in objects}:
+        clock.set_interval(network.t, network.t)
+
+
 def start(network: Network) -> None:
     """Forget that a network was stopped."""
     network._stopped = Network._globally_stopped = False

@@ -81,6 +81,15 @@ def test_spikes_in_the_past_are_warned_of() -> None:
     assert np.rint(monitor.t / ms).tolist() == [1, 5]
 
 
+def test_another_networks_time_makes_no_past() -> None:
+    set_device("eprop_cuda", backend="reference")
+    Network(NeuronGroup(1, "v : 1")).run(4 * ms)
+    group = SpikeGeneratorGroup(2, [0, 1], [1, 5] * ms)
+    with catch_logs() as logs:
+        Network(group).run(3 * ms)
+    assert not any("these spikes will be ignored" in message for _, _, message in logs)
+
+
 def test_the_same_spikes_need_no_new_capture() -> None:
     set_device("eprop_cuda", backend="reference")
     from brian2.devices.device import get_device
