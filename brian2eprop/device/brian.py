@@ -80,6 +80,12 @@ def set_step(network: Network, step: int) -> None:
         network.t_ = step * clock.dt_
 
 
+def tell_time(network: Network, objects: Iterable[Any]) -> None:
+    """Give the clocks of a network's objects its time: another network may have used them."""
+    for clock in {found.clock for found in objects}:
+        clock.set_interval(network.t, network.t)
+
+
 def start(network: Network) -> None:
     """Forget that a network was stopped."""
     network._stopped = Network._globally_stopped = False
@@ -141,6 +147,16 @@ def owner_of(variable: Any) -> Any:
     return variable.owner
 
 
+def whole(group: Any) -> Any:
+    """The group that a subgroup is a part of; other groups are whole themselves."""
+    return group.source if isinstance(group, Subgroup) else group
+
+
+def chosen_neurons(group: Any) -> tuple[int, int]:
+    """The first neuron of the whole group that belongs to a group, and the one behind its last."""
+    return (group.start, group.stop) if isinstance(group, Subgroup) else (0, len(group))
+
+
 def is_synapses(owner: Any) -> bool:
     """Whether the owner of a variable is a Synapses object."""
     return hasattr(owner, "_connect_called")
@@ -154,11 +170,6 @@ def ends(synapses: Any) -> tuple[ArrayVariable, ArrayVariable]:
 def was_connected(synapses: Any) -> bool:
     """Whether synapses were asked for, if only none were made."""
     return len(synapses) > 0 or bool(synapses._connect_called)
-
-
-def whole(group: Any) -> Any:
-    """The group that a subgroup is a part of; any other group is whole."""
-    return group.source if isinstance(group, Subgroup) else group
 
 
 def is_refractory(template_options: Mapping[str, Any]) -> bool:

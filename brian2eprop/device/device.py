@@ -259,6 +259,7 @@ class EpropDevice(TrainingServices):
         if not objects:
             return None, None
         brian.require_device(objects, self)
+        brian.tell_time(network, objects)
         self._fit_monitors(network)
         watched = Watched(namespace)
         read: set[Any] = set()

@@ -9,6 +9,7 @@ from brian2eprop.device.program import (
     Array,
     Body,
     Clear,
+    Count,
     Dense,
     Detect,
     Direction,
@@ -24,6 +25,7 @@ from brian2eprop.device.program import (
     Over,
     Program,
     Propagate,
+    Record,
     Reduce,
     Reduction,
     Ref,
@@ -343,7 +345,37 @@ def timed():
     return Case(program, values)
 
 
+def recorded(first=20, stop=61):
+    """Events of some neurons in a log, with values of the neurons at that time."""
+    case = network(adaptive=True)
+    refs = {
+        **elements("v"),
+        "v_here": Ref("log:v", Index.ENTRY),
+        "t_here": Ref("log:t", Index.ENTRY),
+    }
+    body = Body("v_here = 2*v\nt_here = t", refs)
+    phases = (
+        *case.program.sweeps[0].phases,
+        Record("log", "spikes", first, stop, body, "log:end"),
+        Count("number", "spikes", first, stop, "number"),
+    )
+    every_step = Slots(kept=True)
+    arrays = (
+        real("log:v", stop - first, slots=every_step),
+        Array("log:t", DType.DOUBLE, stop - first, PER_INSTANCE, every_step),
+        Array("log:end", DType.INT, 1, PER_INSTANCE),
+        Array("number", DType.INT, 1, PER_INSTANCE, every_step),
+    )
+    program = replace(
+        case.program,
+        arrays=(*case.program.arrays, *arrays),
+        sweeps=(Sweep(Direction.FORWARD, phases),),
+    )
+    return Case(program, case.values)
+
+
 CASES = {
+    "recorded": recorded(),
     "lif": network(),
     "alif": network(adaptive=True),
     "no diagonal": network(diagonal=False),

@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from brian2 import (
-    EventMonitor,
     Hz,
     Network,
     NeuronGroup,
     PoissonInput,
-    PopulationRateMonitor,
-    SpikeGeneratorGroup,
     SpikeMonitor,
     StateMonitor,
     Synapses,
@@ -80,10 +77,6 @@ def with_link_to_itself() -> list[Any]:
     return [group]
 
 
-def with_generator() -> list[Any]:
-    return [SpikeGeneratorGroup(1, [0], [1] * ms, name="gen")]
-
-
 def with_scalar_write() -> list[Any]:
     return synapses(cells(model=LEAKY + "\ntotal : 1 (shared)"), on_pre="total_post += 1")
 
@@ -93,29 +86,9 @@ def with_early_monitor() -> list[Any]:
     return [group, SpikeMonitor(group, when="start", name="early")]
 
 
-def with_subgroup_monitor() -> list[Any]:
-    group = cells()
-    return [group, SpikeMonitor(group[:2], name="part")]
-
-
 def poisson_input() -> list[Any]:
     found = synapses(cells(), "w : 1", on_pre="v_post += w")
     return [*found, PoissonInput(found[-1], "w", 5, 10 * Hz, weight=1)]
-
-
-def population_rate() -> list[Any]:
-    group = cells()
-    return [group, PopulationRateMonitor(group, name="rate")]
-
-
-def monitor_with_variables() -> list[Any]:
-    group = cells()
-    return [group, SpikeMonitor(group, variables="v", name="mon")]
-
-
-def event_monitor() -> list[Any]:
-    group = cells()
-    return [group, EventMonitor(group, "spike", name="mon")]
 
 
 CASES: list[tuple[Callable[[], list[Any]], str]] = [
@@ -123,17 +96,11 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
     (lambda: synapses(cells(model=LEAKY + "\nx : 1"), "x_post = x_pre + v_pre : 1 (summed)"),
      r"'syn' sums an expression of 'x_post' into 'x_post' itself.*; sum into another variable"),
     (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),
-    (with_subgroup_monitor, r"'part' records the subgroup 'cells_subgroup.*'.*; record the whole"),
     (with_link_to_itself, r"'cells_stateupdater' changes what 'x' is linked to.*; link to a"),
-    (with_generator, r"'gen' is a SpikeGeneratorGroup.*; give its spikes as data"),
     (poisson_input, r"adds to 'syn', a Synapses, .*; add to a whole NeuronGroup"),
-    (population_rate, r"'rate' is a PopulationRateMonitor.*; record with a SpikeMonitor"),
-    (monitor_with_variables, r"'mon' records v at spikes.*; record them with a StateMonitor"),
-    (event_monitor, r"'mon' is a EventMonitor.*; run the script on Brian2's own device"),
-    (with_early_monitor, r"'early' is scheduled before the spikes.*; schedule it after"),
+    (with_early_monitor, r"'early' is scheduled before the events.*; schedule it after"),
     (with_operation, r"'operation' is a NetworkOperation.*; run in pieces and do the operation"),
     (with_regular_code, r"'regular' runs code of its own \(run_regularly.*; put it into"),
-    (lambda: [cells(events={"low": "v < 0"})], r"'cells' has events other .* \(low\).*; use the"),
     (lambda: [cells(model=LEAKY + "\ny = v**2 : 1 (constant over dt)")],
      r"is a SubexpressionUpdater.*; write the expression without 'constant over dt'"),
     (lambda: [cells(), cells("slow", dt=2 * ms)],

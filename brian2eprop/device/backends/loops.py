@@ -64,6 +64,25 @@ def elements(neurons: Indices) -> Loop:
     return Loop(len(neurons), {Index.ELEMENT: neurons}, frozenset({Index.ELEMENT}))
 
 
+def entries(neurons: Indices, end: int) -> Loop:
+    """One run for each neuron, each with an entry of a log.
+
+    Parameters
+    ----------
+    neurons : int64 array, shape (n,)
+        The neurons, none twice.
+    end : int
+        Number of entries that are there already.
+
+    Returns
+    -------
+    Loop
+        The runs, with the indices ELEMENT and ENTRY.
+    """
+    indices = {Index.ELEMENT: neurons, Index.ENTRY: end + np.arange(len(neurons))}
+    return Loop(len(neurons), indices, frozenset(indices))
+
+
 def row(found: Connectivity, neuron: int, side: Side, memory: Memory) -> Loop:
     """One run for each synapse of one neuron.
 

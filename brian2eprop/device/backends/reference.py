@@ -10,7 +10,7 @@ import numpy as np
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
 from brian2eprop.device.backends.draws import draw
 from brian2eprop.device.backends.interpreter import Place, Values, converted, execute
-from brian2eprop.device.backends.loops import Indices, Loop, elements, row
+from brian2eprop.device.backends.loops import Indices, Loop, elements, entries, row
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
@@ -19,6 +19,7 @@ from brian2eprop.device.program import (
     At,
     Body,
     Clear,
+    Count,
     Detect,
     Direction,
     DType,
@@ -31,6 +32,7 @@ from brian2eprop.device.program import (
     Phase,
     Program,
     Propagate,
+    Record,
     Reduce,
     Reduction,
     Ref,
@@ -122,6 +124,10 @@ class _Instance:
                 self.execute(phase.body, elements(self.events(phase.events, step)), step)
             case Detect():
                 self.detect(phase, step)
+            case Record():
+                self.record(phase, step)
+            case Count():
+                self.slot(phase.into, step)[0] = len(self.chosen(phase, step))
             case Feed():
                 self.set_events(phase.events, step, self.fed(phase.stream, step))
             case Propagate():
@@ -151,6 +157,15 @@ class _Instance:
             self.slot(ref.array, step + ref.offset)[detected] = (
                 False if is_flag else step * self.program.dt
             )
+
+    def chosen(self, phase: Record | Count, step: int) -> Indices:
+        neurons = self.events(phase.events, step)
+        return neurons[(neurons >= phase.first) & (neurons < phase.stop)]
+
+    def record(self, phase: Record, step: int) -> None:
+        neurons, end = self.chosen(phase, step), self.slot(phase.end, step)
+        self.execute(phase.body, entries(neurons, int(end[0])), step)
+        end[0] += len(neurons)
 
     def propagate(self, phase: Propagate, step: int) -> None:
         if isinstance(phase.delay, int):
@@ -247,6 +262,8 @@ class _Instance:
         if ref.via is not None:
             index = self.memory.arrays[ref.via][index]
         there = sent if isinstance(ref.offset, At) else step + ref.offset
+        if ref.index is Index.ENTRY:  # a log goes through all steps
+            return Place(self.whole(self.arrays[ref.array]).reshape(-1), index)
         return Place(self.slot(ref.array, there), index)
 
     # Arrays
@@ -274,12 +291,7 @@ class _Instance:
         self.slot(index_of(buffer).name, step)[: len(detected)] = detected
 
     def fed(self, name: str, step: int) -> Values:
-        stream = self.call.streams[name]
-        start = stream.start[self.instance]
-        row = step - stream.first_step
-        if not 0 <= row < len(start) - 1:
-            return np.zeros(0, np.int32)
-        return stream.index[start[row] : start[row + 1]]
+        return self.call.streams[name].of(step, self.instance)
 
 
 def _walk(sweep: Sweep, steps: range) -> Iterable[int]:

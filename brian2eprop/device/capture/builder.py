@@ -15,12 +15,13 @@ from brian2.units import second
 from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import (
     Captured,
-    Counting,
+    EventLog,
     Pathway,
     Piece,
+    Rate,
     Recording,
 )
-from brian2eprop.device.capture.translate import Translator, time_stamped
+from brian2eprop.device.capture.translate import Translator, time_stamped, without_lines
 from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.program import (
     Access,
@@ -40,6 +41,8 @@ from brian2eprop.device.program import (
 from brian2eprop.device.program.connectivity import Found
 from brian2eprop.device.program.connectivity.base import Integers
 from brian2eprop.errors import Unsupported
+
+SPIKE = "spike"  # Brian2's name of the event that a threshold detects
 
 NO_REFS: Mapping[str, Ref] = {}
 
@@ -84,14 +87,22 @@ class Builder:
     sources: dict[str, Any] = field(default_factory=dict)
     emitters: dict[str, Any] = field(default_factory=dict)
     recordings: list[Recording] = field(default_factory=list)
-    countings: list[Counting] = field(default_factory=list)
+    logs: list[EventLog] = field(default_factory=list)
+    rates: list[Rate] = field(default_factory=list)
     pathways: dict[str, Pathway] = field(default_factory=dict)
 
     def body(
-        self, owner: Any, locate: Callable[[Any, str], Ref], also: Mapping[str, Ref] = NO_REFS
+        self,
+        owner: Any,
+        locate: Callable[[Any, str], Ref],
+        also: Mapping[str, Ref] = NO_REFS,
+        without: Collection[str] = (),
     ) -> Body:
-        """The body of an object's piece, with refs beside those that its code makes."""
-        piece = self.pieces[owner.name]
+        """The body of an object's piece, with refs beside those that its code makes.
+
+        Lines that assign the names in ``without`` are left out.
+        """
+        piece = without_lines(self.pieces[owner.name], without)
         drawer = self.drawers.get(owner.name, "")
         translator = Translator(owner.name, piece, locate, drawer)
         body = translator.body()
@@ -127,30 +138,29 @@ class Builder:
         fractions = brian.fractions_of(array, self.clock.dt_)
         return Timed(name, columns, float(array.dt), fractions)
 
-    def emit(self, group: Any) -> str:
-        """Name of the event buffer of a group's spikes, declared for the group that emits."""
-        name = events_name(group)
+    def emit(self, group: Any, event: str = SPIKE) -> str:
+        """Name of the event buffer of a group's events, declared for the group that emits."""
+        name = events_name(group, event)
         self.events[name] = Events(name, len(group), Access.PER_INSTANCE, Slots())
         self.emitters[name] = group
         return name
 
-    def heard(self, listener: Any, group: Any) -> str:
+    def heard(self, listener: Any, group: Any, event: str = SPIKE) -> str:
         """Name of the event buffer that a listener reads."""
-        name = events_name(group)
-        if name not in self.events and not any(
-            found.name == group.name for found in self.emitters.values()
-        ):
+        name = events_name(group, event)
+        if name not in self.emitters:
+            what = "spikes" if event == SPIKE else f"the event '{event}'"
             raise Unsupported(
-                f"'{listener.name}' waits for spikes of '{group.name}', which emits none in this "
-                "run; give it a threshold, keep it active and in the network, or set "
+                f"'{listener.name}' waits for {what} of '{brian.whole(group).name}', which emits "
+                "none in this run; give it a threshold, keep it active and in the network, or set "
                 f"'{listener.name}' inactive."
             )
         return name
 
-    def widen(self, events: str, history: int = 0, kept: bool = False) -> None:
+    def widen(self, events: str, history: int) -> None:
         """Keep more of an event buffer's steps."""
         buffer = self.events[events]
-        slots = Slots(max(buffer.slots.history, history), buffer.slots.kept or kept)
+        slots = Slots(max(buffer.slots.history, history), buffer.slots.kept)
         self.events[events] = replace(buffer, slots=slots)
 
     def finish(self, name: str, dt: float, promoted: Collection[str]) -> Captured:
@@ -193,7 +203,8 @@ class Builder:
             self.sources,
             {events: group.id for events, group in self.emitters.items()},
             tuple(self.recordings),
-            tuple(self.countings),
+            tuple(self.logs),
+            tuple(self.rates),
             self.pathways,
         )
 
@@ -208,9 +219,10 @@ def array_name(variable: ArrayVariable) -> str:
     return f"{variable.owner.name}.{variable.name}"
 
 
-def events_name(group: Any) -> str:
-    """Name of the event buffer of a group's spikes."""
-    return str(group.name)
+def events_name(group: Any, event: str = SPIKE) -> str:
+    """Name of the event buffer of a group's events, whatever part of the group is meant."""
+    name = str(brian.whole(group).name)
+    return name if event == SPIKE else f"{name}:{event}"
 
 
 def dtype_of(variable: ArrayVariable) -> DType:

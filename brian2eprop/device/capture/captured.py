@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from brian2eprop.device.program import Program
 from brian2eprop.device.program.connectivity.base import Integers
-from brian2eprop.device.source import SpikeSource
 
 
 @dataclass(frozen=True)
@@ -49,11 +48,30 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Counting:
-    """A SpikeMonitor with the Program's event buffer it reads."""
+class EventLog:
+    """A monitor of events with the Program's log of it.
+
+    Parameters
+    ----------
+    monitor : EventMonitor
+        The monitor.
+    end : str
+        The array with the number of entries.
+    columns : mapping of str to str
+        The array of each recorded variable; ``i`` is always there.
+    """
 
     monitor: Any
-    events: str
+    end: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A PopulationRateMonitor with the Program's array of the number of events of each step."""
+
+    monitor: Any
+    counts: str
 
 
 @dataclass(frozen=True)
@@ -108,14 +126,16 @@ class Captured:
         functions of time.
     written : frozenset of str
         The arrays of variables that a run changes.
-    sources : mapping of str to SpikeSource
+    sources : mapping of str to SpikeSource or SpikeGeneratorGroup
         The source of each stream.
     emitters : mapping of str to int
         Brian2's number of the group whose spikes each event buffer holds.
     recordings : tuple of Recording
         The StateMonitors.
-    countings : tuple of Counting
-        The SpikeMonitors.
+    logs : tuple of EventLog
+        The SpikeMonitors and EventMonitors.
+    rates : tuple of Rate
+        The PopulationRateMonitors.
     pathways : mapping of str to Pathway
         The synaptic pathways by name.
     clocks : tuple of brian2 Clock
@@ -127,10 +147,11 @@ class Captured:
     orders: Mapping[str, Integers]
     tables: Mapping[str, npt.NDArray[Any]]
     written: frozenset[str]
-    sources: Mapping[str, SpikeSource]
+    sources: Mapping[str, Any]
     emitters: Mapping[str, int]
     recordings: tuple[Recording, ...]
-    countings: tuple[Counting, ...]
+    logs: tuple[EventLog, ...]
+    rates: tuple[Rate, ...]
     pathways: Mapping[str, Pathway]
     clocks: tuple[Any, ...] = ()
 

@@ -11,16 +11,12 @@ from brian2.core.operations import NetworkOperation
 from brian2.groups.group import CodeRunner
 from brian2.groups.neurongroup import SubexpressionUpdater
 from brian2.groups.subgroup import Subgroup
-from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
-from brian2.monitors.ratemonitor import PopulationRateMonitor
 
 from brian2eprop.device.capture.objects import KINDS
 from brian2eprop.errors import Unsupported
 
 _SPIKE_DATA = "give its spikes as data, with brian2eprop.SpikeSource"
 _WAYS_OUT: dict[type, str] = {
-    SpikeGeneratorGroup: _SPIKE_DATA,
-    PopulationRateMonitor: "record with a SpikeMonitor and count its spikes",
     NetworkOperation: "run in pieces and do the operation between them",
     SubexpressionUpdater: "write the expression without 'constant over dt'",
     Subgroup: "use the whole group",

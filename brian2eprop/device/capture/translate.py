@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from brian2.core.clocks import Clock
@@ -157,6 +158,17 @@ def _number(constant: Constant) -> Number:
 def parse(code: str) -> ast.Module:
     """Abstract code as statements; as in Brian2, the lines' indentation means nothing."""
     return ast.parse("\n".join(line.strip() for line in code.splitlines()))
+
+
+def without_lines(piece: Piece, names: Collection[str]) -> Piece:
+    """The piece without the lines that assign some names."""
+    lines = parse(piece.code).body
+    kept = [
+        ast.unparse(line)
+        for line in lines
+        if not set(names) & set(assigned(ast.Module([line], [])))
+    ]
+    return replace(piece, code="\n".join(kept)) if names else piece
 
 
 def assigned(tree: ast.Module) -> list[str]:

@@ -25,6 +25,7 @@ LOOP_VARIABLE = {
     Index.SOURCE: "source",
     Index.TARGET: "target",
     Index.SYNAPSE: "synapse",
+    Index.ENTRY: "entry",
 }
 
 
@@ -222,6 +223,8 @@ class BodyWriter:
 
     def slot(self, ref: Ref) -> str:
         """The C++ of a pointer to the slot that a ref means."""
+        if ref.index is Index.ENTRY:  # a log goes through all steps
+            return self.pointers[ref.array]
         offset = "-delay" if ref.offset is At.SENT else ref.offset
         return slot_pointer(self.arrays[ref.array], self.pointers, offset)
 

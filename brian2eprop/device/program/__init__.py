@@ -30,6 +30,7 @@ from brian2eprop.device.program.phases import (
     Reduction,
 )
 from brian2eprop.device.program.program import Direction, Program, Sweep
+from brian2eprop.device.program.record import Count, Record
 from brian2eprop.device.program.timed import Timed
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Body",
     "Clear",
     "Connectivity",
+    "Count",
     "DType",
     "Dense",
     "Detect",
@@ -59,6 +61,7 @@ __all__ = [
     "Precision",
     "Program",
     "Propagate",
+    "Record",
     "Reduce",
     "Reduction",
     "Ref",

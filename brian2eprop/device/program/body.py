@@ -21,6 +21,7 @@ class Index(Enum):
     SOURCE = "source"  # presynaptic neuron
     TARGET = "target"  # postsynaptic neuron
     SYNAPSE = "synapse"  # synapse, counted in the connectivity's order
+    ENTRY = "entry"  # what the event in hand leaves in a log (Record)
 
 
 class At(Enum):

@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from brian2.core.network import Network
-from brian2.utils.logger import get_logger
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.transit import deliverable
 from brian2eprop.device.networks import Kept
+from brian2eprop.device.run.feeding import Feeder, feeder
 from brian2eprop.device.run.progress import Pace, Progress, interrupts_wait
-from brian2eprop.device.run.recording import record, require_room, sort_spikes
-from brian2eprop.spikes import SpikeStream
-
-logger = get_logger(__name__)
+from brian2eprop.device.run.recording import record, require_room, sort_events
 
 
 @dataclass(frozen=True)
@@ -69,9 +66,9 @@ def run(
         steps = Steps(*brian.set_interval(network, captured.clocks, duration))
         # Where it runs: memory with the spikes that are in transit and Brian2's values.
         state = _memory(device, kept, captured, steps)
-        streams = _streams(device, captured, steps)
+        feeders = _feeders(device, captured, steps)
     # The steps, in calls of bounded length with the monitors recorded after each.
-    end = Run(device, network, captured, state, streams).execute(steps, progress)
+    end = Run(device, network, captured, state, feeders).execute(steps, progress)
     # What Brian2 does after a run.
     if end == steps.end:
         network.t_ = float(progress.start + duration)
@@ -119,20 +116,13 @@ def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
     return state
 
 
-def _streams(device: Any, captured: Captured, steps: Steps) -> dict[str, SpikeStream]:
-    found = {}
-    for name, source in captured.sources.items():
-        spikes = source.spikes_for(device.options.batch_size)
-        if steps.number and spikes.index.size and spikes.n_steps <= steps.first:
-            logger.warn(
-                f"SpikeSource '{name}' is silent in this run: its spikes end after "
-                f"{spikes.n_steps} steps, counted from t = 0, and the run begins with step "
-                f"{steps.first}. To show other spikes from the start, use store() before the first "
-                "run and restore() before the others.",
-                name_suffix="silent_source",
-            )
-        found[name] = spikes.stream()
-    return found
+def _feeders(device: Any, captured: Captured, steps: Steps) -> dict[str, Feeder]:
+    batch_size = device.options.batch_size
+    with device.only_looking():
+        return {
+            name: feeder(source, batch_size, steps.first, steps.end)
+            for name, source in captured.sources.items()
+        }
 
 
 class Run:
@@ -148,8 +138,8 @@ class Run:
         The network as a Program.
     state : State
         Its memory.
-    streams : mapping of str to SpikeStream
-        The spikes of its sources.
+    feeders : mapping of str to Feeder
+        What gives the spikes of its sources.
     """
 
     def __init__(
@@ -158,13 +148,13 @@ class Run:
         network: Network,
         captured: Captured,
         state: State,
-        streams: Mapping[str, SpikeStream],
+        feeders: Mapping[str, Feeder],
     ) -> None:
         self.device = device
         self.network = network
         self.captured = captured
         self.state = state
-        self.streams = streams
+        self.feeders = feeders
 
     def execute(self, steps: Steps, progress: Progress) -> int:
         """Run to the end, or until the network is stopped.
@@ -195,13 +185,14 @@ class Run:
                     step = self._call(step, min(pace.steps, steps.end - step), pace)
                     progress.tell_if_due((step - steps.first) / steps.number)
         finally:
-            sort_spikes(self.captured)
+            sort_events(self.captured)
         return step
 
     def _call(self, step: int, n_steps: int, pace: Pace) -> int:
         began = time.perf_counter()
         with interrupts_wait():
-            self.state.run(n_steps, self.streams)
+            streams = {name: feed(step, n_steps) for name, feed in self.feeders.items()}
+            self.state.run(n_steps, streams)
             self.device.randomness.steps += n_steps
             brian.set_step(self.network, step + n_steps)
             record(self.captured, self.state.memory, self.device, step, n_steps)

@@ -135,7 +135,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         for p in phases
         if isinstance(p, Detect)
     }
-    _check_spikes(conditions, populations)
+    spiking = _spiking(conditions, populations)
     maps = {
         n: linear_map(p, arrays, state)
         for n, p in numbered
@@ -156,13 +156,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         effects={n: input_spike(p, arrays, state) for n, p in numbered if isinstance(p, Propagate)},
         conditions=conditions,
         populations=populations,
-        spiking={
-            member: events
-            for events, condition in conditions.items()
-            for population in populations
-            for member in population
-            if population & condition_arrays(condition)
-        },
+        spiking=spiking,
         detached=detached,
     )
 
@@ -179,19 +173,24 @@ def _named(detach: tuple[str, ...], state: Mapping[str, Array]) -> frozenset[str
     return frozenset(known[name] for name in detach)
 
 
-def _check_spikes(
+def _spiking(
     conditions: Mapping[str, Condition], populations: tuple[frozenset[str], ...]
-) -> None:
-    """Refuse neurons that are more than one by their spikes."""
-    for population in populations:
-        found = [names & population for c in conditions.values() if (names := condition_arrays(c))]
-        first, *others = [min(names) for names in found if names] or [""]
-        if others:
-            raise LearningError(
-                f"'{first}' and '{others[0]}' act on one another within a neuron and belong to the "
-                "spikes of two groups, which the learning rules do not follow. Connect the groups "
-                "by Synapses."
-            )
+) -> dict[str, str]:
+    """The events of the population of each state array, if it spikes."""
+    found: dict[str, str] = {}
+    for events, condition in conditions.items():
+        for population in populations:
+            if not population & condition_arrays(condition):
+                continue
+            other = found.get(min(population))
+            if other is not None:
+                raise LearningError(
+                    f"The learning rules follow one event of a neuron, but '{other}' and "
+                    f"'{events}' depend on variables that act on one another. Leave out an event "
+                    "that is no spike, and connect groups by Synapses."
+                )
+            found |= dict.fromkeys(population, events)
+    return found
 
 
 def condition_arrays(condition: Condition) -> frozenset[str]:

@@ -31,9 +31,9 @@ def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
     found = [(KINDS[type(item)], item) for item in objects]
     for kind, item in found:
         if kind.emitter is not None:
-            group = kind.emitter(item)
-            builder.emitters[events_name(group)] = group
+            group, event = kind.emitter(item)
+            builder.emitters[events_name(group, event)] = group
     for kind, item in found:
         kind.add(builder, item)
     for pathway in builder.pathways.values():
-        builder.widen(pathway.events, history=pathway.steps)
+        builder.widen(pathway.events, pathway.steps)

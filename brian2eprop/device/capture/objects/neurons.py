@@ -15,16 +15,6 @@ from brian2eprop.device.program import Body, Detect, ForEach, ForEachEvent, Inde
 from brian2eprop.errors import Unsupported
 
 
-def _check_group(group: NeuronGroup) -> None:
-    custom = sorted(set(group.events) - {"spike"})
-    if custom:
-        raise Unsupported(
-            f"'{group.name}' has events other than spikes ({', '.join(custom)}), which eprop_cuda "
-            "does not run; use the threshold, in a group of its own if need be."
-        )
-    _check_method(group)
-
-
 def _check_method(group: NeuronGroup) -> None:
     if isinstance(group.method_choice, str) and group.method_choice.startswith("gsl"):
         raise Unsupported(
@@ -83,7 +73,7 @@ def _detect(builder: Builder, thresholder: Thresholder) -> None:
     on_event = ("not_refractory", "lastspike") if refractory else ()
     flags = {name: Ref(builder.array_of(group.variables[name]), Index.ELEMENT) for name in on_event}
     body = builder.body(thresholder, neuron(builder, thresholder), flags)
-    events = builder.emit(group)
+    events = builder.emit(group, thresholder.event)
     builder.phases.append(Detect(thresholder.name, len(group), events, body, on_event))
 
 
@@ -92,14 +82,14 @@ def _reset(builder: Builder, resetter: Resetter) -> None:
     refuse_scalar_writes(resetter, body)
     _refuse_own_links(resetter, body)
     if body.code:
-        events = builder.heard(resetter, resetter.group)
+        events = builder.heard(resetter, resetter.group, resetter.event)
         require_detected(builder, resetter, events)
         builder.phases.append(ForEachEvent(resetter.name, events, body))
 
 
 KINDS: dict[type, Kind] = {
-    NeuronGroup: Kind(check=_check_group),
+    NeuronGroup: Kind(check=_check_method),
     StateUpdater: Kind(_update),
-    Thresholder: Kind(_detect, emitter=lambda thresholder: thresholder.group),
+    Thresholder: Kind(_detect, emitter=lambda found: (found.group, found.event)),
     Resetter: Kind(_reset),
 }

@@ -30,7 +30,7 @@ from brian2eprop.errors import Unsupported
 
 def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     synapses = pathway.synapses
-    events = builder.heard(pathway, brian.whole(pathway.source))
+    events = builder.heard(pathway, brian.whole(pathway.source), pathway.event)
     # The queue of a pathway that runs before its source still gets the last step's spikes.
     steps = _delay_steps(builder, pathway) + (events not in builder.events)
     longest = int(steps.max(initial=0))

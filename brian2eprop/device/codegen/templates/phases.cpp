@@ -52,6 +52,30 @@ const int count = b2e::compact(flags, {{ view.phase.size }}, {{ slot(index_of[ev
 if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = count;
 {% endmacro %}
 
+{% macro chosen_events(phase) %}
+b2e::ptr<int> indices = {{ slot(index_of[phase.events]) }};
+const int first = b2e::first_from(indices, {{ slot(count_of[phase.events]) }}[0], {{ phase.first }});
+const int last = b2e::first_from(indices, {{ slot(count_of[phase.events]) }}[0], {{ phase.stop }});
+{% endmacro %}
+
+{% macro Record(view) %}
+{{ lines(view.lines.before) }}
+{{ chosen_events(view.phase) | trim }}
+const int end = {{ pointers[view.phase.end] }}[0];
+{{ words.loop("event", "last - first") }} {
+    const int element = indices[first + event];
+    const int entry = end + event;
+    {{ lines(view.lines.each) | trim | indent(4) }}
+}
+B2E_BARRIER();
+if (B2E_LEADER) {{ pointers[view.phase.end] }}[0] = end + last - first;
+{% endmacro %}
+
+{% macro Count(view) %}
+{{ chosen_events(view.phase) | trim }}
+if (B2E_LEADER) {{ slot(view.phase.into) }}[0] = last - first;
+{% endmacro %}
+
 {% macro Feed(view) %}
 {% set events = view.phase.events %}
 b2e::ptr<int> indices = {{ slot(index_of[events]) }};
@@ -124,6 +148,6 @@ if (B2E_LEADER) {{ slot(view.phase.into) }}[0] = result;
 {% endfor %}
 {% endmacro %}
 
-{% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Feed": Feed,
+{% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Feed": Feed, "Record": Record, "Count": Count,
                  "Propagate": Propagate, "ForEachSynapse": ForEachSynapse, "Reduce": Reduce,
                  "Clear": Clear} %}

@@ -17,6 +17,18 @@ B2E_DEVICE Spikes spikes_of(void* const* streams, const long long* stream_steps,
     return {index + start[row], int(start[row + 1] - start[row])};
 }
 
+// Position of the first of `count` ascending neurons that is not below a number.
+template <class Neurons>
+B2E_DEVICE int first_from(Neurons neurons, int count, int number) {
+    int below = 0;
+    while (below < count) {
+        const int middle = below + (count - below) / 2;
+        if (neurons[middle] < number) below = middle + 1;
+        else count = middle;
+    }
+    return below;
+}
+
 // An integer that is handed over in the bits of a double.
 B2E_DEVICE long long whole(double bits) {
     union { double real; long long integer; } both = {bits};
