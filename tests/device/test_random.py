@@ -474,3 +474,13 @@ def require_law(found: Values, law: Any) -> None:
     bound = 5 * np.sqrt(expected) + 5
     assert (np.abs(counts - expected) < bound).all()
     assert abs(found.mean() - law.mean()) < 5 * law.std() / np.sqrt(len(found))
+
+
+def test_counts_are_told_apart_as_finely_in_single_precision() -> None:
+    found = []
+    for precision in ("float32", "float64"):
+        use(precision=precision)
+        group = NeuronGroup(40000, "v : 1", threshold="t < dt", reset="v = poisson(1e6)")
+        Network(group).run(1 * ms)
+        found.append(values(group))
+    np.testing.assert_array_equal(*found)

@@ -213,6 +213,7 @@ class _Instance:
         loops = [loop] if loop.is_parallel(body) else loop.single()
         numbers = self.numbers(body, step)
         functions = {name: self.timed(timed) for name, timed in body.timed.items()}
+        functions |= {name: found.python for name, found in body.foreign.items()}
         found = [np.zeros(0)]
         for part in loops:
             places = {n: self.place(ref, part, step, sent) for n, ref in body.refs.items()}

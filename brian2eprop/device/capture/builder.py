@@ -107,7 +107,7 @@ class Builder:
         translator = Translator(owner.name, piece, locate, drawer)
         body = translator.body()
         timed = {name: self.timed(array) for name, array in translator.timed.items()}
-        body = replace(body, refs={**also, **body.refs}, timed=timed)
+        body = replace(body, refs={**also, **body.refs}, timed=timed, foreign=translator.foreign)
         for variable in time_stamped(piece):
             self._keep_double(variable)
         return body

@@ -13,8 +13,10 @@ from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.input.timedarray import TimedArray
 
 from brian2eprop.device.capture.captured import Piece
+from brian2eprop.device.capture.foreign import foreign
 from brian2eprop.device.capture.random import RANDOM_FUNCTIONS, Drawing
 from brian2eprop.device.program import Body, Number, Ref
+from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.device.program.functions import PLAIN_FUNCTIONS
 from brian2eprop.errors import Unsupported
 
@@ -47,6 +49,7 @@ class Translator:
         self.constants: dict[str, Number] = {}
         self.drawing = Drawing(drawer, self.constants)
         self.timed: dict[str, TimedArray] = {}
+        self.foreign: dict[str, Foreign] = {}
 
     def body(self) -> Body:
         """The piece as a Body."""
@@ -72,13 +75,18 @@ class Translator:
             return drawn
         if isinstance(function, TimedArray):
             return ast.Call(ast.Name(self._timed_name(function), ast.Load()), arguments, [])
+        written = foreign(self.owner, name, function)
+        if written is not None:
+            self.foreign[f"_foreign_{name}"] = written
+            return ast.Call(ast.Name(f"_foreign_{name}", ast.Load()), arguments, [])
         if name in PLAIN_FUNCTIONS and function in (None, DEFAULT_FUNCTIONS.get(name)):
             return ast.Call(ast.Name(name, ast.Load()), arguments, [])
         what = "the function" if isinstance(function, Function) else "the name"
         there = ", ".join((*PLAIN_FUNCTIONS, *RANDOM_FUNCTIONS))
         raise Unsupported(
             f"'{self.owner}' calls {what} '{name}' in a run, which eprop_cuda does not have; "
-            f"use {there}, or set such values before the run."
+            f"use {there}, write it in C++ with @implementation('cpp', ...), or set such values "
+            "before the run."
         )
 
     def _timed_name(self, array: TimedArray) -> str:

@@ -27,7 +27,10 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import numpy.typing as npt
+from brian2.core.functions import Function
 from brian2.input.timedarray import TimedArray
+
+from brian2eprop.device.capture.foreign import cpp_code
 
 # Attributes that a run reads for itself.
 READ_AT_EVERY_RUN = frozenset({"_given"})
@@ -219,6 +222,8 @@ def frozen(value: Any) -> Any:
         return kind, (getattr(value, "dim", None), digest(value))
     if issubclass(kind, TimedArray):
         return kind, (value.name, float(value.dt), digest(value.values))
+    if issubclass(kind, Function):
+        return kind, (ref(value), cpp_code(value))
     if issubclass(kind, set | frozenset):
         return kind, frozenset(value)
     if issubclass(kind, PLAIN):

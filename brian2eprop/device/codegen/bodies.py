@@ -17,7 +17,19 @@ from brian2eprop.device.codegen.statements import (
     render_hoisted,
     render_statement,
 )
-from brian2eprop.device.program import Array, At, Body, Draw, DType, Index, Number, Ref, Timed, fits
+from brian2eprop.device.program import (
+    Array,
+    At,
+    Body,
+    Draw,
+    DType,
+    Foreign,
+    Index,
+    Number,
+    Ref,
+    Timed,
+    fits,
+)
 
 LOOP_VARIABLE = {
     Index.SCALAR: "0",
@@ -163,6 +175,7 @@ class BodyWriter:
         fixed_step = [n for n in self.names if self.body.refs[n].offset is not At.SENT]
         lines = [line for name in fixed_step for line in self._pointer(name)]
         lines += [self._timed(name, timed) for name, timed in sorted_items(self.body.timed)]
+        lines += [_foreign(name, found) for name, found in sorted_items(self.body.foreign)]
         doubles = [n for n in self.scalars if self._type(n) == "real"]
         for number, (name, value) in enumerate(self.constants(), first_constant):
             lines += _constant(name, value, number)
@@ -271,6 +284,10 @@ class BodyWriter:
 def sorted_items[T](found: Mapping[str, T]) -> list[tuple[str, T]]:
     """Names with what they stand for, in order."""
     return sorted(found.items(), key=lambda item: item[0])
+
+
+def _foreign(name: str, function: Foreign) -> str:
+    return f"const auto {name} = [](auto... x) {{ return ::{function.symbol}(x...); }};"
 
 
 def _row_sum(name: str) -> str:

@@ -33,7 +33,7 @@ def _function(n_arguments: int, returns: str) -> Function:
         lambda *arguments: 0,
         arg_units=[1] * n_arguments,
         arg_types=["any"] * n_arguments,
-        return_unit=1,
+        return_unit=bool if returns == "boolean" else 1,
         return_type=returns,
         stateless=True,
     )
@@ -139,6 +139,8 @@ def _variables(body: Body, arrays: Mapping[str, Array]) -> dict[str, Any]:
         variables[name] = Constant(name, value)
     for name, timed in body.timed.items():
         variables[name] = _function(timed.n_arguments, "float")
+    for name, foreign in body.foreign.items():
+        variables[name] = _function(foreign.n_arguments, foreign.returns)
     for name in get_identifiers(body.code):
         if name in _OWN_FUNCTIONS:
             variables[name] = _OWN_FUNCTIONS[name]

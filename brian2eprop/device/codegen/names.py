@@ -69,6 +69,7 @@ def _renamed(body: Body) -> Body:
         {own(name): own(guard) for name, guard in body.guards.items()},
         {own(name): draw for name, draw in body.draws.items()},
         {own(name): timed for name, timed in body.timed.items()},
+        {own(name): foreign for name, foreign in body.foreign.items()},
     )
 
 

@@ -148,7 +148,7 @@ class _Generator:
             "program": program,
             "dialect": dialect,
             "real": {"float32": "float", "float64": "double"}[precision.value],
-            "headers": [_header(name) for name in self._headers()],
+            "headers": [*map(_header, self._headers()), *self._foreign()],
             "depths": list(self.depths),
             "slot": self.writer.slot,
             "round8": lambda n: -(-n // 8) * 8,
@@ -167,6 +167,11 @@ class _Generator:
             "timed.h": any(body.timed for body in bodies),
         }
         return (*self.dialect.headers, *(name for name, used in own.items() if used))
+
+    def _foreign(self) -> tuple[str, ...]:
+        bodies = (phase.body for phase in self.program.phases() if isinstance(phase, Loop))
+        found = (function.code for body in bodies for function in body.foreign.values())
+        return tuple(dict.fromkeys(text for texts in found for text in texts))
 
     def source(self) -> Source:
         """The source."""

@@ -17,6 +17,7 @@ from brian2eprop.device.program.assignments import fits
 from brian2eprop.device.program.body import At, Body, Index, Number, Ref
 from brian2eprop.device.program.connectivity import Connectivity, Dense, Sparse
 from brian2eprop.device.program.draws import Distribution, Draw
+from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 from brian2eprop.device.program.phases import (
     Clear,
@@ -53,6 +54,7 @@ __all__ = [
     "ForEach",
     "ForEachEvent",
     "ForEachSynapse",
+    "Foreign",
     "Index",
     "Loop",
     "Number",

@@ -10,6 +10,7 @@ from functools import cached_property
 from brian2eprop.device.program.arrays import Slots
 from brian2eprop.device.program.assignments import Assignment, assignments, fits
 from brian2eprop.device.program.draws import Draw
+from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.device.program.timed import Timed
 
 
@@ -79,6 +80,8 @@ class Body:
         The names that stand for random numbers.
     timed : mapping of str to Timed
         The functions of time that it calls besides those of every body.
+    foreign : mapping of str to Foreign
+        The functions of the model's maker that it calls.
     """
 
     code: str
@@ -87,6 +90,7 @@ class Body:
     guards: Mapping[str, str] = field(default_factory=dict)
     draws: Mapping[str, Draw] = field(default_factory=dict)
     timed: Mapping[str, Timed] = field(default_factory=dict)
+    foreign: Mapping[str, Foreign] = field(default_factory=dict)
 
     @cached_property
     def lines(self) -> tuple[Assignment, ...]:
@@ -128,6 +132,11 @@ class Body:
     def arrays(self, names: Iterable[str]) -> frozenset[str]:
         """The arrays that some of its refs stand for."""
         return frozenset(self.refs[name].array for name in names)
+
+    @property
+    def functions(self) -> Mapping[str, Timed | Foreign]:
+        """The functions that it may call besides those of every body."""
+        return {**self.timed, **self.foreign}
 
     @property
     def looked_up(self) -> frozenset[str]:

@@ -49,7 +49,7 @@ def body_faults(program: Program, body: Body, domain: Domain, over: Over) -> Ite
 
 
 def _call_faults(body: Body, lines: tuple[Assignment, ...]) -> Iterable[str]:
-    own = {name: timed.n_arguments for name, timed in body.timed.items()}
+    own = {name: function.n_arguments for name, function in body.functions.items()}
     known = FUNCTIONS | own
     for name, n_arguments, text in (call for line in lines for call in line.calls):
         if name not in known:
@@ -65,7 +65,7 @@ def _timed_faults(program: Program, body: Body) -> Iterable[str]:
 
 
 def _name_faults(body: Body, domain: Domain, lines: tuple[Assignment, ...]) -> Iterable[str]:
-    fixed = ALWAYS_THERE | FUNCTIONS.keys() | body.timed.keys()
+    fixed = ALWAYS_THERE | FUNCTIONS.keys() | body.functions.keys()
     for name in sorted(body.refs.keys() & body.constants.keys()):
         yield f"'{name}' is both a ref and a constant; rename one"
     for name in sorted(body.draws.keys() & (body.refs.keys() | body.constants.keys())):

@@ -245,6 +245,11 @@ def _refuse_functions(phases: tuple[Phase, ...]) -> None:
                 f"{phase.label} calls a TimedArray, which a training does not follow. Give its "
                 "values as input spikes, or write them as a function of t."
             )
+        if isinstance(phase, Loop) and phase.body.foreign:
+            raise LearningError(
+                f"{phase.label} calls a function that is written in C++ and has no derivative. "
+                "Write it out in the equations."
+            )
         if isinstance(phase, Loop) and phase.body.draws:
             raise LearningError(
                 f"{phase.label} draws random numbers in a run (xi, rand() and the like), which a "
