@@ -116,7 +116,10 @@ def link_of_spiking_groups() -> Parts:
         (sums_of_a_weight, r"gaps_summed_variable_a_post goes through all synapses.*Move"),
         (link(np.array([1, 2, 0])), r"hidden_stateupdater reads 'x' of other neurons through"),
         (link(None), r"hidden_stateupdater reads 'x' of other neurons through a link.*Connect"),
-        (link_of_spiking_groups, r"follow one event of a neuron, but 'hidden' and 'o' .*connect groups"),
+        (
+            link_of_spiking_groups,
+            r"follow one event of a neuron, but 'hidden' and 'o' .*connect groups",
+        ),
     ],
 )
 def test_what_is_not_followed_is_refused(make: Callable[[], Parts], message: str) -> None:
