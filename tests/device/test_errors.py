@@ -62,12 +62,6 @@ def with_operation() -> list[Any]:
     return [cells(), operate]
 
 
-def with_regular_code() -> list[Any]:
-    group = cells()
-    group.run_regularly("v = 0", name="regular")
-    return [group]
-
-
 def with_function() -> list[Any]:
     @check_units(x=1, result=1)
     def half(x: float) -> float:
@@ -161,12 +155,7 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
     (event_monitor, r"'mon' is a EventMonitor.*; run the script on Brian2's own device"),
     (with_early_monitor, r"'early' is scheduled before the spikes.*; schedule it after"),
     (with_operation, r"'operation' is a NetworkOperation.*; run in pieces and do the operation"),
-    (with_regular_code, r"'regular' runs code of its own \(run_regularly.*; put it into"),
     (lambda: [cells(events={"low": "v < 0"})], r"'cells' has events other .* \(low\).*; use the"),
-    (lambda: [cells(model=LEAKY + "\ny = v**2 : 1 (constant over dt)")],
-     r"is a SubexpressionUpdater.*; write the expression without 'constant over dt'"),
-    (lambda: [cells(), cells("slow", dt=2 * ms)],
-     r"runs on the clock '.*' but '.*' on '.*'.*; leave out dt and clock, and set defaultclock"),
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from brian2.core.variables import ArrayVariable
 from brian2.units import second
 
+from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import (
     Captured,
     Counting,
@@ -18,7 +19,8 @@ from brian2eprop.device.capture.captured import (
     Piece,
     Recording,
 )
-from brian2eprop.device.capture.translate import Translator, time_stamped
+from brian2eprop.device.capture.clocks import Grid, Listed
+from brian2eprop.device.capture.translate import Translator, Watch, time_stamped
 from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.program import (
     Access,
@@ -51,30 +53,30 @@ class Builder:
 
     Parameters
     ----------
-    clock : brian2 Clock
-        The network's clock.
+    grid : Grid
+        The steps of the Program, and which of them are whose.
     pieces : mapping of str to Piece
         What Brian2 wants done, by name of the object.
     memo : Memo
         What was made of connections in earlier captures.
     formed : callable
         Tells since when the synapses of a pathway are there, where it matters.
-    step : int
-        The step that is run next.
+    time : float
+        The network's time in seconds.
     """
 
-    clock: Any
+    grid: Grid
     pieces: Mapping[str, Piece]
     memo: Memo
     formed: FormedSince
-    step: int
+    time: float
     phases: list[Phase] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     events: dict[str, Events] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     orders: dict[str, Integers] = field(default_factory=dict)
-    tables: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
+    tables: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     sources: dict[str, Any] = field(default_factory=dict)
     emitters: dict[str, Any] = field(default_factory=dict)
     recordings: list[Recording] = field(default_factory=list)
@@ -82,11 +84,15 @@ class Builder:
     pathways: dict[str, Pathway] = field(default_factory=dict)
 
     def body(
-        self, owner: Any, locate: Callable[[Any, str], Ref], also: Mapping[str, Ref] = NO_REFS
+        self,
+        owner: Any,
+        locate: Callable[[Any, str], Ref],
+        also: Mapping[str, Ref] = NO_REFS,
+        piece: Piece | None = None,
     ) -> Body:
         """The body of an object's piece, with refs beside those that its code makes."""
-        piece = self.pieces[owner.name]
-        body = Translator(owner.name, piece, locate).body()
+        piece = piece or self.pieces[owner.name]
+        body = Translator(owner.name, piece, locate, Watch(self.grid, owner.clock)).body()
         body = replace(body, refs={**also, **body.refs})
         for variable in time_stamped(piece):
             self._keep_double(variable)
@@ -101,11 +107,23 @@ class Builder:
             self.arrays[name] = Array(name, dtype_of(variable), size, Access.SHARED)
         return name
 
-    def table(self, name: str, values: npt.ArrayLike) -> str:
-        """Name of a new array of indices."""
-        self.tables[name] = np.asarray(values, np.int32)
-        self.arrays[name] = Array(name, DType.INT, self.tables[name].size, Access.SHARED)
+    def table(self, name: str, values: npt.ArrayLike, dtype: DType = DType.INT) -> str:
+        """Name of a new array of indices, or of DOUBLE values."""
+        kind = np.int32 if dtype is DType.INT else np.float64
+        self.tables[name] = np.asarray(values, kind)
+        self.arrays[name] = Array(name, dtype, self.tables[name].size, Access.SHARED)
         return name
+
+    def next_step(self, clock: Any) -> int:
+        """The step of a clock that is run next."""
+        return brian.step_of(clock, self.time)
+
+    def add_lists(self) -> None:
+        """Declare what the clocks of listed steps are kept in."""
+        for row in self.grid.clocks.values():
+            if isinstance(row, Listed):
+                self.table(row.clock.steps, row.steps)
+                self.table(row.clock.times, row.all_times, DType.DOUBLE)
 
     def emit(self, group: Any) -> str:
         """Name of the event buffer of a group's spikes, declared for the group that emits."""
@@ -133,15 +151,13 @@ class Builder:
         slots = Slots(max(buffer.slots.history, history), buffer.slots.kept or kept)
         self.events[events] = replace(buffer, slots=slots)
 
-    def finish(self, name: str, dt: float, promoted: Collection[str]) -> Captured:
+    def finish(self, name: str, promoted: Collection[str]) -> Captured:
         """The Program and its ties.
 
         Parameters
         ----------
         name : str
             Name of the Program.
-        dt : float
-            Time step in seconds.
         promoted : collection of str
             Arrays that differ between instances although no phase writes them.
         """
@@ -154,12 +170,13 @@ class Builder:
         connectivities = {item.connectivity.name: item for item in self.found.values()}
         program = Program(
             name,
-            dt,
+            self.grid.dt,
             arrays,
             (Sweep(Direction.FORWARD, tuple(self.phases)),),
             tuple(self.events.values()),
             tuple(item.connectivity for item in connectivities.values()),
             tuple(Stream(stream, len(source)) for stream, source in self.sources.items()),
+            self.grid.program_clocks(),
         )
         tables = dict(self.tables)
         for item in connectivities.values():
@@ -175,6 +192,7 @@ class Builder:
             tuple(self.recordings),
             tuple(self.countings),
             self.pathways,
+            self.grid,
         )
 
     def _keep_double(self, variable: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.device.capture.clocks import Grid
 from brian2eprop.device.program import Program
 from brian2eprop.device.program.connectivity.base import Integers
 from brian2eprop.device.source import SpikeSource
@@ -103,8 +104,8 @@ class Captured:
     orders : mapping of str to int array
         Arrays of synaptic variables that lie in another order than in Brian2: element ``k``
         is Brian2's synapse ``order[k]``.
-    tables : mapping of str to int array
-        Values of the arrays that hold no variable: rows, targets and other indices.
+    tables : mapping of str to array
+        Values of the arrays that hold no variable: rows, targets and other indices, and times.
     written : frozenset of str
         The arrays of variables that a run changes.
     sources : mapping of str to SpikeSource
@@ -117,21 +118,26 @@ class Captured:
         The SpikeMonitors.
     pathways : mapping of str to Pathway
         The synaptic pathways by name.
-    clocks : tuple of brian2 Clock
-        The clocks of its objects, of one and the same dt.
+    grid : Grid
+        The steps of the Program, and which of them are whose.
     """
 
     program: Program
     variables: Mapping[str, Any]
     orders: Mapping[str, Integers]
-    tables: Mapping[str, npt.NDArray[np.int32]]
+    tables: Mapping[str, npt.NDArray[Any]]
     written: frozenset[str]
     sources: Mapping[str, SpikeSource]
     emitters: Mapping[str, int]
     recordings: tuple[Recording, ...]
     countings: tuple[Counting, ...]
     pathways: Mapping[str, Pathway]
-    clocks: tuple[Any, ...] = ()
+    grid: Grid
+
+    @property
+    def clocks(self) -> tuple[Any, ...]:
+        """Brian2's clocks."""
+        return tuple(self.grid.clocks)
 
     @cached_property
     def names(self) -> Mapping[Any, str]:

@@ -28,6 +28,9 @@ LOOP_VARIABLE = {
 }
 
 
+NO_TIMES: Mapping[str, str] = {}
+
+
 class Order(Enum):
     """How freely the iterations of a loop may be arranged."""
 
@@ -82,6 +85,8 @@ class BodyWriter:
         Refs that an event resets (see ``Detect``).
     fixed : Index, optional
         The index that all iterations along a row have in common.
+    times : mapping of str to str
+        C++ of the times of other clocks.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class BodyWriter:
         summed: frozenset[str],
         on_event: Sequence[str] = (),
         fixed: Index | None = None,
+        times: Mapping[str, str] = NO_TIMES,
     ) -> None:
         self.body = body
         self.lowered = lowered
@@ -100,6 +106,7 @@ class BodyWriter:
         self.pointers = pointers
         self.summed = summed
         self.on_event = on_event
+        self.times = times
         self.names = sorted(lowered.read | lowered.written | set(on_event))
         self.scalars = [n for n in self.names if body.refs[n].index is Index.SCALAR]
         self.integer = "long long" if body.wide else "int"
@@ -128,6 +135,7 @@ class BodyWriter:
         fixed_step = [n for n in self.names if self.body.refs[n].offset is not At.SENT]
         lines = [line for name in fixed_step for line in self._pointer(name)]
         doubles = [n for n in self.scalars if self._type(n) == "real"]
+        lines += [f"const double {name} = {time};" for name, time in self.times.items()]
         for number, (name, value) in enumerate(self.constants(), first_constant):
             lines += _constant(name, value, number)
             if isinstance(value, float):

@@ -115,6 +115,8 @@ def _variables(body: Body, arrays: Mapping[str, Array]) -> dict[str, Any]:
     for name, ref in body.refs.items():
         dtype = _VARIABLE_DTYPE[arrays[ref.array].dtype]
         variables[name] = Variable(name, dtype=dtype, scalar=ref.index is Index.SCALAR)
+    for name in body.times:
+        variables[name] = Variable(name, dtype=np.float64, scalar=True)
     for name, value in body.constants.items():
         variables[name] = Constant(name, value)
     for name in get_identifiers(body.code):

@@ -67,6 +67,7 @@ def _renamed(body: Body) -> Body:
         {own(name): ref for name, ref in body.refs.items()},
         {own(name): value for name, value in body.constants.items()},
         {own(name): own(guard) for name, guard in body.guards.items()},
+        {own(name): clock for name, clock in body.times.items()},
     )
 
 

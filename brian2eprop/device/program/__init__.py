@@ -15,6 +15,7 @@ from brian2eprop.device.program.arrays import (
 )
 from brian2eprop.device.program.assignments import fits
 from brian2eprop.device.program.body import At, Body, Index, Number, Ref
+from brian2eprop.device.program.clocks import AnyClock, Clock, ListedClock
 from brian2eprop.device.program.connectivity import Connectivity, Dense, Sparse
 from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 from brian2eprop.device.program.phases import (
@@ -33,10 +34,12 @@ from brian2eprop.device.program.program import Direction, Program, Sweep
 __all__ = [
     "OWNED",
     "Access",
+    "AnyClock",
     "Array",
     "At",
     "Body",
     "Clear",
+    "Clock",
     "Connectivity",
     "DType",
     "Dense",
@@ -48,6 +51,7 @@ __all__ = [
     "ForEachEvent",
     "ForEachSynapse",
     "Index",
+    "ListedClock",
     "Loop",
     "Number",
     "Over",

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from brian2eprop.device.program.arrays import Slots
 from brian2eprop.device.program.assignments import Assignment, assignments, fits
+from brian2eprop.device.program.clocks import Clock
 
 
 class Index(Enum):
@@ -72,12 +73,16 @@ class Body:
     guards : mapping of str to str
         Conditional writes: refs whose assignments count only where another (boolean) ref
         holds at that line; elsewhere they keep their value, for later lines as well.
+    times : mapping of str to Clock
+        The names that stand for the time of another clock: when its first step begins that is
+        not before the step in hand, in seconds.
     """
 
     code: str
     refs: Mapping[str, Ref] = field(default_factory=dict)
     constants: Mapping[str, Number] = field(default_factory=dict)
     guards: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, Clock] = field(default_factory=dict)
 
     @cached_property
     def lines(self) -> tuple[Assignment, ...]:

@@ -15,8 +15,9 @@ from itertools import groupby
 from operator import attrgetter
 
 from brian2eprop.device.program.arrays import Access, Array, Events, Over, Stream
+from brian2eprop.device.program.clocks import AnyClock, Clock
 from brian2eprop.device.program.connectivity.base import Connectivity
-from brian2eprop.device.program.phase import Phase, Side, SynapticLoop
+from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 
 
 class Direction(Enum):
@@ -41,7 +42,8 @@ class Program:
     """A whole computation: its arrays and its sweeps.
 
     Arrays of connectivities are declared by these and not listed again. Names of arrays, of
-    event buffers, of connectivities and of streams are four spaces of their own.
+    event buffers, of connectivities, of streams and of clocks are five spaces of their own.
+    Its own steps, of ``dt`` seconds, are those that no clock is coarser than.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Program:
     events: tuple[Events, ...] = ()
     connectivities: tuple[Connectivity, ...] = ()
     streams: tuple[Stream, ...] = ()
+    clocks: tuple[AnyClock, ...] = ()
 
     def all_arrays(self) -> Mapping[str, Array]:
         """Every array by name, those of connectivities included."""
@@ -109,6 +112,25 @@ class Program:
         """The tables of connectivities that phases change."""
         written = frozenset().union(*(phase.writes() for phase in self.phases()))
         return written & {table.name for table in self.tables()}
+
+    def clock_of(self, phase: Phase) -> AnyClock:
+        """The clock that a phase is on."""
+        if phase.clock is None:
+            return Clock("", self.dt, 1)
+        return next(clock for clock in self.clocks if clock.name == phase.clock)
+
+    def clock_of_slots(self, name: str) -> AnyClock:
+        """The clock whose steps an array or an event buffer keeps."""
+        users = (phase for phase in self.phases() if name in self.slots_of(phase))
+        found = next(users, None)
+        return Clock("", self.dt, 1) if found is None else self.clock_of(found)
+
+    def slots_of(self, phase: Phase) -> frozenset[str]:
+        """The arrays with slots and the event buffers that a phase uses."""
+        refs = phase.body.refs.values() if isinstance(phase, Loop) else ()
+        used = {ref.array for ref in refs} | phase.writes()
+        kept = {name for name in used if name in self._all_arrays and self._all_arrays[name].slots}
+        return phase.hears() | phase.fills() | kept
 
     def find_events(self, name: str) -> Events:
         """The event buffer of that name."""

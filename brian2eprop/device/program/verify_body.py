@@ -49,14 +49,16 @@ def _name_faults(body: Body, domain: Domain, lines: tuple[Assignment, ...]) -> I
     fixed = ALWAYS_THERE | FUNCTIONS.keys()
     for name in sorted(body.refs.keys() & body.constants.keys()):
         yield f"'{name}' is both a ref and a constant; rename one"
-    for name in sorted(fixed & (body.refs.keys() | body.constants.keys())):
+    for name in sorted(body.times.keys() & (body.refs.keys() | body.constants.keys())):
+        yield f"'{name}' is both a time and a ref or a constant; rename one"
+    for name in sorted(fixed & (body.refs.keys() | body.constants.keys() | body.times.keys())):
         yield f"'{name}' is a name of every body; rename the ref or constant"
     for name, value in body.constants.items():
         if not fits(value, 64):
             yield f"constant '{name}' is {value}, which does not fit into 64 bits; make it real"
-    known = ALWAYS_THERE | body.refs.keys() | body.constants.keys()
+    known = ALWAYS_THERE | body.refs.keys() | body.constants.keys() | body.times.keys()
     for line in lines:
-        if line.target in fixed | body.constants.keys():
+        if line.target in fixed | body.constants.keys() | body.times.keys():
             yield f"'{line.target}' is assigned and is no ref or local; rename it"
         read = line.names | ({line.target} if line.operator else set())
         for name in sorted(read - known):

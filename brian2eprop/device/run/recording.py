@@ -37,13 +37,15 @@ def record(captured: Captured, memory: Memory, device: Any, first_step: int, n_s
     MemoryError
         If a monitor cannot grow; it then has what it had before the call.
     """
-    steps = np.arange(first_step, first_step + n_steps)
-    times = steps * captured.program.dt
     for recording in captured.recordings:
-        _record_states(recording, memory, steps, times)
+        row = captured.grid.clocks[recording.monitor.clock]
+        steps = np.arange(row.steps_before(first_step), row.steps_before(first_step + n_steps))
+        _record_states(recording, memory, steps, row.times(steps))
     for counting in captured.countings:
+        row = captured.grid.clocks[counting.monitor.clock]
+        steps = np.arange(row.steps_before(first_step), row.steps_before(first_step + n_steps))
         events = captured.program.find_events(counting.events)
-        _record_spikes(counting, events, memory, device, steps, times)
+        _record_spikes(counting, events, memory, device, steps, row.times(steps))
 
 
 def _record_states(recording: Recording, memory: Memory, steps: Any, times: Any) -> None:
@@ -52,7 +54,7 @@ def _record_states(recording: Recording, memory: Memory, steps: Any, times: Any)
     for name, array in recording.arrays.items():
         if monitor.n_indices:
             values = memory.read_slots(array, steps).swapaxes(0, 1)
-            columns[name] = values.reshape(len(steps), -1)
+            columns[name] = values.reshape(len(steps), memory.instances * monitor.n_indices)
         else:
             columns[name] = np.empty((len(steps), 0))
     _append(monitor, columns)

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from brian2.core.network import Network
 from brian2.utils.logger import get_logger
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import Captured
+from brian2eprop.device.capture.clocks import Grid
 from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.transit import deliverable
 from brian2eprop.device.networks import Kept
@@ -66,7 +68,8 @@ def run(
         captured = prepare(device, network, kept, namespace)
         if captured is None:
             return
-        steps = Steps(*brian.set_interval(network, captured.clocks, duration))
+        interval = brian.set_interval(network, captured.clocks, duration)
+        steps = Steps(*map(captured.grid.step_at, interval))
         # Where it runs: memory with the spikes that are in transit and Brian2's values.
         state = _memory(device, kept, captured, steps)
         streams = _streams(device, captured, steps)
@@ -120,11 +123,12 @@ def _streams(device: Any, captured: Captured, steps: Steps) -> dict[str, SpikeSt
     found = {}
     for name, source in captured.sources.items():
         spikes = source.spikes_for(device.options.batch_size)
-        if steps.number and spikes.index.size and spikes.n_steps <= steps.first:
+        first = captured.grid.clocks[source.clock].steps_before(steps.first)
+        if steps.number and spikes.index.size and spikes.n_steps <= first:
             logger.warn(
                 f"SpikeSource '{name}' is silent in this run: its spikes end after "
                 f"{spikes.n_steps} steps, counted from t = 0, and the run begins with step "
-                f"{steps.first}. To show other spikes from the start, use store() before the first "
+                f"{first}. To show other spikes from the start, use store() before the first "
                 "run and restore() before the others.",
                 name_suffix="silent_source",
             )
@@ -199,7 +203,7 @@ class Run:
         began = time.perf_counter()
         with interrupts_wait():
             self.state.run(n_steps, self.streams)
-            brian.set_step(self.network, step + n_steps)
+            set_step(self.network, self.captured.grid, step + n_steps)
             record(self.captured, self.state.memory, self.device, step, n_steps)
         pace.note(time.perf_counter() - began)
         return step + n_steps
@@ -209,3 +213,10 @@ class Run:
         if limit is not None and progress.elapsed > limit:
             brian.stop(self.network)
         return brian.is_stopped(self.network)
+
+
+def set_step(network: Network, grid: Grid, step: int) -> None:
+    """Set a network and its clocks to a step of its Program."""
+    steps = {clock: row.steps_before(step) for clock, row in grid.clocks.items()}
+    times = {clock: float(row.times(np.array(steps[clock]))) for clock, row in grid.clocks.items()}
+    brian.set_time(network, {clock: (steps[clock], times[clock]) for clock in steps})

@@ -122,6 +122,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         If a phase has no derivative, ``detach`` names what is no state, or the membranes
         cannot be told.
     """
+    _check_clocks(program)
     arrays, state = program.all_arrays(), state_arrays(program)
     phases = program.sweeps[0].phases
     numbered = list(enumerate(phases))
@@ -166,6 +167,15 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         },
         detached=detached if detach is None else frozenset(known[name] for name in detach),
     )
+
+
+def _check_clocks(program: Program) -> None:
+    late = [phase for phase in program.phases() if phase.clock is not None]
+    if late:
+        raise LearningError(
+            f"'{late[0].label}' runs on a clock of its own, and a training knows one time step; "
+            "leave out its dt and clock, and set defaultclock.dt."
+        )
 
 
 def condition_arrays(condition: Condition) -> frozenset[str]:

@@ -11,6 +11,7 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
 from brian2eprop.device.capture.objects.events import require_detected
 from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
+from brian2eprop.device.capture.objects.shared import add_update
 from brian2eprop.device.program import Detect, ForEach, ForEachEvent, Index, Ref
 from brian2eprop.errors import Unsupported
 
@@ -43,6 +44,17 @@ def _check_method(group: NeuronGroup) -> None:
         )
 
 
+def update_neurons(builder: Builder, owner: Any) -> None:
+    """Add what an object does to every neuron of its group."""
+    group = owner.group
+    add_update(
+        builder,
+        owner,
+        _neuron(builder, owner),
+        lambda body: ForEach(owner.name, len(group), body),
+    )
+
+
 def _neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
     def locate(variable: Any, index: str) -> Ref:
         if index not in (brian.ELEMENT, brian.SHARED):
@@ -56,12 +68,8 @@ def _neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
 
 
 def _update(builder: Builder, updater: StateUpdater) -> None:
-    if updater.name not in builder.pieces:
-        return
-    body = builder.body(updater, _neuron(builder, updater))
-    refuse_scalar_writes(updater, body)
-    if body.code:
-        builder.phases.append(ForEach(updater.name, len(updater.group), body))
+    if updater.name in builder.pieces:
+        update_neurons(builder, updater)
 
 
 def _detect(builder: Builder, thresholder: Thresholder) -> None:

@@ -14,7 +14,8 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
 from brian2eprop.device.capture.captured import Pathway
 from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
-from brian2eprop.device.program import Index, Propagate, Ref
+from brian2eprop.device.capture.objects.shared import add_update
+from brian2eprop.device.program import ForEachSynapse, Index, Propagate, Ref
 from brian2eprop.device.program.connectivity import Found, find_connectivity
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import Unsupported
@@ -74,7 +75,7 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     refuse_scalar_writes(pathway, body)
     if body.code:
         order = slice(None) if found.order is None else found.order
-        since = builder.formed(pathway, longest, builder.step)
+        since = builder.formed(pathway, longest, builder.next_step(pathway.clock))
         name = found.connectivity.name
         phase = Propagate(
             pathway.name,
@@ -87,13 +88,11 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
         builder.phases.append(phase)
 
 
-def _synaptic(
-    builder: Builder, pathway: SynapticPathway, found: Found
-) -> Callable[[Any, str], Ref]:
+def _synaptic(builder: Builder, owner: Any, found: Found) -> Callable[[Any, str], Ref]:
     def locate(variable: Any, index: str) -> Ref:
         if index not in SYNAPTIC:
             raise Unsupported(
-                f"'{pathway.name}' reads '{variable.name}' through the index '{index}', which "
+                f"'{owner.name}' reads '{variable.name}' through the index '{index}', which "
                 "eprop_cuda does not; use variables of the synapses and of the two groups."
             )
         name = builder.array_of(variable)
@@ -103,6 +102,20 @@ def _synaptic(
         return Ref(name, which)
 
     return locate
+
+
+def update_synapses(builder: Builder, owner: Any) -> None:
+    """Add what an object does to every synapse."""
+    synapses = owner.group
+    if not len(synapses):
+        return
+    found = connectivity(builder, synapses)
+    add_update(
+        builder,
+        owner,
+        _synaptic(builder, owner, found),
+        lambda body: ForEachSynapse(owner.name, found.connectivity.name, body),
+    )
 
 
 def connectivity(builder: Builder, synapses: Any) -> Found:
@@ -126,7 +139,7 @@ def _delay_steps(builder: Builder, pathway: SynapticPathway) -> npt.NDArray[np.i
             "False."
         )
     delays = np.asarray(pathway.variables["delay"].get_value())
-    return np.atleast_1d((delays / builder.clock.dt_ + 0.5).astype(np.int64))
+    return np.atleast_1d((delays / pathway.source.clock.dt_ + 0.5).astype(np.int64))
 
 
 KINDS: dict[type, Kind] = {

@@ -1,5 +1,34 @@
 {# One macro a kind of phase; `words` supplies the loops, `slot` the pointers. #}
 {% macro body(views) %}
+{% for clock, due in by_clock(views) %}
+{% if clock is none %}
+{{ each(due) | trim }}
+{% else %}
+{{ when_due(clock, due) | trim }}
+{% endif %}
+{% endfor %}
+{% endmacro %}
+
+{# What a clock's phases take for step and time hides those of the Program. #}
+{% macro when_due(clock, due) %}
+{% if clock.every %}
+if (step % {{ clock.every }} == 0) {
+    const double dt_double = constants[{{ clock.dt }}];
+    const real dt = real(dt_double);
+    const long long program_step = step;
+    const long long step = program_step / {{ clock.every }};
+    const double t = step * dt_double;
+{% else %}
+if (const int listed = b2e::position({{ clock.steps }}, {{ clock.size }}, step); listed >= 0) {
+    const long long program_step = step;
+    const long long step = listed;
+    const double t = {{ clock.times }}[listed];
+{% endif %}
+    {{ each(due) | trim | indent(4) }}
+}
+{% endmacro %}
+
+{% macro each(views) %}
 {% for view in views %}
 { // {{ view.phase.label }}
     {{ macros[view.kind](view) | trim | indent(4) }}
