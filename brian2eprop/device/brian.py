@@ -19,6 +19,7 @@ from brian2.core.preferences import prefs
 from brian2.core.variables import ArrayVariable
 from brian2.devices.device import RuntimeDevice, all_devices
 from brian2.groups.group import Group
+from brian2.units import second
 
 from brian2eprop.errors import Unsupported
 
@@ -128,6 +129,12 @@ def note_run(device: RuntimeDevice, seconds: float, completed: float) -> None:
     """Keep what Brian2's devices tell of their last run."""
     device._last_run_time = seconds
     device._last_run_completed_fraction = completed
+
+
+def note_profile(network: Network, seconds: Mapping[str, float] | None) -> None:
+    """Keep how long each object took, where that was noted."""
+    found = None if seconds is None else [(name, time * second) for name, time in seconds.items()]
+    network._profiling_info = found
 
 
 def longest_run(device: RuntimeDevice) -> float | None:

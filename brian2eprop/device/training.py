@@ -23,6 +23,7 @@ from brian2eprop.device.memory.formed import Formed
 from brian2eprop.device.memory.values import ValuesDevice
 from brian2eprop.device.networks import Networks
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
+from brian2eprop.errors import Unsupported
 
 
 class TrainingServices(ValuesDevice):
@@ -57,6 +58,8 @@ class TrainingServices(ValuesDevice):
         ------
         TypeError
             If it is no Network.
+        Unsupported
+            If the device does not run an object of the network, or calls it between steps.
         """
         if not isinstance(network, Network):
             raise TypeError(
@@ -67,7 +70,13 @@ class TrainingServices(ValuesDevice):
             namespace = get_local_namespace(level=level + 1)
         with self.networks.preparing:
             brian.require_device(check_network(network), self)
-            return self.capture_program(network, namespace, set(), since_ever)
+            captured = self.capture_program(network, namespace, set(), since_ever)
+        for found in captured.operations:
+            raise Unsupported(
+                f"'{found.operation.name}' is a network operation, which a training does not "
+                "call; set its attribute 'active' to False."
+            )
+        return captured
 
     def capture_program(
         self,

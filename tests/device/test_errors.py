@@ -24,7 +24,6 @@ from brian2 import (
     get_device,
     linked_var,
     ms,
-    network_operation,
     second,
     set_device,
 )
@@ -52,14 +51,6 @@ def synapses(group: NeuronGroup, *args: Any, **more: Any) -> list[Any]:
     found = Synapses(group, group, *args, name="syn", **more)
     found.connect()
     return [group, found]
-
-
-def with_operation() -> list[Any]:
-    @network_operation(name="operation")
-    def operate() -> None:
-        pass
-
-    return [cells(), operate]
 
 
 def with_function() -> list[Any]:
@@ -94,11 +85,6 @@ def with_generator() -> list[Any]:
 
 def with_scalar_write() -> list[Any]:
     return synapses(cells(model=LEAKY + "\ntotal : 1 (shared)"), on_pre="total_post += 1")
-
-
-def with_early_monitor() -> list[Any]:
-    group = cells()
-    return [group, SpikeMonitor(group, when="start", name="early")]
 
 
 def with_subgroup_monitor() -> list[Any]:
@@ -153,8 +139,6 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
     (population_rate, r"'rate' is a PopulationRateMonitor.*; record with a SpikeMonitor"),
     (monitor_with_variables, r"'mon' records v at spikes.*; record them with a StateMonitor"),
     (event_monitor, r"'mon' is a EventMonitor.*; run the script on Brian2's own device"),
-    (with_early_monitor, r"'early' is scheduled before the spikes.*; schedule it after"),
-    (with_operation, r"'operation' is a NetworkOperation.*; run in pieces and do the operation"),
     (lambda: [cells(events={"low": "v < 0"})], r"'cells' has events other .* \(low\).*; use the"),
 ]  # fmt: skip
 
@@ -327,15 +311,6 @@ def test_import_needs_no_cuda() -> None:
         "assert 'brian2eprop.device.backends.cuda' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_profiling_is_refused() -> None:
-    use()
-    network = Network(cells(), name="whole")
-    with pytest.raises(
-        Unsupported, match=r"'whole' is to be profiled .* one kernel. Leave profile"
-    ):
-        network.run(1 * ms, profile=True)
 
 
 def test_brian_warns_of_code_that_depends_on_the_order_of_synapses() -> None:

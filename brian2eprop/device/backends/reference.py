@@ -138,7 +138,9 @@ class _Instance:
             case ForEach():
                 self.execute(phase.body, elements(np.arange(phase.size)), step)
             case ForEachEvent():
-                self.execute(phase.body, elements(self.events(phase.events, step)), step)
+                self.execute(
+                    phase.body, elements(self.events(phase.events, step - phase.delay)), step
+                )
             case Detect():
                 self.detect(phase, step)
             case Feed():

@@ -15,6 +15,7 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import (
     Captured,
     Counting,
+    Operation,
     Pathway,
     Piece,
     Recording,
@@ -74,6 +75,7 @@ class Builder:
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     events: dict[str, Events] = field(default_factory=dict)
+    slots: dict[str, Slots] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     orders: dict[str, Integers] = field(default_factory=dict)
     tables: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
@@ -82,6 +84,9 @@ class Builder:
     recordings: list[Recording] = field(default_factory=list)
     countings: list[Counting] = field(default_factory=list)
     pathways: dict[str, Pathway] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
+    owners: list[str] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
 
     def body(
         self,
@@ -145,11 +150,16 @@ class Builder:
             )
         return name
 
+    def lateness(self, events: str) -> int:
+        """How many steps late a listener that is next hears events: one where they come later."""
+        late = int(events not in self.events)
+        self.widen(events, history=late)
+        return late
+
     def widen(self, events: str, history: int = 0, kept: bool = False) -> None:
-        """Keep more of an event buffer's steps."""
-        buffer = self.events[events]
-        slots = Slots(max(buffer.slots.history, history), buffer.slots.kept or kept)
-        self.events[events] = replace(buffer, slots=slots)
+        """Keep more of an event buffer's steps, also where it is yet to be declared."""
+        before = self.slots.get(events, Slots())
+        self.slots[events] = Slots(max(before.history, history), before.kept or kept)
 
     def finish(self, name: str, promoted: Collection[str]) -> Captured:
         """The Program and its ties.
@@ -173,7 +183,10 @@ class Builder:
             self.grid.dt,
             arrays,
             (Sweep(Direction.FORWARD, tuple(self.phases)),),
-            tuple(self.events.values()),
+            tuple(
+                replace(buffer, slots=self.slots.get(buffer.name, buffer.slots))
+                for buffer in self.events.values()
+            ),
             tuple(item.connectivity for item in connectivities.values()),
             tuple(Stream(stream, len(source)) for stream, source in self.sources.items()),
             self.grid.program_clocks(),
@@ -193,6 +206,9 @@ class Builder:
             tuple(self.countings),
             self.pathways,
             self.grid,
+            tuple(self.operations),
+            tuple(self.owners),
+            tuple(self.order),
         )
 
     def _keep_double(self, variable: Any) -> None:

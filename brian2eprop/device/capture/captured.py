@@ -51,10 +51,27 @@ class Recording:
 
 @dataclass(frozen=True)
 class Counting:
-    """A SpikeMonitor with the Program's event buffer it reads."""
+    """A SpikeMonitor with the Program's event buffer it reads, and how many steps late."""
 
     monitor: Any
     events: str
+    late: int = 0
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A NetworkOperation, and what comes before it in a step.
+
+    Parameters
+    ----------
+    operation : brian2 NetworkOperation
+        What is called.
+    phases : int
+        How many of the Program's phases are done before it.
+    """
+
+    operation: Any
+    phases: int
 
 
 @dataclass(frozen=True)
@@ -120,6 +137,12 @@ class Captured:
         The synaptic pathways by name.
     grid : Grid
         The steps of the Program, and which of them are whose.
+    operations : tuple of Operation
+        The network operations in order.
+    owners : tuple of str
+        The name of the object that each phase is of.
+    order : tuple of str
+        The names of all objects in order.
     """
 
     program: Program
@@ -133,6 +156,9 @@ class Captured:
     countings: tuple[Counting, ...]
     pathways: Mapping[str, Pathway]
     grid: Grid
+    operations: tuple[Operation, ...] = ()
+    owners: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
 
     @property
     def clocks(self) -> tuple[Any, ...]:

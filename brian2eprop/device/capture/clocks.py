@@ -46,6 +46,10 @@ class Listed:
         """How many of its steps come before a step of the Program."""
         return int(np.searchsorted(self.steps, step))
 
+    def program_step(self, step: int) -> float:
+        """The step of the Program in which one of its own is due; infinite after the last one."""
+        return float(self.steps[step]) if step < len(self.steps) else np.inf
+
     def times(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """When some of its own steps begin, in seconds; infinite after the last one."""
         return np.append(self.all_times, np.inf)[np.minimum(steps, len(self.all_times))]

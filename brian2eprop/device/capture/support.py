@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from brian2.core.network import Network
-from brian2.core.operations import NetworkOperation
 from brian2.groups.subgroup import Subgroup
 from brian2.input.poissongroup import PoissonGroup
 from brian2.input.poissoninput import PoissonInput
@@ -21,7 +20,6 @@ _WAYS_OUT: dict[type, str] = {
     SpikeGeneratorGroup: _SPIKE_DATA,
     PoissonInput: _SPIKE_DATA + " and Synapses",
     PopulationRateMonitor: "record with a SpikeMonitor and count its spikes",
-    NetworkOperation: "run in pieces and do the operation between them",
     Subgroup: "use the whole group",
 }
 

@@ -32,6 +32,10 @@ class Clock:
         """How many of its steps come before a step of the Program."""
         return -(-step // self.every)
 
+    def program_step(self, step: int) -> float:
+        """The step of the Program in which one of its own is due."""
+        return step * self.every
+
     def times(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """When some of its own steps begin, in seconds."""
         return np.asarray(steps * self.dt)

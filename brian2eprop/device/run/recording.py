@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,14 @@ SPIKE_COLUMNS = ("instance", "i", "t")
 _REMEDY = "record fewer neurons, or run fewer steps or instances"
 
 
-def record(captured: Captured, memory: Memory, device: Any, first_step: int, n_steps: int) -> None:
+def record(
+    captured: Captured,
+    memory: Memory,
+    device: Any,
+    first_step: int,
+    n_steps: int,
+    among: Container[str] | None = None,
+) -> None:
     """Append what was recorded in a call to Brian2's monitors.
 
     Parameters
@@ -31,6 +38,8 @@ def record(captured: Captured, memory: Memory, device: Any, first_step: int, n_s
         The device, whose arrays the monitors' variables are.
     first_step, n_steps : int
         The steps of the call.
+    among : container of str, optional
+        The names of the monitors that have recorded; by default all.
 
     Raises
     ------
@@ -38,10 +47,14 @@ def record(captured: Captured, memory: Memory, device: Any, first_step: int, n_s
         If a monitor cannot grow; it then has what it had before the call.
     """
     for recording in captured.recordings:
+        if among is not None and recording.monitor.name not in among:
+            continue
         row = captured.grid.clocks[recording.monitor.clock]
         steps = np.arange(row.steps_before(first_step), row.steps_before(first_step + n_steps))
         _record_states(recording, memory, steps, row.times(steps))
     for counting in captured.countings:
+        if among is not None and counting.monitor.name not in among:
+            continue
         row = captured.grid.clocks[counting.monitor.clock]
         steps = np.arange(row.steps_before(first_step), row.steps_before(first_step + n_steps))
         events = captured.program.find_events(counting.events)
@@ -64,7 +77,7 @@ def _record_spikes(
     counting: Counting, events: Events, memory: Memory, device: Any, steps: Any, times: Any
 ) -> None:
     monitor = counting.monitor
-    instance, position, neuron = memory.read_spikes(events, steps)
+    instance, position, neuron = memory.read_spikes(events, steps - counting.late)
     if monitor.record and neuron.size:
         columns = {"instance": instance, "i": neuron, "t": times[position]}
         _append(

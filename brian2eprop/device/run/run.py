@@ -18,6 +18,7 @@ from brian2eprop.device.capture.clocks import Grid
 from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.transit import deliverable
 from brian2eprop.device.networks import Kept
+from brian2eprop.device.run.cuts import Cuts, warn_of_operations, warn_of_profile
 from brian2eprop.device.run.progress import Pace, Progress, interrupts_wait
 from brian2eprop.device.run.recording import record, require_room, sort_spikes
 from brian2eprop.spikes import SpikeStream
@@ -45,6 +46,7 @@ def run(
     duration: Any,
     namespace: Mapping[str, Any],
     progress: Progress,
+    profile: bool = False,
 ) -> None:
     """Run a network.
 
@@ -62,6 +64,8 @@ def run(
         Where external names are looked up.
     progress : Progress
         Is told how far the run is.
+    profile : bool
+        Whether to note how long each object takes.
     """
     with device.networks.preparing:
         # What the network is: a Program, the one of the last run where nothing has changed.
@@ -74,7 +78,11 @@ def run(
         state = _memory(device, kept, captured, steps)
         streams = _streams(device, captured, steps)
     # The steps, in calls of bounded length with the monitors recorded after each.
-    end = Run(device, network, captured, state, streams).execute(steps, progress)
+    times: dict[str, float] | None = {} if profile else None
+    if profile:
+        warn_of_profile()
+    end = Run(device, network, captured, state, streams, times).execute(steps, progress)
+    brian.note_profile(network, times)
     # What Brian2 does after a run.
     if end == steps.end:
         network.t_ = float(progress.start + duration)
@@ -100,6 +108,8 @@ def prepare(
         return kept.captured
     gc.collect()  # so that groups that are in no network are warned about
     kept.captured, kept.origin = device.capture_for_run(network, namespace)
+    if kept.captured is not None:
+        warn_of_operations(kept.captured)
     return kept.captured
 
 
@@ -151,6 +161,8 @@ class Run:
         Its memory.
     streams : mapping of str to SpikeStream
         The spikes of its sources.
+    times : dict, optional
+        Gets how many seconds each object takes.
     """
 
     def __init__(
@@ -160,12 +172,15 @@ class Run:
         captured: Captured,
         state: State,
         streams: Mapping[str, SpikeStream],
+        times: dict[str, float] | None = None,
     ) -> None:
         self.device = device
         self.network = network
         self.captured = captured
         self.state = state
         self.streams = streams
+        self.cuts = Cuts(captured, timed=times is not None)
+        self.times = times
 
     def execute(self, steps: Steps, progress: Progress) -> int:
         """Run to the end, or until the network is stopped.
@@ -193,7 +208,11 @@ class Run:
         try:
             with brian.running():
                 while step < steps.end and not self._stopped(progress):
-                    step = self._call(step, min(pace.steps, steps.end - step), pace)
+                    if self.cuts.is_cut(step):
+                        step = self._step_in_parts(step)
+                    else:
+                        end = min(step + pace.steps, steps.end, self.cuts.next_from(step))
+                        step = self._call(step, int(end) - step, pace)
                     progress.tell_if_due((step - steps.first) / steps.number)
         finally:
             sort_spikes(self.captured)
@@ -207,6 +226,32 @@ class Run:
             record(self.captured, self.state.memory, self.device, step, n_steps)
         pace.note(time.perf_counter() - began)
         return step + n_steps
+
+    def _step_in_parts(self, step: int) -> int:
+        """A step that is cut: phases, then what the host does, in turns."""
+        done: set[str] = set()
+        for part, names, operation in self.cuts.parts(step):
+            began = time.perf_counter()
+            with interrupts_wait():
+                self.state.run_part(part, self.streams)
+                record(self.captured, self.state.memory, self.device, step, 1, names - done)
+            done |= names
+            if operation is not None:
+                operation.run()
+                self.state.require_sizes()
+                self.state.push()
+            if self.times is not None:
+                self._note(self.cuts.name_of(part, operation), began)
+        with interrupts_wait():
+            self.state.end_step()
+            set_step(self.network, self.captured.grid, step + 1)
+        return step + 1
+
+    def _note(self, name: str | None, began: float) -> None:
+        assert self.times is not None
+        self.state.wait()
+        if name is not None:
+            self.times[name] = self.times.get(name, 0.0) + time.perf_counter() - began
 
     def _stopped(self, progress: Progress) -> bool:
         limit = brian.longest_run(self.device)

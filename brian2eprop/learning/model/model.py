@@ -122,7 +122,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         If a phase has no derivative, ``detach`` names what is no state, or the membranes
         cannot be told.
     """
-    _check_clocks(program)
+    _check_when(program)
     arrays, state = program.all_arrays(), state_arrays(program)
     phases = program.sweeps[0].phases
     numbered = list(enumerate(phases))
@@ -169,12 +169,18 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
     )
 
 
-def _check_clocks(program: Program) -> None:
-    late = [phase for phase in program.phases() if phase.clock is not None]
+def _check_when(program: Program) -> None:
+    own = [phase for phase in program.phases() if phase.clock is not None]
+    if own:
+        raise LearningError(
+            f"'{own[0].label}' runs on a clock of its own, and a training knows one time step; "
+            "leave out its dt and clock, and set defaultclock.dt."
+        )
+    late = [p for p in program.phases() if isinstance(p, ForEachEvent) and p.delay]
     if late:
         raise LearningError(
-            f"'{late[0].label}' runs on a clock of its own, and a training knows one time step; "
-            "leave out its dt and clock, and set defaultclock.dt."
+            f"'{late[0].label}' is scheduled before the spikes it waits for are found, and a "
+            "training follows what is done in the same step; schedule it after the threshold."
         )
 
 

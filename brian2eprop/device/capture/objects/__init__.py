@@ -42,5 +42,7 @@ def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
         kind.add(builder, item)
         clock = builder.grid.name_of(item.clock)
         builder.phases[before:] = [replace(p, clock=clock) for p in builder.phases[before:]]
+        builder.owners += [item.name] * (len(builder.phases) - before)
+        builder.order.append(item.name)
     for pathway in builder.pathways.values():
         builder.widen(pathway.events, history=pathway.steps)

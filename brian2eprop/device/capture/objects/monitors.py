@@ -13,7 +13,6 @@ from brian2.monitors.statemonitor import StateMonitor
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder, dtype_of
 from brian2eprop.device.capture.captured import Counting, Recording
-from brian2eprop.device.capture.objects.events import require_detected
 from brian2eprop.device.capture.objects.kind import Kind
 from brian2eprop.device.capture.objects.synapses import connectivity
 from brian2eprop.device.monitors import BatchedSpikeMonitor, BatchedStateMonitor
@@ -78,9 +77,8 @@ def _monitored(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], 
 
 def _count(builder: Builder, monitor: SpikeMonitor) -> None:
     events = builder.heard(monitor, monitor.source)
-    require_detected(builder, monitor, events)
     builder.widen(events, kept=True)
-    builder.countings.append(Counting(monitor, events))
+    builder.countings.append(Counting(monitor, events, builder.lateness(events)))
 
 
 KINDS: dict[type, Kind] = {

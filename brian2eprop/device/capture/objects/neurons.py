@@ -9,7 +9,6 @@ from brian2.groups.neurongroup import NeuronGroup, Resetter, StateUpdater, Thres
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.objects.events import require_detected
 from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
 from brian2eprop.device.capture.objects.shared import add_update
 from brian2eprop.device.program import Detect, ForEach, ForEachEvent, Index, Ref
@@ -87,8 +86,8 @@ def _reset(builder: Builder, resetter: Resetter) -> None:
     refuse_scalar_writes(resetter, body)
     if body.code:
         events = builder.heard(resetter, resetter.group)
-        require_detected(builder, resetter, events)
-        builder.phases.append(ForEachEvent(resetter.name, events, body))
+        late = builder.lateness(events)
+        builder.phases.append(ForEachEvent(resetter.name, events, body, late))
 
 
 KINDS: dict[type, Kind] = {

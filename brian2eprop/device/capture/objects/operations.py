@@ -1,12 +1,14 @@
-"""Code that is run beside a group's own: run_regularly, run_at, what is constant over dt."""
+"""What runs beside the groups' own code: run_regularly, run_at, network operations."""
 
 from __future__ import annotations
 
+from brian2.core.operations import NetworkOperation
 from brian2.groups.group import CodeRunner
 from brian2.groups.neurongroup import NeuronGroup, SubexpressionUpdater
 from brian2.synapses.synapses import Synapses
 
 from brian2eprop.device.capture.builder import Builder
+from brian2eprop.device.capture.captured import Operation
 from brian2eprop.device.capture.objects.kind import Kind
 from brian2eprop.device.capture.objects.neurons import update_neurons
 from brian2eprop.device.capture.objects.synapses import update_synapses
@@ -44,7 +46,12 @@ def _refuse_writes_to_neurons(runner: CodeRunner, phase: ForEachSynapse) -> None
             )
 
 
+def _operate(builder: Builder, operation: NetworkOperation) -> None:
+    builder.operations.append(Operation(operation, len(builder.phases)))
+
+
 KINDS: dict[type, Kind] = {
+    NetworkOperation: Kind(_operate),
     CodeRunner: Kind(_run, _check),
     SubexpressionUpdater: Kind(_run, _check),
 }

@@ -63,7 +63,7 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     synapses = pathway.synapses
     events = builder.heard(pathway, pathway.source)
     # The queue of a pathway that runs before its source still gets the last step's spikes.
-    steps = _delay_steps(builder, pathway) + (events not in builder.events)
+    steps = _delay_steps(builder, pathway) + builder.lateness(events)
     longest = int(steps.max(initial=0))
     own = steps.size > 1 and int(steps.min()) != longest
     kept = (steps if own else np.array([longest])).astype(np.int32).tobytes()

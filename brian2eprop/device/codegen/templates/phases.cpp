@@ -53,8 +53,8 @@ B2E_BARRIER();
 {% macro ForEachEvent(view) %}
 {% set events = view.phase.events %}
 {{ lines(view.lines.before) }}
-b2e::ptr<int> indices = {{ slot(index_of[events]) }};
-const int count = {{ slot(count_of[events]) }}[0];
+b2e::ptr<int> indices = {{ slot(index_of[events], -view.phase.delay) }};
+const int count = {{ slot(count_of[events], -view.phase.delay) }}[0];
 {{ words.loop("event", "count") }} {
     const int element = indices[event];
     {{ lines(view.lines.each) | trim | indent(4) }}
