@@ -17,7 +17,8 @@ from brian2 import (
     set_device,
 )
 
-from brian2eprop.errors import Unsupported
+from brian2eprop import Adam, CrossEntropy, EProp, Spikes, SpikeSource, Trainer
+from brian2eprop.errors import LearningError, Unsupported
 
 FOUND = dict[str, np.ndarray]
 EXACT = {"precision": "float64"}
@@ -106,3 +107,29 @@ def test_operations_of_a_part_of_a_group_are_refused() -> None:
     part.run_regularly("v += 1", name="regular")
     with pytest.raises(Unsupported, match=r"'regular' runs code on 'g_subgroup', a Subgroup.*; ru"):
         Network(group, part).run(1 * ms)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("s += 0.1", r"'out_stateupdater' reads 'out_s', which all elements share .*; a training"),
+        (None, r"'regular' changes synapses at its times, which a training does not follow; set"),
+    ],
+)
+def test_trainings_that_would_leave_operations_out_are_refused(
+    code: str | None, message: str
+) -> None:
+    set_device("eprop_cuda", backend="reference")
+    inputs = SpikeSource(2, Spikes.from_dense(np.zeros((1, 3, 2), bool)), name="inputs")
+    out = NeuronGroup(2, "dy/dt = (s - y)/(5*ms) : 1\ns : 1 (shared)", method="exact", name="out")
+    path = Synapses(inputs, out, "w : 1\nu : 1", on_pre="y_post += w", name="path")
+    path.connect()
+    if code is None:
+        path.run_regularly("u *= 0.9", name="regular")
+    else:
+        out.run_regularly(code)
+    with pytest.raises(LearningError, match=message):
+        Trainer(
+            Network(inputs, out, path), output=out.y, loss=CrossEntropy(), rule=EProp(),
+            parameters=[path.w], optimiser=Adam(1e-3),
+        )  # fmt: skip

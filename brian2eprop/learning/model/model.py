@@ -12,7 +12,9 @@ from brian2eprop.device.program import (
     Events,
     ForEach,
     ForEachEvent,
+    ForEachSynapse,
     Index,
+    Loop,
     Phase,
     Program,
     Propagate,
@@ -123,6 +125,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         cannot be told.
     """
     _check_when(program)
+    _check_late(program)
     arrays, state = program.all_arrays(), state_arrays(program)
     phases = program.sweeps[0].phases
     numbered = list(enumerate(phases))
@@ -176,6 +179,28 @@ def _check_when(program: Program) -> None:
             f"'{own[0].label}' runs on a clock of its own, and a training knows one time step; "
             "leave out its dt and clock, and set defaultclock.dt."
         )
+    for phase in program.phases():
+        _check_form(program, phase)
+
+
+def _check_form(program: Program, phase: Phase) -> None:
+    """Refuse what has no local derivative: it would be left out."""
+    if isinstance(phase, ForEachSynapse):
+        raise LearningError(
+            f"'{phase.label}' changes synapses at its times, which a training does not follow; "
+            "set its attribute 'active' to False."
+        )
+    refs = phase.body.refs.values() if isinstance(phase, Loop) else ()
+    scalars = {ref.array for ref in refs if ref.index is Index.SCALAR}
+    shared = sorted(scalars & {name for other in program.phases() for name in other.writes()})
+    if shared:
+        raise LearningError(
+            f"'{phase.label}' reads '{public_name(shared[0])}', which all elements share and which "
+            "changes in a run; a training does not follow that. Leave out the flag '(shared)'."
+        )
+
+
+def _check_late(program: Program) -> None:
     late = [p for p in program.phases() if isinstance(p, ForEachEvent) and p.delay]
     if late:
         raise LearningError(
