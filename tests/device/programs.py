@@ -220,7 +220,7 @@ def clocked():
         ForEach("record", N, Body("kept = v*t", elements("kept", "v")), clock="slow"),
         ForEachEvent("late reset", "spikes", Body("v -= th", elements("v"), {"th": 0.4}), 1),
         ForEach("update", N, Body("v += 30*dt*(1 - v) + other", elements("v"), times=times)),
-        ForEach("drift", N, Body("v += dt + t*step", elements("v")), clock="slow"),
+        ForEach("drift", N, Body("v += dt*(1 + v) + t*step", elements("v")), clock="slow"),
         ForEach("kick", N, Body("v += t + step*other", elements("v"), times=times), clock="listed"),
         Detect("threshold", N, "spikes", Body("_cond = v > th", elements("v"), {"th": 0.6})),
     )
