@@ -212,17 +212,12 @@ class EpropDevice(TrainingServices):
     ) -> None:
         """Run a network, as ``Network.run`` does."""
         check_duration(duration, self.defaultclock)
-        if profile:
-            raise Unsupported(
-                f"'{network.name}' is to be profiled object by object, but eprop_cuda runs all of "
-                "its objects in one kernel. Leave profile=True out and time the whole run."
-            )
         if namespace is None:
             namespace = get_local_namespace(level=level + 3)
         progress = Progress(report, report_period, network.t, duration)
         self.lent.pull_all()
         with self.networks.running(network) as kept:
-            run(self, network, kept, duration, namespace, progress)
+            run(self, network, kept, duration, namespace, progress, bool(profile))
 
     def is_unchanged(self, network: Network, kept: Kept, namespace: Mapping[str, Any]) -> bool:
         """Whether the capture that is kept of a network is still one of it."""

@@ -60,7 +60,8 @@ class TrainingServices(ValuesDevice):
         TypeError
             If it is no Network.
         Unsupported
-            If the device does not run one of its objects, or has other input than a training's.
+            If the device does not run an object of the network, calls it between steps, or the
+            network has other input than a training's.
         """
         if not isinstance(network, Network):
             raise TypeError(
@@ -73,7 +74,13 @@ class TrainingServices(ValuesDevice):
             objects = check_network(network)
             brian.require_device(objects, self)
             _require_input(objects)
-            return self.capture_program(network, namespace, set(), since_ever)
+            captured = self.capture_program(network, namespace, set(), since_ever)
+        for found in captured.operations:
+            raise Unsupported(
+                f"'{found.operation.name}' is a network operation, which a training does not "
+                "call; set its attribute 'active' to False."
+            )
+        return captured
 
     def capture_program(
         self,

@@ -9,6 +9,7 @@ from brian2eprop.device.program import (
     Array,
     Body,
     Clear,
+    Clock,
     Count,
     Dense,
     Detect,
@@ -22,6 +23,7 @@ from brian2eprop.device.program import (
     ForEachEvent,
     ForEachSynapse,
     Index,
+    ListedClock,
     Over,
     Program,
     Propagate,
@@ -374,7 +376,37 @@ def recorded(first=20, stop=61):
     return Case(program, case.values)
 
 
+def clocked():
+    """Phases every third step and in listed ones, and a listener before its events."""
+    slow, listed = Clock("slow", 3.5 * DT, 3), ListedClock("listed", "steps", "times")
+    times = {"other": slow}
+    phases = (
+        ForEach("record", N, Body("kept = v*t", elements("kept", "v")), clock="slow"),
+        ForEachEvent("late reset", "spikes", Body("v -= th", elements("v"), {"th": 0.4}), 1),
+        ForEach("update", N, Body("v += 30*dt*(1 - v) + other", elements("v"), times=times)),
+        ForEach("drift", N, Body("v += dt*(1 + v) + t*step", elements("v")), clock="slow"),
+        ForEach("kick", N, Body("v += t + step*other", elements("v"), times=times), clock="listed"),
+        Detect("threshold", N, "spikes", Body("_cond = v > th", elements("v"), {"th": 0.6})),
+    )
+    program = Program(
+        "clocked",
+        DT,
+        (
+            real("v"),
+            real("kept", slots=Slots(kept=True)),
+            Array("steps", DType.INT, 3, SHARED),
+            Array("times", DType.DOUBLE, 3, SHARED),
+        ),
+        (Sweep(Direction.FORWARD, phases),),
+        events=(Events("spikes", N, PER_INSTANCE, Slots(1, kept=True)),),
+        clocks=(slow, listed),
+    )
+    values = {"steps": [0, 3, 4], "times": [0, 3.1e-3, 4e-3], "v": np.linspace(0, 0.5, N)}
+    return Case(program, values)
+
+
 CASES = {
+    "clocked": clocked(),
     "recorded": recorded(),
     "lif": network(),
     "alif": network(adaptive=True),

@@ -12,14 +12,12 @@ from brian2 import (
     Network,
     NeuronGroup,
     PoissonInput,
-    SpikeMonitor,
     StateMonitor,
     Synapses,
     check_units,
     get_device,
     linked_var,
     ms,
-    network_operation,
     second,
     set_device,
 )
@@ -49,20 +47,6 @@ def synapses(group: NeuronGroup, *args: Any, **more: Any) -> list[Any]:
     return [group, found]
 
 
-def with_operation() -> list[Any]:
-    @network_operation(name="operation")
-    def operate() -> None:
-        pass
-
-    return [cells(), operate]
-
-
-def with_regular_code() -> list[Any]:
-    group = cells()
-    group.run_regularly("v = 0", name="regular")
-    return [group]
-
-
 def with_function() -> list[Any]:
     @check_units(x=1, result=1)
     def half(x: float) -> float:
@@ -81,11 +65,6 @@ def with_scalar_write() -> list[Any]:
     return synapses(cells(model=LEAKY + "\ntotal : 1 (shared)"), on_pre="total_post += 1")
 
 
-def with_early_monitor() -> list[Any]:
-    group = cells()
-    return [group, SpikeMonitor(group, when="start", name="early")]
-
-
 def poisson_input() -> list[Any]:
     found = synapses(cells(), "w : 1", on_pre="v_post += w")
     return [*found, PoissonInput(found[-1], "w", 5, 10 * Hz, weight=1)]
@@ -98,13 +77,6 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
     (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),
     (with_link_to_itself, r"'cells_stateupdater' changes what 'x' is linked to.*; link to a"),
     (poisson_input, r"adds to 'syn', a Synapses, .*; add to a whole NeuronGroup"),
-    (with_early_monitor, r"'early' is scheduled before the events.*; schedule it after"),
-    (with_operation, r"'operation' is a NetworkOperation.*; run in pieces and do the operation"),
-    (with_regular_code, r"'regular' runs code of its own \(run_regularly.*; put it into"),
-    (lambda: [cells(model=LEAKY + "\ny = v**2 : 1 (constant over dt)")],
-     r"is a SubexpressionUpdater.*; write the expression without 'constant over dt'"),
-    (lambda: [cells(), cells("slow", dt=2 * ms)],
-     r"runs on the clock '.*' but '.*' on '.*'.*; leave out dt and clock, and set defaultclock"),
 ]  # fmt: skip
 
 
@@ -276,15 +248,6 @@ def test_import_needs_no_cuda() -> None:
         "assert 'brian2eprop.device.backends.cuda' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_profiling_is_refused() -> None:
-    use()
-    network = Network(cells(), name="whole")
-    with pytest.raises(
-        Unsupported, match=r"'whole' is to be profiled .* one kernel. Leave profile"
-    ):
-        network.run(1 * ms, profile=True)
 
 
 def test_brian_warns_of_code_that_depends_on_the_order_of_synapses() -> None:

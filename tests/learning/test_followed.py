@@ -115,7 +115,7 @@ def link_of_spiking_groups() -> Parts:
         (sums, r"gaps_summed_variable_a_post goes through all synapses.*Move them to the"),
         (sums_of_a_weight, r"gaps_summed_variable_a_post goes through all synapses.*Move"),
         (link(np.array([1, 2, 0])), r"hidden_stateupdater reads 'x' of other neurons through"),
-        (link(None), r"hidden_stateupdater reads 'x' of other neurons through a link.*Connect"),
+        (link(None), r"hidden_stateupdater reads 'x', which all elements share.*connect groups"),
         (
             link_of_spiking_groups,
             r"follow one event of a neuron, but 'hidden' and 'o' .*connect groups",

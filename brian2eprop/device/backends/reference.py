@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from brian2eprop.device.program import (
     ForEachEvent,
     ForEachSynapse,
     Index,
+    ListedClock,
     Over,
     Phase,
     Program,
@@ -93,6 +95,19 @@ class ReferenceKernel(Kernel):
         memory.touch(self.program.written_tables)
 
 
+@dataclass(frozen=True)
+class Now:
+    """What a phase takes for step, time and time step; NumPy's doubles keep expressions double.
+
+    A listed clock has no time step.
+    """
+
+    program_step: int
+    step: int
+    t: np.float64
+    dt: float = np.nan
+
+
 class _Instance:
     """One instance's run."""
 
@@ -107,7 +122,20 @@ class _Instance:
         for sweep in sweeps:
             for step in _walk(sweep, self.steps(sweep)):
                 for phase in sweep.phases:
-                    self.run_phase(phase, step)
+                    now = self.due(phase, step)
+                    if now is not None:
+                        self.now = now
+                        self.run_phase(phase, now.step)
+
+    def due(self, phase: Phase, step: int) -> Now | None:
+        """What a phase is done at in a step of the Program; None where it is not due."""
+        clock = self.program.clock_of(phase)
+        if isinstance(clock, ListedClock):
+            found = np.flatnonzero(self.memory.arrays[clock.steps] == step)
+            times = self.memory.arrays[clock.times]
+            return Now(step, int(found[0]), times[found[0]]) if found.size else None
+        own, rest = divmod(step, clock.every)
+        return None if rest else Now(step, own, np.float64(own * clock.dt), clock.dt)
 
     def steps(self, sweep: Sweep) -> range:
         """The steps of the call that the instance goes through."""
@@ -121,7 +149,9 @@ class _Instance:
             case ForEach():
                 self.execute(phase.body, elements(np.arange(phase.size)), step)
             case ForEachEvent():
-                self.execute(phase.body, elements(self.events(phase.events, step)), step)
+                self.execute(
+                    phase.body, elements(self.events(phase.events, step - phase.delay)), step
+                )
             case Detect():
                 self.detect(phase, step)
             case Record():
@@ -154,12 +184,10 @@ class _Instance:
             ref = phase.body.refs[name]
             is_flag = self.arrays[ref.array].dtype is DType.BOOL
             assert isinstance(ref.offset, int)
-            self.slot(ref.array, step + ref.offset)[detected] = (
-                False if is_flag else step * self.program.dt
-            )
+            self.slot(ref.array, step + ref.offset)[detected] = False if is_flag else self.now.t
 
     def chosen(self, phase: Record | Count, step: int) -> Indices:
-        neurons = self.events(phase.events, step)
+        neurons = self.events(phase.events, step - phase.delay)
         return neurons[(neurons >= phase.first) & (neurons < phase.stop)]
 
     def record(self, phase: Record, step: int) -> None:
@@ -211,32 +239,37 @@ class _Instance:
     ) -> Values:
         """Run the body in all runs of the loop; the values of its local ``result``."""
         loops = [loop] if loop.is_parallel(body) else loop.single()
-        numbers = self.numbers(body, step)
+        numbers = self.numbers(body)
         functions = {name: self.timed(timed) for name, timed in body.timed.items()}
         functions |= {name: found.python for name, found in body.foreign.items()}
         found = [np.zeros(0)]
         for part in loops:
             places = {n: self.place(ref, part, step, sent) for n, ref in body.refs.items()}
-            drawn = self.drawn(body, part, step)
+            drawn = self.drawn(body, part)
             names = numbers | drawn | functions
             values = execute(body.code, places, body.guards, names, aliases(body))
             if result is not None:
                 found.append(np.broadcast_to(values[result], part.length))
         return np.concatenate(found)
 
-    def numbers(self, body: Body, step: int) -> dict[str, Any]:
+    def numbers(self, body: Body) -> dict[str, Any]:
         # A NumPy double keeps expressions of t in double precision; a Python number takes
         # the precision of the arrays it meets.
-        time = np.float64(step * self.program.dt)
+        time, dt, step = self.now.t, self.now.dt, self.now.step
         # Python's wide integers would not be added to an array of narrow ones.
         constants = {
             name: value if fits(value, 32) else np.int64(value)
             for name, value in body.constants.items()
         }
-        return {**constants, "t": time, "dt": self.program.dt, "step": step}
+        times = {
+            name: np.float64(clock.steps_before(self.now.program_step) * clock.dt)
+            for name, clock in body.times.items()
+        }
+        return {**constants, **times, "t": time, "dt": dt, "step": step}
 
-    def drawn(self, body: Body, loop: Loop, step: int) -> dict[str, Values]:
+    def drawn(self, body: Body, loop: Loop) -> dict[str, Values]:
         found = {}
+        step = self.now.program_step
         for name, wanted in body.draws.items():
             keys = self.memory.arrays[KEYS].reshape(-1, WORDS)
             key = keys[self.program.draws.index(wanted)]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.device.capture.clocks import Grid
 from brian2eprop.device.program import Program
 from brian2eprop.device.program.connectivity.base import Integers
 
@@ -75,6 +76,22 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class Operation:
+    """A NetworkOperation, and what comes before it in a step.
+
+    Parameters
+    ----------
+    operation : brian2 NetworkOperation
+        What is called.
+    phases : int
+        How many of the Program's phases are done before it.
+    """
+
+    operation: Any
+    phases: int
+
+
+@dataclass(frozen=True)
 class Pathway:
     """Where a pathway reads its spikes, and how many steps late.
 
@@ -122,8 +139,8 @@ class Captured:
         Arrays of synaptic variables that lie in another order than in Brian2: element ``k``
         is Brian2's synapse ``order[k]``.
     tables : mapping of str to array
-        Values of the arrays that hold no variable: rows, targets and other indices, and those of
-        functions of time.
+        Values of the arrays that hold no variable: rows, targets and other indices, times, and
+        those of functions of time.
     written : frozenset of str
         The arrays of variables that a run changes.
     sources : mapping of str to SpikeSource or SpikeGeneratorGroup
@@ -138,8 +155,14 @@ class Captured:
         The PopulationRateMonitors.
     pathways : mapping of str to Pathway
         The synaptic pathways by name.
-    clocks : tuple of brian2 Clock
-        The clocks of its objects, of one and the same dt.
+    grid : Grid
+        The steps of the Program, and which of them are whose.
+    operations : tuple of Operation
+        The network operations in order.
+    owners : tuple of str
+        The name of the object that each phase is of.
+    order : tuple of str
+        The names of all objects in order.
     """
 
     program: Program
@@ -153,7 +176,15 @@ class Captured:
     logs: tuple[EventLog, ...]
     rates: tuple[Rate, ...]
     pathways: Mapping[str, Pathway]
-    clocks: tuple[Any, ...] = ()
+    grid: Grid
+    operations: tuple[Operation, ...] = ()
+    owners: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+
+    @property
+    def clocks(self) -> tuple[Any, ...]:
+        """Brian2's clocks."""
+        return tuple(self.grid.clocks)
 
     @cached_property
     def names(self) -> Mapping[Any, str]:

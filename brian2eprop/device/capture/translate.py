@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from brian2.core.clocks import Clock
+from brian2.core.clocks import BaseClock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.input.timedarray import TimedArray
 
+from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import Piece
+from brian2eprop.device.capture.clocks import Grid
 from brian2eprop.device.capture.foreign import foreign
 from brian2eprop.device.capture.random import RANDOM_FUNCTIONS, Drawing
-from brian2eprop.device.program import Body, Number, Ref
+from brian2eprop.device.program import Body, Clock, Number, Ref
 from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.device.program.functions import PLAIN_FUNCTIONS
 from brian2eprop.errors import Unsupported
@@ -24,6 +26,38 @@ CLOCK_NAMES = {"t": "t", "dt": "dt", "timestep": "step"}
 
 # Gives the Ref of a variable that Brian2 reaches through the given index.
 Locate = Callable[[Any, str], Ref]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the clocks of a network are to the objects of one of them.
+
+    Parameters
+    ----------
+    grid : Grid
+        The clocks.
+    own : brian2 clock
+        The one that an object is on.
+    """
+
+    grid: Grid
+    own: Any
+
+    def is_own(self, variable: Any) -> bool:
+        """Whether it is that of a clock that is due when the own one is, and at no other time."""
+        clock = brian.clock_that_has(variable)
+        known = clock in self.grid.clocks
+        return clock is self.own or (known and self.grid.same(clock, self.own))
+
+    def foreign(self, owner: str, variable: Any) -> Clock:
+        """Another clock whose variable an object reads."""
+        found = self.grid.clocks.get(brian.clock_that_has(variable))
+        if not isinstance(found, Clock) or variable.name not in ("t", "dt"):
+            raise Unsupported(
+                f"'{owner}' reads '{variable.name}' of the clock '{variable.owner.name}' while it "
+                f"runs on '{self.own.name}', which eprop_cuda does not; give both the same clock."
+            )
+        return found
 
 
 class Translator:
@@ -37,16 +71,22 @@ class Translator:
         What to translate.
     locate : callable
         Gives the Ref of an array variable and Brian2's index of it.
+    watch : Watch
+        Tells the object's own clock from others.
     drawer : str
         Who draws its random numbers.
     """
 
-    def __init__(self, owner: str, piece: Piece, locate: Locate, drawer: str = "") -> None:
+    def __init__(
+        self, owner: str, piece: Piece, locate: Locate, watch: Watch, drawer: str = ""
+    ) -> None:
         self.owner = owner
         self.piece = piece
         self.locate = locate
+        self.watch = watch
         self.refs: dict[str, Ref] = {}
         self.constants: dict[str, Number] = {}
+        self.times: dict[str, Clock] = {}
         self.drawing = Drawing(drawer, self.constants)
         self.timed: dict[str, TimedArray] = {}
         self.foreign: dict[str, Foreign] = {}
@@ -55,8 +95,14 @@ class Translator:
         """The piece as a Body."""
         tree = parse(self.piece.code)
         lines = [self._line(line) for line in tree.body]
-        guards = self._guards(tree)
-        return Body("\n".join(lines), self.refs, self.constants, guards, self.drawing.draws)
+        return Body(
+            "\n".join(lines),
+            self.refs,
+            self.constants,
+            self._guards(tree),
+            self.drawing.draws,
+            times=self.times,
+        )
 
     def name(self, name: str) -> str:
         """The name in the body of a name in the abstract code, bound to what it stands for."""
@@ -108,7 +154,7 @@ class Translator:
     def _array(self, name: str, variable: Any) -> str:
         built_in = clock_name(variable)
         if built_in is not None:
-            return built_in
+            return self._of_clock(built_in, variable)
         ref = self.locate(variable, self.piece.indices[name])
         # Two names of one element ('v' and 'v_post') must become one: bodies know no aliases.
         for known, other in self.refs.items():
@@ -116,6 +162,18 @@ class Translator:
                 return known
         self.refs[self._free(name)] = ref
         return self._free(name)
+
+    def _of_clock(self, built_in: str, variable: Any) -> str:
+        """A variable of a clock; that of a group may be another one than that of its objects."""
+        if self.watch.is_own(variable):
+            return built_in
+        clock = self.watch.foreign(self.owner, variable)
+        name = f"_{built_in}_every_{clock.every}"
+        if built_in == "t":
+            self.times[name] = clock
+        else:
+            self.constants[name] = clock.dt
+        return name
 
     @staticmethod
     def _free(name: str) -> str:
@@ -205,7 +263,7 @@ def time_stamped(piece: Piece) -> set[Any]:
 
 def clock_name(variable: Any) -> str | None:
     """What bodies call a variable of a clock; None for other variables."""
-    of_clock = isinstance(getattr(variable, "owner", None), Clock)
+    of_clock = isinstance(getattr(variable, "owner", None), BaseClock)
     return CLOCK_NAMES.get(variable.name) if of_clock else None
 
 

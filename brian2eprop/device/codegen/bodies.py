@@ -41,6 +41,9 @@ LOOP_VARIABLE = {
 }
 
 
+NO_TIMES: Mapping[str, str] = {}
+
+
 class Order(Enum):
     """How freely the iterations of a loop may be arranged."""
 
@@ -88,15 +91,18 @@ class Draws:
         The number of each draw of the Program.
     run : Index
         The index by which they are counted.
+    step : str
+        C++ of the Program's step.
     """
 
     keys: str
     numbers: Mapping[Draw, int]
     run: Index
+    step: str
 
     def before(self, name: str, draw: Draw) -> str:
         """What is done once for all runs of the body."""
-        arguments = f"{self.keys}, {self.numbers[draw]}, step, instance"
+        arguments = f"{self.keys}, {self.numbers[draw]}, {self.step}, instance"
         return f"const b2e::Draws {name}draws = b2e::draws_of({arguments});"
 
     def each(self, name: str, draw: Draw) -> str:
@@ -127,6 +133,8 @@ class BodyWriter:
         The index that all iterations along a row have in common.
     draws : Draws, optional
         Where its random numbers come from, if it draws some.
+    times : mapping of str to str
+        C++ of the times of other clocks.
     """
 
     def __init__(
@@ -139,6 +147,7 @@ class BodyWriter:
         on_event: Sequence[str] = (),
         fixed: Index | None = None,
         draws: Draws | None = None,
+        times: Mapping[str, str] = NO_TIMES,
     ) -> None:
         self.body = body
         self.lowered = lowered
@@ -147,6 +156,7 @@ class BodyWriter:
         self.summed = summed
         self.on_event = on_event
         self.draws = draws
+        self.times = times
         self.names = sorted(lowered.read | lowered.written | set(on_event))
         self.scalars = [n for n in self.names if body.refs[n].index is Index.SCALAR]
         self.integer = "long long" if body.wide else "int"
@@ -177,6 +187,7 @@ class BodyWriter:
         lines += [self._timed(name, timed) for name, timed in sorted_items(self.body.timed)]
         lines += [_foreign(name, found) for name, found in sorted_items(self.body.foreign)]
         doubles = [n for n in self.scalars if self._type(n) == "real"]
+        lines += [f"const double {name} = {time};" for name, time in self.times.items()]
         for number, (name, value) in enumerate(self.constants(), first_constant):
             lines += _constant(name, value, number)
             if isinstance(value, float):

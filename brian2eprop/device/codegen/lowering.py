@@ -135,6 +135,8 @@ def _variables(body: Body, arrays: Mapping[str, Array]) -> dict[str, Any]:
         variables[name] = Variable(name, dtype=dtype, scalar=ref.index is Index.SCALAR)
     for name in body.draws:
         variables[name] = Variable(name, dtype=np.float64)
+    for name in body.times:
+        variables[name] = Variable(name, dtype=np.float64, scalar=True)
     for name, value in body.constants.items():
         variables[name] = Constant(name, value)
     for name, timed in body.timed.items():

@@ -70,6 +70,7 @@ def _renamed(body: Body) -> Body:
         {own(name): draw for name, draw in body.draws.items()},
         {own(name): timed for name, timed in body.timed.items()},
         {own(name): foreign for name, foreign in body.foreign.items()},
+        {own(name): clock for name, clock in body.times.items()},
     )
 
 

@@ -50,7 +50,7 @@ class Part:
         """Names of the stored arrays that it uses."""
         used = {sweep.steps for sweep in self.sweeps if sweep.steps is not None}
         for phase in self.phases():
-            used |= phase.reads() | phase.writes()
+            used |= phase.reads() | phase.writes() | set(program.clock_of(phase).arrays)
             for name in phase.hears() | phase.fills():
                 events = program.find_events(name)
                 used |= {count_of(events).name, index_of(events).name}

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from brian2eprop.device.codegen.bodies import depth_name
 from brian2eprop.device.codegen.dialect import Dialect
 from brian2eprop.device.codegen.parts import Part, parts
-from brian2eprop.device.codegen.phases import PhaseWriter
+from brian2eprop.device.codegen.phases import PhaseWriter, by_clock
 from brian2eprop.device.codegen.statements import C_TYPES
 from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
@@ -151,6 +151,7 @@ class _Generator:
             "headers": [*map(_header, self._headers()), *self._foreign()],
             "depths": list(self.depths),
             "slot": self.writer.slot,
+            "by_clock": by_clock,
             "round8": lambda n: -(-n // 8) * 8,
             "count_of": {events.name: count_of(events).name for events in program.events},
             "index_of": {events.name: index_of(events).name for events in program.events},

@@ -15,6 +15,7 @@ from brian2eprop.device.program.arrays import (
 )
 from brian2eprop.device.program.assignments import fits
 from brian2eprop.device.program.body import At, Body, Index, Number, Ref
+from brian2eprop.device.program.clocks import AnyClock, Clock, ListedClock
 from brian2eprop.device.program.connectivity import Connectivity, Dense, Sparse
 from brian2eprop.device.program.draws import Distribution, Draw
 from brian2eprop.device.program.foreign import Foreign
@@ -37,10 +38,12 @@ from brian2eprop.device.program.timed import Timed
 __all__ = [
     "OWNED",
     "Access",
+    "AnyClock",
     "Array",
     "At",
     "Body",
     "Clear",
+    "Clock",
     "Connectivity",
     "Count",
     "DType",
@@ -56,6 +59,7 @@ __all__ = [
     "ForEachSynapse",
     "Foreign",
     "Index",
+    "ListedClock",
     "Loop",
     "Number",
     "Over",

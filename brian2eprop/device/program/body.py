@@ -9,6 +9,7 @@ from functools import cached_property
 
 from brian2eprop.device.program.arrays import Slots
 from brian2eprop.device.program.assignments import Assignment, assignments, fits
+from brian2eprop.device.program.clocks import Clock
 from brian2eprop.device.program.draws import Draw
 from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.device.program.timed import Timed
@@ -82,6 +83,9 @@ class Body:
         The functions of time that it calls besides those of every body.
     foreign : mapping of str to Foreign
         The functions of the model's maker that it calls.
+    times : mapping of str to Clock
+        The names that stand for the time of another clock: when its first step begins that is
+        not before the step in hand, in seconds.
     """
 
     code: str
@@ -91,6 +95,7 @@ class Body:
     draws: Mapping[str, Draw] = field(default_factory=dict)
     timed: Mapping[str, Timed] = field(default_factory=dict)
     foreign: Mapping[str, Foreign] = field(default_factory=dict)
+    times: Mapping[str, Clock] = field(default_factory=dict)
 
     @cached_property
     def lines(self) -> tuple[Assignment, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from brian2eprop.device.program.arrays import OWNED, DType, Over, Slots
+from brian2eprop.device.program.arrays import OWNED, DType, Over, Slots, offset_faults
 from brian2eprop.device.program.body import Body, Domain, Index
 from brian2eprop.device.program.phase import Kind, Loop, Phase
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chosen(Phase):
-    """A phase for those of this step's events whose neurons are ``first <= neuron < stop``."""
+    """For events of ``delay`` steps ago whose neurons are ``first <= neuron < stop``."""
 
     events: str
     first: int
     stop: int
+    delay: int = field(default=0, kw_only=True)
 
     def hears(self) -> frozenset[str]:
         """See :meth:`Phase.hears`."""
@@ -28,7 +29,9 @@ class Chosen(Phase):
 
     def faults(self, program: Program, over: Over) -> Iterable[str]:
         """See :meth:`Phase.faults`."""
-        size = program.find_events(self.events).size
+        buffer = program.find_events(self.events)
+        size = buffer.size
+        yield from offset_faults(f"event buffer '{self.events}'", buffer.slots, -self.delay)
         if not 0 <= self.first < self.stop <= size:
             yield (
                 f"it is for the neurons from {self.first} to {self.stop} of event buffer "

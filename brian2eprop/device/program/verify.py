@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from brian2eprop.device.program.arrays import Access, Array, DType
 from brian2eprop.device.program.legal import Stage, form_faults
 from brian2eprop.device.program.program import Program
+from brian2eprop.device.program.verify_clocks import clock_faults
 from brian2eprop.device.program.verify_flow import gradient_faults, order_faults, race_fault
 from brian2eprop.device.program.verify_phase import phase_faults
 
@@ -65,6 +66,7 @@ def _program_faults(program: Program) -> Iterable[str]:
         yield from _array_faults(array)
     for connectivity in program.connectivities:
         yield from connectivity.faults()
+    yield from clock_faults(program)
 
 
 def _steps_faults(program: Program) -> Iterable[str]:
@@ -88,6 +90,7 @@ def _duplicates(program: Program) -> Iterable[str]:
         "event buffer": (buffer.name for buffer in program.events),
         "connectivity": (found.name for found in program.connectivities),
         "stream": (stream.name for stream in program.streams),
+        "clock": (clock.name for clock in program.clocks),
     }
     for kind, names in kinds.items():
         for name, times in Counter(names).items():

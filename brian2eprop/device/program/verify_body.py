@@ -70,12 +70,15 @@ def _name_faults(body: Body, domain: Domain, lines: tuple[Assignment, ...]) -> I
         yield f"'{name}' is both a ref and a constant; rename one"
     for name in sorted(body.draws.keys() & (body.refs.keys() | body.constants.keys())):
         yield f"'{name}' is a draw and a ref or constant; rename one"
-    for name in sorted(fixed & (body.refs.keys() | body.constants.keys() | body.draws.keys())):
-        yield f"'{name}' is a name of every body; rename the ref, constant or draw"
+    given = body.refs.keys() | body.constants.keys() | body.draws.keys()
+    for name in sorted(body.times.keys() & given):
+        yield f"'{name}' is a time and a ref, a constant or a draw; rename one"
+    for name in sorted(fixed & (given | body.times.keys())):
+        yield f"'{name}' is a name of every body; rename the ref, constant, draw or time"
     for name, value in body.constants.items():
         if not fits(value, 64):
             yield f"constant '{name}' is {value}, which does not fit into 64 bits; make it real"
-    numbers = body.constants.keys() | body.draws.keys()
+    numbers = body.constants.keys() | body.draws.keys() | body.times.keys()
     known = ALWAYS_THERE | body.refs.keys() | numbers
     for line in lines:
         if line.target in fixed | numbers:

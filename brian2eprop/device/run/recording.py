@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,14 @@ Values = npt.NDArray[Any]
 _REMEDY = "record fewer neurons, or run fewer steps or instances"
 
 
-def record(captured: Captured, memory: Memory, device: Any, first_step: int, n_steps: int) -> None:
+def record(
+    captured: Captured,
+    memory: Memory,
+    device: Any,
+    first_step: int,
+    n_steps: int,
+    among: Container[str] | None = None,
+) -> None:
     """Append what was recorded in a call to Brian2's monitors.
 
     Parameters
@@ -32,6 +39,8 @@ def record(captured: Captured, memory: Memory, device: Any, first_step: int, n_s
         The device, whose arrays the monitors' variables are.
     first_step, n_steps : int
         The steps of the call.
+    among : container of str, optional
+        The names of the monitors that have recorded; by default all.
 
     Raises
     ------
@@ -39,15 +48,28 @@ def record(captured: Captured, memory: Memory, device: Any, first_step: int, n_s
         If a monitor cannot grow; it then has what it had before the call.
     """
     # Logs first: what stands in one would otherwise stand there in the next call.
-    taken = [memory.take_log(log.end, log.columns.values()) for log in captured.logs]
-    for log, (instance, entries) in zip(captured.logs, taken, strict=True):
+    logs = [log for log in captured.logs if among is None or log.monitor.name in among]
+    taken = [memory.take_log(log.end, log.columns.values()) for log in logs]
+    for log, (instance, entries) in zip(logs, taken, strict=True):
         columns = dict(zip(log.columns, entries, strict=True))
         _record_events(log.monitor, instance, columns, device)
-    times = np.arange(first_step, first_step + n_steps) * captured.program.dt
     for recording in captured.recordings:
-        _record_states(recording, memory, first_step, times)
+        if among is None or recording.monitor.name in among:
+            own = _steps_of(captured, recording.monitor, first_step, n_steps)
+            _record_states(recording, memory, *own)
     for rate in captured.rates:
-        _record_rates(rate, memory, first_step, times, captured.program.dt)
+        if among is None or rate.monitor.name in among:
+            own = _steps_of(captured, rate.monitor, first_step, n_steps)
+            _record_rates(rate, memory, *own)
+
+
+def _steps_of(
+    captured: Captured, monitor: Any, first_step: int, n_steps: int
+) -> tuple[int, Values]:
+    """The first of a monitor's own steps within some of the Program, and when they begin."""
+    row = captured.grid.clocks[monitor.clock]
+    first, end = row.steps_before(first_step), row.steps_before(first_step + n_steps)
+    return first, row.times(np.arange(first, end))
 
 
 def _record_events(
@@ -81,11 +103,11 @@ def _record_states(recording: Recording, memory: Memory, first_step: int, times:
     _count(monitor, n)
 
 
-def _record_rates(rate: Rate, memory: Memory, first_step: int, times: Values, dt: float) -> None:
+def _record_rates(rate: Rate, memory: Memory, first_step: int, times: Values) -> None:
     monitor, n = rate.monitor, len(times)
     counts = np.empty((n, memory.instances, 1))
     memory.copy_slots(rate.counts, first_step, counts)
-    rates = counts[..., 0] / dt / len(monitor.source)
+    rates = counts[..., 0] / monitor.clock.dt_ / len(monitor.source)
     values = rates if is_batched(monitor) else rates[:, 0]
     with _longer(monitor, {"t": (n,), "rate": values.shape}) as places:
         places["t"][:], places["rate"][:] = times, values

@@ -125,7 +125,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         cannot be told.
     """
     arrays, state = program.all_arrays(), state_arrays(program)
-    check_followed(program, state)
+    check_followed(program)
     phases = program.sweeps[0].phases
     _refuse_functions(phases)
     numbered = list(enumerate(phases))

@@ -15,7 +15,6 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder, dtype_of
 from brian2eprop.device.capture.captured import EventLog, Rate, Recording
 from brian2eprop.device.capture.connections import connectivity
-from brian2eprop.device.capture.objects.events import require_detected
 from brian2eprop.device.capture.objects.kind import Kind
 from brian2eprop.device.capture.objects.neurons import neuron
 from brian2eprop.device.monitors import (
@@ -91,7 +90,7 @@ def _recorded(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], R
 
 def _record_events(builder: Builder, monitor: EventMonitor) -> None:
     events = builder.heard(monitor, monitor.source, monitor.event)
-    require_detected(builder, monitor, events)
+    late = builder.lateness(events)
     first, stop = brian.chosen_neurons(monitor.source)
     types = {name: dtype_of(monitor.variables[name]) for name in monitor.record_variables}
     types["i"] = DType.INT  # also where only the number of events is wanted
@@ -99,7 +98,7 @@ def _record_events(builder: Builder, monitor: EventMonitor) -> None:
         types["t"] = DType.DOUBLE
     arrays = _columns(builder, monitor, types, stop - first)
     refs = _recorded_refs(arrays, Index.ENTRY)
-    numbers = np.arange(builder.events[events].size) - first
+    numbers = np.arange(len(brian.whole(monitor.source))) - first
     refs["_neuron"] = Ref(builder.table(f"{monitor.name}:neurons", numbers), Index.ELEMENT)
     own = [line for name, line in OF_EVENTS.items() if name in types]
     values = builder.body(
@@ -111,16 +110,16 @@ def _record_events(builder: Builder, monitor: EventMonitor) -> None:
     body = replace(values, code="\n".join([*own, values.code]))
     end = f"{monitor.name}:end"
     builder.arrays[end] = Array(end, DType.INT, 1, Access.PER_INSTANCE)
-    builder.phases.append(Record(monitor.name, events, first, stop, body, end))
+    builder.phases.append(Record(monitor.name, events, first, stop, body, end, delay=late))
     builder.logs.append(EventLog(monitor, end, arrays))
 
 
 def _count_events(builder: Builder, monitor: PopulationRateMonitor) -> None:
     events = builder.heard(monitor, monitor.source)
-    require_detected(builder, monitor, events)
+    late = builder.lateness(events)
     first, stop = brian.chosen_neurons(monitor.source)
     (counts,) = _columns(builder, monitor, {"count": DType.INT}, 1).values()
-    builder.phases.append(Count(monitor.name, events, first, stop, counts))
+    builder.phases.append(Count(monitor.name, events, first, stop, counts, delay=late))
     builder.rates.append(Rate(monitor, counts))
 
 

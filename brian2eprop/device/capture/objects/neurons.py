@@ -9,9 +9,9 @@ from brian2.groups.neurongroup import NeuronGroup, Resetter, StateUpdater, Thres
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.objects.events import require_detected
 from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
-from brian2eprop.device.program import Body, Detect, ForEach, ForEachEvent, Index, Ref
+from brian2eprop.device.capture.objects.shared import add_update
+from brian2eprop.device.program import Body, Detect, ForEach, ForEachEvent, Index, Phase, Ref
 from brian2eprop.errors import Unsupported
 
 
@@ -58,13 +58,18 @@ def _refuse_own_links(owner: Any, body: Body) -> None:
 
 
 def _update(builder: Builder, updater: StateUpdater) -> None:
-    if updater.name not in builder.pieces:
-        return
-    body = builder.body(updater, neuron(builder, updater))
-    refuse_scalar_writes(updater, body)
-    _refuse_own_links(updater, body)
-    if body.code:
-        builder.phases.append(ForEach(updater.name, len(updater.group), body))
+    if updater.name in builder.pieces:
+        update_neurons(builder, updater)
+
+
+def update_neurons(builder: Builder, owner: Any) -> None:
+    """Add what an object does to every neuron of its group."""
+
+    def each(body: Body) -> Phase:
+        _refuse_own_links(owner, body)
+        return ForEach(owner.name, len(owner.group), body)
+
+    add_update(builder, owner, neuron(builder, owner), each)
 
 
 def _detect(builder: Builder, thresholder: Thresholder) -> None:
@@ -83,8 +88,8 @@ def _reset(builder: Builder, resetter: Resetter) -> None:
     _refuse_own_links(resetter, body)
     if body.code:
         events = builder.heard(resetter, resetter.group, resetter.event)
-        require_detected(builder, resetter, events)
-        builder.phases.append(ForEachEvent(resetter.name, events, body))
+        late = builder.lateness(events)
+        builder.phases.append(ForEachEvent(resetter.name, events, body, late))
 
 
 KINDS: dict[type, Kind] = {

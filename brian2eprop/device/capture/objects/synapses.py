@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from brian2eprop.device.capture.builder import Builder
 from brian2eprop.device.capture.captured import Pathway
 from brian2eprop.device.capture.connections import connectivity, synaptic
 from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
+from brian2eprop.device.capture.objects.shared import add_update
 from brian2eprop.device.program import (
     Body,
     DType,
@@ -32,7 +34,7 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     synapses = pathway.synapses
     events = builder.heard(pathway, brian.whole(pathway.source), pathway.event)
     # The queue of a pathway that runs before its source still gets the last step's spikes.
-    steps = _delay_steps(builder, pathway) + (events not in builder.events)
+    steps = _delay_steps(builder, pathway) + builder.lateness(events)
     longest = int(steps.max(initial=0))
     own = steps.size > 1 and int(steps.min()) != longest
     kept = (steps if own else np.array([longest])).astype(np.int32).tobytes()
@@ -44,7 +46,7 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     refuse_scalar_writes(pathway, body)
     if body.code:
         order = slice(None) if found.order is None else found.order
-        since = builder.formed(pathway, longest, builder.step)
+        since = builder.formed(pathway, longest, builder.next_step(pathway.clock))
         phase = Propagate(
             pathway.name,
             events,
@@ -66,7 +68,7 @@ def _delay_steps(builder: Builder, pathway: SynapticPathway) -> npt.NDArray[np.i
             "False."
         )
     delays = np.asarray(pathway.variables["delay"].get_value())
-    return np.atleast_1d((delays / builder.clock.dt_ + 0.5).astype(np.int64))
+    return np.atleast_1d((delays / pathway.source.clock.dt_ + 0.5).astype(np.int64))
 
 
 def _integrate(builder: Builder, updater: StateUpdater) -> None:
@@ -79,10 +81,8 @@ def update_synapses(builder: Builder, owner: Any) -> None:
     synapses = owner.group
     if not len(synapses):
         return
-    body = builder.body(owner, synaptic(builder, owner, synapses))
-    refuse_scalar_writes(owner, body)
-    if body.code:
-        builder.phases.append(_each_synapse(builder, owner, body))
+    locate = synaptic(builder, owner, synapses)
+    add_update(builder, owner, locate, partial(_each_synapse, builder, owner))
 
 
 def _each_synapse(builder: Builder, owner: Any, body: Body) -> Phase:

@@ -46,4 +46,17 @@ B2E_DEVICE int slot(long long step, int depth) {
     return remainder < 0 ? remainder + depth : remainder;
 }
 
+// Where a number stands in an ascending list, or -1.
+template <class List>
+B2E_DEVICE int position(List list, int n, long long number) {
+    int first = 0;
+    for (int rest = n; rest > 0;) {
+        const int half = rest / 2;
+        const bool later = list[first + half] < number;
+        first = later ? first + half + 1 : first;
+        rest = later ? rest - half - 1 : half;
+    }
+    return first < n && list[first] == number ? first : -1;
+}
+
 }  // namespace b2e
