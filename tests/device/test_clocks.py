@@ -247,6 +247,25 @@ def test_a_training_on_several_clocks_is_refused() -> None:
         )  # fmt: skip
 
 
+def test_a_monitor_on_another_clock_does_not_keep_from_training() -> None:
+    set_device("eprop_cuda", backend="reference")
+    spikes = Spikes.from_dense(np.ones((2, 3, 2), bool))
+    inputs = SpikeSource(2, spikes[:1], name="inputs")
+    out = NeuronGroup(2, "dy/dt = -y/(5*ms) : 1", method="exact", name="out")
+    path = Synapses(inputs, out, "w : 1", on_pre="y_post += w", name="path")
+    path.connect()
+    slow = StateMonitor(out, "y", record=True, dt=2 * ms, name="slow")
+    listed = StateMonitor(out, "y", record=True, clock=EventClock([1] * ms), name="listed")
+    trainer = Trainer(
+        Network(inputs, out, path, slow, listed), output=out.y, loss=CrossEntropy(), rule=EProp(),
+        parameters=[path.w], optimiser=Adam(1e-3),
+    )  # fmt: skip
+    assert trainer.predict(spikes).shape == (2, 2)
+    out.clock.dt = 0.5 * ms
+    with pytest.raises(ValueError, match="the network's dt has been changed since the Trainer"):
+        trainer.predict(spikes)
+
+
 CLOCK = ProgramClock("slow", 2e-3, 2)
 LIST = ListedClock("list", "steps", "times")
 ARRAYS = (

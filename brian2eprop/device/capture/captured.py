@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.capture.clocks import Grid
-from brian2eprop.device.program import Program
+from brian2eprop.device.program import Clock, Program
 from brian2eprop.device.program.connectivity.base import Integers
 
 
@@ -185,6 +185,12 @@ class Captured:
     def clocks(self) -> tuple[Any, ...]:
         """Brian2's clocks."""
         return tuple(self.grid.clocks)
+
+    @property
+    def has_other_dt(self) -> bool:
+        """Whether the dt of a clock has been changed since the capture."""
+        rows = self.grid.clocks.items()
+        return any(isinstance(row, Clock) and clock.dt_ != row.dt for clock, row in rows)
 
     @cached_property
     def names(self) -> Mapping[Any, str]:
