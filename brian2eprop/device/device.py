@@ -181,7 +181,9 @@ class EpropDevice(TrainingServices):
         for variable in arrays:
             self._pull(variable)
             self.instances.settle(variable)
-        varying = [v for v in arrays if v in self.instances]
+        # What is connected grows; nothing is read of it.
+        grows = compiled.owner if template.startswith("synapses_create") else None
+        varying = [v for v in arrays if v.owner is not grows and v in self.instances]
         draws = self.instances.size is not None and _draws_for_neurons(target, variables)
         if target is not None and (varying or draws):
             self._touch(target)

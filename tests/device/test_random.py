@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from brian2 import (
+    DEFAULT_FUNCTIONS,
     BinomialFunction,
+    Function,
     Hz,
     Network,
     NeuronGroup,
@@ -26,6 +28,8 @@ from brian2 import (
     set_device,
 )
 from scipy import stats
+
+from brian2eprop.errors import Unsupported
 
 Values = npt.NDArray[Any]
 
@@ -484,3 +488,14 @@ def test_counts_are_told_apart_as_finely_in_single_precision() -> None:
         Network(group).run(1 * ms)
         found.append(values(group))
     np.testing.assert_array_equal(*found)
+
+
+def test_what_stands_in_the_place_of_a_random_function_is_no_draw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use()
+    other = Function(lambda: 0.5, arg_units=[], return_unit=1, stateless=False)
+    monkeypatch.setitem(DEFAULT_FUNCTIONS, "randn", other)
+    group, _ = noise()
+    with pytest.raises(Unsupported, match="calls the function 'randn' in a run"):
+        Network(group).run(1 * ms)

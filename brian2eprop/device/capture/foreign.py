@@ -11,6 +11,9 @@ from brian2.core.functions import DEFAULT_FUNCTIONS, Function, FunctionImplement
 from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.errors import Unsupported
 
+# Brian2 fails to word its KeyError where an implementation has no class name.
+_MISSING = (KeyError, TypeError)
+
 
 def foreign(owner: str, name: str, function: Any) -> Foreign | None:
     """A function that a user wrote in C++; None for any other.
@@ -59,7 +62,7 @@ def _written(function: Any) -> FunctionImplementation | None:
         return None
     try:
         return function.implementations[CPPCodeGenerator]
-    except KeyError:
+    except _MISSING:
         return None
 
 
@@ -83,7 +86,7 @@ def _require_alone(owner: str, name: str, function: Any, written: Any) -> None:
 def _python(function: Any) -> Any:
     try:
         found = function.implementations[NumpyCodeObject]
-    except KeyError:  # Brian2's NumPy target does the same
+    except _MISSING:  # Brian2's NumPy target does the same
         function.implementations.add_numpy_implementation(function.pyfunc)
         found = function.implementations[NumpyCodeObject]
     return found.get_code(None)

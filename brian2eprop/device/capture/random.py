@@ -15,8 +15,9 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import Piece
 from brian2eprop.device.program import Distribution, Draw, DType, Number
 
-_PLAIN = {"rand": Distribution.UNIFORM, "randn": Distribution.NORMAL}
-RANDOM_FUNCTIONS = (*_PLAIN, "poisson", "BinomialFunction")
+RANDOM_FUNCTIONS = ("rand", "randn", "poisson", "BinomialFunction")
+# The very functions: another one may be put in the place of one of their names.
+_RAND, _RANDN, _POISSON = (DEFAULT_FUNCTIONS[name] for name in ("rand", "randn", "poisson"))
 
 
 class Drawing:
@@ -39,10 +40,11 @@ class Drawing:
         """What stands for the call of a random function; None for any other function."""
         if isinstance(function, BinomialFunction):
             return self._binomial(function)
-        for name, distribution in _PLAIN.items():
-            if function is DEFAULT_FUNCTIONS[name]:
-                return self._draw(distribution)
-        if function is DEFAULT_FUNCTIONS["poisson"]:
+        if function is _RAND:
+            return self._draw(Distribution.UNIFORM)
+        if function is _RANDN:
+            return self._draw(Distribution.NORMAL)
+        if function is _POISSON:
             return _called("_poisson", *arguments, self._fine())
         return None
 
@@ -77,8 +79,8 @@ def _called(name: str, *arguments: ast.expr) -> ast.Call:
 
 def is_random(function: Any) -> bool:
     """Whether a function of Brian2 draws random numbers."""
-    plain = (DEFAULT_FUNCTIONS[name] for name in (*_PLAIN, "poisson"))
-    return isinstance(function, BinomialFunction) or any(function is known for known in plain)
+    known = any(function is found for found in (_RAND, _RANDN, _POISSON))
+    return known or isinstance(function, BinomialFunction)
 
 
 def find_drawers(pieces: Mapping[str, Piece]) -> dict[str, str]:
