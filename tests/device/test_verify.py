@@ -367,8 +367,11 @@ BODY_FAULTS = [
         body("u = v", {"v": 1.0}, v=V),
         "'v' is both a ref and a constant; rename one",
     ),
-    (body("u = t", {"t": 1.0}), "'t' is a name of every body; rename the ref, constant or draw"),
-    (body("u = 1", exp=V), "'exp' is a name of every body; rename the ref, constant or draw"),
+    (
+        body("u = t", {"t": 1.0}),
+        "'t' is a name of every body; rename the ref, constant, draw or time",
+    ),
+    (body("u = 1", exp=V), "'exp' is a name of every body; rename the ref, constant, draw or time"),
     (body("a = 1", {"a": 1.0}), "'a' is assigned and is no ref or local; rename it"),
     (body("dt = 1"), "'dt' is assigned and is no ref or local; rename it"),
     (

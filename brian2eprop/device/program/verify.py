@@ -42,13 +42,15 @@ def verify(program: Program, stage: Stage, gradients: Mapping[str, str] | None =
     ProgramError
         If it is not legal; the sentence names the Program, the phase and the fault.
     """
-    faults = (*_program_faults(program), *_steps_faults(program), *form_faults(program, stage))
-    for fault in faults:
+    for fault in (*_program_faults(program), *form_faults(program, stage)):
         raise ProgramError(f"Program '{program.name}': {fault}.")
     for sweep in program.sweeps:
         for phase in sweep.phases:
             for fault in phase_faults(program, phase, sweep.over):
                 raise ProgramError(f"Program '{program.name}', phase '{phase.label}': {fault}.")
+    # The rules of the whole hold only where its phases are sound.
+    for fault in _steps_faults(program):
+        raise ProgramError(f"Program '{program.name}': {fault}.")
     if stage is Stage.ADJOINT:
         for fault in (*gradient_faults(program, gradients or {}), *order_faults(program)):
             raise ProgramError(f"Program '{program.name}': {fault}.")
