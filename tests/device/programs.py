@@ -377,14 +377,18 @@ def recorded(first=20, stop=61):
 
 
 def clocked():
-    """Phases every third step and in listed ones, and a listener before its events."""
+    """Phases every third step and in listed ones, and listeners before their events."""
     slow, listed = Clock("slow", 3.5 * DT, 3), ListedClock("listed", "steps", "times")
     times = {"other": slow}
+    drift = Body("v += dt*(1 + v) + t*step + 0.01*draw_0", elements("v"), draws=draws("normal"))
+    entry = Body("v_here = v + t", {**elements("v"), "v_here": Ref("log", Index.ENTRY)})
     phases = (
         ForEach("record", N, Body("kept = v*t", elements("kept", "v")), clock="slow"),
         ForEachEvent("late reset", "spikes", Body("v -= th", elements("v"), {"th": 0.4}), 1),
+        Record("late log", "spikes", 20, 61, entry, "log:end", delay=1),
+        Count("late number", "spikes", 20, 61, "number", delay=1),
         ForEach("update", N, Body("v += 30*dt*(1 - v) + other", elements("v"), times=times)),
-        ForEach("drift", N, Body("v += dt*(1 + v) + t*step", elements("v")), clock="slow"),
+        ForEach("drift", N, drift, clock="slow"),
         ForEach("kick", N, Body("v += t + step*other", elements("v"), times=times), clock="listed"),
         Detect("threshold", N, "spikes", Body("_cond = v > th", elements("v"), {"th": 0.6})),
     )
@@ -394,6 +398,9 @@ def clocked():
         (
             real("v"),
             real("kept", slots=Slots(kept=True)),
+            real("log", 41, slots=Slots(kept=True)),
+            Array("log:end", DType.INT, 1, PER_INSTANCE),
+            Array("number", DType.INT, 1, PER_INSTANCE, Slots(kept=True)),
             Array("steps", DType.INT, 3, SHARED),
             Array("times", DType.DOUBLE, 3, SHARED),
         ),
@@ -402,6 +409,7 @@ def clocked():
         clocks=(slow, listed),
     )
     values = {"steps": [0, 3, 4], "times": [0, 3.1e-3, 4e-3], "v": np.linspace(0, 0.5, N)}
+    values |= {"draws:keys": draw_keys(program.draws, 1, 2**32 - 7)}
     return Case(program, values)
 
 

@@ -21,10 +21,14 @@ from brian2 import (
 from brian2eprop import Adam, CrossEntropy, EProp, Spikes, SpikeSource, Trainer
 from brian2eprop.device.program import (
     Access,
+    Array,
     Body,
+    Count,
     Direction,
+    DType,
     Events,
     ForEachEvent,
+    Phase,
     Program,
     Slots,
     Sweep,
@@ -95,10 +99,14 @@ def test_early_listeners_hear_across_calls(monkeypatch: pytest.MonkeyPatch) -> N
         np.testing.assert_array_equal(values, whole[name])
 
 
-def test_events_of_before_need_history() -> None:
+@pytest.mark.parametrize(
+    "late",
+    [ForEachEvent("late", "e", Body(""), 1), Count("late", "e", 0, 2, "number", delay=1)],
+)
+def test_events_of_before_need_history(late: Phase) -> None:
     events = Events("e", 2, Access.PER_INSTANCE, Slots())
-    late = ForEachEvent("late", "e", Body(""), 1)
-    found = Program("p", 1e-3, (), (Sweep(Direction.FORWARD, (late,)),), (events,))
+    number = Array("number", DType.INT, 1, Access.PER_INSTANCE, Slots())
+    found = Program("p", 1e-3, (number,), (Sweep(Direction.FORWARD, (late,)),), (events,))
     with pytest.raises(ProgramError, match="offset -1 is out of event buffer 'e', whose slots"):
         verify(found, Stage.GENERATION)
 
