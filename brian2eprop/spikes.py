@@ -52,6 +52,12 @@ class SpikeStream:
             if isinstance(values, np.ndarray | list | tuple):
                 object.__setattr__(self, name, np.ascontiguousarray(values, dtype))
 
+    def of(self, step: int, instance: int = 0) -> npt.NDArray[np.int32]:
+        """The neurons that spike in a step of an instance."""
+        row, start = step - self.first_step, self.start[instance]
+        inside = 0 <= row < len(start) - 1
+        return self.index[start[row] : start[row + 1]] if inside else self.index[:0]
+
 
 @dataclass(frozen=True, eq=False)
 class Spikes:

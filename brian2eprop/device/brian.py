@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import getclosurevars
 from typing import Any
 
+import numpy as np
 from brian2.codegen.generators.base import CodeGenerator
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
-from brian2.core.clocks import Clock
+from brian2.core.clocks import BaseClock, Clock, EventClock
 from brian2.core.network import Network
 from brian2.core.preferences import prefs
 from brian2.core.variables import ArrayVariable
 from brian2.devices.device import RuntimeDevice, all_devices
 from brian2.groups.group import Group
+from brian2.groups.subgroup import Subgroup
+from brian2.input.binomial import BinomialFunction
+from brian2.input.timedarray import TimedArray, _find_K
+from brian2.units import second
 
 from brian2eprop.errors import Unsupported
 
@@ -37,43 +43,71 @@ def share_random_buffers(device: RuntimeDevice) -> None:
         setattr(device, name, getattr(all_devices["runtime"], name))
 
 
-def set_interval(network: Network, clocks: Iterable[Clock], duration: Any) -> tuple[int, int]:
+def set_interval(
+    network: Network, clocks: Iterable[BaseClock], duration: Any
+) -> tuple[float, float]:
     """Let a network's clocks run for a duration from its time on.
 
     Parameters
     ----------
     network : Network
         The network.
-    clocks : iterable of Clock
-        The clocks of its objects, of one and the same dt.
+    clocks : iterable of brian2 clock
+        The clocks of its objects.
     duration : Quantity
         How long.
 
     Returns
     -------
-    first_step, end_step : int
-        The steps to run: ``first_step <= step < end_step``.
+    start, end : float
+        When the run begins and ends, in seconds.
     """
     network._clocks = set(clocks)
-    end = network.t + duration
+    start, end = network.t, network.t + duration
     for clock in network._clocks:
-        clock.set_interval(network.t, end)
+        clock.set_interval(start, end)
     # Networks share clocks and may run in other threads, so nothing is read back from a clock.
-    clock = next(iter(network._clocks))
-    return step_of(clock, network.t_), step_of(clock, float(end))
+    return float(start), float(end)
 
 
-def step_of(clock: Clock, time: float) -> int:
-    """The step of a clock that a time in seconds belongs to."""
-    return int(clock._calc_timestep(time))
+def step_of(clock: BaseClock, time: float) -> int:
+    """The first step of a clock that does not begin before a time in seconds."""
+    if isinstance(clock, EventClock):
+        return int(np.searchsorted(clock._times, time))
+    return step_at(time, clock.dt_)
 
 
-def set_step(network: Network, step: int) -> None:
-    """Set the time of a network and its clocks to the start of a step."""
-    for clock in network._clocks:
+def step_at(time: float, dt: float) -> int:
+    """The first step of ``dt`` seconds that does not begin before a time in seconds.
+
+    As Brian2's clocks have it, up to a ten-thousandth of a step.
+    """
+    nearest = int(np.round(time / dt))
+    if abs(nearest * dt - time) / dt <= Clock.epsilon_dt:
+        return nearest
+    return int(np.ceil(time / dt))
+
+
+def set_time(network: Network, clocks: Mapping[Any, tuple[int, float]]) -> None:
+    """Set a network and its clocks to what is done next.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    clocks : mapping of brian2 clock to (int, float)
+        The next step of each clock, and its time in seconds.
+    """
+    for clock, (step, time) in clocks.items():
         clock.variables["timestep"].set_value(step)
-        clock.variables["t"].set_value(step * clock.dt_)
-        network.t_ = step * clock.dt_
+        clock.variables["t"].set_value(time)
+    network.t_ = min(time for _, time in clocks.values())
+
+
+def tell_time(network: Network, objects: Iterable[Any]) -> None:
+    """Give the clocks of a network's objects its time: another network may have used them."""
+    for clock in {found.clock for found in objects}:
+        clock.set_interval(network.t, network.t)
 
 
 def start(network: Network) -> None:
@@ -107,6 +141,12 @@ def note_run(device: RuntimeDevice, seconds: float, completed: float) -> None:
     device._last_run_completed_fraction = completed
 
 
+def note_profile(network: Network, seconds: Mapping[str, float] | None) -> None:
+    """Keep how long each object took, where that was noted."""
+    found = None if seconds is None else [(name, time * second) for name, time in seconds.items()]
+    network._profiling_info = found
+
+
 def longest_run(device: RuntimeDevice) -> float | None:
     """Seconds after which a run is to stop."""
     limit = device._maximum_run_time
@@ -137,6 +177,21 @@ def owner_of(variable: Any) -> Any:
     return variable.owner
 
 
+def whole(group: Any) -> Any:
+    """The group that a subgroup is a part of; other groups are whole themselves."""
+    return group.source if isinstance(group, Subgroup) else group
+
+
+def chosen_neurons(group: Any) -> tuple[int, int]:
+    """The first neuron of the whole group that belongs to a group, and the one behind its last."""
+    return (group.start, group.stop) if isinstance(group, Subgroup) else (0, len(group))
+
+
+def clock_that_has(variable: Any) -> Any:
+    """The clock that a variable of a clock belongs to, not a proxy of it."""
+    return variable.owner.__repr__.__self__
+
+
 def is_synapses(owner: Any) -> bool:
     """Whether the owner of a variable is a Synapses object."""
     return hasattr(owner, "_connect_called")
@@ -152,17 +207,12 @@ def was_connected(synapses: Any) -> bool:
     return len(synapses) > 0 or bool(synapses._connect_called)
 
 
-def linked_variables(group: Group) -> list[str]:
-    """Names of a group's variables that are another group's."""
-    return sorted(group._linked_variables)
-
-
 def is_refractory(template_options: Mapping[str, Any]) -> bool:
     """Whether a threshold has to note its spikes for refractoriness."""
     return bool(template_options["_uses_refractory"])
 
 
-def set_clocks(network: Network, clocks: Iterable[Clock]) -> None:
+def set_clocks(network: Network, clocks: Iterable[BaseClock]) -> None:
     """Tell a network its clocks, as its own run would."""
     network._clocks = set(clocks)
 
@@ -218,3 +268,16 @@ def warn_of_order(
         variables, variable_indices, owner, False, NumpyCodeObject, name, "synapses"
     )
     check.translate(blocks, prefs["core.default_float_dtype"])
+
+
+def binomial_parameters(function: BinomialFunction) -> Mapping[str, float]:
+    """The numbers ``n`` and ``p`` that a function draws with.
+
+    Where Brian2 draws from a normal distribution in their place, its ``loc`` and ``scale``.
+    """
+    return getclosurevars(function.implementations[NumpyCodeObject].get_code(None)).nonlocals
+
+
+def fractions_of(array: TimedArray, dt: float) -> int:
+    """Into how many parts a timed array divides its time step, for a clock of time step ``dt``."""
+    return int(_find_K(dt, float(array.dt)))

@@ -22,6 +22,7 @@ from brian2eprop.device.capture.network import make_inert
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Origin, Watched, origin_of
 from brian2eprop.device.memory.loop import InstanceLoop
+from brian2eprop.device.memory.randomness import Randomness
 from brian2eprop.device.memory.recorders import fit_instances
 from brian2eprop.device.memory.snapshot import (
     OWN,
@@ -56,6 +57,7 @@ class EpropDevice(TrainingServices):
         self.options = Options()
         self._backend: Backend | None = None
         self._storing: Network | None = None
+        self.randomness = Randomness()
 
     def activate(
         self,
@@ -84,7 +86,7 @@ class EpropDevice(TrainingServices):
         precision : str
             'float32' or 'float64'.
         seed : int, optional
-            Seed of the random numbers in initial values and connections.
+            Seed of the random numbers, as Brian2's ``seed()`` gives it.
         **others
             ``directory``, ``with_output`` and the like, which other devices take.
 
@@ -179,7 +181,9 @@ class EpropDevice(TrainingServices):
         for variable in arrays:
             self._pull(variable)
             self.instances.settle(variable)
-        varying = [v for v in arrays if v in self.instances]
+        # What is connected grows; nothing is read of it.
+        grows = compiled.owner if template.startswith("synapses_create") else None
+        varying = [v for v in arrays if v.owner is not grows and v in self.instances]
         draws = self.instances.size is not None and _draws_for_neurons(target, variables)
         if target is not None and (varying or draws):
             self._touch(target)
@@ -210,17 +214,12 @@ class EpropDevice(TrainingServices):
     ) -> None:
         """Run a network, as ``Network.run`` does."""
         check_duration(duration, self.defaultclock)
-        if profile:
-            raise Unsupported(
-                f"'{network.name}' is to be profiled object by object, but eprop_cuda runs all of "
-                "its objects in one kernel. Leave profile=True out and time the whole run."
-            )
         if namespace is None:
             namespace = get_local_namespace(level=level + 3)
         progress = Progress(report, report_period, network.t, duration)
         self.lent.pull_all()
         with self.networks.running(network) as kept:
-            run(self, network, kept, duration, namespace, progress)
+            run(self, network, kept, duration, namespace, progress, bool(profile))
 
     def is_unchanged(self, network: Network, kept: Kept, namespace: Mapping[str, Any]) -> bool:
         """Whether the capture that is kept of a network is still one of it."""
@@ -257,6 +256,7 @@ class EpropDevice(TrainingServices):
         if not objects:
             return None, None
         brian.require_device(objects, self)
+        brian.tell_time(network, objects)
         self._fit_monitors(network)
         watched = Watched(namespace)
         read: set[Any] = set()
@@ -311,9 +311,19 @@ class EpropDevice(TrainingServices):
             if snapshot is not None:
                 kept.rest(put_snapshot(snapshot, network, self.instances, self.formed))
 
+    def seed(self, seed: int | None = None) -> None:
+        """Set the seed of all random numbers, inside of runs and outside; None for any one."""
+        super().seed(seed)
+        self.randomness.begin(seed)
+
+    def set_random_state(self, state: Mapping[str, Any]) -> None:
+        """Go on with the random numbers from a state that was got."""
+        super().set_random_state(state)
+        self.randomness.restore(state)
+
     def get_random_state(self) -> dict[str, Any]:
         """The state of the random numbers; within ``store``, with the device's own state."""
-        found: dict[str, Any] = super().get_random_state()
+        found: dict[str, Any] = super().get_random_state() | self.randomness.keep()
         if self._storing is not None:
             network = self._storing
             transit = self.networks.of(network).transit

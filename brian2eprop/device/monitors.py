@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from brian2.monitors.spikemonitor import SpikeMonitor
+from brian2.monitors.ratemonitor import PopulationRateMonitor
+from brian2.monitors.spikemonitor import EventMonitor, SpikeMonitor
 from brian2.monitors.statemonitor import StateMonitor, StateMonitorView
 from brian2.units.fundamentalunits import Quantity
-
-from brian2eprop.errors import Unsupported
 
 
 class BatchedStateMonitor(StateMonitor):  # type: ignore[misc]
@@ -63,21 +64,21 @@ class BatchedStateMonitorView(StateMonitorView):  # type: ignore[misc]
         return Quantity(values, dim=self.monitor.variables[name].dim)
 
 
-class BatchedSpikeMonitor(SpikeMonitor):  # type: ignore[misc]
-    """A SpikeMonitor of many instances.
+class BatchedEventMonitor(EventMonitor):  # type: ignore[misc]
+    """An EventMonitor of many instances.
 
-    ``i``, ``t`` and ``instance`` list all spikes by instance, then time, then neuron;
-    ``count`` has the shape (instances, neurons). What Brian2 gives as a dictionary by neuron
-    is a list of them here, one for each instance.
+    ``i``, ``t``, ``instance`` and the recorded variables list all events by instance, then time,
+    then neuron; ``count`` has the shape (instances, neurons). What Brian2 gives as a dictionary
+    by neuron is a list of them here, one for each instance; rates have a leading instance axis.
     """
 
     def values(self, var: str) -> list[dict[int, Any]]:
-        """The values of a variable at the spikes.
+        """The values of a variable at the events.
 
         Parameters
         ----------
         var : str
-            ``'t'``.
+            Name of the variable.
 
         Returns
         -------
@@ -85,16 +86,13 @@ class BatchedSpikeMonitor(SpikeMonitor):  # type: ignore[misc]
             For each instance the values by neuron.
         """
         self._require_record()
-        neurons, instance = self.i[:], self.instance[:]
-        values = self.state(var, use_units=False)[:]
+        n = len(self.source)
+        owner = self.instance[:].astype(np.int64) * n + self.i[:]
+        values = self.state(var, use_units=False)[:][np.argsort(owner, kind="stable")]
+        ends = np.cumsum(np.bincount(owner, minlength=n * self._instances))
         dim = self.variables[var].dim
-        return [
-            {
-                neuron: Quantity(values[(instance == k) & (neurons == neuron)], dim=dim)
-                for neuron in range(len(self.source))
-            }
-            for k in range(self._instances)
-        ]
+        trains = [Quantity(train, dim=dim) for train in np.split(values, ends[:-1])]
+        return [dict(enumerate(trains[first : first + n])) for first in range(0, len(trains), n)]
 
     def all_values(self) -> dict[str, list[dict[int, Any]]]:
         """The values of each recorded variable, as :meth:`values` gives them."""
@@ -102,14 +100,126 @@ class BatchedSpikeMonitor(SpikeMonitor):  # type: ignore[misc]
         return {name: self.values(name) for name in self.record_variables - {"i"}}
 
     def binned_rate(self, bin_size: Any) -> Any:
-        """Refused: Brian2's way of counting knows one instance only."""
-        raise Unsupported(
-            f"'{self.name}' has {self._instances} instances, for which there is no binned_rate; "
-            "use np.histogram on the spike times of each instance."
-        )
+        """The rates in bins.
+
+        Parameters
+        ----------
+        bin_size : Quantity
+            Their width, a multiple of dt.
+
+        Returns
+        -------
+        bins : Quantity, shape (n,)
+            Their starts.
+        rates : Quantity, shape (instances, neurons, n)
+            The rates.
+        """
+        return _of_bins(one.binned_rate(bin_size) for one in self._each())
+
+    def smooth_rate(self, window: Any = "gaussian", width: Any = None) -> Any:
+        """The smoothed rates, of shape (instances, neurons, steps); see Brian2's."""
+        return _stacked(one.smooth_rate(window, width) for one in self._each())
+
+    def _each(self) -> list[_Events]:
+        if not self.record:
+            return [_Events(self, [], [])] * self._instances
+        starts = np.searchsorted(self.instance[:], np.arange(self._instances + 1))
+        times, neurons = self.t[:], self.i[:]
+        pieces = [slice(*ends) for ends in pairwise(starts)]
+        return [_Events(self, times[piece], neurons[piece]) for piece in pieces]
 
     def _require_record(self) -> None:
         if not self.record:
             raise AttributeError(
-                f"'{self.name}' has not recorded spikes; make it with record=True."
+                f"'{self.name}' has not recorded {self.event}s; make it with record=True."
             )
+
+
+class BatchedSpikeMonitor(BatchedEventMonitor, SpikeMonitor):  # type: ignore[misc]
+    """A SpikeMonitor of many instances; see :class:`BatchedEventMonitor`."""
+
+
+class BatchedRateMonitor(PopulationRateMonitor):  # type: ignore[misc]
+    """A PopulationRateMonitor of many instances: rates are of shape (instances, times)."""
+
+    def __getattr__(self, item: str) -> Any:
+        if item not in ("rate", "rate_"):
+            return super().__getattr__(item)
+        variable = self.variables["rate"]
+        values = np.array(variable.get_value().T)
+        return values if item.endswith("_") else Quantity(values, dim=variable.dim)
+
+    def binned_rate(self, bin_size: Any) -> Any:
+        """The mean rates in bins.
+
+        Parameters
+        ----------
+        bin_size : Quantity
+            Their width, a multiple of dt.
+
+        Returns
+        -------
+        bins : Quantity, shape (n,)
+            Their starts.
+        rates : Quantity, shape (instances, n)
+            The rates.
+        """
+        return _of_bins(one.binned_rate(bin_size) for one in self._each())
+
+    def smooth_rate(self, window: Any = "gaussian", width: Any = None) -> Any:
+        """The smoothed rates, of shape (instances, times); see Brian2's."""
+        return _stacked(one.smooth_rate(window, width) for one in self._each())
+
+    def _each(self) -> list[_Rates]:
+        return [_Rates(self, rate) for rate in self.rate]
+
+
+class _Events:
+    """The events of one instance, as far as Brian2's rates ask for them."""
+
+    def __init__(self, monitor: EventMonitor, times: Any, neurons: Any) -> None:
+        self.clock, self.source, self.record = monitor.clock, monitor.source, monitor.record
+        self.t, self.i = times, neurons
+
+    binned_rate = EventMonitor.binned_rate
+    smooth_rate = EventMonitor.smooth_rate
+
+
+class _Rates:
+    """The population rate of one instance, as far as Brian2's rates ask for it."""
+
+    def __init__(self, monitor: PopulationRateMonitor, rate: Any) -> None:
+        self.clock, self.t, self.rate = monitor.clock, monitor.t, rate
+
+    binned_rate = PopulationRateMonitor.binned_rate
+    smooth_rate = PopulationRateMonitor.smooth_rate
+
+
+def _of_bins(found: Iterable[tuple[Any, Any]]) -> tuple[Any, Any]:
+    bins, rates = zip(*found, strict=True)
+    return bins[0], _stacked(rates)
+
+
+def _stacked(rates: Iterable[Any]) -> Any:
+    found = list(rates)
+    return Quantity(np.stack([np.asarray(one) for one in found]), dim=found[0].dim)
+
+
+_BATCHED: dict[Any, type] = {
+    StateMonitor: BatchedStateMonitor,
+    EventMonitor: BatchedEventMonitor,
+    SpikeMonitor: BatchedSpikeMonitor,
+    PopulationRateMonitor: BatchedRateMonitor,
+}
+_SINGLE: dict[Any, type] = {batched: single for single, batched in _BATCHED.items()}
+
+
+def is_batched(monitor: Any) -> bool:
+    """Whether a monitor has an instance axis."""
+    return type(monitor) in _SINGLE
+
+
+def with_instances(kind: type, batched: bool) -> type:
+    """The class of a monitor with or without an instance axis, from either."""
+    single = _SINGLE.get(kind, kind)
+    return _BATCHED.get(single, single) if batched else single

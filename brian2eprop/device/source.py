@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from brian2.core.spikesource import SpikeSource as BrianSpikeSource
 from brian2.core.variables import Variables
-from brian2.devices.device import get_device
+from brian2.devices.device import RuntimeDevice, get_device
 from brian2.groups.group import Group
 
 from brian2eprop.errors import Unsupported
@@ -19,7 +19,8 @@ class SpikeSource(Group, BrianSpikeSource):  # type: ignore[misc]
     """A population whose spikes are data: the input of a network.
 
     It is used as any group that spikes: as the source of Synapses and of a SpikeMonitor.
-    Step 0 of the spikes is ``t = 0``; after their last step there are no spikes.
+    Step 0 of the spikes is ``t = 0``; after their last step there are no spikes. On Brian2's own
+    device, ``set_device('runtime')``, it emits one sample, so that a script can be compared.
 
     Parameters
     ----------
@@ -122,13 +123,22 @@ class SpikeSource(Group, BrianSpikeSource):  # type: ignore[misc]
         return self._given
 
     def before_run(self, run_namespace: Any) -> None:
-        """Refuse to run on a device that does not know the class."""
-        if not getattr(get_device(), "feeds_spike_sources", False):
+        """Refuse to run on a device that has no Python between its steps."""
+        if not isinstance(get_device(), RuntimeDevice):
             raise Unsupported(
-                f"SpikeSource '{self.name}' emits spikes on the device 'eprop_cuda' only; call "
-                "set_device('eprop_cuda') first, or use a SpikeGeneratorGroup."
+                f"SpikeSource '{self.name}' emits spikes on the devices 'eprop_cuda' and 'runtime' "
+                "only; call set_device with one of them, or use a SpikeGeneratorGroup."
             )
+        if not getattr(get_device(), "feeds_spike_sources", False):
+            self._stream = self.spikes_for(None).stream()
         super().before_run(run_namespace)
+
+    def run(self) -> None:
+        """Emit the spikes of a step on Brian2's own device, which asks for them step by step."""
+        emitted = self._stream.of(int(self._clock.variables["timestep"].get_value().item()))
+        spikespace = self.variables["_spikespace"].get_value()
+        spikespace[: len(emitted)] = emitted
+        spikespace[-1] = len(emitted)
 
     def __len__(self) -> int:
         """Number of neurons."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from brian2.core.namespace import get_local_namespace
 from brian2.core.network import Network
 from brian2.core.variables import VariableView
+from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import FormedSince, array_name
@@ -23,6 +24,7 @@ from brian2eprop.device.memory.formed import Formed
 from brian2eprop.device.memory.values import ValuesDevice
 from brian2eprop.device.networks import Networks
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
+from brian2eprop.errors import Unsupported
 
 
 class TrainingServices(ValuesDevice):
@@ -57,6 +59,9 @@ class TrainingServices(ValuesDevice):
         ------
         TypeError
             If it is no Network.
+        Unsupported
+            If the device does not run an object of the network, calls it between steps, or the
+            network has other input than a training's.
         """
         if not isinstance(network, Network):
             raise TypeError(
@@ -66,8 +71,16 @@ class TrainingServices(ValuesDevice):
         if namespace is None:
             namespace = get_local_namespace(level=level + 1)
         with self.networks.preparing:
-            brian.require_device(check_network(network), self)
-            return self.capture_program(network, namespace, set(), since_ever)
+            objects = check_network(network)
+            brian.require_device(objects, self)
+            _require_input(objects)
+            captured = self.capture_program(network, namespace, set(), since_ever)
+        for found in captured.operations:
+            raise Unsupported(
+                f"'{found.operation.name}' is a network operation, which a training does not "
+                "call; set its attribute 'active' to False."
+            )
+        return captured
 
     def capture_program(
         self,
@@ -163,3 +176,13 @@ class TrainingServices(ValuesDevice):
 
 def since_ever(pathway: Any, delay: int, step: int) -> None:
     """Samples begin at a time of their own: every synapse is there from their first step on."""
+
+
+def _require_input(objects: Iterable[Any]) -> None:
+    """Refuse spikes that are not those of the samples."""
+    for found in objects:
+        if isinstance(found, SpikeGeneratorGroup):
+            raise Unsupported(
+                f"'{found.name}' is a SpikeGeneratorGroup, which has the same spikes for every "
+                "sample; use a brian2eprop.SpikeSource, which is given those of each."
+            )

@@ -12,7 +12,7 @@ def source(body, arrays):
         for number, (name, type_) in enumerate(arrays.items())
     ]
     head = "B2E_KERNEL k(void* const* arrays, const long long* lengths, int n) {"
-    headers = [template(name) for name in ("cuda.cuh", "steps.h", "functions.h")]
+    headers = [template(name) for name in ("cuda.cuh", "steps.h", "functions.h", "draws.h")]
     lines = [*headers, head, *pointers, body, "}"]
     return "\n".join(lines)
 

@@ -1,6 +1,6 @@
 """Small Programs that together use every kind of phase, connectivity and array."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -9,9 +9,13 @@ from brian2eprop.device.program import (
     Array,
     Body,
     Clear,
+    Clock,
+    Count,
     Dense,
     Detect,
     Direction,
+    Distribution,
+    Draw,
     DType,
     Events,
     Feed,
@@ -19,17 +23,22 @@ from brian2eprop.device.program import (
     ForEachEvent,
     ForEachSynapse,
     Index,
+    ListedClock,
     Over,
     Program,
     Propagate,
+    Record,
     Reduce,
     Reduction,
     Ref,
+    Side,
     Slots,
     Sparse,
     Stream,
     Sweep,
+    Timed,
 )
+from brian2eprop.device.program.draws import draw_keys
 from brian2eprop.spikes import SpikeStream
 
 DT = 1e-3
@@ -161,6 +170,50 @@ def training():
     return network(sweeps=(once, learn), extra=extra)
 
 
+def plasticity():
+    """Synapses that change at spikes of both sides and in every step, and that are summed."""
+    case = network(kind=SPARSE, delay=3)
+    (sweep,) = case.program.sweeps
+    *first, reset = sweep.phases
+    size = case.program.find_connectivity("w_rec").n_synapses
+    trace = "s = s*exp(-(t - updated)/tau)\n"
+    refs = {name: Ref(name, Index.SYNAPSE) for name in ("w", "s", "q", "updated")}
+    at_pre = Body(f"{trace}s += 0.1\nw = clip(w - s, -1, 1)\nupdated = t", refs, {"tau": 9e-3})
+    at_post = Body(f"{trace}w = clip(w + s, -1, 1)\nupdated = t", refs, {"tau": 9e-3})
+    total = Body("a += w*(v_pre - v_post)", {
+        "a": Ref("total", Index.TARGET), "w": refs["w"],
+        "v_pre": Ref("v", Index.SOURCE), "v_post": Ref("v", Index.TARGET),
+    })  # fmt: skip
+    none = Body("a = 0", {"a": Ref("total", Index.ELEMENT), "part": Ref("part", Index.ELEMENT)},
+                guards={"a": "part"})  # fmt: skip
+    phases = (
+        *first,
+        ForEach("equations", size, Body("q += dt*(s - q)/tau", elements("q", "s"), {"tau": 9e-3})),
+        ForEach("none", N, none),
+        ForEachSynapse("sum", "w_rec", total),
+        Propagate("pre", "spikes", "w_rec", at_pre, 2),
+        Propagate("post", "spikes", "w_rec", at_post, "delays", Side.TARGET, "formed"),
+        reset,
+    )
+    program = replace(
+        case.program,
+        name="plasticity",
+        arrays=(
+            *case.program.arrays,
+            *(real(name, size) for name in ("w", "s", "q")),
+            real("total"),
+            Array("updated", DType.DOUBLE, size, PER_INSTANCE),
+            Array("part", DType.BOOL, N, SHARED),
+            *(Array(name, DType.INT, size, SHARED) for name in ("delays", "formed")),
+        ),
+        sweeps=(replace(sweep, phases=phases),),
+    )
+    rng = np.random.default_rng(4)
+    values = {"w": rng.normal(0, 0.3, size), "part": np.arange(N) % 3 > 0, "total": 2.0}
+    values |= {"delays": rng.integers(0, 4, size), "formed": rng.integers(0, 9, size)}
+    return Case(program, case.values | values)
+
+
 def outer():
     """Every synapse of a dense connectivity without diagonal, from both sides."""
     connectivity, values = synapses("w_rec", DENSE, N, False)
@@ -210,15 +263,170 @@ def optimiser():
     return Case(program, {"g": np.sin(np.arange(size)), "p": np.cos(np.arange(size)), "m": 0.1})
 
 
+def draws(*distributions, owner="a", dtype=DType.REAL):
+    """Draws by the names of distributions, numbered in order."""
+    return {
+        f"draw_{call}": Draw(Distribution(name), owner, call, dtype)
+        for call, name in enumerate(distributions)
+    }
+
+
+def noisy():
+    """Random numbers in every kind of loop."""
+    sparse, values = synapses("w", SPARSE, N)
+    several = {"v_post": Ref("v", Index.TARGET), "w": Ref("w_w", Index.SYNAPSE)}
+    counts = "n = _poisson(12*v*v, draw_0)\nm = _binomial(40, 0.3, draw_1)"
+    in_double = draws("uniform", "uniform", owner="b", dtype=DType.DOUBLE)
+    phases = (
+        ForEach(
+            "update",
+            N,
+            Body(
+                "v = 0.9*v + 0.1*draw_0\nu = draw_1",
+                elements("v", "u"),
+                draws=draws("normal", "uniform"),
+            ),
+        ),
+        ForEach("count", N, Body(counts, elements("n", "m", "v"), draws=in_double)),
+        Detect(
+            "threshold",
+            N,
+            "spikes",
+            Body("_cond = draw_0 < 0.2", draws=draws("uniform", owner="c")),
+        ),
+        Propagate(
+            "propagate",
+            "spikes",
+            "w",
+            Body(
+                "v_post += w*(draw_0 < 0.5) + draw_1",
+                several,
+                draws=draws("uniform", "normal", owner="d"),
+            ),
+        ),
+        ForEachEvent(
+            "reset", "spikes", Body("v = draw_0", elements("v"), draws=draws("uniform", owner="e"))
+        ),
+        Reduce(
+            "sum",
+            N,
+            Reduction.SUM,
+            Body("_value = draw_0 + v", elements("v"), draws=draws("uniform", owner="f")),
+            "total",
+        ),
+    )
+    whole = (Array(name, DType.INT, N, PER_INSTANCE) for name in "nm")
+    program = Program(
+        "noisy",
+        DT,
+        (real("v"), real("u"), *whole, real("w_w", sparse.n_synapses, SHARED), real("total", 1)),
+        (Sweep(Direction.FORWARD, phases),),
+        (Events("spikes", N, PER_INSTANCE, Slots(kept=True)),),
+        (sparse,),
+    )
+    return Case(program, values | {"draws:keys": draw_keys(program.draws, 1, 2**32 - 7)})
+
+
+def timed():
+    """Functions of time that are given by values."""
+    functions = {"f": Timed("one", None, 2.5 * DT, 2), "g": Timed("two", 50, 3 * DT, 3)}
+    code = "v = 0.5*v + f(t) + 0.1*g(t + dt*v, n)*int(n < 50)\nn = (n + 1) % 50\nu = g(t, 60)"
+    body = Body(code, elements("v", "u", "n"), timed=functions)
+    program = Program(
+        "timed",
+        DT,
+        (
+            *(real(name) for name in "vu"),
+            Array("n", DType.INT, N, PER_INSTANCE),
+            real("one", 7, SHARED),
+            Array("two", DType.DOUBLE, 500, SHARED),
+        ),
+        (Sweep(Direction.FORWARD, (ForEach("update", N, body),)),),
+    )
+    values = {"one": np.sin(np.arange(7)), "two": np.cos(np.arange(500)), "n": np.arange(N) % 50}
+    return Case(program, values)
+
+
+def recorded(first=20, stop=61):
+    """Events of some neurons in a log, with values of the neurons at that time."""
+    case = network(adaptive=True)
+    refs = {
+        **elements("v"),
+        "v_here": Ref("log:v", Index.ENTRY),
+        "t_here": Ref("log:t", Index.ENTRY),
+    }
+    body = Body("v_here = 2*v\nt_here = t", refs)
+    phases = (
+        *case.program.sweeps[0].phases,
+        Record("log", "spikes", first, stop, body, "log:end"),
+        Count("number", "spikes", first, stop, "number"),
+    )
+    every_step = Slots(kept=True)
+    arrays = (
+        real("log:v", stop - first, slots=every_step),
+        Array("log:t", DType.DOUBLE, stop - first, PER_INSTANCE, every_step),
+        Array("log:end", DType.INT, 1, PER_INSTANCE),
+        Array("number", DType.INT, 1, PER_INSTANCE, every_step),
+    )
+    program = replace(
+        case.program,
+        arrays=(*case.program.arrays, *arrays),
+        sweeps=(Sweep(Direction.FORWARD, phases),),
+    )
+    return Case(program, case.values)
+
+
+def clocked():
+    """Phases every third step and in listed ones, and listeners before their events."""
+    slow, listed = Clock("slow", 3.5 * DT, 3), ListedClock("listed", "steps", "times")
+    times = {"other": slow}
+    drift = Body("v += dt*(1 + v) + t*step + 0.01*draw_0", elements("v"), draws=draws("normal"))
+    entry = Body("v_here = v + t", {**elements("v"), "v_here": Ref("log", Index.ENTRY)})
+    phases = (
+        ForEach("record", N, Body("kept = v*t", elements("kept", "v")), clock="slow"),
+        ForEachEvent("late reset", "spikes", Body("v -= th", elements("v"), {"th": 0.4}), 1),
+        Record("late log", "spikes", 20, 61, entry, "log:end", delay=1),
+        Count("late number", "spikes", 20, 61, "number", delay=1),
+        ForEach("update", N, Body("v += 30*dt*(1 - v) + other", elements("v"), times=times)),
+        ForEach("drift", N, drift, clock="slow"),
+        ForEach("kick", N, Body("v += t + step*other", elements("v"), times=times), clock="listed"),
+        Detect("threshold", N, "spikes", Body("_cond = v > th", elements("v"), {"th": 0.6})),
+    )
+    program = Program(
+        "clocked",
+        DT,
+        (
+            real("v"),
+            real("kept", slots=Slots(kept=True)),
+            real("log", 41, slots=Slots(kept=True)),
+            Array("log:end", DType.INT, 1, PER_INSTANCE),
+            Array("number", DType.INT, 1, PER_INSTANCE, Slots(kept=True)),
+            Array("steps", DType.INT, 3, SHARED),
+            Array("times", DType.DOUBLE, 3, SHARED),
+        ),
+        (Sweep(Direction.FORWARD, phases),),
+        events=(Events("spikes", N, PER_INSTANCE, Slots(1, kept=True)),),
+        clocks=(slow, listed),
+    )
+    values = {"steps": [0, 3, 4], "times": [0, 3.1e-3, 4e-3], "v": np.linspace(0, 0.5, N)}
+    values |= {"draws:keys": draw_keys(program.draws, 1, 2**32 - 7)}
+    return Case(program, values)
+
+
 CASES = {
+    "clocked": clocked(),
+    "recorded": recorded(),
     "lif": network(),
     "alif": network(adaptive=True),
     "no diagonal": network(diagonal=False),
     "sparse": network(kind=SPARSE, adaptive=True),
     "delayed": network(delay=3),
+    "plasticity": plasticity(),
     "training": training(),
     "outer": outer(),
     "optimiser": optimiser(),
+    "noisy": noisy(),
+    "timed": timed(),
 }
 
 

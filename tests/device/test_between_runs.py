@@ -388,8 +388,9 @@ def put(*rounds: tuple[dict[str, Sent], int]) -> list[list[int]]:
     memory.reserve(program, 1)
     for sent, step in rounds:
         put_transit(memory, SimpleNamespace(program=program), sent, step)  # type: ignore[arg-type]
-    _, position, neuron = memory.read_spikes(SENT, np.arange(step - 3, step))
-    return [neuron[position == k].tolist() for k in range(3)]
+    steps = np.arange(step - 3, step)
+    counts, index = (memory.read_slots(f"cells:{part}", steps)[0] for part in ("count", "index"))
+    return [neurons[:n].tolist() for n, neurons in zip(counts[:, 0], index, strict=True)]
 
 
 def test_spikes_that_are_put_in_transit_take_the_place_of_all_others() -> None:

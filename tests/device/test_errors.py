@@ -8,23 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 from brian2 import (
-    EventMonitor,
     Hz,
     Network,
     NeuronGroup,
-    PoissonGroup,
     PoissonInput,
-    PopulationRateMonitor,
-    SpikeGeneratorGroup,
-    SpikeMonitor,
     StateMonitor,
     Synapses,
-    TimedArray,
     check_units,
     get_device,
     linked_var,
     ms,
-    network_operation,
     second,
     set_device,
 )
@@ -54,20 +47,6 @@ def synapses(group: NeuronGroup, *args: Any, **more: Any) -> list[Any]:
     return [group, found]
 
 
-def with_operation() -> list[Any]:
-    @network_operation(name="operation")
-    def operate() -> None:
-        pass
-
-    return [cells(), operate]
-
-
-def with_regular_code() -> list[Any]:
-    group = cells()
-    group.run_regularly("v = 0", name="regular")
-    return [group]
-
-
 def with_function() -> list[Any]:
     @check_units(x=1, result=1)
     def half(x: float) -> float:
@@ -76,97 +55,28 @@ def with_function() -> list[Any]:
     return [cells(reset="v = half(v)", namespace={"half": half})]
 
 
-def with_timed_array() -> list[Any]:
-    return [cells(model="dv/dt = (ta(t) - v)/(10*ms) : 1",
-                  namespace={"ta": TimedArray([1, 2], dt=1 * ms)})]  # fmt: skip
-
-
-def with_links() -> list[Any]:
-    one, other = cells(), NeuronGroup(4, "x : 1 (linked)", name="other")
-    other.x = linked_var(one, "v")
-    return [one, other]
-
-
-def with_subgroup() -> list[Any]:
-    group = cells()
-    found = Synapses(group[:2], group, on_pre="v_post += 1", name="syn")
-    found.connect()
-    return [group, found]
-
-
-def with_generator() -> list[Any]:
-    return [SpikeGeneratorGroup(1, [0], [1] * ms, name="gen")]
+def with_link_to_itself() -> list[Any]:
+    group = cells(model="dv/dt = (x - v)/(10*ms) : 1\nx : 1 (linked)")
+    group.x = linked_var(group, "v", index=np.array([1, 2, 3, 0]))
+    return [group]
 
 
 def with_scalar_write() -> list[Any]:
     return synapses(cells(model=LEAKY + "\ntotal : 1 (shared)"), on_pre="total_post += 1")
 
 
-def with_early_monitor() -> list[Any]:
-    group = cells()
-    return [group, SpikeMonitor(group, when="start", name="early")]
-
-
-def with_subgroup_monitor() -> list[Any]:
-    group = cells()
-    return [group, SpikeMonitor(group[:2], name="part")]
-
-
 def poisson_input() -> list[Any]:
-    group = cells()
-    return [group, PoissonInput(group, "v", 5, 10 * Hz, weight=1)]
-
-
-def population_rate() -> list[Any]:
-    group = cells()
-    return [group, PopulationRateMonitor(group, name="rate")]
-
-
-def monitor_with_variables() -> list[Any]:
-    group = cells()
-    return [group, SpikeMonitor(group, variables="v", name="mon")]
-
-
-def event_monitor() -> list[Any]:
-    group = cells()
-    return [group, EventMonitor(group, "spike", name="mon")]
+    found = synapses(cells(), "w : 1", on_pre="v_post += w")
+    return [*found, PoissonInput(found[-1], "w", 5, 10 * Hz, weight=1)]
 
 
 CASES: list[tuple[Callable[[], list[Any]], str]] = [
-    (lambda: [cells(model="dv/dt = -v/(10*ms) + xi*ms**-0.5 : 1")],
-     r"'cells' are stochastic \(xi\).*; remove the noise term"),
-    (lambda: [cells(reset="v = rand()")], r"'cells_spike_resetter' calls the function 'rand'.*use"),
-    (lambda: [cells(threshold="rand() > 0.5")],
-     r"'cells_spike_thresholder' calls the function 'rand'.*; use"),
     (with_function, r"'cells_spike_resetter' calls the function 'half'.*; use .*exp"),
-    (with_timed_array, r"'cells_stateupdater' calls the function 'ta'.*set such values before"),
-    (lambda: synapses(cells(), on_pre="v_post += 1", on_post="v_pre += 1"),
-     r"'syn' has on_post code \('syn_post'\).*; use on_pre only"),
-    (lambda: synapses(cells(model=LEAKY + "\nx : 1"), "x_post = 2*v_pre : 1 (summed)"),
-     r"'syn' sums its variable into 'x_post' \(summed\).*; add to the target in on_pre"),
-    (lambda: synapses(cells(), "da/dt = -a/ms : 1 (event-driven)", on_pre="a += 1"),
-     r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
-    (lambda: synapses(cells(), "da/dt = -a/ms : 1 (clock-driven)", on_pre="a += 1", method="euler"),
-     r"'syn' has differential equations.*; move the variable to the postsynaptic group"),
+    (lambda: synapses(cells(model=LEAKY + "\nx : 1"), "x_post = x_pre + v_pre : 1 (summed)"),
+     r"'syn' sums an expression of 'x_post' into 'x_post' itself.*; sum into another variable"),
     (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),
-    (with_subgroup, r"'syn' connects 'cells_subgroup', a Subgroup.*; connect whole"),
-    (with_subgroup_monitor, r"'part' records the subgroup 'cells_subgroup.*'.*; record the whole"),
-    (with_links, r"'other' has linked variables \(x\).*; connect the groups by Synapses"),
-    (lambda: [PoissonGroup(2, 10 * Hz, name="poisson")],
-     r"'poisson' is a PoissonGroup.*; give its spikes as data, with brian2eprop.SpikeSource"),
-    (with_generator, r"'gen' is a SpikeGeneratorGroup.*; give its spikes as data"),
-    (poisson_input, r"is a PoissonInput.*; give its spikes as data"),
-    (population_rate, r"'rate' is a PopulationRateMonitor.*; record with a SpikeMonitor"),
-    (monitor_with_variables, r"'mon' records v at spikes.*; record them with a StateMonitor"),
-    (event_monitor, r"'mon' is a EventMonitor.*; run the script on Brian2's own device"),
-    (with_early_monitor, r"'early' is scheduled before the spikes.*; schedule it after"),
-    (with_operation, r"'operation' is a NetworkOperation.*; run in pieces and do the operation"),
-    (with_regular_code, r"'regular' runs code of its own \(run_regularly.*; put it into"),
-    (lambda: [cells(events={"low": "v < 0"})], r"'cells' has events other .* \(low\).*; use the"),
-    (lambda: [cells(model=LEAKY + "\ny = v**2 : 1 (constant over dt)")],
-     r"is a SubexpressionUpdater.*; write the expression without 'constant over dt'"),
-    (lambda: [cells(), cells("slow", dt=2 * ms)],
-     r"runs on the clock '.*' but '.*' on '.*'.*; leave out dt and clock, and set defaultclock"),
+    (with_link_to_itself, r"'cells_stateupdater' changes what 'x' is linked to.*; link to a"),
+    (poisson_input, r"adds to 'syn', a Synapses, .*; add to a whole NeuronGroup"),
 ]  # fmt: skip
 
 
@@ -338,15 +248,6 @@ def test_import_needs_no_cuda() -> None:
         "assert 'brian2eprop.device.backends.cuda' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_profiling_is_refused() -> None:
-    use()
-    network = Network(cells(), name="whole")
-    with pytest.raises(
-        Unsupported, match=r"'whole' is to be profiled .* one kernel. Leave profile"
-    ):
-        network.run(1 * ms, profile=True)
 
 
 def test_brian_warns_of_code_that_depends_on_the_order_of_synapses() -> None:

@@ -127,8 +127,44 @@ def test_refuses_other_numbers_of_samples(batch_size: int | None, wanted: int) -
 
 
 def test_refuses_other_devices() -> None:
-    set_device("runtime")
+    set_device("cpp_standalone", directory=None)
     inputs = SpikeSource(3, Spikes.from_dense(np.zeros((1, 5, 3), bool)), name="inputs")
     with pytest.raises(Exception, match="inputs") as caught:
         Network(inputs).run(1 * ms)
-    assert "set_device('eprop_cuda') first" in str(caught.value.__cause__)
+    assert str(caught.value.__cause__) == (
+        "SpikeSource 'inputs' emits spikes on the devices 'eprop_cuda' and 'runtime' only; call "
+        "set_device with one of them, or use a SpikeGeneratorGroup."
+    )
+
+
+def test_a_script_runs_on_brians_own_device_as_well() -> None:
+    dense = np.random.default_rng(5).random((1, 30, 4)) < 0.3
+
+    def simulate(device: str, **options: object) -> list[np.ndarray]:
+        set_device(device, **options)
+        inputs = SpikeSource(4, Spikes.from_dense(dense), name="inputs")
+        cells = NeuronGroup(3, "v : 1", threshold="v > 5", reset="v = 0", name="cells")
+        synapses = Synapses(inputs, cells, on_pre="v_post += 1 + i", delay=2 * ms, name="s")
+        synapses.connect(j="(i + k) % 3 for k in range(2)")
+        given, found = SpikeMonitor(inputs, name="given"), SpikeMonitor(cells, name="found")
+        network = Network(inputs, cells, synapses, given, found)
+        for _ in range(3):  # beyond the end of the spikes
+            network.run(13 * ms)
+        return [np.array(x) for m in (given, found) for x in (m.i, m.t_[:], m.count)] + [
+            np.array(cells.v)
+        ]
+
+    theirs = simulate("runtime")
+    assert np.array_equal(theirs[0], dense[0].nonzero()[1]) and len(theirs[3]) > 10
+    for mine, yours in zip(
+        simulate("eprop_cuda", backend="reference", precision="float64"), theirs, strict=True
+    ):
+        np.testing.assert_allclose(mine, yours, rtol=1e-12)
+
+
+def test_brians_own_device_has_one_sample() -> None:
+    set_device("runtime")
+    inputs = SpikeSource(3, Spikes.from_dense(np.zeros((2, 5, 3), bool)), name="inputs")
+    with pytest.raises(Exception, match="inputs") as caught:
+        Network(inputs).run(1 * ms)
+    assert "have 2 samples but batch_size is None; give 1" in str(caught.value.__cause__)

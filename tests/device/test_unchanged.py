@@ -24,7 +24,7 @@ from brian2 import (
 
 from brian2eprop import Spikes, SpikeSource
 from brian2eprop.device import training as hooks
-from brian2eprop.device.capture.objects import synapses as phases
+from brian2eprop.device.capture import connections as found_in
 from brian2eprop.device.capture.unchanged import (
     Memo,
     Stamps,
@@ -295,13 +295,13 @@ def test_another_batch_size(captures: list[str]) -> None:
 
 def test_connections_are_sorted_only_when_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
     sorted_for: list[str] = []
-    original = phases.find_connectivity
+    original = found_in.find_connectivity
 
     def counting(name: str, *args: Any) -> Any:
         sorted_for.append(name)
         return original(name, *args)
 
-    monkeypatch.setattr(phases, "find_connectivity", counting)
+    monkeypatch.setattr(found_in, "find_connectivity", counting)
     use()
     objects = build()
     for change in (nothing, constant, added, weights, read, time_step):

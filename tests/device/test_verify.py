@@ -9,6 +9,7 @@ from brian2eprop.device.program import (
     At,
     Body,
     Clear,
+    Count,
     Dense,
     Detect,
     Direction,
@@ -22,6 +23,7 @@ from brian2eprop.device.program import (
     Over,
     Program,
     Propagate,
+    Record,
     Reduce,
     Reduction,
     Ref,
@@ -48,6 +50,9 @@ ARRAYS = (
     Array("late", DType.INT, 6, Access.SHARED),
     Array("m", DType.REAL, 1, OWN),
     Array("last", DType.DOUBLE, 3, OWN),
+    Array("column", DType.REAL, 2, OWN, Slots(kept=True)),
+    Array("end", DType.INT, 1, OWN),
+    Array("number", DType.INT, 1, OWN, Slots(kept=True)),
 )
 EVENTS = (Events("spikes", 3, OWN, Slots(1)), Events("inputs", 2, OWN, Slots()))
 CONNECTIVITIES = (
@@ -78,6 +83,8 @@ LEGAL = (
     Propagate("send", "inputs", "syn", body("v += w", v=Ref("v", TARGET), w=Ref("w", SYNAPSE))),
     Propagate("late", "spikes", "back", body("x += w", x=Ref("x", TARGET), w=Ref("w", SYNAPSE)), 1),
     ForEachEvent("reset", "spikes", body("v -= 1", v=V)),
+    Record("log", "spikes", 1, 3, body("c = v", v=V, c=Ref("column", Index.ENTRY)), "end"),
+    Count("number", "spikes", 0, 1, "number"),
     ForEachSynapse("learn", "syn", body("g += y", g=Ref("g", SYNAPSE), y=Ref("x", SOURCE))),
     Propagate(
         "each", "spikes", "back", body("x += w", x=Ref("x", TARGET), w=Ref("w", SYNAPSE)), "late"
@@ -249,6 +256,43 @@ PHASE_FAULTS = [
         "'m' in on_event must be an ELEMENT ref of type BOOL, REAL or DOUBLE",
     ),
     (
+        Record("p", "spikes", 1, 4, EMPTY, "end"),
+        "it is for the neurons from 1 to 4 of event buffer 'spikes', which has 3; give first and "
+        "stop among them",
+    ),
+    (
+        Count("p", "spikes", 2, 2, "number"),
+        "it is for the neurons from 2 to 2 of event buffer 'spikes', which has 3; give first and "
+        "stop among them",
+    ),
+    (Record("p", "spikes", 0, 3, EMPTY, "no"), "there is no array 'no'; declare it in the program"),
+    (
+        Record("p", "spikes", 0, 3, EMPTY, "number"),
+        "array 'number' cannot hold a number of events; make it INT, of size 1, without slots and "
+        "per instance or scratch",
+    ),
+    (
+        Count("p", "spikes", 0, 3, "late"),
+        "array 'late' cannot hold a number of events; make it INT, of size 1, without slots and "
+        "per instance or scratch",
+    ),
+    (
+        Record("p", "spikes", 0, 2, body("x = 1", x=Ref("x", Index.ENTRY)), "end"),
+        "'x' is no column of a log; keep every step of array 'x'",
+    ),
+    (
+        Record("p", "spikes", 0, 2, body("free = True", free=FREE), "end"),
+        "'free' is written and no entry of a log; write it in a ForEachEvent",
+    ),
+    (
+        Record("p", "spikes", 0, 3, body("c = 1", c=Ref("column", Index.ENTRY)), "end"),
+        "'c' stands for array 'column' of size 2, where ENTRY needs 3; make them equal",
+    ),
+    (
+        ForEachEvent("p", "spikes", body("c = 1", c=Ref("column", Index.ENTRY))),
+        "'c' has the index ENTRY; legal are here: SCALAR, ELEMENT",
+    ),
+    (
         Feed("p", "wide", "inputs"),
         "stream 'wide' has 3 neurons, event buffer 'inputs' 2; make them equal",
     ),
@@ -323,8 +367,11 @@ BODY_FAULTS = [
         body("u = v", {"v": 1.0}, v=V),
         "'v' is both a ref and a constant; rename one",
     ),
-    (body("u = t", {"t": 1.0}), "'t' is a name of every body; rename the ref or constant"),
-    (body("u = 1", exp=V), "'exp' is a name of every body; rename the ref or constant"),
+    (
+        body("u = t", {"t": 1.0}),
+        "'t' is a name of every body; rename the ref, constant, draw or time",
+    ),
+    (body("u = 1", exp=V), "'exp' is a name of every body; rename the ref, constant, draw or time"),
     (body("a = 1", {"a": 1.0}), "'a' is assigned and is no ref or local; rename it"),
     (body("dt = 1"), "'dt' is assigned and is no ref or local; rename it"),
     (

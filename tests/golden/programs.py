@@ -10,6 +10,7 @@ from brian2eprop.device.program import (
     At,
     Body,
     Clear,
+    Count,
     Dense,
     Detect,
     Direction,
@@ -24,6 +25,7 @@ from brian2eprop.device.program import (
     Phase,
     Program,
     Propagate,
+    Record,
     Reduce,
     Reduction,
     Ref,
@@ -50,6 +52,14 @@ CONNECTIVITIES = {
 SENT = {"past": Ref("past", Index.SOURCE, At.SENT)}
 
 
+LOG = {
+    "v": Ref("v", Index.ELEMENT),
+    "gain": Ref("gain", Index.SCALAR),
+    "v_here": Ref("log v", Index.ENTRY),
+    "t_here": Ref("log t", Index.ENTRY),
+}
+
+
 def real(name: str, size: int = N, access: Access = OWN, slots: Slots | None = None) -> Array:
     return Array(name, DType.REAL, size, access, slots)
 
@@ -72,6 +82,10 @@ def per_instance() -> Program:
             Array("last", DType.DOUBLE, N, OWN),
             Array("free", DType.BOOL, N, OWN),
             Array("count", DType.INT, N, OWN),
+            real("log v", 6, slots=Slots(kept=True)),
+            Array("log t", DType.DOUBLE, 6, OWN, Slots(kept=True)),
+            Array("log end", DType.INT, 1, OWN),
+            Array("number", DType.INT, 1, OWN, Slots(kept=True)),
             Array("group", DType.INT, N, SHARED),
             Array("delays", DType.INT, CONNECTIVITIES["sparse"].n_synapses, SHARED),
             Array("late", DType.INT, CONNECTIVITIES["repeated"].n_synapses, SHARED),
@@ -145,6 +159,8 @@ def forward() -> tuple[Phase, ...]:
         # Delays of each synapse, and synapses that were formed a while ago.
         propagate("sparse", "spikes", "delays", label="own delays"),
         replace(propagate("repeated", "spikes", 1, label="young"), formed="formed"),
+        Record("log", "spikes", 4, 10, Body("v_here = v + gain\nt_here = t", LOG), "log end"),
+        Count("number of spikes", "spikes", 4, 10, "number"),
         # Rows of a target, and sums along rows.
         *by_target(),
         ForEachEvent("reset", "spikes", reset),

@@ -358,6 +358,10 @@ REFUSED = {
         {"to_readout": "y_post += w; v_pre = 0"},
         r"w_\w+_pre changes 'v_pre' at a spike, which is no variable of the target",
     ),
+    "noise": (
+        {"to_readout": "y_post += w*(rand() < 0.9)"},
+        r"w_out_pre draws random numbers in a run .*Leave them out, or give the noise as input",
+    ),
     "synapse at a spike": (
         {"to_readout": "y_post += w; w *= 0.9"},
         r"What w_out_pre adds to 'y_post' depends on the state \(w\)",

@@ -7,7 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, set_device
+from brian2 import (
+    EventMonitor,
+    Network,
+    NeuronGroup,
+    PopulationRateMonitor,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    defaultclock,
+    ms,
+    set_device,
+)
 
 import brian2eprop as b2e
 
@@ -146,3 +157,33 @@ def test_a_neurons_parameter_in_on_pre(form: str) -> None:
     net = Net(on_pre="v_post += w*gain_post")
     with pytest.raises(b2e.LearningError, match=r"'hidden.gain' cannot be trained where 'v_post "):
         net.trainer([net.hidden.gain], form=form)
+
+
+def test_what_is_recorded_changes_no_gradient() -> None:
+    found = []
+    for recorded in (False, True):
+        net = Net()
+        if recorded:
+            net.network.add(
+                SpikeMonitor(net.hidden, variables="v"),
+                EventMonitor(net.hidden[1:], "spike", record=False),
+                PopulationRateMonitor(net.hidden[:3]),
+                StateMonitor(net.hidden[2:], "v", record=True),
+            )
+        trainer = net.trainer([net.w_in.w, net.outs[0].w])
+        found.append(trainer.gradients(net.spikes, [0, 1, 2]))
+    for name, gradient in found[0].items():
+        assert np.any(np.asarray(gradient))
+        np.testing.assert_array_equal(found[1][name], gradient)
+
+
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_a_neuron_of_two_events_is_refused(form: str) -> None:
+    net = Net(events={"low": "v < 0.1"})
+    with pytest.raises(b2e.LearningError) as caught:
+        net.trainer([net.w_in.w], form=form).gradients(net.spikes, [0, 1, 2])
+    assert str(caught.value) == (
+        "The learning rules follow one event of a neuron, but 'hidden' and 'hidden:low' depend on "
+        "variables that act on one another. Leave out an event that is no spike, and connect "
+        "groups by Synapses."
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
+from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -19,6 +19,7 @@ from brian2eprop.device.program import (
     Precision,
     Program,
 )
+from brian2eprop.device.program.draws import draw_keys
 from brian2eprop.spikes import SpikeStream
 
 
@@ -144,7 +145,7 @@ class Memory:
     def _on_host(self, values: Any) -> npt.NDArray[Any]:
         return np.array(values if self.xp is np else self.xp.asnumpy(values))
 
-    # Slots and spikes
+    # Slots, logs and spikes
 
     def read_slots(self, name: str, steps: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """The slots of an array for some steps.
@@ -164,28 +165,55 @@ class Memory:
         stored = self.arrays[name]
         return self._on_host(stored[:, self.xp.asarray(steps % stored.shape[1])])
 
-    def read_spikes(
-        self, events: Events, steps: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-        """The spikes of some steps.
+    def copy_slots(self, name: str, first_step: int, into: npt.NDArray[Any]) -> None:
+        """Copy the slots of consecutive steps to where they are wanted.
 
         Parameters
         ----------
-        events : Events
-            The buffer.
-        steps : int array, shape (n,)
-            The steps.
+        name : str
+            Name of the array.
+        first_step : int
+            The first of the steps.
+        into : array, shape (n, instances, size)
+            Where to, of any type.
+        """
+        stored = self.arrays[name]
+        depth = stored.shape[1]
+        done = 0
+        while done < len(into):
+            slot = (first_step + done) % depth
+            n = min(depth - slot, len(into) - done)
+            values = stored[:, slot : slot + n]
+            found = values if self.xp is np else self._on_host(values)
+            into[done : done + n] = found.swapaxes(0, 1)
+            done += n
+
+    def take_log(
+        self, end: str, columns: Iterable[str]
+    ) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[Any]]]:
+        """What stands in a log, which is empty afterwards.
+
+        Parameters
+        ----------
+        end : str
+            The array with the number of entries.
+        columns : iterable of str
+            The log's columns.
 
         Returns
         -------
-        instance, position, neuron : int arrays, shape (n_spikes,)
-            Instance, position in ``steps`` and neuron of each spike, in this order.
+        instance : int array, shape (n_entries,)
+            The instance of each entry, ascending.
+        entries : list of array, shape (n_entries,)
+            The entries of each column.
         """
-        counts = self.read_slots(count_of(events).name, steps)
-        index = self.read_slots(index_of(events).name, steps)
-        there = np.arange(events.size) < counts
-        instance, position, _ = there.nonzero()
-        return instance, position, index[there]
+        ends = self.read(end)[:, 0]
+        self.write(end, 0)
+        longest = int(ends.max(initial=0))
+        there = np.arange(longest) < ends[:, None]
+        flat = (self.arrays[column].reshape(len(ends), -1) for column in columns)
+        entries = [self._on_host(column[:, :longest])[there] for column in flat]
+        return np.repeat(np.arange(len(ends)), ends), entries
 
     def write_spikes(
         self, events: Events, step: int, neurons: npt.ArrayLike, instance: int = 0
@@ -196,6 +224,23 @@ class Memory:
         slot = step % counts.shape[1]
         counts[instance, slot, 0] = len(found)
         index[instance, slot, : len(found)] = self.xp.asarray(found)
+
+    # Draws
+
+    def write_keys(self, program: Program, seed: int, shift: int = 0) -> None:
+        """Let a Program draw the numbers of a seed.
+
+        Parameters
+        ----------
+        program : Program
+            The Program.
+        seed : int
+            The seed.
+        shift : int
+            What is added to the step: a number of steps further on in the same numbers.
+        """
+        if program.draws:
+            self.write(KEYS, draw_keys(program.draws, seed, shift))
 
     # Tables
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from brian2eprop.device.backends.draws import binomial, poisson
 from brian2eprop.device.program.assignments import Assignment, assignments, fits
 from brian2eprop.device.program.functions import FUNCTIONS
 
@@ -91,7 +92,7 @@ def execute(
 
 def _stored(value: Any, place: Place) -> Values:
     # The lines that follow meet what the array can hold.
-    return _converted(np.broadcast_to(value, place.index.shape), place.array.dtype)
+    return converted(np.broadcast_to(value, place.index.shape), place.array.dtype)
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _power(base: Any, exponent: Any) -> Any:
     return base**exponent
 
 
-def _converted(value: Any, dtype: npt.DTypeLike) -> Values:
+def converted(value: Any, dtype: npt.DTypeLike) -> Values:
     """An array of another type; what fits into no integer becomes the least one."""
     values, dtype = np.asarray(value), np.dtype(dtype)
     if dtype.kind != "i" or values.dtype.kind != "f":
@@ -182,13 +183,13 @@ def _converted(value: Any, dtype: npt.DTypeLike) -> Values:
 
 
 def _integer(value: Any) -> Any:
-    return _converted(value, np.int32)
+    return converted(value, np.int32)
 
 
 def _timestep(time: Any, dt: Any) -> Any:
     # In double precision whatever the arguments; the shift is Brian2's.
     time, dt = np.asarray(time, np.float64), np.asarray(dt, np.float64)
-    return _converted((time + 1e-3 * dt) / dt, np.int64)
+    return converted((time + 1e-3 * dt) / dt, np.int64)
 
 
 def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -201,6 +202,8 @@ def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _FUNCTIONS: dict[str, Any] = {
+    "_binomial": binomial,
+    "_poisson": poisson,
     "ceil": lambda value: _integer(np.ceil(value)),
     "exprel": special.exprel,
     "floor": lambda value: _integer(np.floor(value)),

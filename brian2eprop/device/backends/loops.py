@@ -26,6 +26,12 @@ class Loop:
     indices: Mapping[Index, Indices]
     distinct: frozenset[Index]
 
+    @property
+    def runs(self) -> Indices:
+        """The number of each run: its synapse, or its element."""
+        synapses = self.indices.get(Index.SYNAPSE)
+        return self.indices[Index.ELEMENT] if synapses is None else synapses
+
     def single(self) -> Iterator[Loop]:
         """Loops of one run each."""
         for run in range(self.length):
@@ -56,6 +62,25 @@ def elements(neurons: Indices) -> Loop:
         The runs, with the index ELEMENT.
     """
     return Loop(len(neurons), {Index.ELEMENT: neurons}, frozenset({Index.ELEMENT}))
+
+
+def entries(neurons: Indices, end: int) -> Loop:
+    """One run for each neuron, each with an entry of a log.
+
+    Parameters
+    ----------
+    neurons : int64 array, shape (n,)
+        The neurons, none twice.
+    end : int
+        Number of entries that are there already.
+
+    Returns
+    -------
+    Loop
+        The runs, with the indices ELEMENT and ENTRY.
+    """
+    indices = {Index.ELEMENT: neurons, Index.ENTRY: end + np.arange(len(neurons))}
+    return Loop(len(neurons), indices, frozenset(indices))
 
 
 def row(found: Connectivity, neuron: int, side: Side, memory: Memory) -> Loop:

@@ -20,7 +20,11 @@ INSTALL = (
 # division, square root, exp and pow by approximations that are up to thousands of ulp off, so
 # that a network on a GPU would spike otherwise than on a CPU. Kernels here wait for memory and
 # barriers, not for arithmetic. Multiplications and additions are contracted, as on a CPU.
-OPTIONS = ("--std=c++17", "--fmad=true", "--prec-div=true", "--prec-sqrt=true", "--ftz=false")
+# Functions that users wrote for a CPU become a GPU's.
+OPTIONS = (
+    "--std=c++17", "--fmad=true", "--prec-div=true", "--prec-sqrt=true", "--ftz=false",
+    "--device-as-default-execution-space",
+)  # fmt: skip
 
 
 def machine_code(source: str, architecture: str) -> bytes:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
-from brian2eprop.device.backends.interpreter import Place, Values, execute
-from brian2eprop.device.backends.loops import Indices, Loop, elements, row
+from brian2eprop.device.backends.draws import draw
+from brian2eprop.device.backends.interpreter import Place, Values, converted, execute
+from brian2eprop.device.backends.loops import Indices, Loop, elements, entries, row
 from brian2eprop.device.backends.streams import check_streams
-from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
+from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     Access,
     Array,
     At,
     Body,
     Clear,
+    Count,
     Detect,
     Direction,
     DType,
@@ -26,18 +29,22 @@ from brian2eprop.device.program import (
     ForEachEvent,
     ForEachSynapse,
     Index,
+    ListedClock,
     Over,
     Phase,
     Program,
     Propagate,
+    Record,
     Reduce,
     Reduction,
     Ref,
     Sweep,
     SynapticLoop,
+    Timed,
     fits,
 )
 from brian2eprop.device.program.dependence import aliases
+from brian2eprop.device.program.draws import WORDS
 from brian2eprop.device.program.verify import Stage, verify
 
 
@@ -88,6 +95,19 @@ class ReferenceKernel(Kernel):
         memory.touch(self.program.written_tables)
 
 
+@dataclass(frozen=True)
+class Now:
+    """What a phase takes for step, time and time step; NumPy's doubles keep expressions double.
+
+    A listed clock has no time step.
+    """
+
+    program_step: int
+    step: int
+    t: np.float64
+    dt: float = np.nan
+
+
 class _Instance:
     """One instance's run."""
 
@@ -102,7 +122,20 @@ class _Instance:
         for sweep in sweeps:
             for step in _walk(sweep, self.steps(sweep)):
                 for phase in sweep.phases:
-                    self.run_phase(phase, step)
+                    now = self.due(phase, step)
+                    if now is not None:
+                        self.now = now
+                        self.run_phase(phase, now.step)
+
+    def due(self, phase: Phase, step: int) -> Now | None:
+        """What a phase is done at in a step of the Program; None where it is not due."""
+        clock = self.program.clock_of(phase)
+        if isinstance(clock, ListedClock):
+            found = np.flatnonzero(self.memory.arrays[clock.steps] == step)
+            times = self.memory.arrays[clock.times]
+            return Now(step, int(found[0]), times[found[0]]) if found.size else None
+        own, rest = divmod(step, clock.every)
+        return None if rest else Now(step, own, np.float64(own * clock.dt), clock.dt)
 
     def steps(self, sweep: Sweep) -> range:
         """The steps of the call that the instance goes through."""
@@ -116,9 +149,15 @@ class _Instance:
             case ForEach():
                 self.execute(phase.body, elements(np.arange(phase.size)), step)
             case ForEachEvent():
-                self.execute(phase.body, elements(self.events(phase.events, step)), step)
+                self.execute(
+                    phase.body, elements(self.events(phase.events, step - phase.delay)), step
+                )
             case Detect():
                 self.detect(phase, step)
+            case Record():
+                self.record(phase, step)
+            case Count():
+                self.slot(phase.into, step)[0] = len(self.chosen(phase, step))
             case Feed():
                 self.set_events(phase.events, step, self.fed(phase.stream, step))
             case Propagate():
@@ -145,9 +184,16 @@ class _Instance:
             ref = phase.body.refs[name]
             is_flag = self.arrays[ref.array].dtype is DType.BOOL
             assert isinstance(ref.offset, int)
-            self.slot(ref.array, step + ref.offset)[detected] = (
-                False if is_flag else step * self.program.dt
-            )
+            self.slot(ref.array, step + ref.offset)[detected] = False if is_flag else self.now.t
+
+    def chosen(self, phase: Record | Count, step: int) -> Indices:
+        neurons = self.events(phase.events, step - phase.delay)
+        return neurons[(neurons >= phase.first) & (neurons < phase.stop)]
+
+    def record(self, phase: Record, step: int) -> None:
+        neurons, end = self.chosen(phase, step), self.slot(phase.end, step)
+        self.execute(phase.body, entries(neurons, int(end[0])), step)
+        end[0] += len(neurons)
 
     def propagate(self, phase: Propagate, step: int) -> None:
         if isinstance(phase.delay, int):
@@ -193,31 +239,65 @@ class _Instance:
     ) -> Values:
         """Run the body in all runs of the loop; the values of its local ``result``."""
         loops = [loop] if loop.is_parallel(body) else loop.single()
-        numbers = self.numbers(body, step)
+        numbers = self.numbers(body)
+        functions = {name: self.timed(timed) for name, timed in body.timed.items()}
+        functions |= {name: found.python for name, found in body.foreign.items()}
         found = [np.zeros(0)]
         for part in loops:
             places = {n: self.place(ref, part, step, sent) for n, ref in body.refs.items()}
-            values = execute(body.code, places, body.guards, numbers, aliases(body))
+            drawn = self.drawn(body, part)
+            names = numbers | drawn | functions
+            values = execute(body.code, places, body.guards, names, aliases(body))
             if result is not None:
                 found.append(np.broadcast_to(values[result], part.length))
         return np.concatenate(found)
 
-    def numbers(self, body: Body, step: int) -> dict[str, Any]:
+    def numbers(self, body: Body) -> dict[str, Any]:
         # A NumPy double keeps expressions of t in double precision; a Python number takes
         # the precision of the arrays it meets.
-        time = np.float64(step * self.program.dt)
+        time, dt, step = self.now.t, self.now.dt, self.now.step
         # Python's wide integers would not be added to an array of narrow ones.
         constants = {
             name: value if fits(value, 32) else np.int64(value)
             for name, value in body.constants.items()
         }
-        return {**constants, "t": time, "dt": self.program.dt, "step": step}
+        times = {
+            name: np.float64(clock.steps_before(self.now.program_step) * clock.dt)
+            for name, clock in body.times.items()
+        }
+        return {**constants, **times, "t": time, "dt": dt, "step": step}
+
+    def drawn(self, body: Body, loop: Loop) -> dict[str, Values]:
+        found = {}
+        step = self.now.program_step
+        for name, wanted in body.draws.items():
+            keys = self.memory.arrays[KEYS].reshape(-1, WORDS)
+            key = keys[self.program.draws.index(wanted)]
+            dtype = np.float64 if wanted.dtype is DType.DOUBLE else self.memory.precision.dtype
+            found[name] = draw(wanted.distribution, dtype, key, loop.runs, step, self.instance)
+        return found
+
+    def timed(self, timed: Timed) -> Callable[..., Values]:
+        rows = self.memory.arrays[timed.array].reshape(-1, timed.width)
+
+        def value(time: Any, column: Any = 0) -> Values:
+            fraction = np.asarray(time, np.float64) / (timed.dt / timed.fractions) + 0.5
+            row = np.clip(converted(fraction / timed.fractions, np.int64), 0, len(rows) - 1)
+            column = np.asarray(column)
+            there = (column >= 0) & (column < timed.width)
+            found = rows[row, np.where(there, column, 0)]
+            chosen: Values = np.where(there, found, rows.dtype.type(np.nan))[()]
+            return chosen
+
+        return value
 
     def place(self, ref: Ref, loop: Loop, step: int, sent: int) -> Place:
         index = loop.indices.get(ref.index, np.zeros(1, np.int64))
         if ref.via is not None:
             index = self.memory.arrays[ref.via][index]
         there = sent if isinstance(ref.offset, At) else step + ref.offset
+        if ref.index is Index.ENTRY:  # a log goes through all steps
+            return Place(self.whole(self.arrays[ref.array]).reshape(-1), index)
         return Place(self.slot(ref.array, there), index)
 
     # Arrays
@@ -245,12 +325,7 @@ class _Instance:
         self.slot(index_of(buffer).name, step)[: len(detected)] = detected
 
     def fed(self, name: str, step: int) -> Values:
-        stream = self.call.streams[name]
-        start = stream.start[self.instance]
-        row = step - stream.first_step
-        if not 0 <= row < len(start) - 1:
-            return np.zeros(0, np.int32)
-        return stream.index[start[row] : start[row + 1]]
+        return self.call.streams[name].of(step, self.instance)
 
 
 def _walk(sweep: Sweep, steps: range) -> Iterable[int]:

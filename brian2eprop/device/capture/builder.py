@@ -8,17 +8,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from brian2.core.clocks import Clock
 from brian2.core.variables import ArrayVariable
+from brian2.input.timedarray import TimedArray
 from brian2.units import second
 
+from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import (
     Captured,
-    Counting,
+    EventLog,
+    Operation,
     Pathway,
     Piece,
+    Rate,
     Recording,
 )
-from brian2eprop.device.capture.translate import Translator, time_stamped
+from brian2eprop.device.capture.clocks import Grid, Listed
+from brian2eprop.device.capture.translate import Translator, Watch, time_stamped, without_lines
 from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.program import (
     Access,
@@ -33,10 +39,13 @@ from brian2eprop.device.program import (
     Slots,
     Stream,
     Sweep,
+    Timed,
 )
 from brian2eprop.device.program.connectivity import Found
 from brian2eprop.device.program.connectivity.base import Integers
 from brian2eprop.errors import Unsupported
+
+SPIKE = "spike"  # Brian2's name of the event that a threshold detects
 
 NO_REFS: Mapping[str, Ref] = {}
 
@@ -51,43 +60,63 @@ class Builder:
 
     Parameters
     ----------
-    clock : brian2 Clock
-        The network's clock.
+    grid : Grid
+        The steps of the Program, and which of them are whose.
     pieces : mapping of str to Piece
         What Brian2 wants done, by name of the object.
     memo : Memo
         What was made of connections in earlier captures.
     formed : callable
         Tells since when the synapses of a pathway are there, where it matters.
-    step : int
-        The step that is run next.
+    time : float
+        The network's time in seconds.
+    drawers : mapping of str to str
+        Who draws the random numbers of each object.
     """
 
-    clock: Any
+    grid: Grid
     pieces: Mapping[str, Piece]
     memo: Memo
     formed: FormedSince
-    step: int
+    time: float
+    drawers: Mapping[str, str] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
     events: dict[str, Events] = field(default_factory=dict)
+    histories: dict[str, int] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     orders: dict[str, Integers] = field(default_factory=dict)
-    tables: dict[str, npt.NDArray[np.int32]] = field(default_factory=dict)
+    tables: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     sources: dict[str, Any] = field(default_factory=dict)
     emitters: dict[str, Any] = field(default_factory=dict)
     recordings: list[Recording] = field(default_factory=list)
-    countings: list[Counting] = field(default_factory=list)
+    logs: list[EventLog] = field(default_factory=list)
+    rates: list[Rate] = field(default_factory=list)
     pathways: dict[str, Pathway] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
+    owners: list[str] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
 
     def body(
-        self, owner: Any, locate: Callable[[Any, str], Ref], also: Mapping[str, Ref] = NO_REFS
+        self,
+        owner: Any,
+        locate: Callable[[Any, str], Ref],
+        also: Mapping[str, Ref] = NO_REFS,
+        piece: Piece | None = None,
+        without: Collection[str] = (),
     ) -> Body:
-        """The body of an object's piece, with refs beside those that its code makes."""
-        piece = self.pieces[owner.name]
-        body = Translator(owner.name, piece, locate).body()
-        body = replace(body, refs={**also, **body.refs})
+        """The body of an object's piece, with refs beside those that its code makes.
+
+        Another piece may be given: it is a part of the object's own, and draws other numbers.
+        Lines that assign the names in ``without`` are left out.
+        """
+        drawer = self.drawers.get(owner.name, "") + ("" if piece is None else ":part")
+        piece = without_lines(piece or self.pieces[owner.name], without)
+        translator = Translator(owner.name, piece, locate, Watch(self.grid, owner.clock), drawer)
+        body = translator.body()
+        timed = {name: self.timed(owner, array) for name, array in translator.timed.items()}
+        body = replace(body, refs={**also, **body.refs}, timed=timed, foreign=translator.foreign)
         for variable in time_stamped(piece):
             self._keep_double(variable)
         return body
@@ -95,53 +124,76 @@ class Builder:
     def array_of(self, variable: Any) -> str:
         """Name of the array that holds a Brian2 variable, declared at the first call."""
         name = array_name(variable)
-        self.variables.setdefault(name, variable)
+        while self.variables.setdefault(name, variable) is not variable:
+            name += ":other"  # every pathway has a variable called delay
         if name not in self.arrays:
             size = int(np.prod(variable.size))
             self.arrays[name] = Array(name, dtype_of(variable), size, Access.SHARED)
         return name
 
-    def table(self, name: str, values: npt.ArrayLike) -> str:
-        """Name of a new array of indices."""
-        self.tables[name] = np.asarray(values, np.int32)
-        self.arrays[name] = Array(name, DType.INT, self.tables[name].size, Access.SHARED)
+    def table(self, name: str, values: npt.ArrayLike, dtype: DType = DType.INT) -> str:
+        """Name of a new array of indices, of truths, or of DOUBLE values."""
+        kind = np.float64 if dtype is DType.DOUBLE else np.int32
+        self.tables[name] = np.asarray(values, kind)
+        self.arrays[name] = Array(name, dtype, self.tables[name].size, Access.SHARED)
         return name
 
-    def emit(self, group: Any) -> str:
-        """Name of the event buffer of a group's spikes, declared for the group that emits."""
-        name = events_name(group)
+    def timed(self, owner: Any, array: TimedArray) -> Timed:
+        """A function of time that an object calls, with an array for its values."""
+        name = f"{array.name}:values"
+        values = np.array(array.values)
+        self.tables[name] = values.ravel()
+        self.arrays[name] = Array(name, DType.REAL, values.size, Access.SHARED)
+        columns = None if values.ndim == 1 else values.shape[1]
+        return Timed(name, columns, float(array.dt), _fractions(owner, array))
+
+    def next_step(self, clock: Any) -> int:
+        """The step of a clock that is run next."""
+        return brian.step_of(clock, self.time)
+
+    def add_lists(self) -> None:
+        """Declare what the clocks of listed steps are kept in."""
+        for row in self.grid.clocks.values():
+            if isinstance(row, Listed):
+                self.table(row.clock.steps, row.steps)
+                self.table(row.clock.times, row.all_times, DType.DOUBLE)
+
+    def emit(self, group: Any, event: str = SPIKE) -> str:
+        """Name of the event buffer of a group's events, declared for the group that emits."""
+        name = events_name(group, event)
         self.events[name] = Events(name, len(group), Access.PER_INSTANCE, Slots())
         self.emitters[name] = group
         return name
 
-    def heard(self, listener: Any, group: Any) -> str:
+    def heard(self, listener: Any, group: Any, event: str = SPIKE) -> str:
         """Name of the event buffer that a listener reads."""
-        name = events_name(group)
-        if name not in self.events and not any(
-            found.name == group.name for found in self.emitters.values()
-        ):
+        name = events_name(group, event)
+        if name not in self.emitters:
+            what = "spikes" if event == SPIKE else f"the event '{event}'"
             raise Unsupported(
-                f"'{listener.name}' waits for spikes of '{group.name}', which emits none in this "
-                "run; give it a threshold, keep it active and in the network, or set "
+                f"'{listener.name}' waits for {what} of '{brian.whole(group).name}', which emits "
+                "none in this run; give it a threshold, keep it active and in the network, or set "
                 f"'{listener.name}' inactive."
             )
         return name
 
-    def widen(self, events: str, history: int = 0, kept: bool = False) -> None:
-        """Keep more of an event buffer's steps."""
-        buffer = self.events[events]
-        slots = Slots(max(buffer.slots.history, history), buffer.slots.kept or kept)
-        self.events[events] = replace(buffer, slots=slots)
+    def lateness(self, events: str) -> int:
+        """How many steps late a listener that is next hears events: one where they come later."""
+        late = int(events not in self.events)
+        self.widen(events, late)
+        return late
 
-    def finish(self, name: str, dt: float, promoted: Collection[str]) -> Captured:
+    def widen(self, events: str, history: int) -> None:
+        """Keep more of an event buffer's steps, also where it is yet to be declared."""
+        self.histories[events] = max(self.histories.get(events, 0), history)
+
+    def finish(self, name: str, promoted: Collection[str]) -> Captured:
         """The Program and its ties.
 
         Parameters
         ----------
         name : str
             Name of the Program.
-        dt : float
-            Time step in seconds.
         promoted : collection of str
             Arrays that differ between instances although no phase writes them.
         """
@@ -154,12 +206,16 @@ class Builder:
         connectivities = {item.connectivity.name: item for item in self.found.values()}
         program = Program(
             name,
-            dt,
+            self.grid.dt,
             arrays,
             (Sweep(Direction.FORWARD, tuple(self.phases)),),
-            tuple(self.events.values()),
+            tuple(
+                replace(buffer, slots=Slots(self.histories.get(buffer.name, 0)))
+                for buffer in self.events.values()
+            ),
             tuple(item.connectivity for item in connectivities.values()),
             tuple(Stream(stream, len(source)) for stream, source in self.sources.items()),
+            self.grid.program_clocks(),
         )
         tables = dict(self.tables)
         for item in connectivities.values():
@@ -173,24 +229,40 @@ class Builder:
             self.sources,
             {events: group.id for events, group in self.emitters.items()},
             tuple(self.recordings),
-            tuple(self.countings),
+            tuple(self.logs),
+            tuple(self.rates),
             self.pathways,
+            self.grid,
+            tuple(self.operations),
+            tuple(self.owners),
+            tuple(self.order),
         )
 
     def _keep_double(self, variable: Any) -> None:
-        if variable.dim is second.dim and array_name(variable) in self.arrays:
-            name = array_name(variable)
+        if variable.dim is second.dim and variable in self.variables.values():
+            name = self.array_of(variable)
             self.arrays[name] = replace(self.arrays[name], dtype=DType.DOUBLE)
 
 
+def _fractions(owner: Any, array: TimedArray) -> int:
+    clock = owner.group.clock  # Brian2 takes that of the group, also for code on another clock
+    if not isinstance(clock, Clock):
+        raise Unsupported(
+            f"'{owner.name}' calls the TimedArray '{array.name}' on the clock '{clock.name}', "
+            "which has no dt; give it a clock with one."
+        )
+    return brian.fractions_of(array, clock.dt_)
+
+
 def array_name(variable: ArrayVariable) -> str:
-    """Name of the array of a Brian2 variable: no other variable has it, nor anything of ours."""
+    """Name of the array of a Brian2 variable; nothing of ours has it."""
     return f"{variable.owner.name}.{variable.name}"
 
 
-def events_name(group: Any) -> str:
-    """Name of the event buffer of a group's spikes."""
-    return str(group.name)
+def events_name(group: Any, event: str = SPIKE) -> str:
+    """Name of the event buffer of a group's events, whatever part of the group is meant."""
+    name = str(brian.whole(group).name)
+    return name if event == SPIKE else f"{name}:{event}"
 
 
 def dtype_of(variable: ArrayVariable) -> DType:

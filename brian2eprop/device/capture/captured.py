@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.program import Program
+from brian2eprop.device.capture.clocks import Grid
+from brian2eprop.device.program import Clock, Program
 from brian2eprop.device.program.connectivity.base import Integers
-from brian2eprop.device.source import SpikeSource
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,46 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Counting:
-    """A SpikeMonitor with the Program's event buffer it reads."""
+class EventLog:
+    """A monitor of events with the Program's log of it.
+
+    Parameters
+    ----------
+    monitor : EventMonitor
+        The monitor.
+    end : str
+        The array with the number of entries.
+    columns : mapping of str to str
+        The array of each recorded variable; ``i`` is always there.
+    """
 
     monitor: Any
-    events: str
+    end: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A PopulationRateMonitor with the Program's array of the number of events of each step."""
+
+    monitor: Any
+    counts: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A NetworkOperation, and what comes before it in a step.
+
+    Parameters
+    ----------
+    operation : brian2 NetworkOperation
+        What is called.
+    phases : int
+        How many of the Program's phases are done before it.
+    """
+
+    operation: Any
+    phases: int
 
 
 @dataclass(frozen=True)
@@ -103,35 +138,59 @@ class Captured:
     orders : mapping of str to int array
         Arrays of synaptic variables that lie in another order than in Brian2: element ``k``
         is Brian2's synapse ``order[k]``.
-    tables : mapping of str to int array
-        Values of the arrays that hold no variable: rows, targets and other indices.
+    tables : mapping of str to array
+        Values of the arrays that hold no variable: rows, targets and other indices, times, and
+        those of functions of time.
     written : frozenset of str
         The arrays of variables that a run changes.
-    sources : mapping of str to SpikeSource
+    sources : mapping of str to SpikeSource or SpikeGeneratorGroup
         The source of each stream.
     emitters : mapping of str to int
         Brian2's number of the group whose spikes each event buffer holds.
     recordings : tuple of Recording
         The StateMonitors.
-    countings : tuple of Counting
-        The SpikeMonitors.
+    logs : tuple of EventLog
+        The SpikeMonitors and EventMonitors.
+    rates : tuple of Rate
+        The PopulationRateMonitors.
     pathways : mapping of str to Pathway
         The synaptic pathways by name.
-    clocks : tuple of brian2 Clock
-        The clocks of its objects, of one and the same dt.
+    grid : Grid
+        The steps of the Program, and which of them are whose.
+    operations : tuple of Operation
+        The network operations in order.
+    owners : tuple of str
+        The name of the object that each phase is of.
+    order : tuple of str
+        The names of all objects in order.
     """
 
     program: Program
     variables: Mapping[str, Any]
     orders: Mapping[str, Integers]
-    tables: Mapping[str, npt.NDArray[np.int32]]
+    tables: Mapping[str, npt.NDArray[Any]]
     written: frozenset[str]
-    sources: Mapping[str, SpikeSource]
+    sources: Mapping[str, Any]
     emitters: Mapping[str, int]
     recordings: tuple[Recording, ...]
-    countings: tuple[Counting, ...]
+    logs: tuple[EventLog, ...]
+    rates: tuple[Rate, ...]
     pathways: Mapping[str, Pathway]
-    clocks: tuple[Any, ...] = ()
+    grid: Grid
+    operations: tuple[Operation, ...] = ()
+    owners: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+
+    @property
+    def clocks(self) -> tuple[Any, ...]:
+        """Brian2's clocks."""
+        return tuple(self.grid.clocks)
+
+    @property
+    def has_other_dt(self) -> bool:
+        """Whether the dt of a clock has been changed since the capture."""
+        rows = self.grid.clocks.items()
+        return any(isinstance(row, Clock) and clock.dt_ != row.dt for clock, row in rows)
 
     @cached_property
     def names(self) -> Mapping[Any, str]:

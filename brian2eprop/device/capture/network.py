@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping
-from dataclasses import replace
 from typing import Any
 
 from brian2.core.network import Network
@@ -11,7 +10,9 @@ from brian2.core.network import Network
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder, FormedSince
 from brian2eprop.device.capture.captured import Captured, Piece
+from brian2eprop.device.capture.clocks import grid_of
 from brian2eprop.device.capture.objects import add_phases
+from brian2eprop.device.capture.random import find_drawers
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.program.verify import Stage, verify
@@ -99,13 +100,14 @@ def capture(
     clocks = list(dict.fromkeys(found.clock for found in objects))
     brian.set_clocks(network, clocks)
     network.before_run(namespace)
-    step = brian.step_of(clocks[0], network.t_)
-    builder = Builder(clocks[0], _pieces(objects), memo, formed, step)
+    pieces = _pieces(objects)
+    drawers = find_drawers(pieces)
+    builder = Builder(grid_of(clocks), pieces, memo, formed, network.t_, drawers)
     add_phases(builder, objects)
     promoted = {name for name, found in builder.variables.items() if found in varying}
-    captured = builder.finish(network.name, clocks[0].dt_, promoted)
+    captured = builder.finish(network.name, promoted)
     verify(captured.program, Stage.CAPTURED)
-    return replace(captured, clocks=tuple(clocks))
+    return captured
 
 
 def _pieces(objects: Collection[Any]) -> dict[str, Piece]:

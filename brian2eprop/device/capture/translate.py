@@ -3,22 +3,61 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from brian2.core.clocks import Clock
+from brian2.core.clocks import BaseClock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
+from brian2.input.timedarray import TimedArray
 
+from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import Piece
-from brian2eprop.device.program import Body, Number, Ref
-from brian2eprop.device.program.functions import FUNCTIONS
+from brian2eprop.device.capture.clocks import Grid
+from brian2eprop.device.capture.foreign import foreign
+from brian2eprop.device.capture.random import RANDOM_FUNCTIONS, Drawing
+from brian2eprop.device.program import Body, Clock, Number, Ref
+from brian2eprop.device.program.foreign import Foreign
+from brian2eprop.device.program.functions import PLAIN_FUNCTIONS
 from brian2eprop.errors import Unsupported
 
 CLOCK_NAMES = {"t": "t", "dt": "dt", "timestep": "step"}
 
 # Gives the Ref of a variable that Brian2 reaches through the given index.
 Locate = Callable[[Any, str], Ref]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the clocks of a network are to the objects of one of them.
+
+    Parameters
+    ----------
+    grid : Grid
+        The clocks.
+    own : brian2 clock
+        The one that an object is on.
+    """
+
+    grid: Grid
+    own: Any
+
+    def is_own(self, variable: Any) -> bool:
+        """Whether it is that of a clock that is due when the own one is, and at no other time."""
+        clock = brian.clock_that_has(variable)
+        known = clock in self.grid.clocks
+        return clock is self.own or (known and self.grid.same(clock, self.own))
+
+    def foreign(self, owner: str, variable: Any) -> Clock:
+        """Another clock whose variable an object reads."""
+        found = self.grid.clocks.get(brian.clock_that_has(variable))
+        if not isinstance(found, Clock) or variable.name not in ("t", "dt"):
+            raise Unsupported(
+                f"'{owner}' reads '{variable.name}' of the clock '{variable.owner.name}' while it "
+                f"runs on '{self.own.name}', which eprop_cuda does not; give both the same clock."
+            )
+        return found
 
 
 class Translator:
@@ -32,20 +71,38 @@ class Translator:
         What to translate.
     locate : callable
         Gives the Ref of an array variable and Brian2's index of it.
+    watch : Watch
+        Tells the object's own clock from others.
+    drawer : str
+        Who draws its random numbers.
     """
 
-    def __init__(self, owner: str, piece: Piece, locate: Locate) -> None:
+    def __init__(
+        self, owner: str, piece: Piece, locate: Locate, watch: Watch, drawer: str = ""
+    ) -> None:
         self.owner = owner
         self.piece = piece
         self.locate = locate
+        self.watch = watch
         self.refs: dict[str, Ref] = {}
         self.constants: dict[str, Number] = {}
+        self.times: dict[str, Clock] = {}
+        self.drawing = Drawing(drawer, self.constants)
+        self.timed: dict[str, TimedArray] = {}
+        self.foreign: dict[str, Foreign] = {}
 
     def body(self) -> Body:
         """The piece as a Body."""
         tree = parse(self.piece.code)
         lines = [self._line(line) for line in tree.body]
-        return Body("\n".join(lines), self.refs, self.constants, self._guards(tree))
+        return Body(
+            "\n".join(lines),
+            self.refs,
+            self.constants,
+            self._guards(tree),
+            self.drawing.draws,
+            times=self.times,
+        )
 
     def name(self, name: str) -> str:
         """The name in the body of a name in the abstract code, bound to what it stands for."""
@@ -56,16 +113,35 @@ class Translator:
             self.constants[self._free(name)] = _number(variable)
         return self._free(name)
 
-    def function(self, name: str) -> None:
-        """Refuse functions that bodies do not have."""
+    def call(self, name: str, arguments: list[ast.expr]) -> ast.expr:
+        """The call of a function; those that bodies do not have are refused."""
         function = self.piece.variables.get(name)
-        if name in FUNCTIONS and function in (None, DEFAULT_FUNCTIONS.get(name)):
-            return
+        drawn = self.drawing.call(function, arguments)
+        if drawn is not None:
+            return drawn
+        if isinstance(function, TimedArray):
+            return ast.Call(ast.Name(self._timed_name(function), ast.Load()), arguments, [])
+        written = foreign(self.owner, name, function)
+        if written is not None:
+            self.foreign[f"_foreign_{name}"] = written
+            return ast.Call(ast.Name(f"_foreign_{name}", ast.Load()), arguments, [])
+        if name in PLAIN_FUNCTIONS and function in (None, DEFAULT_FUNCTIONS.get(name)):
+            return ast.Call(ast.Name(name, ast.Load()), arguments, [])
         what = "the function" if isinstance(function, Function) else "the name"
+        there = ", ".join((*PLAIN_FUNCTIONS, *RANDOM_FUNCTIONS))
         raise Unsupported(
             f"'{self.owner}' calls {what} '{name}' in a run, which eprop_cuda does not have; "
-            f"use {', '.join(FUNCTIONS)}, or set such values before the run."
+            f"use {there}, write it in C++ with @implementation('cpp', ...), or set such values "
+            "before the run."
         )
+
+    def _timed_name(self, array: TimedArray) -> str:
+        for known, other in self.timed.items():
+            if other is array:
+                return known
+        name = f"_timed_{len(self.timed)}"
+        self.timed[name] = array
+        return name
 
     def _line(self, line: ast.stmt) -> str:
         if not isinstance(line, ast.Assign | ast.AugAssign):
@@ -78,7 +154,7 @@ class Translator:
     def _array(self, name: str, variable: Any) -> str:
         built_in = clock_name(variable)
         if built_in is not None:
-            return built_in
+            return self._of_clock(built_in, variable)
         ref = self.locate(variable, self.piece.indices[name])
         # Two names of one element ('v' and 'v_post') must become one: bodies know no aliases.
         for known, other in self.refs.items():
@@ -86,6 +162,18 @@ class Translator:
                 return known
         self.refs[self._free(name)] = ref
         return self._free(name)
+
+    def _of_clock(self, built_in: str, variable: Any) -> str:
+        """A variable of a clock; that of a group may be another one than that of its objects."""
+        if self.watch.is_own(variable):
+            return built_in
+        clock = self.watch.foreign(self.owner, variable)
+        name = f"_{built_in}_every_{clock.every}"
+        if built_in == "t":
+            self.times[name] = clock
+        else:
+            self.constants[name] = clock.dt
+        return name
 
     @staticmethod
     def _free(name: str) -> str:
@@ -119,10 +207,10 @@ class _Inliner(ast.NodeTransformer):
         return ast.copy_location(ast.Name(self.translator.name(node.id), node.ctx), node)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        """Keep the function's name, replace the arguments'."""
-        self.translator.function(ast.unparse(node.func))
+        """Replace the arguments and, of random numbers, the call."""
         arguments = [self.visit(argument) for argument in node.args]
-        return ast.copy_location(ast.Call(node.func, arguments, []), node)
+        call = self.translator.call(ast.unparse(node.func), arguments)
+        return ast.copy_location(call, node)
 
 
 def _number(constant: Constant) -> Number:
@@ -136,6 +224,17 @@ def _number(constant: Constant) -> Number:
 def parse(code: str) -> ast.Module:
     """Abstract code as statements; as in Brian2, the lines' indentation means nothing."""
     return ast.parse("\n".join(line.strip() for line in code.splitlines()))
+
+
+def without_lines(piece: Piece, names: Collection[str]) -> Piece:
+    """The piece without the lines that assign some names."""
+    lines = parse(piece.code).body
+    kept = [
+        ast.unparse(line)
+        for line in lines
+        if not set(names) & set(assigned(ast.Module([line], [])))
+    ]
+    return replace(piece, code="\n".join(kept)) if names else piece
 
 
 def assigned(tree: ast.Module) -> list[str]:
@@ -164,7 +263,7 @@ def time_stamped(piece: Piece) -> set[Any]:
 
 def clock_name(variable: Any) -> str | None:
     """What bodies call a variable of a clock; None for other variables."""
-    of_clock = isinstance(getattr(variable, "owner", None), Clock)
+    of_clock = isinstance(getattr(variable, "owner", None), BaseClock)
     return CLOCK_NAMES.get(variable.name) if of_clock else None
 
 

@@ -11,9 +11,9 @@ A capture is used again as long as all that it was made from is the same:
    none.
 
 What was looked up and read is noted while capturing, so that nobody has to list it. Numbers,
-strings, arrays and plain containers are the same if they are equal, all else if it is the
-very same object. Values of variables that are not read while capturing do not matter, nor do
-a source's spikes: they go to the kernel with every run.
+strings, arrays, timed ones too, and plain containers are the same if they are equal, all else
+if it is the very same object. Values of variables that are not read while capturing do not
+matter, nor do a source's spikes: they go to the kernel with every run.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import numpy.typing as npt
+from brian2.core.functions import Function
+from brian2.input.timedarray import TimedArray
+
+from brian2eprop.device.capture.foreign import cpp_code
 
 # Attributes that a run reads for itself.
 READ_AT_EVERY_RUN = frozenset({"_given"})
@@ -216,6 +220,10 @@ def frozen(value: Any) -> Any:
         return kind, [frozen(item) for item in value]
     if issubclass(kind, np.ndarray):
         return kind, (getattr(value, "dim", None), digest(value))
+    if issubclass(kind, TimedArray):
+        return kind, (value.name, float(value.dt), digest(value.values))
+    if issubclass(kind, Function):
+        return kind, (ref(value), cpp_code(value))
     if issubclass(kind, set | frozenset):
         return kind, frozenset(value)
     if issubclass(kind, PLAIN):

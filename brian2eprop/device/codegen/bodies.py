@@ -17,7 +17,19 @@ from brian2eprop.device.codegen.statements import (
     render_hoisted,
     render_statement,
 )
-from brian2eprop.device.program import Array, At, Body, DType, Index, Number, Ref, fits
+from brian2eprop.device.program import (
+    Array,
+    At,
+    Body,
+    Draw,
+    DType,
+    Foreign,
+    Index,
+    Number,
+    Ref,
+    Timed,
+    fits,
+)
 
 LOOP_VARIABLE = {
     Index.SCALAR: "0",
@@ -25,7 +37,11 @@ LOOP_VARIABLE = {
     Index.SOURCE: "source",
     Index.TARGET: "target",
     Index.SYNAPSE: "synapse",
+    Index.ENTRY: "entry",
 }
+
+
+NO_TIMES: Mapping[str, str] = {}
 
 
 class Order(Enum):
@@ -63,6 +79,39 @@ class Lines:
     row_after: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Where a body's random numbers come from.
+
+    Attributes
+    ----------
+    keys : str
+        C++ name of the pointer to the keys.
+    numbers : mapping of Draw to int
+        The number of each draw of the Program.
+    run : Index
+        The index by which they are counted.
+    step : str
+        C++ of the Program's step.
+    """
+
+    keys: str
+    numbers: Mapping[Draw, int]
+    run: Index
+    step: str
+
+    def before(self, name: str, draw: Draw) -> str:
+        """What is done once for all runs of the body."""
+        arguments = f"{self.keys}, {self.numbers[draw]}, {self.step}, instance"
+        return f"const b2e::Draws {name}draws = b2e::draws_of({arguments});"
+
+    def each(self, name: str, draw: Draw) -> str:
+        """The number of one run."""
+        kind = C_TYPES[draw.dtype]
+        function = f"b2e::{draw.distribution.value}<{kind}>"
+        return f"const {kind} {name} = {function}({name}draws, {LOOP_VARIABLE[self.run]});"
+
+
 class BodyWriter:
     """Writes the C++ of one body.
 
@@ -82,6 +131,10 @@ class BodyWriter:
         Refs that an event resets (see ``Detect``).
     fixed : Index, optional
         The index that all iterations along a row have in common.
+    draws : Draws, optional
+        Where its random numbers come from, if it draws some.
+    times : mapping of str to str
+        C++ of the times of other clocks.
     """
 
     def __init__(
@@ -93,6 +146,8 @@ class BodyWriter:
         summed: frozenset[str],
         on_event: Sequence[str] = (),
         fixed: Index | None = None,
+        draws: Draws | None = None,
+        times: Mapping[str, str] = NO_TIMES,
     ) -> None:
         self.body = body
         self.lowered = lowered
@@ -100,6 +155,8 @@ class BodyWriter:
         self.pointers = pointers
         self.summed = summed
         self.on_event = on_event
+        self.draws = draws
+        self.times = times
         self.names = sorted(lowered.read | lowered.written | set(on_event))
         self.scalars = [n for n in self.names if body.refs[n].index is Index.SCALAR]
         self.integer = "long long" if body.wide else "int"
@@ -127,7 +184,10 @@ class BodyWriter:
     def _before(self, first_constant: int) -> list[str]:
         fixed_step = [n for n in self.names if self.body.refs[n].offset is not At.SENT]
         lines = [line for name in fixed_step for line in self._pointer(name)]
+        lines += [self._timed(name, timed) for name, timed in sorted_items(self.body.timed)]
+        lines += [_foreign(name, found) for name, found in sorted_items(self.body.foreign)]
         doubles = [n for n in self.scalars if self._type(n) == "real"]
+        lines += [f"const double {name} = {time};" for name, time in self.times.items()]
         for number, (name, value) in enumerate(self.constants(), first_constant):
             lines += _constant(name, value, number)
             if isinstance(value, float):
@@ -136,10 +196,20 @@ class BodyWriter:
             lines.append(self._read(name))
             if self._type(name) == "real":
                 lines.append(f"const double {name}{DOUBLE_SUFFIX} = {name};")
+        if self.draws is not None:
+            lines += [self.draws.before(*draw) for draw in sorted_items(self.body.draws)]
         return lines + render_hoisted(self.lowered.hoisted, doubles, self.integer)
+
+    def _timed(self, name: str, timed: Timed) -> str:
+        array, width = self.arrays[timed.array], timed.width
+        kind = f"b2e::Timed<{C_TYPES[array.dtype]}>"
+        shape = f"{array.size // width}, {width}, {timed.dt!r}, {timed.fractions}"
+        return f"const {kind} {name} = {{{self.pointers[timed.array]}, {shape}}};"
 
     def _each(self) -> list[str]:
         lines = [self._read(name) for name in self.names if name not in self.scalars]
+        if self.draws is not None:
+            lines += [self.draws.each(*draw) for draw in sorted_items(self.body.draws)]
         lines += [line for s in self.lowered.statements for line in self._statement(s)]
         lines += [self._reset_on_event(name) for name in self.on_event]
         written = sorted(self.lowered.written - self.lowered.aliases.keys())
@@ -177,6 +247,8 @@ class BodyWriter:
 
     def slot(self, ref: Ref) -> str:
         """The C++ of a pointer to the slot that a ref means."""
+        if ref.index is Index.ENTRY:  # a log goes through all steps
+            return self.pointers[ref.array]
         offset = "-delay" if ref.offset is At.SENT else ref.offset
         return slot_pointer(self.arrays[ref.array], self.pointers, offset)
 
@@ -218,6 +290,15 @@ class BodyWriter:
             f"if (B2E_LEADER) {self._add(name, total)}",
             "B2E_BARRIER();",
         ]
+
+
+def sorted_items[T](found: Mapping[str, T]) -> list[tuple[str, T]]:
+    """Names with what they stand for, in order."""
+    return sorted(found.items(), key=lambda item: item[0])
+
+
+def _foreign(name: str, function: Foreign) -> str:
+    return f"const auto {name} = [](auto... x) {{ return ::{function.symbol}(x...); }};"
 
 
 def _row_sum(name: str) -> str:

@@ -10,19 +10,37 @@ from typing import Any
 import numpy as np
 from brian2.codegen.statements import Statement
 from brian2.codegen.translation import make_statements
-from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import AuxiliaryVariable, Constant, Variable
 from brian2.parsing.bast import brian_ast
 from brian2.utils.stringtools import get_identifiers
 
 from brian2eprop.device.program import Array, Body, DType, Index
 from brian2eprop.device.program.dependence import aliases
+from brian2eprop.device.program.functions import FUNCTIONS, PLAIN_FUNCTIONS
 
 _VARIABLE_DTYPE: dict[DType, type] = {
     DType.REAL: np.float64,
     DType.DOUBLE: np.float64,
     DType.INT: np.int32,
     DType.BOOL: np.bool_,
+}
+
+
+def _function(n_arguments: int, returns: str) -> Function:
+    """What a function is to Brian2: only its kind matters, for it is not called here."""
+    return Function(
+        lambda *arguments: 0,
+        arg_units=[1] * n_arguments,
+        arg_types=["any"] * n_arguments,
+        return_unit=bool if returns == "boolean" else 1,
+        return_type=returns,
+        stateless=True,
+    )
+
+
+_OWN_FUNCTIONS = {
+    name: _function(FUNCTIONS[name], "integer") for name in FUNCTIONS.keys() - set(PLAIN_FUNCTIONS)
 }
 
 
@@ -115,10 +133,20 @@ def _variables(body: Body, arrays: Mapping[str, Array]) -> dict[str, Any]:
     for name, ref in body.refs.items():
         dtype = _VARIABLE_DTYPE[arrays[ref.array].dtype]
         variables[name] = Variable(name, dtype=dtype, scalar=ref.index is Index.SCALAR)
+    for name in body.draws:
+        variables[name] = Variable(name, dtype=np.float64)
+    for name in body.times:
+        variables[name] = Variable(name, dtype=np.float64, scalar=True)
     for name, value in body.constants.items():
         variables[name] = Constant(name, value)
+    for name, timed in body.timed.items():
+        variables[name] = _function(timed.n_arguments, "float")
+    for name, foreign in body.foreign.items():
+        variables[name] = _function(foreign.n_arguments, foreign.returns)
     for name in get_identifiers(body.code):
-        if name in DEFAULT_FUNCTIONS:
+        if name in _OWN_FUNCTIONS:
+            variables[name] = _OWN_FUNCTIONS[name]
+        elif name in DEFAULT_FUNCTIONS:
             variables.setdefault(name, DEFAULT_FUNCTIONS[name])
     return variables
 

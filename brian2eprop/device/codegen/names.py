@@ -67,6 +67,10 @@ def _renamed(body: Body) -> Body:
         {own(name): ref for name, ref in body.refs.items()},
         {own(name): value for name, value in body.constants.items()},
         {own(name): own(guard) for name, guard in body.guards.items()},
+        {own(name): draw for name, draw in body.draws.items()},
+        {own(name): timed for name, timed in body.timed.items()},
+        {own(name): foreign for name, foreign in body.foreign.items()},
+        {own(name): clock for name, clock in body.times.items()},
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from brian2eprop.device.codegen.storage import count_of, index_of
-from brian2eprop.device.program import Direction, Over, Phase, Program, Sweep, SynapticLoop
+from brian2eprop.device.codegen.storage import KEYS, count_of, index_of
+from brian2eprop.device.program import Direction, Loop, Over, Phase, Program, Sweep, SynapticLoop
 
 
 class Layout(Enum):
@@ -50,10 +50,12 @@ class Part:
         """Names of the stored arrays that it uses."""
         used = {sweep.steps for sweep in self.sweeps if sweep.steps is not None}
         for phase in self.phases():
-            used |= phase.reads() | phase.writes()
+            used |= phase.reads() | phase.writes() | set(program.clock_of(phase).arrays)
             for name in phase.hears() | phase.fills():
                 events = program.find_events(name)
                 used |= {count_of(events).name, index_of(events).name}
+            if isinstance(phase, Loop) and phase.body.draws:
+                used.add(KEYS)
             if isinstance(phase, SynapticLoop):
                 found = program.find_connectivity(phase.connectivity)
                 used |= {table.name for table in found.tables({phase.side})}

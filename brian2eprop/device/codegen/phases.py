@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
 
-from brian2eprop.device.codegen.bodies import BodyWriter, Lines, Order, packed, slot_pointer
+from brian2eprop.device.codegen.bodies import BodyWriter, Draws, Lines, Order, packed, slot_pointer
 from brian2eprop.device.codegen.lowering import Lowered, lower
 from brian2eprop.device.codegen.names import with_own_names
+from brian2eprop.device.codegen.storage import KEYS
 from brian2eprop.device.program import (
+    AnyClock,
     Array,
     Connectivity,
     Detect,
     Events,
+    Index,
+    ListedClock,
     Loop,
     Phase,
     Program,
@@ -54,11 +60,35 @@ class RowView:
 
 
 @dataclass(frozen=True)
+class ClockView:
+    """A clock as the templates see it.
+
+    Attributes
+    ----------
+    every : int
+        See ``program.Clock``; 0 for a clock of listed steps.
+    dt : int
+        Number of the constant that is its time step.
+    steps, times : str
+        C++ names of the pointers to what is listed.
+    size : int
+        How much is listed.
+    """
+
+    every: int = 0
+    dt: int = 0
+    steps: str = ""
+    times: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
 class PhaseView:
     """A phase, the name of its template's macro, and the C++ of its body.
 
     ``own_flags`` is for Detect: whether its flags have memory of their own. ``delays`` is for
-    Propagate: the longest delay, where each synapse has its own.
+    Propagate: the longest delay, where each synapse has its own. Without a clock it is done in
+    every step.
     """
 
     kind: str
@@ -67,6 +97,7 @@ class PhaseView:
     row: RowView | None = None
     own_flags: bool = True
     delays: int | None = None
+    clock: ClockView | None = None
 
 
 class PhaseWriter:
@@ -95,6 +126,7 @@ class PhaseWriter:
         self.pointers = pointers
         self.arrays = arrays
         self.constants: list[float] = [program.dt]
+        self.clocks = {clock.name: self._clock(clock) for clock in program.clocks}
         self._flag_bytes = flag_bytes
 
     def views(self, phases: Iterable[Phase], summed: frozenset[str]) -> list[PhaseView]:
@@ -107,7 +139,27 @@ class PhaseWriter:
         summed : frozenset of str
             The arrays that instances add to together.
         """
-        return [self._view(phase, summed) for phase in phases]
+        return [
+            replace(self._view(phase, summed), clock=self.clocks.get(phase.clock or ""))
+            for phase in phases
+        ]
+
+    def _times(self, phase: Loop) -> dict[str, str]:
+        """The C++ of the times of other clocks."""
+        step = program_step(phase)
+        found = {}
+        for name, clock in sorted(phase.body.times.items()):
+            self.constants.append(clock.dt)
+            own = f"({step} + {clock.every - 1}) / {clock.every}"
+            found[name] = f"{own} * constants[{len(self.constants) - 1}]"
+        return found
+
+    def _clock(self, clock: AnyClock) -> ClockView:
+        if isinstance(clock, ListedClock):
+            steps, times = (self.pointers[name] for name in clock.arrays)
+            return ClockView(steps=steps, times=times, size=self.arrays[clock.steps].size)
+        self.constants.append(clock.dt)
+        return ClockView(clock.every, len(self.constants) - 1)
 
     def _view(self, phase: Phase, summed: frozenset[str]) -> PhaseView:
         kind = type(phase).__name__
@@ -125,6 +177,8 @@ class PhaseWriter:
             summed,
             on_event=phase.on_event if isinstance(phase, Detect) else (),
             fixed=phase.side.fixed if isinstance(phase, SynapticLoop) else None,
+            draws=self._draws(phase),
+            times=self._times(phase),
         )
         order, row = Order.FREE, None
         if isinstance(phase, SynapticLoop):
@@ -134,6 +188,13 @@ class PhaseWriter:
         lines = writer.lines(order, len(self.constants))
         self.constants += [packed(value) for _, value in writer.constants()]
         return PhaseView(kind, phase, lines, row, self._own_flags(phase), self._delays(phase))
+
+    def _draws(self, phase: Loop) -> Draws | None:
+        if not phase.body.draws:
+            return None
+        numbers = {draw: number for number, draw in enumerate(self.program.draws)}
+        run = Index.SYNAPSE if isinstance(phase, SynapticLoop) else Index.ELEMENT
+        return Draws(self.pointers[KEYS], numbers, run, program_step(phase))
 
     def _row(self, phase: SynapticLoop, found: Connectivity, order: Order) -> RowView:
         fixed, moving = phase.side.fixed.value, phase.side.moving.value
@@ -178,6 +239,17 @@ class PhaseWriter:
     def slot(self, array: str, offset: int | str = 0) -> str:
         """The C++ of a pointer to an array's slot."""
         return slot_pointer(self.arrays[array], self.pointers, offset)
+
+
+def program_step(phase: Phase) -> str:
+    """The C++ of the Program's step, which a clock's own step hides."""
+    return "step" if phase.clock is None else "program_step"
+
+
+def by_clock(views: Iterable[PhaseView]) -> Iterator[tuple[ClockView | None, list[PhaseView]]]:
+    """Neighbouring phases that are due together."""
+    for clock, due in groupby(views, attrgetter("clock")):
+        yield clock, list(due)
 
 
 def synapse_order(phase: SynapticLoop, lowered: Lowered, connectivity: Connectivity) -> Order:

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from brian2eprop.device.codegen.bodies import depth_name
 from brian2eprop.device.codegen.dialect import Dialect
 from brian2eprop.device.codegen.parts import Part, parts
-from brian2eprop.device.codegen.phases import PhaseWriter
+from brian2eprop.device.codegen.phases import PhaseWriter, by_clock
 from brian2eprop.device.codegen.statements import C_TYPES
 from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
@@ -20,6 +20,7 @@ from brian2eprop.device.program import (
     Access,
     Array,
     DType,
+    Loop,
     Precision,
     Program,
     Slots,
@@ -147,9 +148,10 @@ class _Generator:
             "program": program,
             "dialect": dialect,
             "real": {"float32": "float", "float64": "double"}[precision.value],
-            "headers": [_header(name) for name in dialect.headers],
+            "headers": [*map(_header, self._headers()), *self._foreign()],
             "depths": list(self.depths),
             "slot": self.writer.slot,
+            "by_clock": by_clock,
             "round8": lambda n: -(-n // 8) * 8,
             "count_of": {events.name: count_of(events).name for events in program.events},
             "index_of": {events.name: index_of(events).name for events in program.events},
@@ -158,6 +160,19 @@ class _Generator:
             "streams": {stream.name: number for number, stream in enumerate(program.streams)},
             "owners": dialect.owners,
         }
+
+    def _headers(self) -> tuple[str, ...]:
+        bodies = [phase.body for phase in self.program.phases() if isinstance(phase, Loop)]
+        own = {
+            "draws.h": any(body.draws for body in bodies),
+            "timed.h": any(body.timed for body in bodies),
+        }
+        return (*self.dialect.headers, *(name for name, used in own.items() if used))
+
+    def _foreign(self) -> tuple[str, ...]:
+        bodies = (phase.body for phase in self.program.phases() if isinstance(phase, Loop))
+        found = (function.code for body in bodies for function in body.foreign.values())
+        return tuple(dict.fromkeys(text for texts in found for text in texts))
 
     def source(self) -> Source:
         """The source."""

@@ -14,7 +14,7 @@ from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.utils.stringtools import word_substitute
 
 from brian2eprop.device.program import DType
-from brian2eprop.device.program.functions import FUNCTIONS
+from brian2eprop.device.program.functions import PLAIN_FUNCTIONS
 
 C_TYPES: dict[DType, str] = {
     DType.REAL: "real",
@@ -29,7 +29,8 @@ DOUBLE_SUFFIX = "_double"
 
 def c_function_names() -> dict[str, str]:
     """Brian2's functions that its C++ generator calls by another name."""
-    found = {n: DEFAULT_FUNCTIONS[n].implementations[CPPCodeGenerator].name for n in FUNCTIONS}
+    plain = PLAIN_FUNCTIONS
+    found = {n: DEFAULT_FUNCTIONS[n].implementations[CPPCodeGenerator].name for n in plain}
     return {name: c_name for name, c_name in found.items() if c_name}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,11 +16,20 @@ from brian2eprop.device.memory.limits import require_memory
 from brian2eprop.device.memory.transit import Sent, Transit, put_transit, take_transit
 from brian2eprop.device.program import Access, Array, Slots
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
+from brian2eprop.errors import Unsupported
 from brian2eprop.spikes import SpikeStream
 
 # What monitors may keep in one call: they are recorded after each.
 MAX_KEPT_BYTES = 64 * 2**20
 MAX_STEPS = 4096
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of a step's phases: ``first <= phase < end``."""
+
+    first: int
+    end: int
 
 
 class Host(Protocol):
@@ -70,9 +80,11 @@ class State:
         self.memory: Memory = backend.memory(instances)
         self.capacity = capacity_for(captured, self.memory, n_steps)
         _require_room(captured, self.memory, self.capacity)
+        if kernel is None or kernel.program != captured.program:
+            kernel = backend.compile(captured.program)
         self.kernel = kernel
-        if self.kernel is None or self.kernel.program != captured.program:
-            self.kernel = backend.compile(captured.program)
+        self._backend = backend
+        self._parts: dict[Part, Kernel] = {}
         self.memory.reserve(captured.program, self.capacity)
         for name, table in captured.tables.items():
             self.memory.write(name, table)
@@ -96,10 +108,53 @@ class State:
 
     def run(self, n_steps: int, streams: Mapping[str, SpikeStream]) -> None:
         """Run some steps."""
-        assert self.kernel is not None
         self.kernel.run(self.memory, Call(self.next_step, n_steps, streams))
         self.next_step += n_steps
         self.host_stale |= self.captured.written
+
+    def run_part(self, part: Part, streams: Mapping[str, SpikeStream]) -> None:
+        """Run some of a step's phases; :meth:`end_step` ends the step."""
+        if part.first < part.end:
+            self._kernel_of(part).run(self.memory, Call(self.next_step, 1, streams))
+            self.host_stale |= self.captured.written
+
+    def wait(self) -> None:
+        """Wait for what is being computed."""
+        if self.memory.xp is not np:
+            self.memory.read(
+                min(self.memory.arrays, key=lambda name: self.memory.arrays[name].size)
+            )
+
+    def end_step(self) -> None:
+        """Go on to the next step, all parts of this one being done."""
+        self.next_step += 1
+
+    def _kernel_of(self, part: Part) -> Kernel:
+        if part not in self._parts:
+            program = self.captured.program
+            (sweep,) = program.sweeps
+            phases = sweep.phases[part.first : part.end]
+            sweeps = (replace(sweep, phases=phases),)
+            some = replace(program, sweeps=sweeps, numbered=program.draws)
+            whole = len(phases) == len(sweep.phases)
+            self._parts[part] = self.kernel if whole else self._backend.compile(some)
+        return self._parts[part]
+
+    def require_sizes(self) -> None:
+        """Refuse values of variables that have got another size since the capture.
+
+        Raises
+        ------
+        Unsupported
+            If there are some.
+        """
+        for name in sorted(self.memory_stale):
+            size = self.captured.program.all_arrays()[name].size
+            if int(np.prod(self.captured.variables[name].size)) != size:
+                raise Unsupported(
+                    f"A network operation has changed the size of '{name}' within a run, which "
+                    "eprop_cuda cannot follow; make synapses between runs."
+                )
 
     def pull(self, variable: Any) -> None:
         """Bring Brian2's array of a variable up to date."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from brian2eprop.device.backends.base import Memory
 from brian2eprop.device.capture.captured import Captured, Pathway
 from brian2eprop.device.codegen.storage import count_of, index_of
-from brian2eprop.device.program import Events
+from brian2eprop.device.program import Clock, Events
 from brian2eprop.errors import Unsupported
 
 
@@ -36,6 +36,22 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Due:
+    """When the clock of an event buffer is due next.
+
+    Parameters
+    ----------
+    dt : float
+        Its time step in seconds.
+    step : int
+        Its step that is run next.
+    """
+
+    dt: float
+    step: int
+
+
+@dataclass(frozen=True)
 class Transit:
     """What a network's next run must know of the spikes of the last one.
 
@@ -48,17 +64,14 @@ class Transit:
         whichever group has the name, as after a restore.
     pathways : mapping of str to Pathway
         What is to deliver them.
-    next_step : int
-        The step that is run next.
-    dt : float
-        Time step in seconds.
+    due : mapping of str to Due
+        When the clock of each event buffer is due next.
     """
 
     sent: Mapping[str, Sent] = field(default_factory=dict)
     emitters: Mapping[str, int] = field(default_factory=dict)
     pathways: Mapping[str, Pathway] = field(default_factory=dict)
-    next_step: int = 0
-    dt: float = 0.0
+    due: Mapping[str, Due] = field(default_factory=dict)
 
 
 def take_transit(memory: Memory, captured: Captured, next_step: int) -> Transit:
@@ -78,9 +91,27 @@ def take_transit(memory: Memory, captured: Captured, next_step: int) -> Transit:
     Transit
         The spikes, with what is to deliver them.
     """
-    sent = {events.name: _take(memory, events, next_step) for events in captured.program.events}
+    due = {events.name: due_next(captured, events, next_step) for events in captured.program.events}
+    sent = {e.name: _take(memory, e, due[e.name].step) for e in captured.program.events}
     some = {name: spikes for name, spikes in sent.items() if spikes.counts.any()}
-    return Transit(some, captured.emitters, captured.pathways, next_step, captured.program.dt)
+    return Transit(some, captured.emitters, captured.pathways, due)
+
+
+def due_next(captured: Captured, events: Events, next_step: int) -> Due:
+    """When the clock of an event buffer is due next.
+
+    Parameters
+    ----------
+    captured : Captured
+        The network.
+    events : Events
+        The buffer.
+    next_step : int
+        The step of the Program that is run next.
+    """
+    clock = captured.program.clock_of_slots(events.name)
+    assert isinstance(clock, Clock)
+    return Due(clock.dt, clock.steps_before(next_step))
 
 
 def _take(memory: Memory, events: Events, next_step: int) -> Sent:
@@ -106,7 +137,7 @@ def put_transit(
         The step that is run next.
     """
     for events in captured.program.events:
-        _put(memory, events, sent.get(events.name), next_step)
+        _put(memory, events, sent.get(events.name), due_next(captured, events, next_step).step)
 
 
 def _put(memory: Memory, events: Events, sent: Sent | None, next_step: int) -> None:
@@ -156,7 +187,9 @@ def deliverable(
         and transit.emitters.get(name, captured.emitters[name]) == captured.emitters[name]
     }
     if sent:
-        _check_time(transit, captured, first_step)
+        for name in sent:
+            events = captured.program.find_events(name)
+            _check_time(transit.due.get(name), due_next(captured, events, first_step), captured)
         _check_instances(sent, instances)
         _check_pathways(transit.pathways, captured, sent)
     return sent
@@ -166,13 +199,13 @@ _ON_THEIR_WAY = "while spikes are on their way to"
 _WAY_OUT = "change it before the first run, or run without input until they have arrived"
 
 
-def _check_time(transit: Transit, captured: Captured, first_step: int) -> None:
-    if transit.dt and captured.program.dt != transit.dt:
+def _check_time(before: Due | None, now: Due, captured: Captured) -> None:
+    if before is not None and before.dt != now.dt:
         raise Unsupported(
             f"The dt of '{captured.program.name}' was changed {_ON_THEIR_WAY} their targets; "
             f"{_WAY_OUT}."
         )
-    if first_step != transit.next_step:
+    if before is not None and before.step != now.step:
         raise Unsupported(
             f"The time of '{captured.program.name}' was changed {_ON_THEIR_WAY} their targets; "
             "run without input until they have arrived, or make the network anew."

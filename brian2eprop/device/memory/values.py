@@ -160,11 +160,12 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
             self.instances.promote(variable)[:] = values
 
     def add_counts(self, variable: Any, instance: Any, neuron: Any) -> None:
-        """Add spikes to a monitor's ``count``."""
-        if self.instances.size is None:
-            np.add.at(self._raw(variable), neuron, 1)
-        else:
-            np.add.at(self.instances.promote(variable), (instance, neuron), 1)
+        """Add events to a monitor's ``count``."""
+        batched = self.instances.size is not None
+        counts = self.instances.promote(variable) if batched else self._raw(variable)
+        size = counts.shape[-1]
+        found = np.bincount(instance * size + neuron, minlength=counts.size)
+        counts += found.reshape(counts.shape).astype(counts.dtype)
 
     # Reading and setting variables
 

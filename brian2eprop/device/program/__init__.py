@@ -15,7 +15,10 @@ from brian2eprop.device.program.arrays import (
 )
 from brian2eprop.device.program.assignments import fits
 from brian2eprop.device.program.body import At, Body, Index, Number, Ref
+from brian2eprop.device.program.clocks import AnyClock, Clock, ListedClock
 from brian2eprop.device.program.connectivity import Connectivity, Dense, Sparse
+from brian2eprop.device.program.draws import Distribution, Draw
+from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 from brian2eprop.device.program.phases import (
     Clear,
@@ -29,25 +32,34 @@ from brian2eprop.device.program.phases import (
     Reduction,
 )
 from brian2eprop.device.program.program import Direction, Program, Sweep
+from brian2eprop.device.program.record import Count, Record
+from brian2eprop.device.program.timed import Timed
 
 __all__ = [
     "OWNED",
     "Access",
+    "AnyClock",
     "Array",
     "At",
     "Body",
     "Clear",
+    "Clock",
     "Connectivity",
+    "Count",
     "DType",
     "Dense",
     "Detect",
     "Direction",
+    "Distribution",
+    "Draw",
     "Events",
     "Feed",
     "ForEach",
     "ForEachEvent",
     "ForEachSynapse",
+    "Foreign",
     "Index",
+    "ListedClock",
     "Loop",
     "Number",
     "Over",
@@ -55,6 +67,7 @@ __all__ = [
     "Precision",
     "Program",
     "Propagate",
+    "Record",
     "Reduce",
     "Reduction",
     "Ref",
@@ -64,5 +77,6 @@ __all__ = [
     "Stream",
     "Sweep",
     "SynapticLoop",
+    "Timed",
     "fits",
 ]

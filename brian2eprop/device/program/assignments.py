@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from brian2eprop.device.program.functions import FUNCTIONS
-
 # The names that stand for a value in every body.
 ALWAYS_THERE = frozenset({"t", "dt", "step"})
 
@@ -55,6 +53,12 @@ class Assignment:
         """The names whose values the right hand side takes."""
         called = {id(call.func) for call in self._walk(ast.Call)}
         return frozenset(name.id for name in self._walk(ast.Name) if id(name) not in called)
+
+    @cached_property
+    def calls(self) -> tuple[tuple[str, int, str], ...]:
+        """Of each call the function's name, the number of arguments, and the text."""
+        calls = self._walk(ast.Call)
+        return tuple((ast.unparse(c.func), len(c.args), ast.unparse(c)) for c in calls)
 
     def _walk[T: ast.AST](self, kind: type[T]) -> Iterator[T]:
         return (node for node in ast.walk(self.expression) if isinstance(node, kind))
@@ -118,10 +122,5 @@ def _check(node: ast.AST) -> None:
 
 
 def _check_call(call: ast.Call) -> None:
-    name = ast.unparse(call.func)
-    if name not in FUNCTIONS:
-        raise ValueError(f"there is no function '{name}'; there are {', '.join(FUNCTIONS)}")
-    if call.keywords or len(call.args) != FUNCTIONS[name]:
-        raise ValueError(
-            f"'{ast.unparse(call)}' should have {FUNCTIONS[name]} arguments; give as many"
-        )
+    if call.keywords or not isinstance(call.func, ast.Name):
+        raise ValueError(f"'{ast.unparse(call)}' calls no function by its name; write 'f(x)'")

@@ -9,6 +9,10 @@ from functools import cached_property
 
 from brian2eprop.device.program.arrays import Slots
 from brian2eprop.device.program.assignments import Assignment, assignments, fits
+from brian2eprop.device.program.clocks import Clock
+from brian2eprop.device.program.draws import Draw
+from brian2eprop.device.program.foreign import Foreign
+from brian2eprop.device.program.timed import Timed
 
 
 class Index(Enum):
@@ -19,6 +23,7 @@ class Index(Enum):
     SOURCE = "source"  # presynaptic neuron
     TARGET = "target"  # postsynaptic neuron
     SYNAPSE = "synapse"  # synapse, counted in the connectivity's order
+    ENTRY = "entry"  # what the event in hand leaves in a log (Record)
 
 
 class At(Enum):
@@ -72,12 +77,25 @@ class Body:
     guards : mapping of str to str
         Conditional writes: refs whose assignments count only where another (boolean) ref
         holds at that line; elsewhere they keep their value, for later lines as well.
+    draws : mapping of str to Draw
+        The names that stand for random numbers.
+    timed : mapping of str to Timed
+        The functions of time that it calls besides those of every body.
+    foreign : mapping of str to Foreign
+        The functions of the model's maker that it calls.
+    times : mapping of str to Clock
+        The names that stand for the time of another clock: when its first step begins that is
+        not before the step in hand, in seconds.
     """
 
     code: str
     refs: Mapping[str, Ref] = field(default_factory=dict)
     constants: Mapping[str, Number] = field(default_factory=dict)
     guards: Mapping[str, str] = field(default_factory=dict)
+    draws: Mapping[str, Draw] = field(default_factory=dict)
+    timed: Mapping[str, Timed] = field(default_factory=dict)
+    foreign: Mapping[str, Foreign] = field(default_factory=dict)
+    times: Mapping[str, Clock] = field(default_factory=dict)
 
     @cached_property
     def lines(self) -> tuple[Assignment, ...]:
@@ -119,6 +137,16 @@ class Body:
     def arrays(self, names: Iterable[str]) -> frozenset[str]:
         """The arrays that some of its refs stand for."""
         return frozenset(self.refs[name].array for name in names)
+
+    @property
+    def functions(self) -> Mapping[str, Timed | Foreign]:
+        """The functions that it may call besides those of every body."""
+        return {**self.timed, **self.foreign}
+
+    @property
+    def looked_up(self) -> frozenset[str]:
+        """The arrays that it reads at elements which it computes."""
+        return frozenset(timed.array for timed in self.timed.values())
 
     @property
     def indices(self) -> frozenset[str]:

@@ -1,11 +1,11 @@
-"""The functions that bodies may call: Brian2's own, without its random ones."""
+"""The functions that bodies may call: Brian2's own, and what makes of a uniform number another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 # Name and number of arguments.
-FUNCTIONS: Mapping[str, int] = {
+FUNCTIONS: dict[str, int] = {
+    "_binomial": 3,  # of n and p, and a uniform number in double precision
+    "_poisson": 2,  # of the mean, and the same
     "abs": 1,
     "arccos": 1,
     "arcsin": 1,
@@ -30,3 +30,6 @@ FUNCTIONS: Mapping[str, int] = {
     "tanh": 1,
     "timestep": 2,
 }
+
+# Those that a user may call by these names; Brian2 gives no user's name an underscore in front.
+PLAIN_FUNCTIONS = tuple(name for name in FUNCTIONS if not name.startswith("_"))

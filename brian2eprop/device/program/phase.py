@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -44,12 +44,22 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Phase:
-    """One parallel loop of a step."""
+    """One parallel loop of a step.
+
+    Parameters
+    ----------
+    label : str
+        What it is called.
+    clock : str, optional
+        The clock of whose steps it is a part, and whose step and time it takes; by default it is
+        a part of every step of the Program.
+    """
 
     # Whether threads may each do a share of the loop without meeting.
     spreads: ClassVar[bool] = False
 
     label: str
+    clock: str | None = field(default=None, kw_only=True)
 
     def reads(self) -> frozenset[str]:
         """The arrays whose content the phase sees, arrays of indices included."""
@@ -103,7 +113,7 @@ class Loop(Phase):
 
     def reads(self) -> frozenset[str]:
         """See :meth:`Phase.reads`."""
-        return self.body.arrays(self.body.read) | self.body.indices
+        return self.body.arrays(self.body.read) | self.body.indices | self.body.looked_up
 
     def writes(self) -> frozenset[str]:
         """See :meth:`Phase.writes`."""
@@ -112,7 +122,7 @@ class Loop(Phase):
     def own(self, array: str) -> bool:
         """See :meth:`Phase.own`."""
         alone = ways(self.body, array) <= {(Index.ELEMENT, None)}
-        return alone and array not in self.body.indices
+        return alone and array not in self.body.indices | self.body.looked_up
 
     def domain(self, program: Program) -> Domain:
         """What it offers its body."""

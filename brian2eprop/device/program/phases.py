@@ -27,10 +27,16 @@ class ForEach(Elements):
 
 @dataclass(frozen=True)
 class ForEachEvent(Loop):
-    """Run the body for each neuron that spiked in this step (refs: ELEMENT, SCALAR)."""
+    """Run the body for each neuron that spiked ``delay`` steps ago (refs: ELEMENT, SCALAR)."""
 
     events: str
     body: Body
+    delay: int = 0
+
+    def faults(self, program: Program, over: Over) -> Iterable[str]:
+        """See :meth:`Phase.faults`."""
+        buffer = program.find_events(self.events)
+        yield from offset_faults(f"event buffer '{self.events}'", buffer.slots, -self.delay)
 
     def hears(self) -> frozenset[str]:
         """See :meth:`Phase.hears`."""

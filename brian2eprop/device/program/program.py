@@ -15,8 +15,10 @@ from itertools import groupby
 from operator import attrgetter
 
 from brian2eprop.device.program.arrays import Access, Array, Events, Over, Stream
+from brian2eprop.device.program.clocks import AnyClock, Clock
 from brian2eprop.device.program.connectivity.base import Connectivity
-from brian2eprop.device.program.phase import Phase, Side, SynapticLoop
+from brian2eprop.device.program.draws import Draw
+from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 
 
 class Direction(Enum):
@@ -55,7 +57,10 @@ class Program:
     """A whole computation: its arrays and its sweeps.
 
     Arrays of connectivities are declared by these and not listed again. Names of arrays, of
-    event buffers, of connectivities and of streams are four spaces of their own.
+    event buffers, of connectivities, of streams and of clocks are five spaces of their own.
+    Its own steps, of ``dt`` seconds, are those that no clock is coarser than; by them random
+    numbers are counted. ``numbered`` are draws that come first in order: a part of a Program
+    has those of the whole, whose keys it uses.
     """
 
     name: str
@@ -65,6 +70,8 @@ class Program:
     events: tuple[Events, ...] = ()
     connectivities: tuple[Connectivity, ...] = ()
     streams: tuple[Stream, ...] = ()
+    clocks: tuple[AnyClock, ...] = ()
+    numbered: tuple[Draw, ...] = ()
 
     def all_arrays(self) -> Mapping[str, Array]:
         """Every array by name, those of connectivities included."""
@@ -123,6 +130,32 @@ class Program:
         """The tables of connectivities that phases change."""
         written = frozenset().union(*(phase.writes() for phase in self.phases()))
         return written & {table.name for table in self.tables()}
+
+    @cached_property
+    def draws(self) -> tuple[Draw, ...]:
+        """Every draw once."""
+        bodies = (phase.body for phase in self.phases() if isinstance(phase, Loop))
+        own = (draw for body in bodies for draw in body.draws.values())
+        return tuple(dict.fromkeys((*self.numbered, *own)))
+
+    def clock_of(self, phase: Phase) -> AnyClock:
+        """The clock that a phase is on."""
+        if phase.clock is None:
+            return Clock("", self.dt, 1)
+        return next(clock for clock in self.clocks if clock.name == phase.clock)
+
+    def clock_of_slots(self, name: str) -> AnyClock:
+        """The clock whose steps an array or an event buffer keeps."""
+        users = (phase for phase in self.phases() if name in self.slots_of(phase))
+        found = next(users, None)
+        return Clock("", self.dt, 1) if found is None else self.clock_of(found)
+
+    def slots_of(self, phase: Phase) -> frozenset[str]:
+        """The arrays with slots and the event buffers that a phase uses."""
+        refs = phase.body.refs.values() if isinstance(phase, Loop) else ()
+        used = {ref.array for ref in refs} | phase.writes()
+        kept = {name for name in used if name in self._all_arrays and self._all_arrays[name].slots}
+        return phase.hears() | phase.fills() | kept
 
     def find_events(self, name: str) -> Events:
         """The event buffer of that name."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from brian2eprop.device.program.arrays import Access, Array, DType
 from brian2eprop.device.program.legal import Stage, form_faults
 from brian2eprop.device.program.program import Program
+from brian2eprop.device.program.verify_clocks import clock_faults
 from brian2eprop.device.program.verify_flow import gradient_faults, order_faults, race_fault
 from brian2eprop.device.program.verify_phase import phase_faults
 
@@ -41,13 +42,15 @@ def verify(program: Program, stage: Stage, gradients: Mapping[str, str] | None =
     ProgramError
         If it is not legal; the sentence names the Program, the phase and the fault.
     """
-    faults = (*_program_faults(program), *_steps_faults(program), *form_faults(program, stage))
-    for fault in faults:
+    for fault in (*_program_faults(program), *form_faults(program, stage)):
         raise ProgramError(f"Program '{program.name}': {fault}.")
     for sweep in program.sweeps:
         for phase in sweep.phases:
             for fault in phase_faults(program, phase, sweep.over):
                 raise ProgramError(f"Program '{program.name}', phase '{phase.label}': {fault}.")
+    # The rules of the whole hold only where its phases are sound.
+    for fault in _steps_faults(program):
+        raise ProgramError(f"Program '{program.name}': {fault}.")
     if stage is Stage.ADJOINT:
         for fault in (*gradient_faults(program, gradients or {}), *order_faults(program)):
             raise ProgramError(f"Program '{program.name}': {fault}.")
@@ -65,6 +68,7 @@ def _program_faults(program: Program) -> Iterable[str]:
         yield from _array_faults(array)
     for connectivity in program.connectivities:
         yield from connectivity.faults()
+    yield from clock_faults(program)
 
 
 def _steps_faults(program: Program) -> Iterable[str]:
@@ -88,6 +92,7 @@ def _duplicates(program: Program) -> Iterable[str]:
         "event buffer": (buffer.name for buffer in program.events),
         "connectivity": (found.name for found in program.connectivities),
         "stream": (stream.name for stream in program.streams),
+        "clock": (clock.name for clock in program.clocks),
     }
     for kind, names in kinds.items():
         for name, times in Counter(names).items():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from brian2eprop.device.program.arrays import Access, Array, DType, Over, offset_faults
 from brian2eprop.device.program.assignments import ALWAYS_THERE, Assignment, fits
 from brian2eprop.device.program.body import At, Body, Domain, Index, Ref
-from brian2eprop.device.program.functions import FUNCTIONS
+from brian2eprop.device.program.functions import FUNCTIONS, PLAIN_FUNCTIONS
 from brian2eprop.device.program.program import Program
 
 
@@ -36,7 +36,10 @@ def body_faults(program: Program, body: Body, domain: Domain, over: Over) -> Ite
         return [str(error)]
     # The rules of a group hold only where the groups before it found nothing.
     rules: tuple[Callable[[], Iterable[str]], ...] = (
+        lambda: _call_faults(body, lines),
         lambda: _name_faults(body, domain, lines),
+        lambda: _timed_faults(program, body),
+        lambda: _draw_faults(body, over),
         lambda: _ref_faults(program, body, domain),
         lambda: _guard_faults(program, body),
         lambda: _write_faults(program, body, over),
@@ -45,18 +48,40 @@ def body_faults(program: Program, body: Body, domain: Domain, over: Over) -> Ite
     return next((faults for rule in rules if (faults := list(rule()))), [])
 
 
+def _call_faults(body: Body, lines: tuple[Assignment, ...]) -> Iterable[str]:
+    own = {name: function.n_arguments for name, function in body.functions.items()}
+    known = FUNCTIONS | own
+    for name, n_arguments, text in (call for line in lines for call in line.calls):
+        if name not in known:
+            there = ", ".join((*PLAIN_FUNCTIONS, *own))
+            yield f"there is no function '{name}'; there are {there}"
+        elif n_arguments != known[name]:
+            yield f"'{text}' should have {known[name]} arguments; give as many"
+
+
+def _timed_faults(program: Program, body: Body) -> Iterable[str]:
+    for name, timed in body.timed.items():
+        yield from timed.faults(name, program.all_arrays())
+
+
 def _name_faults(body: Body, domain: Domain, lines: tuple[Assignment, ...]) -> Iterable[str]:
-    fixed = ALWAYS_THERE | FUNCTIONS.keys()
+    fixed = ALWAYS_THERE | FUNCTIONS.keys() | body.functions.keys()
     for name in sorted(body.refs.keys() & body.constants.keys()):
         yield f"'{name}' is both a ref and a constant; rename one"
-    for name in sorted(fixed & (body.refs.keys() | body.constants.keys())):
-        yield f"'{name}' is a name of every body; rename the ref or constant"
+    for name in sorted(body.draws.keys() & (body.refs.keys() | body.constants.keys())):
+        yield f"'{name}' is a draw and a ref or constant; rename one"
+    given = body.refs.keys() | body.constants.keys() | body.draws.keys()
+    for name in sorted(body.times.keys() & given):
+        yield f"'{name}' is a time and a ref, a constant or a draw; rename one"
+    for name in sorted(fixed & (given | body.times.keys())):
+        yield f"'{name}' is a name of every body; rename the ref, constant, draw or time"
     for name, value in body.constants.items():
         if not fits(value, 64):
             yield f"constant '{name}' is {value}, which does not fit into 64 bits; make it real"
-    known = ALWAYS_THERE | body.refs.keys() | body.constants.keys()
+    numbers = body.constants.keys() | body.draws.keys() | body.times.keys()
+    known = ALWAYS_THERE | body.refs.keys() | numbers
     for line in lines:
-        if line.target in fixed | body.constants.keys():
+        if line.target in fixed | numbers:
             yield f"'{line.target}' is assigned and is no ref or local; rename it"
         read = line.names | ({line.target} if line.operator else set())
         for name in sorted(read - known):
@@ -64,6 +89,21 @@ def _name_faults(body: Body, domain: Domain, lines: tuple[Assignment, ...]) -> I
         known |= {line.target}
     if domain.result is not None and domain.result not in known - body.refs.keys():
         yield f"its body does not assign the local '{domain.result}'; assign it"
+
+
+def _draw_faults(body: Body, over: Over) -> Iterable[str]:
+    known: dict[tuple[str, int], str] = {}
+    for name, draw in body.draws.items():
+        if draw.dtype not in (DType.REAL, DType.DOUBLE):
+            yield f"draw '{name}' is {draw.dtype.value}; make it REAL or DOUBLE"
+        other = known.setdefault((draw.owner, draw.call), name)
+        if other != name:
+            yield f"draw '{name}' has the numbers of draw '{other}'; give it a call of its own"
+        if over is Over.SHARED:
+            yield (
+                f"draw '{name}' is an instance's, and a sweep over what is shared has no "
+                f"instances; make the sweep one over instances"
+            )
 
 
 def _ref_faults(program: Program, body: Body, domain: Domain) -> Iterable[str]:

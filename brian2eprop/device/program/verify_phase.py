@@ -8,6 +8,7 @@ from brian2eprop.device.program.arrays import Access, Over
 from brian2eprop.device.program.phase import Kind, Loop, Phase
 from brian2eprop.device.program.program import Program
 from brian2eprop.device.program.verify_body import body_faults
+from brian2eprop.device.program.verify_clocks import due_faults
 
 
 def phase_faults(program: Program, phase: Phase, over: Over) -> Iterable[str]:
@@ -34,7 +35,7 @@ def phase_faults(program: Program, phase: Phase, over: Over) -> Iterable[str]:
     faults = [*_owner_faults(program, phase, over), *phase.faults(program, over)]
     if isinstance(phase, Loop):
         faults += body_faults(program, phase.body, phase.domain(program), over)
-    return faults
+    return faults or list(due_faults(program, phase))
 
 
 def _unknown(program: Program, phase: Phase) -> Iterable[str]:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.capture.captured import Captured, Counting, Recording
+from brian2eprop.device.capture.captured import Captured, Rate, Recording
 from brian2eprop.device.memory.limits import in_words, require_memory
-from brian2eprop.device.monitors import BatchedSpikeMonitor
-from brian2eprop.device.program import Events
+from brian2eprop.device.monitors import is_batched
 
-SPIKE_COLUMNS = ("instance", "i", "t")
+Values = npt.NDArray[Any]
+
 _REMEDY = "record fewer neurons, or run fewer steps or instances"
 
 
-def record(captured: Captured, memory: Memory, device: Any, first_step: int, n_steps: int) -> None:
+def record(
+    captured: Captured,
+    memory: Memory,
+    device: Any,
+    first_step: int,
+    n_steps: int,
+    among: Container[str] | None = None,
+) -> None:
     """Append what was recorded in a call to Brian2's monitors.
 
     Parameters
@@ -31,82 +39,115 @@ def record(captured: Captured, memory: Memory, device: Any, first_step: int, n_s
         The device, whose arrays the monitors' variables are.
     first_step, n_steps : int
         The steps of the call.
+    among : container of str, optional
+        The names of the monitors that have recorded; by default all.
 
     Raises
     ------
     MemoryError
         If a monitor cannot grow; it then has what it had before the call.
     """
-    steps = np.arange(first_step, first_step + n_steps)
-    times = steps * captured.program.dt
+    # Logs first: what stands in one would otherwise stand there in the next call.
+    logs = [log for log in captured.logs if among is None or log.monitor.name in among]
+    taken = [memory.take_log(log.end, log.columns.values()) for log in logs]
+    for log, (instance, entries) in zip(logs, taken, strict=True):
+        columns = dict(zip(log.columns, entries, strict=True))
+        _record_events(log.monitor, instance, columns, device)
     for recording in captured.recordings:
-        _record_states(recording, memory, steps, times)
-    for counting in captured.countings:
-        events = captured.program.find_events(counting.events)
-        _record_spikes(counting, events, memory, device, steps, times)
+        if among is None or recording.monitor.name in among:
+            own = _steps_of(captured, recording.monitor, first_step, n_steps)
+            _record_states(recording, memory, *own)
+    for rate in captured.rates:
+        if among is None or rate.monitor.name in among:
+            own = _steps_of(captured, rate.monitor, first_step, n_steps)
+            _record_rates(rate, memory, *own)
 
 
-def _record_states(recording: Recording, memory: Memory, steps: Any, times: Any) -> None:
-    monitor = recording.monitor
-    columns = {"t": times}
-    for name, array in recording.arrays.items():
-        if monitor.n_indices:
-            values = memory.read_slots(array, steps).swapaxes(0, 1)
-            columns[name] = values.reshape(len(steps), -1)
-        else:
-            columns[name] = np.empty((len(steps), 0))
-    _append(monitor, columns)
+def _steps_of(
+    captured: Captured, monitor: Any, first_step: int, n_steps: int
+) -> tuple[int, Values]:
+    """The first of a monitor's own steps within some of the Program, and when they begin."""
+    row = captured.grid.clocks[monitor.clock]
+    first, end = row.steps_before(first_step), row.steps_before(first_step + n_steps)
+    return first, row.times(np.arange(first, end))
 
 
-def _record_spikes(
-    counting: Counting, events: Events, memory: Memory, device: Any, steps: Any, times: Any
+def _record_events(
+    monitor: Any, instance: Values, columns: Mapping[str, Values], device: Any
 ) -> None:
-    monitor = counting.monitor
-    instance, position, neuron = memory.read_spikes(events, steps)
-    if monitor.record and neuron.size:
-        columns = {"instance": instance, "i": neuron, "t": times[position]}
-        _append(
-            monitor, {name: columns[name] for name in SPIKE_COLUMNS if name in monitor.variables}
-        )
-    elif neuron.size:
-        _count(monitor, neuron.size)
-    device.add_counts(monitor.variables["count"], instance, neuron)
+    known = {**columns, "instance": instance}
+    names = event_columns(monitor)
+    if names and instance.size:
+        with _longer(monitor, {name: (known[name].size,) for name in names}) as places:
+            for name, place in places.items():
+                place[:] = known[name]
+    _count(monitor, instance.size)
+    device.add_counts(monitor.variables["count"], instance, columns["i"])
 
 
-def _append(monitor: Any, columns: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Make all columns longer, or none of them."""
-    before = len(monitor.variables["t"].get_value())
-    n_new = len(columns["t"])
+def event_columns(monitor: Any) -> tuple[str, ...]:
+    """What a monitor of events keeps of each."""
+    names = tuple(sorted(monitor.record_variables))
+    return ("instance", *names) if names and "instance" in monitor.variables else names
+
+
+def _record_states(recording: Recording, memory: Memory, first_step: int, times: Values) -> None:
+    monitor, n = recording.monitor, len(times)
+    width = memory.instances * monitor.n_indices
+    shapes = {"t": (n,), **dict.fromkeys(recording.arrays, (n, width))}
+    with _longer(monitor, shapes) as places:
+        places.pop("t")[:] = times
+        for name, place in places.items() if width else ():
+            shape = n, memory.instances, monitor.n_indices
+            memory.copy_slots(recording.arrays[name], first_step, place.reshape(shape))
+    _count(monitor, n)
+
+
+def _record_rates(rate: Rate, memory: Memory, first_step: int, times: Values) -> None:
+    monitor, n = rate.monitor, len(times)
+    counts = np.empty((n, memory.instances, 1))
+    memory.copy_slots(rate.counts, first_step, counts)
+    rates = counts[..., 0] / monitor.clock.dt_ / len(monitor.source)
+    values = rates if is_batched(monitor) else rates[:, 0]
+    with _longer(monitor, {"t": (n,), "rate": values.shape}) as places:
+        places["t"][:], places["rate"][:] = times, values
+    _count(monitor, n)
+
+
+@contextmanager
+def _longer(monitor: Any, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[dict[str, Values]]:
+    """The new ends of columns, all of which are made longer, or none of them."""
+    variables = {name: monitor.variables[name] for name in shapes}
+    before = len(next(iter(variables.values())).get_value())
     try:
-        for name, values in columns.items():
-            monitor.variables[name].resize(_longer(before + n_new, values))
+        for name, (n, *rest) in shapes.items():
+            variables[name].resize((before + n, *rest) if rest else before + n)
     except MemoryError:
-        for name, values in columns.items():
-            monitor.variables[name].resize(_longer(before, values))
-        size = sum(values[:1].nbytes for values in columns.values()) * (before + n_new)
+        for name, (_, *rest) in shapes.items():
+            variables[name].resize((before, *rest) if rest else before)
+        row = sum(
+            int(np.prod(rest, dtype=object)) * np.dtype(variables[name].dtype).itemsize
+            for name, (_, *rest) in shapes.items()
+        )
+        size = row * (before + max(n for n, *_ in shapes.values()))
         raise MemoryError(
             f"There is no memory for the {in_words(size)} that '{monitor.name}' has recorded; "
             f"{_REMEDY}."
         ) from None
-    for name, values in columns.items():
-        monitor.variables[name].get_value()[before:] = values
-    _count(monitor, n_new)
-
-
-def _longer(n: int, values: npt.NDArray[Any]) -> Any:
-    return n if values.ndim == 1 else (n, *values.shape[1:])
+    yield {name: variable.get_value()[before:] for name, variable in variables.items()}
 
 
 def _count(monitor: Any, n_new: int) -> None:
-    monitor.variables["N"].set_value(monitor.variables["N"].get_value() + n_new)
+    if n_new:
+        monitor.variables["N"].set_value(monitor.variables["N"].get_value() + n_new)
 
 
-def sort_spikes(captured: Captured) -> None:
-    """Order the spikes of batched monitors by instance, after all calls of a run."""
-    for counting in captured.countings:
-        monitor = counting.monitor
-        if isinstance(monitor, BatchedSpikeMonitor) and monitor.record:
-            columns = [monitor.variables[name].get_value() for name in SPIKE_COLUMNS]
+def sort_events(captured: Captured) -> None:
+    """Order the events of batched monitors by instance, after all calls of a run."""
+    for log in captured.logs:
+        names = event_columns(log.monitor)
+        if "instance" in names and is_batched(log.monitor):
+            columns = [log.monitor.variables[name].get_value() for name in names]
             order = np.argsort(columns[0], kind="stable")
             for column in columns:
                 column[:] = column[order]

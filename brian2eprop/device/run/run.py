@@ -8,19 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from brian2.core.network import Network
-from brian2.utils.logger import get_logger
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import Captured
+from brian2eprop.device.capture.clocks import Grid
 from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.transit import deliverable
 from brian2eprop.device.networks import Kept
+from brian2eprop.device.run.cuts import Cuts, warn_of_operations, warn_of_profile
+from brian2eprop.device.run.feeding import Feeder, feeder
 from brian2eprop.device.run.progress import Pace, Progress, interrupts_wait
-from brian2eprop.device.run.recording import record, require_room, sort_spikes
+from brian2eprop.device.run.recording import record, require_room, sort_events
 from brian2eprop.spikes import SpikeStream
-
-logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def run(
     duration: Any,
     namespace: Mapping[str, Any],
     progress: Progress,
+    profile: bool = False,
 ) -> None:
     """Run a network.
 
@@ -60,18 +62,25 @@ def run(
         Where external names are looked up.
     progress : Progress
         Is told how far the run is.
+    profile : bool
+        Whether to note how long each object takes.
     """
     with device.networks.preparing:
         # What the network is: a Program, the one of the last run where nothing has changed.
         captured = prepare(device, network, kept, namespace)
         if captured is None:
             return
-        steps = Steps(*brian.set_interval(network, captured.clocks, duration))
+        interval = brian.set_interval(network, captured.clocks, duration)
+        steps = Steps(*map(captured.grid.step_at, interval))
         # Where it runs: memory with the spikes that are in transit and Brian2's values.
         state = _memory(device, kept, captured, steps)
-        streams = _streams(device, captured, steps)
+        feeders = _feeders(device, captured, steps)
     # The steps, in calls of bounded length with the monitors recorded after each.
-    end = Run(device, network, captured, state, streams).execute(steps, progress)
+    times: dict[str, float] | None = {} if profile else None
+    if profile:
+        warn_of_profile()
+    end = Run(device, network, captured, state, feeders, times).execute(steps, progress)
+    brian.note_profile(network, times)
     # What Brian2 does after a run.
     if end == steps.end:
         network.t_ = float(progress.start + duration)
@@ -97,6 +106,8 @@ def prepare(
         return kept.captured
     gc.collect()  # so that groups that are in no network are warned about
     kept.captured, kept.origin = device.capture_for_run(network, namespace)
+    if kept.captured is not None:
+        warn_of_operations(kept.captured)
     return kept.captured
 
 
@@ -113,22 +124,20 @@ def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
         kept.adopt(state)
     device.hold(captured, state)
     state.push()
+    randomness = device.randomness
+    shift = randomness.steps - steps.first
+    state.memory.write_keys(captured.program, randomness.seed, shift)
     return state
 
 
-def _streams(device: Any, captured: Captured, steps: Steps) -> dict[str, SpikeStream]:
+def _feeders(device: Any, captured: Captured, steps: Steps) -> dict[str, Feeder]:
+    batch_size = device.options.batch_size
     found = {}
-    for name, source in captured.sources.items():
-        spikes = source.spikes_for(device.options.batch_size)
-        if steps.number and spikes.index.size and spikes.n_steps <= steps.first:
-            logger.warn(
-                f"SpikeSource '{name}' is silent in this run: its spikes end after "
-                f"{spikes.n_steps} steps, counted from t = 0, and the run begins with step "
-                f"{steps.first}. To show other spikes from the start, use store() before the first "
-                "run and restore() before the others.",
-                name_suffix="silent_source",
-            )
-        found[name] = spikes.stream()
+    with device.only_looking():
+        for name, source in captured.sources.items():
+            clock = captured.grid.clocks[source.clock]
+            first, end = clock.steps_before(steps.first), clock.steps_before(steps.end)
+            found[name] = feeder(source, batch_size, first, end)
     return found
 
 
@@ -145,8 +154,10 @@ class Run:
         The network as a Program.
     state : State
         Its memory.
-    streams : mapping of str to SpikeStream
-        The spikes of its sources.
+    feeders : mapping of str to Feeder
+        What gives the spikes of its sources.
+    times : dict, optional
+        Gets how many seconds each object takes.
     """
 
     def __init__(
@@ -155,13 +166,16 @@ class Run:
         network: Network,
         captured: Captured,
         state: State,
-        streams: Mapping[str, SpikeStream],
+        feeders: Mapping[str, Feeder],
+        times: dict[str, float] | None = None,
     ) -> None:
         self.device = device
         self.network = network
         self.captured = captured
         self.state = state
-        self.streams = streams
+        self.feeders = feeders
+        self.cuts = Cuts(captured, timed=times is not None)
+        self.times = times
 
     def execute(self, steps: Steps, progress: Progress) -> int:
         """Run to the end, or until the network is stopped.
@@ -189,23 +203,72 @@ class Run:
         try:
             with brian.running():
                 while step < steps.end and not self._stopped(progress):
-                    step = self._call(step, min(pace.steps, steps.end - step), pace)
+                    if self.cuts.is_cut(step):
+                        step = self._step_in_parts(step)
+                    else:
+                        end = min(step + pace.steps, steps.end, self.cuts.next_from(step))
+                        step = self._call(step, int(end) - step, pace)
                     progress.tell_if_due((step - steps.first) / steps.number)
         finally:
-            sort_spikes(self.captured)
+            sort_events(self.captured)
         return step
 
     def _call(self, step: int, n_steps: int, pace: Pace) -> int:
         began = time.perf_counter()
         with interrupts_wait():
-            self.state.run(n_steps, self.streams)
-            brian.set_step(self.network, step + n_steps)
+            self.state.run(n_steps, self._streams(step, n_steps))
+            self.device.randomness.steps += n_steps
+            set_step(self.network, self.captured.grid, step + n_steps)
             record(self.captured, self.state.memory, self.device, step, n_steps)
         pace.note(time.perf_counter() - began)
         return step + n_steps
+
+    def _step_in_parts(self, step: int) -> int:
+        """A step that is cut: phases, then what the host does, in turns."""
+        done: set[str] = set()
+        streams = self._streams(step, 1)
+        for part, names, operation in self.cuts.parts(step):
+            began = time.perf_counter()
+            with interrupts_wait():
+                self.state.run_part(part, streams)
+                record(self.captured, self.state.memory, self.device, step, 1, names - done)
+            done |= names
+            if operation is not None:
+                operation.run()
+                self.state.require_sizes()
+                self.state.push()
+            if self.times is not None:
+                self._note(self.cuts.name_of(part, operation), began)
+        with interrupts_wait():
+            self.state.end_step()
+            self.device.randomness.steps += 1
+            set_step(self.network, self.captured.grid, step + 1)
+        return step + 1
+
+    def _streams(self, step: int, n_steps: int) -> dict[str, SpikeStream]:
+        """The spikes of the sources, each in the steps of its own clock."""
+        found = {}
+        for name, feed in self.feeders.items():
+            clock = self.captured.grid.clocks[self.captured.sources[name].clock]
+            first = clock.steps_before(step)
+            found[name] = feed(first, clock.steps_before(step + n_steps) - first)
+        return found
+
+    def _note(self, name: str | None, began: float) -> None:
+        assert self.times is not None
+        self.state.wait()
+        if name is not None:
+            self.times[name] = self.times.get(name, 0.0) + time.perf_counter() - began
 
     def _stopped(self, progress: Progress) -> bool:
         limit = brian.longest_run(self.device)
         if limit is not None and progress.elapsed > limit:
             brian.stop(self.network)
         return brian.is_stopped(self.network)
+
+
+def set_step(network: Network, grid: Grid, step: int) -> None:
+    """Set a network and its clocks to a step of its Program."""
+    steps = {clock: row.steps_before(step) for clock, row in grid.clocks.items()}
+    times = {clock: float(row.times(np.array(steps[clock]))) for clock, row in grid.clocks.items()}
+    brian.set_time(network, {clock: (steps[clock], times[clock]) for clock in steps})

@@ -13,11 +13,13 @@ from brian2eprop.device.program import (
     ForEach,
     ForEachEvent,
     Index,
+    Loop,
     Phase,
     Program,
     Propagate,
 )
 from brian2eprop.errors import LearningError
+from brian2eprop.learning.model.followed import check_followed
 from brian2eprop.learning.model.linearise import (
     Condition,
     Effect,
@@ -123,7 +125,9 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         cannot be told.
     """
     arrays, state = program.all_arrays(), state_arrays(program)
+    check_followed(program)
     phases = program.sweeps[0].phases
+    _refuse_functions(phases)
     numbered = list(enumerate(phases))
     populations = _populations(phases, state)
     conditions = {
@@ -131,6 +135,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         for p in phases
         if isinstance(p, Detect)
     }
+    spiking = _spiking(conditions, populations)
     maps = {
         n: linear_map(p, arrays, state)
         for n, p in numbered
@@ -151,13 +156,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         effects={n: input_spike(p, arrays, state) for n, p in numbered if isinstance(p, Propagate)},
         conditions=conditions,
         populations=populations,
-        spiking={
-            member: events
-            for events, condition in conditions.items()
-            for population in populations
-            for member in population
-            if population & condition_arrays(condition)
-        },
+        spiking=spiking,
         detached=detached,
     )
 
@@ -172,6 +171,26 @@ def _named(detach: tuple[str, ...], state: Mapping[str, Array]) -> frozenset[str
             f"are {', '.join(sorted(known))}."
         )
     return frozenset(known[name] for name in detach)
+
+
+def _spiking(
+    conditions: Mapping[str, Condition], populations: tuple[frozenset[str], ...]
+) -> dict[str, str]:
+    """The events of the population of each state array, if it spikes."""
+    found: dict[str, str] = {}
+    for events, condition in conditions.items():
+        for population in populations:
+            if not population & condition_arrays(condition):
+                continue
+            other = found.get(min(population))
+            if other is not None:
+                raise LearningError(
+                    f"The learning rules follow one event of a neuron, but '{other}' and "
+                    f"'{events}' depend on variables that act on one another. Leave out an event "
+                    "that is no spike, and connect groups by Synapses."
+                )
+            found |= dict.fromkeys(population, events)
+    return found
 
 
 def condition_arrays(condition: Condition) -> frozenset[str]:
@@ -217,3 +236,22 @@ def _populations(
             joined = frozenset().union(*(p for p in found if p & together))
             found = [p for p in found if not p & together] + ([joined] if joined else [])
     return tuple(found)
+
+
+def _refuse_functions(phases: tuple[Phase, ...]) -> None:
+    for phase in phases:
+        if isinstance(phase, Loop) and phase.body.timed:
+            raise LearningError(
+                f"{phase.label} calls a TimedArray, which a training does not follow. Give its "
+                "values as input spikes, or write them as a function of t."
+            )
+        if isinstance(phase, Loop) and phase.body.foreign:
+            raise LearningError(
+                f"{phase.label} calls a function that is written in C++ and has no derivative. "
+                "Write it out in the equations."
+            )
+        if isinstance(phase, Loop) and phase.body.draws:
+            raise LearningError(
+                f"{phase.label} draws random numbers in a run (xi, rand() and the like), which a "
+                "training does not follow. Leave them out, or give the noise as input spikes."
+            )

@@ -15,6 +15,7 @@ from brian2eprop.device.program import (
     Body,
     Clear,
     Connectivity,
+    Count,
     Detect,
     Direction,
     DType,
@@ -25,6 +26,7 @@ from brian2eprop.device.program import (
     Loop,
     Phase,
     Program,
+    Record,
     Ref,
     Slots,
     Stream,
@@ -177,11 +179,7 @@ def without_recordings(model: Program) -> Program:
     arrays = model.all_arrays()
     kept = {name for name, array in arrays.items() if array.slots and array.slots.kept}
     phases = tuple(p for p in model.sweeps[0].phases if not _only_records(p, kept))
-    used = {ref.array for p in phases for ref in _refs(p)} | {
-        ref.via for p in phases for ref in _refs(p)
-    }
-    recorded = {ref.array for p in model.phases() for ref in _refs(p)} - used
-    recorded |= {ref.via for p in model.phases() for ref in _refs(p) if ref.via} - used
+    recorded = _arrays(model.phases()) - _arrays(phases)
     return replace(
         model,
         arrays=tuple(array for array in model.arrays if array.name not in recorded),
@@ -189,11 +187,17 @@ def without_recordings(model: Program) -> Program:
     )
 
 
-def _refs(phase: Phase) -> Iterable[Ref]:
-    return phase.body.refs.values() if isinstance(phase, Loop) else ()
+def _arrays(phases: Iterable[Phase]) -> set[str]:
+    found: set[str] = set()
+    for phase in phases:
+        refs = phase.body.refs.values() if isinstance(phase, Loop) else ()
+        found |= phase.reads() | phase.writes() | {ref.array for ref in refs}
+    return found
 
 
 def _only_records(phase: Phase, kept: set[str]) -> bool:
+    if isinstance(phase, Record | Count):
+        return True
     if not isinstance(phase, ForEach):
         return False
     return all(phase.body.refs[name].array in kept for name in phase.body.written)

@@ -107,7 +107,7 @@ def check_device(device: TrainingDevice, captured: CapturedNetwork, backend: Bac
         changed = f"the backend, then '{backend.name}',"
     elif device.backend.precision is not backend.precision:
         changed = f"the precision, then {backend.precision.value},"
-    elif any(clock.dt_ != captured.program.dt for clock in getattr(captured, "clocks", ())):
+    elif getattr(captured, "has_other_dt", False):
         changed = "the network's dt"
     if changed is not None:
         raise ValueError(

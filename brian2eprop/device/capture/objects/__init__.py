@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from brian2eprop.device.capture.builder import Builder, events_name
-from brian2eprop.device.capture.objects import monitors, neurons, sources, synapses
+from brian2eprop.device.capture.objects import monitors, neurons, operations, sources, synapses
 from brian2eprop.device.capture.objects.kind import Kind
 
 # Every class that the device knows; it does not run what is derived from one of them.
-KINDS: dict[type, Kind] = neurons.KINDS | sources.KINDS | synapses.KINDS | monitors.KINDS
+KINDS: dict[type, Kind] = (
+    neurons.KINDS | sources.KINDS | synapses.KINDS | monitors.KINDS | operations.KINDS
+)
 
 
 def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
@@ -31,9 +34,15 @@ def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
     found = [(KINDS[type(item)], item) for item in objects]
     for kind, item in found:
         if kind.emitter is not None:
-            group = kind.emitter(item)
-            builder.emitters[events_name(group)] = group
+            group, event = kind.emitter(item)
+            builder.emitters[events_name(group, event)] = group
+    builder.add_lists()
     for kind, item in found:
+        before = len(builder.phases)
         kind.add(builder, item)
+        clock = builder.grid.name_of(item.clock)
+        builder.phases[before:] = [replace(p, clock=clock) for p in builder.phases[before:]]
+        builder.owners += [item.name] * (len(builder.phases) - before)
+        builder.order.append(item.name)
     for pathway in builder.pathways.values():
-        builder.widen(pathway.events, history=pathway.steps)
+        builder.widen(pathway.events, pathway.steps)

@@ -30,12 +30,12 @@ class Kind:
     check : callable
         Refuses an object that the device does not run.
     emitter : callable, optional
-        Gives the group whose spikes an object finds.
+        Gives the group whose events an object finds, and the event.
     """
 
     add: Callable[[Builder, Any], None] = _no_phase
     check: Callable[[Any], None] = _nothing
-    emitter: Callable[[Any], Any] | None = None
+    emitter: Callable[[Any], tuple[Any, str]] | None = None
 
 
 def refuse_scalar_writes(owner: Any, body: Body) -> None:

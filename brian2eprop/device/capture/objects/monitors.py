@@ -2,90 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from brian2.groups.subgroup import Subgroup
-from brian2.monitors.spikemonitor import SpikeMonitor
+from brian2.monitors.ratemonitor import PopulationRateMonitor
+from brian2.monitors.spikemonitor import EventMonitor, SpikeMonitor
 from brian2.monitors.statemonitor import StateMonitor
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder, dtype_of
-from brian2eprop.device.capture.captured import Counting, Recording
-from brian2eprop.device.capture.objects.events import require_detected
+from brian2eprop.device.capture.captured import EventLog, Rate, Recording
+from brian2eprop.device.capture.connections import connectivity
 from brian2eprop.device.capture.objects.kind import Kind
-from brian2eprop.device.capture.objects.synapses import connectivity
-from brian2eprop.device.monitors import BatchedSpikeMonitor, BatchedStateMonitor
-from brian2eprop.device.program import Access, Array, ForEach, Index, Ref, Slots
-from brian2eprop.errors import Unsupported
+from brian2eprop.device.capture.objects.neurons import neuron
+from brian2eprop.device.monitors import (
+    BatchedEventMonitor,
+    BatchedRateMonitor,
+    BatchedSpikeMonitor,
+    BatchedStateMonitor,
+)
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Count,
+    DType,
+    ForEach,
+    Index,
+    Record,
+    Ref,
+    Slots,
+)
+
+EVERY_STEP = Slots(kept=True)
+
+# What an event itself tells, in the words of a Record's body.
+OF_EVENTS = {"i": "_to_record_i = _neuron", "t": "_to_record_t = t"}
 
 
-def _check_spike_monitor(monitor: SpikeMonitor) -> None:
-    _check_monitored(monitor)
-    extra = sorted(monitor.record_variables - {"i", "t"})
-    if extra:
-        raise Unsupported(
-            f"SpikeMonitor '{monitor.name}' records {', '.join(extra)} at spikes, which "
-            "eprop_cuda does not; record them with a StateMonitor."
-        )
-
-
-def _check_monitored(monitor: Any) -> None:
-    if isinstance(monitor.source, Subgroup):
-        raise Unsupported(
-            f"'{monitor.name}' records the subgroup '{monitor.source.name}', which eprop_cuda "
-            "does not; record the whole group, with 'record' for chosen neurons."
-        )
-
-
-def _record(builder: Builder, monitor: StateMonitor) -> None:
-    arrays, refs = {}, {}
-    for name in monitor.record_variables:
-        array = f"{monitor.name}:{name}"
-        arrays[name] = array
-        dtype = dtype_of(monitor.variables[name])
-        kept = Slots(kept=True)
-        builder.arrays[array] = Array(array, dtype, monitor.n_indices, Access.PER_INSTANCE, kept)
-        refs[f"_to_record_{name}"] = Ref(array, Index.ELEMENT)
-    body = builder.body(monitor, _monitored(builder, monitor), refs)
+def _record_states(builder: Builder, monitor: StateMonitor) -> None:
+    types = {name: dtype_of(monitor.variables[name]) for name in monitor.record_variables}
+    arrays = _columns(builder, monitor, types, monitor.n_indices)
+    body = builder.body(monitor, _recorded(builder, monitor), _recorded_refs(arrays, Index.ELEMENT))
     builder.recordings.append(Recording(monitor, arrays))
     if monitor.n_indices and arrays:
         builder.phases.append(ForEach(monitor.name, monitor.n_indices, body))
 
 
-def _monitored(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], Ref]:
+def _columns(
+    builder: Builder, monitor: Any, types: Mapping[str, DType], size: int
+) -> dict[str, str]:
+    """The arrays that variables are recorded in, by name of the variable."""
+    arrays = {name: f"{monitor.name}:{name}" for name in types}
+    for name, array in arrays.items():
+        found = Array(array, types[name], size, Access.PER_INSTANCE, EVERY_STEP)
+        builder.arrays[array] = found
+    return arrays
+
+
+def _recorded_refs(arrays: Mapping[str, str], index: Index) -> dict[str, Ref]:
+    return {f"_to_record_{name}": Ref(array, index) for name, array in arrays.items()}
+
+
+def _recorded(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], Ref]:
     source = monitor.source
     record = monitor.variables["_indices"].get_value()
     found = connectivity(builder, source) if brian.is_synapses(source) else None
 
     def locate(variable: Any, index: str) -> Ref:
         name = builder.array_of(variable)
-        if variable.scalar:
+        if variable.scalar or index == brian.SHARED:
             return Ref(name, Index.SCALAR)
         which = record
-        if index in (brian.PRE, brian.POST):
-            pre, post = brian.ends(source)
-            which = (pre if index == brian.PRE else post).get_value()[record]
+        if index != brian.ELEMENT:
+            which = monitor.variables[index].get_value()[record]
         elif found is not None and found.order is not None:
             builder.orders[name] = found.order
             which = np.argsort(found.order)[record]
+        elif index != brian.ELEMENT:  # of a variable that is linked
+            which = builder.pieces[monitor.name].variables[index].get_value()[record]
         via = builder.table(f"{monitor.name}:of{index}", which)
         return Ref(name, Index.ELEMENT, via=via)
 
     return locate
 
 
-def _count(builder: Builder, monitor: SpikeMonitor) -> None:
+def _record_events(builder: Builder, monitor: EventMonitor) -> None:
+    events = builder.heard(monitor, monitor.source, monitor.event)
+    late = builder.lateness(events)
+    first, stop = brian.chosen_neurons(monitor.source)
+    types = {name: dtype_of(monitor.variables[name]) for name in monitor.record_variables}
+    types["i"] = DType.INT  # also where only the number of events is wanted
+    if "t" in types:
+        types["t"] = DType.DOUBLE
+    arrays = _columns(builder, monitor, types, stop - first)
+    refs = _recorded_refs(arrays, Index.ENTRY)
+    numbers = np.arange(len(brian.whole(monitor.source))) - first
+    refs["_neuron"] = Ref(builder.table(f"{monitor.name}:neurons", numbers), Index.ELEMENT)
+    own = [line for name, line in OF_EVENTS.items() if name in types]
+    values = builder.body(
+        monitor,
+        neuron(builder, monitor),
+        refs,
+        without=[f"_to_record_{name}" for name in OF_EVENTS],
+    )
+    body = replace(values, code="\n".join([*own, values.code]))
+    end = f"{monitor.name}:end"
+    builder.arrays[end] = Array(end, DType.INT, 1, Access.PER_INSTANCE)
+    builder.phases.append(Record(monitor.name, events, first, stop, body, end, delay=late))
+    builder.logs.append(EventLog(monitor, end, arrays))
+
+
+def _count_events(builder: Builder, monitor: PopulationRateMonitor) -> None:
     events = builder.heard(monitor, monitor.source)
-    require_detected(builder, monitor, events)
-    builder.widen(events, kept=True)
-    builder.countings.append(Counting(monitor, events))
+    late = builder.lateness(events)
+    first, stop = brian.chosen_neurons(monitor.source)
+    (counts,) = _columns(builder, monitor, {"count": DType.INT}, 1).values()
+    builder.phases.append(Count(monitor.name, events, first, stop, counts, delay=late))
+    builder.rates.append(Rate(monitor, counts))
 
 
 KINDS: dict[type, Kind] = {
-    StateMonitor: Kind(_record, _check_monitored),
-    BatchedStateMonitor: Kind(_record, _check_monitored),
-    SpikeMonitor: Kind(_count, _check_spike_monitor),
-    BatchedSpikeMonitor: Kind(_count, _check_spike_monitor),
+    StateMonitor: Kind(_record_states),
+    BatchedStateMonitor: Kind(_record_states),
+    EventMonitor: Kind(_record_events),
+    BatchedEventMonitor: Kind(_record_events),
+    SpikeMonitor: Kind(_record_events),
+    BatchedSpikeMonitor: Kind(_record_events),
+    PopulationRateMonitor: Kind(_count_events),
+    BatchedRateMonitor: Kind(_count_events),
 }

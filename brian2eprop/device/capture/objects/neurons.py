@@ -9,30 +9,10 @@ from brian2.groups.neurongroup import NeuronGroup, Resetter, StateUpdater, Thres
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.objects.events import require_detected
 from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
-from brian2eprop.device.program import Detect, ForEach, ForEachEvent, Index, Ref
+from brian2eprop.device.capture.objects.shared import add_update
+from brian2eprop.device.program import Body, Detect, ForEach, ForEachEvent, Index, Phase, Ref
 from brian2eprop.errors import Unsupported
-
-
-def _check_group(group: NeuronGroup) -> None:
-    if group.equations.is_stochastic:
-        raise Unsupported(
-            f"The equations of '{group.name}' are stochastic (xi), which eprop_cuda does not "
-            "run; remove the noise term, or give noise as input spikes."
-        )
-    if brian.linked_variables(group):
-        raise Unsupported(
-            f"'{group.name}' has linked variables ({', '.join(brian.linked_variables(group))}), "
-            "which eprop_cuda does not run; connect the groups by Synapses, or copy the values."
-        )
-    custom = sorted(set(group.events) - {"spike"})
-    if custom:
-        raise Unsupported(
-            f"'{group.name}' has events other than spikes ({', '.join(custom)}), which eprop_cuda "
-            "does not run; use the threshold, in a group of its own if need be."
-        )
-    _check_method(group)
 
 
 def _check_method(group: NeuronGroup) -> None:
@@ -43,25 +23,53 @@ def _check_method(group: NeuronGroup) -> None:
         )
 
 
-def _neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
+def neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
+    """What gives the Ref of a variable that code of each neuron reaches.
+
+    Parameters
+    ----------
+    builder : Builder
+        The parts of the Program that are known.
+    owner : BrianObject
+        Whose code it is.
+    """
+
     def locate(variable: Any, index: str) -> Ref:
-        if index not in (brian.ELEMENT, brian.SHARED):
-            raise Unsupported(
-                f"'{owner.name}' reads '{variable.name}' through the index '{index}', which "
-                "eprop_cuda does not; use variables of the group itself."
-            )
-        return Ref(builder.array_of(variable), Index.SCALAR if variable.scalar else Index.ELEMENT)
+        name = builder.array_of(variable)
+        if variable.scalar or index == brian.SHARED:
+            return Ref(name, Index.SCALAR)
+        if index == brian.ELEMENT:
+            return Ref(name, Index.ELEMENT)
+        places = builder.pieces[owner.name].variables[index].get_value()
+        return Ref(name, Index.ELEMENT, via=builder.table(f"{owner.name}:{name}:{index}", places))
 
     return locate
 
 
+def _refuse_own_links(owner: Any, body: Body) -> None:
+    """Refuse code that changes an array in which it reads other neurons' values."""
+    for name in sorted(body.read):
+        ref = body.refs[name]
+        if ref.via is not None and ref.array in body.arrays(body.written):
+            raise Unsupported(
+                f"'{owner.name}' changes what '{name}' is linked to while other neurons read it, "
+                "which eprop_cuda does not run; link to a variable that holds a copy."
+            )
+
+
 def _update(builder: Builder, updater: StateUpdater) -> None:
-    if updater.name not in builder.pieces:
-        return
-    body = builder.body(updater, _neuron(builder, updater))
-    refuse_scalar_writes(updater, body)
-    if body.code:
-        builder.phases.append(ForEach(updater.name, len(updater.group), body))
+    if updater.name in builder.pieces:
+        update_neurons(builder, updater)
+
+
+def update_neurons(builder: Builder, owner: Any) -> None:
+    """Add what an object does to every neuron of its group."""
+
+    def each(body: Body) -> Phase:
+        _refuse_own_links(owner, body)
+        return ForEach(owner.name, len(owner.group), body)
+
+    add_update(builder, owner, neuron(builder, owner), each)
 
 
 def _detect(builder: Builder, thresholder: Thresholder) -> None:
@@ -69,23 +77,24 @@ def _detect(builder: Builder, thresholder: Thresholder) -> None:
     refractory = brian.is_refractory(builder.pieces[thresholder.name].options)
     on_event = ("not_refractory", "lastspike") if refractory else ()
     flags = {name: Ref(builder.array_of(group.variables[name]), Index.ELEMENT) for name in on_event}
-    body = builder.body(thresholder, _neuron(builder, thresholder), flags)
-    events = builder.emit(group)
+    body = builder.body(thresholder, neuron(builder, thresholder), flags)
+    events = builder.emit(group, thresholder.event)
     builder.phases.append(Detect(thresholder.name, len(group), events, body, on_event))
 
 
 def _reset(builder: Builder, resetter: Resetter) -> None:
-    body = builder.body(resetter, _neuron(builder, resetter))
+    body = builder.body(resetter, neuron(builder, resetter))
     refuse_scalar_writes(resetter, body)
+    _refuse_own_links(resetter, body)
     if body.code:
-        events = builder.heard(resetter, resetter.group)
-        require_detected(builder, resetter, events)
-        builder.phases.append(ForEachEvent(resetter.name, events, body))
+        events = builder.heard(resetter, resetter.group, resetter.event)
+        late = builder.lateness(events)
+        builder.phases.append(ForEachEvent(resetter.name, events, body, late))
 
 
 KINDS: dict[type, Kind] = {
-    NeuronGroup: Kind(check=_check_group),
+    NeuronGroup: Kind(check=_check_method),
     StateUpdater: Kind(_update),
-    Thresholder: Kind(_detect, emitter=lambda thresholder: thresholder.group),
+    Thresholder: Kind(_detect, emitter=lambda found: (found.group, found.event)),
     Resetter: Kind(_reset),
 }

@@ -1,5 +1,34 @@
 {# One macro a kind of phase; `words` supplies the loops, `slot` the pointers. #}
 {% macro body(views) %}
+{% for clock, due in by_clock(views) %}
+{% if clock is none %}
+{{ each(due) | trim }}
+{% else %}
+{{ when_due(clock, due) | trim }}
+{% endif %}
+{% endfor %}
+{% endmacro %}
+
+{# What a clock's phases take for step and time hides those of the Program. #}
+{% macro when_due(clock, due) %}
+{% if clock.every %}
+if (step % {{ clock.every }} == 0) {
+    const double dt_double = constants[{{ clock.dt }}];
+    const real dt = real(dt_double);
+    const long long program_step = step;
+    const long long step = program_step / {{ clock.every }};
+    const double t = step * dt_double;
+{% else %}
+if (const int listed = b2e::position({{ clock.steps }}, {{ clock.size }}, step); listed >= 0) {
+    const long long program_step = step;
+    const long long step = listed;
+    const double t = {{ clock.times }}[listed];
+{% endif %}
+    {{ each(due) | trim | indent(4) }}
+}
+{% endmacro %}
+
+{% macro each(views) %}
 {% for view in views %}
 { // {{ view.phase.label }}
     {{ macros[view.kind](view) | trim | indent(4) }}
@@ -24,8 +53,8 @@ B2E_BARRIER();
 {% macro ForEachEvent(view) %}
 {% set events = view.phase.events %}
 {{ lines(view.lines.before) }}
-b2e::ptr<int> indices = {{ slot(index_of[events]) }};
-const int count = {{ slot(count_of[events]) }}[0];
+b2e::ptr<int> indices = {{ slot(index_of[events], -view.phase.delay) }};
+const int count = {{ slot(count_of[events], -view.phase.delay) }}[0];
 {{ words.loop("event", "count") }} {
     const int element = indices[event];
     {{ lines(view.lines.each) | trim | indent(4) }}
@@ -50,6 +79,30 @@ B2E_SHARED(unsigned char, flags, {{ round8(view.phase.size) }});
 B2E_BARRIER();
 const int count = b2e::compact(flags, {{ view.phase.size }}, {{ slot(index_of[events]) }});
 if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = count;
+{% endmacro %}
+
+{% macro chosen_events(phase) %}
+b2e::ptr<int> indices = {{ slot(index_of[phase.events], -phase.delay) }};
+const int first = b2e::first_from(indices, {{ slot(count_of[phase.events], -phase.delay) }}[0], {{ phase.first }});
+const int last = b2e::first_from(indices, {{ slot(count_of[phase.events], -phase.delay) }}[0], {{ phase.stop }});
+{% endmacro %}
+
+{% macro Record(view) %}
+{{ lines(view.lines.before) }}
+{{ chosen_events(view.phase) | trim }}
+const int end = {{ pointers[view.phase.end] }}[0];
+{{ words.loop("event", "last - first") }} {
+    const int element = indices[first + event];
+    const int entry = end + event;
+    {{ lines(view.lines.each) | trim | indent(4) }}
+}
+B2E_BARRIER();
+if (B2E_LEADER) {{ pointers[view.phase.end] }}[0] = end + last - first;
+{% endmacro %}
+
+{% macro Count(view) %}
+{{ chosen_events(view.phase) | trim }}
+if (B2E_LEADER) {{ slot(view.phase.into) }}[0] = last - first;
 {% endmacro %}
 
 {% macro Feed(view) %}
@@ -124,6 +177,6 @@ if (B2E_LEADER) {{ slot(view.phase.into) }}[0] = result;
 {% endfor %}
 {% endmacro %}
 
-{% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Feed": Feed,
+{% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Feed": Feed, "Record": Record, "Count": Count,
                  "Propagate": Propagate, "ForEachSynapse": ForEachSynapse, "Reduce": Reduce,
                  "Clear": Clear} %}

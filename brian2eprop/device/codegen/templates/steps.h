@@ -17,6 +17,18 @@ B2E_DEVICE Spikes spikes_of(void* const* streams, const long long* stream_steps,
     return {index + start[row], int(start[row + 1] - start[row])};
 }
 
+// Position of the first of `count` ascending neurons that is not below a number.
+template <class Neurons>
+B2E_DEVICE int first_from(Neurons neurons, int count, int number) {
+    int below = 0;
+    while (below < count) {
+        const int middle = below + (count - below) / 2;
+        if (neurons[middle] < number) below = middle + 1;
+        else count = middle;
+    }
+    return below;
+}
+
 // An integer that is handed over in the bits of a double.
 B2E_DEVICE long long whole(double bits) {
     union { double real; long long integer; } both = {bits};
@@ -32,6 +44,19 @@ B2E_DEVICE long long between(long long least, long long value, long long most) {
 B2E_DEVICE int slot(long long step, int depth) {
     const int remainder = int(step % depth);
     return remainder < 0 ? remainder + depth : remainder;
+}
+
+// Where a number stands in an ascending list, or -1.
+template <class List>
+B2E_DEVICE int position(List list, int n, long long number) {
+    int first = 0;
+    for (int rest = n; rest > 0;) {
+        const int half = rest / 2;
+        const bool later = list[first + half] < number;
+        first = later ? first + half + 1 : first;
+        rest = later ? rest - half - 1 : half;
+    }
+    return first < n && list[first] == number ? first : -1;
 }
 
 }  // namespace b2e

@@ -1,0 +1,181 @@
+"""Random numbers in NumPy; ``templates/draws.h`` has the same in C++."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from brian2eprop.device.program.draws import WORDS, Distribution
+
+Words = npt.NDArray[np.uint32]
+Reals = npt.NDArray[np.float64]
+
+_LOW = np.uint64(0xFFFFFFFF)
+_MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_KEY_STEPS = 0x9E3779B9, 0xBB67AE85
+_ROUNDS = 10
+_WORD, _MANTISSA = 2.0**-32, 2.0**-53
+_BELOW_ONE = np.float32(1 - 2**-24)
+# Probabilities below do not matter.
+_NEGLIGIBLE = 1e-20
+
+
+def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, ...]:
+    """Four random words by Philox 4x32-10 (Salmon et al. 2011, doi:10.1145/2063384.2063405).
+
+    Parameters
+    ----------
+    counter : tuple of four uint32 arrays, shape (n,)
+        What is to be scrambled.
+    key : tuple of two int
+        The words of the key.
+
+    Returns
+    -------
+    tuple of four uint32 arrays, shape (n,)
+        The words.
+    """
+    a, b, c, d = (word.astype(np.uint64) for word in counter)
+    for number in range(_ROUNDS):
+        key_0, key_1 = (
+            np.uint64((word + number * step) % 2**32)
+            for word, step in zip(key, _KEY_STEPS, strict=True)
+        )
+        first, second = _MULTIPLIERS[0] * a, _MULTIPLIERS[1] * c
+        a, b = (second >> np.uint64(32)) ^ b ^ key_0, second & _LOW
+        c, d = (first >> np.uint64(32)) ^ d ^ key_1, first & _LOW
+    return tuple(word.astype(np.uint32) for word in (a, b, c, d))
+
+
+def draw(
+    distribution: Distribution,
+    dtype: npt.DTypeLike,
+    key: npt.NDArray[np.int32],
+    elements: npt.NDArray[np.int64],
+    step: int,
+    instance: int,
+) -> npt.NDArray[Any]:
+    """The random numbers of some elements.
+
+    Parameters
+    ----------
+    distribution : Distribution
+        What is drawn.
+    dtype : dtype
+        float32 or float64.
+    key : int32 array, shape (4,)
+        See :func:`brian2eprop.device.program.draws.draw_keys`.
+    elements : int array, shape (n,)
+        The elements.
+    step, instance : int
+        The step and the instance.
+
+    Returns
+    -------
+    array, shape (n,)
+        The numbers.
+    """
+    assert len(key) == WORDS
+    low, high, *_ = (int(word) for word in key.view(np.uint32))
+    now = (step + int(key[2:].view(np.int64)[0])) % 2**64
+    ones = np.ones(len(elements), np.uint32)
+    counter = (
+        elements.astype(np.uint32),
+        ones * np.uint32(now % 2**32),
+        ones * np.uint32(now >> 32),
+        ones * np.uint32(instance),
+    )
+    words = philox(counter, (low, high))
+    single = np.dtype(dtype) == np.float32
+    found: npt.NDArray[Any] = _FORMS[distribution, single](*words)
+    return found
+
+
+def _uniform_double(a: Words, b: Words, c: Words, d: Words) -> Reals:
+    return np.asarray(a * _WORD + (b >> np.uint32(11)) * _MANTISSA)
+
+
+def _uniform_single(a: Words, b: Words, c: Words, d: Words) -> npt.NDArray[np.float32]:
+    return np.asarray(np.minimum(a.astype(np.float32) * np.float32(_WORD), _BELOW_ONE))
+
+
+def _normal_double(a: Words, b: Words, c: Words, d: Words) -> Reals:
+    above_zero, turn = _uniform_double(a, b, c, d) + _MANTISSA, _uniform_double(c, d, a, b)
+    return np.asarray(np.sqrt(-2 * np.log(above_zero)) * np.cos(2 * np.pi * turn))
+
+
+def _normal_single(a: Words, b: Words, c: Words, d: Words) -> npt.NDArray[np.float32]:
+    above_zero = (a.astype(np.float32) + np.float32(0.5)) * np.float32(_WORD)
+    angle = np.float32(2 * np.pi) * _uniform_single(c, d, a, b)
+    return np.asarray(np.sqrt(np.float32(-2) * np.log(above_zero)) * np.cos(angle))
+
+
+_FORMS: dict[tuple[Distribution, bool], Callable[..., Any]] = {
+    (Distribution.UNIFORM, False): _uniform_double,
+    (Distribution.UNIFORM, True): _uniform_single,
+    (Distribution.NORMAL, False): _normal_double,
+    (Distribution.NORMAL, True): _normal_single,
+}
+
+
+def poisson(mean: Any, u: Any) -> npt.NDArray[np.int32]:
+    """The Poisson distribution's number that a uniform number stands for.
+
+    Parameters
+    ----------
+    mean : array
+        The mean; the number is 0 if there is no such distribution, the least integer if the
+        mean fits into none.
+    u : array
+        A uniform number, from 0 up to 1.
+    """
+    mean, u = np.broadcast_arrays(np.asarray(mean, np.float64), np.asarray(u, np.float64))
+    least = np.iinfo(np.int32).min
+    there = (mean > 0) & (mean < np.iinfo(np.int32).max)
+    safe = np.where(there, mean, 1.0)
+    mode = np.floor(safe)
+    probability = np.exp(mode * np.log(safe) - safe - special.gammaln(mode + 1))
+    found = _from_mode(mode, probability, u, np.inf, lambda k: safe / (k + 1))
+    return np.where(there, found, np.where(mean > 0, least, 0)).astype(np.int32)
+
+
+def binomial(n: Any, p: Any, u: Any) -> npt.NDArray[np.int32]:
+    """The same of the binomial distribution of ``n`` trials of probability ``p``."""
+    n, p, u = np.broadcast_arrays(*(np.asarray(value, np.float64) for value in (n, p, u)))
+    there = (n > 0) & (p > 0) & (p < 1)
+    trials, chance = np.where(there, n, 1.0), np.where(there, p, 0.5)
+    mode = np.minimum(np.floor((trials + 1) * chance), trials)
+    probability = np.exp(
+        special.gammaln(trials + 1)
+        - special.gammaln(mode + 1)
+        - special.gammaln(trials - mode + 1)
+        + mode * np.log(chance)
+        + (trials - mode) * np.log1p(-chance)
+    )
+    odds = chance / (1 - chance)
+    found = _from_mode(mode, probability, u, trials, lambda k: (trials - k) / (k + 1) * odds)
+    return np.where(there, found, np.where((n > 0) & (p >= 1), n, 0)).astype(np.int32)
+
+
+def _from_mode(
+    mode: Reals, probability: Reals, u: Reals, most: Any, ratio: Callable[[Reals], Reals]
+) -> Reals:
+    """Where ``u`` falls if probabilities are laid side by side, from the mode on."""
+    found, rest = mode.copy(), u - probability
+    above, below = probability.copy(), probability.copy()
+    away = 0
+    open_ = rest >= 0
+    while np.any(open_ & ((above > _NEGLIGIBLE) | (below > _NEGLIGIBLE))):
+        above = np.where(mode + away < most, above * ratio(mode + away), 0.0)
+        # Below the least number there is none; no ratio is taken there.
+        below = np.where(mode > away, below / ratio(np.maximum(mode - away - 1, 0)), 0.0)
+        for part, number in ((above, mode + away + 1), (below, mode - away - 1)):
+            rest = rest - part
+            found = np.where(open_ & (rest < 0), number, found)
+            open_ = open_ & (rest >= 0)
+        away += 1
+    return found

@@ -1,0 +1,92 @@
+"""Brian2's user functions become functions of bodies, if they are written in C++."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
+from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
+from brian2.core.functions import DEFAULT_FUNCTIONS, Function, FunctionImplementation
+
+from brian2eprop.device.program.foreign import Foreign
+from brian2eprop.errors import Unsupported
+
+# Brian2 fails to word its KeyError where an implementation has no class name.
+_MISSING = (KeyError, TypeError)
+
+
+def foreign(owner: str, name: str, function: Any) -> Foreign | None:
+    """A function that a user wrote in C++; None for any other.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the object that calls it, for messages.
+    name : str
+        What it is called there.
+    function : brian2 Function
+        The function.
+
+    Raises
+    ------
+    Unsupported
+        If the C++ alone is not all of it.
+    """
+    written = _written(function)
+    if written is None or function in DEFAULT_FUNCTIONS.values():
+        return None
+    _require_alone(owner, name, function, written)
+    return Foreign(
+        written.name or name,
+        cpp_code(function),
+        len(function._arg_units),
+        "boolean" if function._returns_bool else function._return_type,
+        _python(function),
+    )
+
+
+def cpp_code(function: Any) -> tuple[str, ...]:
+    """The C++ of the functions that a function calls, and its own; empty where there is none."""
+    written = _written(function)
+    if written is None or written.dynamic:
+        return ()
+    code = written.get_code(None) or ""
+    if not isinstance(code, str):
+        code = "\n".join(code[key] for key in ("hashdefine_code", "support_code") if key in code)
+    before = [text for other in (written.dependencies or {}).values() for text in cpp_code(other)]
+    return (*before, code) if code else tuple(before)
+
+
+def _written(function: Any) -> FunctionImplementation | None:
+    if not isinstance(function, Function):
+        return None
+    try:
+        return function.implementations[CPPCodeGenerator]
+    except _MISSING:
+        return None
+
+
+def _require_alone(owner: str, name: str, function: Any, written: Any) -> None:
+    more = {
+        "draws random numbers or has a memory": not function.stateless or function.auto_vectorise,
+        "has a C++ that depends on where it is called": written.dynamic,
+        "has arrays besides its C++": bool(written.dynamic or written.get_namespace(None)),
+        "asks for options of the compiler": bool(written.compiler_kwds),
+    }
+    for what in (what for what, holds in more.items() if holds):
+        raise Unsupported(
+            f"'{owner}' calls the function '{name}', which {what}, and eprop_cuda does not run "
+            "such functions; write it so that its value follows from its arguments alone."
+        )
+    for other, found in (written.dependencies or {}).items():
+        if found not in DEFAULT_FUNCTIONS.values() and _written(found) is not None:
+            _require_alone(owner, other, found, _written(found))
+
+
+def _python(function: Any) -> Any:
+    try:
+        found = function.implementations[NumpyCodeObject]
+    except _MISSING:  # Brian2's NumPy target does the same
+        function.implementations.add_numpy_implementation(function.pyfunc)
+        found = function.implementations[NumpyCodeObject]
+    return found.get_code(None)

@@ -1,0 +1,128 @@
+// Random numbers: Philox 4x32-10 (Salmon et al. 2011, doi:10.1145/2063384.2063405), counted by
+// element, step and instance. Without branches or memory, so that loops over it become vector
+// code. backends/draws.py has the same in NumPy.
+namespace b2e {
+
+struct Words {
+    unsigned a, b, c, d;
+};
+
+// What the draws of one call in one step and instance have in common.
+struct Draws {
+    unsigned key, other_key, step, step_high, instance;
+};
+
+B2E_DEVICE Draws draws_of(ptr<int> keys, int number, long long step, int instance) {
+    const int at = 4 * number;
+    const unsigned long long shift =
+        (unsigned long long)(unsigned)keys[at + 2] | (unsigned long long)(unsigned)keys[at + 3] << 32;
+    const unsigned long long now = (unsigned long long)step + shift;
+    return {(unsigned)keys[at], (unsigned)keys[at + 1], (unsigned)now, (unsigned)(now >> 32),
+            (unsigned)instance};
+}
+
+template <int rounds>
+B2E_DEVICE Words philox(Words x, unsigned key, unsigned other_key) {
+    if constexpr (rounds == 0) {
+        return x;
+    } else {
+        const unsigned long long first = 0xD2511F53ull * x.a;
+        const unsigned long long second = 0xCD9E8D57ull * x.c;
+        const Words next = {(unsigned)(second >> 32) ^ x.b ^ key, (unsigned)second,
+                            (unsigned)(first >> 32) ^ x.d ^ other_key, (unsigned)first};
+        return philox<rounds - 1>(next, key + 0x9E3779B9u, other_key + 0xBB67AE85u);
+    }
+}
+
+B2E_DEVICE Words words(Draws draws, long long element) {
+    return philox<10>({(unsigned)element, draws.step, draws.step_high, draws.instance}, draws.key,
+                      draws.other_key);
+}
+
+constexpr double two_pi = 6.283185307179586;
+
+// From 0 up to, but not including, 1, from two words.
+template <class T>
+B2E_DEVICE T fraction(unsigned high, unsigned low) {
+    if constexpr (sizeof(T) == 8) {
+        return high * (1 / 4294967296.0) + (low >> 11) * (1 / 9007199254740992.0);
+    } else {
+        const float x = float(high) * (1 / 4294967296.0f);
+        return x < 1.0f ? x : 0.99999994f;
+    }
+}
+
+template <class T>
+B2E_DEVICE T uniform(Draws draws, long long element) {
+    const Words x = words(draws, element);
+    return fraction<T>(x.a, x.b);
+}
+
+// By Box and Muller, from four words.
+template <class T>
+B2E_DEVICE T normal(Draws draws, long long element) {
+    const Words x = words(draws, element);
+    T above_zero;
+    if constexpr (sizeof(T) == 8) above_zero = fraction<T>(x.a, x.b) + 1 / 9007199254740992.0;
+    else above_zero = (float(x.a) + 0.5f) * (1 / 4294967296.0f);
+    return sqrt(T(-2) * log(above_zero)) * cos(T(two_pi) * fraction<T>(x.c, x.d));
+}
+
+// The number to which a uniform u belongs where the numbers' probabilities are laid side by side
+// from the mode on, first the one above, then the one below. `ratio(k)` is the probability of
+// k + 1 over that of k.
+template <class Ratio>
+B2E_DEVICE long long from_mode(long long mode, double probability, double u, long long most,
+                               Ratio ratio) {
+    constexpr double negligible = 1e-20;
+    double above = probability, below = probability;
+    u -= probability;
+    for (long long away = 0; u >= 0 && (above > negligible || below > negligible); ++away) {
+        above = mode + away < most ? above * ratio(mode + away) : 0;
+        u -= above;
+        if (u < 0) return mode + away + 1;
+        below = mode - away > 0 ? below / ratio(mode - away - 1) : 0;
+        u -= below;
+        if (u < 0) return mode - away - 1;
+    }
+    return mode;
+}
+
+struct PoissonRatio {
+    double mean;
+    B2E_DEVICE double operator()(long long k) const { return mean / (k + 1); }
+};
+
+struct BinomialRatio {
+    double n, odds;
+    B2E_DEVICE double operator()(long long k) const { return (n - k) / (k + 1) * odds; }
+};
+
+}  // namespace b2e
+
+// The Poisson distribution's number that a uniform u stands for; 0 if there is no such
+// distribution, the least integer if the mean fits into none.
+template <class T>
+B2E_DEVICE int _poisson(T mean_, double u) {
+    const double mean = mean_;
+    if (!(mean > 0)) return 0;
+    if (mean >= 2147483647.0) return b2e::whole<int>(INFINITY);
+    const double mode = floor(mean);
+    const double probability = exp(mode * log(mean) - mean - lgamma(mode + 1));
+    const long long most = 1ll << 62;
+    return b2e::whole<int>(double(b2e::from_mode(mode, probability, u, most, b2e::PoissonRatio{mean})));
+}
+
+// The same of the binomial distribution of n trials.
+template <class N, class T>
+B2E_DEVICE int _binomial(N n_, T p_, double u) {
+    const double n = n_, p = p_;
+    if (!(n > 0 && p > 0)) return 0;
+    if (p >= 1) return b2e::whole<int>(n);
+    double mode = floor((n + 1) * p);
+    if (mode > n) mode = n;
+    const double probability = exp(lgamma(n + 1) - lgamma(mode + 1) - lgamma(n - mode + 1) +
+                                   mode * log(p) + (n - mode) * log1p(-p));
+    const b2e::BinomialRatio ratio = {n, p / (1 - p)};
+    return int(b2e::from_mode(mode, probability, u, n, ratio));
+}

@@ -1,0 +1,193 @@
+"""Functions that a user wrote in C++."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import brian2
+import numpy as np
+import pytest
+from brian2 import (
+    Function,
+    Network,
+    NeuronGroup,
+    StateMonitor,
+    Synapses,
+    check_units,
+    defaultclock,
+    get_device,
+    implementation,
+    ms,
+    mV,
+    set_device,
+    volt,
+)
+
+import brian2eprop as b2e
+from brian2eprop.device.backends.nvrtc import machine_code
+from brian2eprop.device.codegen.dialect import CUDA
+from brian2eprop.device.codegen.source import generate
+from brian2eprop.device.program import Precision
+from brian2eprop.errors import Unsupported
+
+
+def use(backend: str = "cpu", **options: Any) -> None:
+    chosen = {} if backend == "runtime" else {"backend": backend, "precision": "float64"}
+    set_device(backend if backend == "runtime" else "eprop_cuda", **chosen | options)
+    defaultclock.dt = 0.1 * ms
+    brian2.start_scope()
+
+
+def ramp() -> Function:
+    @implementation(
+        "cpp", "inline double ramp(double x, double top) { return x < 0 ? 0 : x < top ? x : top; }"
+    )
+    @check_units(x=1, top=1, result=1)
+    def ramp(x: Any, top: Any) -> Any:
+        return np.clip(x, 0, top)
+
+    return ramp  # type: ignore[no-any-return]
+
+
+def halves() -> Function:
+    """Calls another one, has units, and another name in C++."""
+    code = {"support_code": "inline double half_of(double v) { return 0.5*ramp(v, 1.0); }"}
+
+    @implementation("cpp", code, name="half_of", dependencies={"ramp": ramp()})
+    @check_units(v=volt, result=volt)
+    def halves(v: Any) -> Any:
+        return 0.5 * np.clip(v, 0 * volt, 1 * volt)
+
+    return halves  # type: ignore[no-any-return]
+
+
+def parity() -> Function:
+    found = Function(lambda n: n % 2 != 0, arg_units=[1], return_unit=bool, return_type="boolean")
+    found.implementations.add_implementation(
+        "cpp", "inline bool is_odd(int n) { return n % 2 != 0; }"
+    )
+    return found
+
+
+def network(space: dict[str, Any]) -> tuple[Network, StateMonitor]:
+    group = NeuronGroup(
+        6,
+        """dv/dt = ramp(1 - v + step, 1.5)/(2*ms) : 1
+           dx/dt = (halves(1*volt*v) - x)/(3*ms) : volt
+           step : 1
+           n : integer""",
+        threshold="v > 0.9 and is_odd(i + n)",
+        reset="v = -ramp(x/mV, 0.5); n += 2",
+        method="euler",
+        namespace=space,
+    )
+    group.step = "0.1*i"
+    synapses = Synapses(group, group, on_pre="v_post += 0.1*ramp(v_pre, 0.1)", namespace=space)
+    synapses.connect(condition="i != j")
+    states = StateMonitor(group, ["v", "x", "n"], record=True)
+    return Network(group, synapses, states), states
+
+
+def test_equals_the_runtime(backend: str) -> None:
+    found = []
+    space = {"ramp": ramp(), "halves": halves(), "is_odd": parity(), "mV": mV, "volt": volt}
+    for name in ("runtime", backend):
+        use(name)
+        whole, states = network(space)
+        whole.run(5 * ms)
+        found.append(np.concatenate([states.v, np.asarray(states.x), states.n]))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12, atol=1e-13)
+    assert found[0][-6:].max() > 3
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_nvrtc_compiles_it(precision: Precision) -> None:
+    pytest.importorskip("cuda.bindings.nvrtc")
+    use("reference")
+    whole, _ = network({"ramp": ramp(), "halves": halves(), "is_odd": parity()})
+    whole.run(0.1 * ms)
+    captured = get_device().networks.of(whole).captured
+    source = generate(captured.program, precision, CUDA)
+    assert machine_code(source.text, "sm_90").startswith(b"\x7fELF")
+
+
+def test_other_code_is_another_network() -> None:
+    use()
+    function = Function(lambda x: 2 * x, arg_units=[1], return_unit=1)
+    function.implementations.add_implementation("cpp", "inline double f(double x) { return 2*x; }")
+    group = NeuronGroup(1, "v : 1", threshold="v > 0", reset="v = f(v)", namespace={"f": function})
+    group.v = 1
+    whole = Network(group)
+    whole.run(0.2 * ms)
+    function.implementations.add_implementation("cpp", "inline double f(double x) { return 3*x; }")
+    whole.run(0.1 * ms)
+    assert group.v[0] == 12
+
+
+def calling(function: Any) -> Network:
+    return Network(
+        NeuronGroup(
+            2, "v : 1", threshold="v > 1", reset="v = f(v)", name="cells", namespace={"f": function}
+        )
+    )
+
+
+def written(**how: Any) -> Function:
+    keys = ("stateless", "auto_vectorise")
+    kinds = {key: how.pop(key) for key in keys if key in how}
+    function = Function(lambda x: x, arg_units=[1], return_unit=1, **kinds)
+    code = "inline double f(double x) { return x; }"
+    function.implementations.add_implementation("cpp", how.pop("code", code), **how)
+    return function
+
+
+REFUSED = [
+    ({"stateless": False}, r"draws random numbers or has a memory"),
+    ({"namespace": {"_values": np.zeros(3)}}, r"has arrays besides its C\+\+"),
+    ({"compiler_kwds": {"headers": ["<x>"]}}, r"asks for options of the compiler"),
+]
+
+
+@pytest.mark.parametrize(("how", "what"), REFUSED)
+def test_what_is_not_all_in_the_code_is_refused(how: dict[str, Any], what: str) -> None:
+    use()
+    message = rf"'cells_spike_resetter' calls the function 'f', which {what}, .*; write it so that"
+    with pytest.raises(Unsupported, match=message):
+        calling(written(**how)).run(0.1 * ms)
+    with pytest.raises(Unsupported, match=what):
+        outer = written(dependencies={"g": written(**how)})
+        calling(outer).run(0.1 * ms)
+
+
+def test_a_function_without_code_is_refused() -> None:
+    use()
+    function = Function(lambda x: x, arg_units=[1], return_unit=1)
+    message = r"'cells_spike_resetter' calls the function 'f'.* write it in C\+\+ with @implementa"
+    with pytest.raises(Unsupported, match=message):
+        calling(function).run(0.1 * ms)
+
+
+def test_code_that_does_not_compile_is_told() -> None:
+    use()
+    with pytest.raises(b2e.CompileError, match="failed"):
+        calling(written(code="inline double f(double x) { return y; }")).run(0.1 * ms)
+
+
+def test_it_cannot_be_trained_through() -> None:
+    use()
+    inputs = b2e.SpikeSource(3)
+    readout = NeuronGroup(
+        2, "dy/dt = -f(y)/(9*ms) : 1", method="euler", name="out", namespace={"f": written()}
+    )
+    synapses = Synapses(inputs, readout, "w : 1", on_pre="y_post += w")
+    synapses.connect()
+    message = r"out_stateupdater calls a function that is written in C\+\+ .*Write it out in the"
+    with pytest.raises(b2e.LearningError, match=message):
+        b2e.Trainer(
+            Network(inputs, readout, synapses),
+            output=readout.y,
+            loss=b2e.MeanSquaredError(),
+            rule=b2e.EProp(),
+            parameters=[synapses.w],
+            optimiser=b2e.SGD(1.0),
+        )
