@@ -258,7 +258,7 @@ def test_what_has_no_distribution() -> None:
         (Body("x0 = d", constants={"d": 1.0}, draws={"d": Draw(Distribution.UNIFORM, "a", 0)}),
          Over.INSTANCES, r"'d' is a draw and a ref or constant; rename one"),
         (Body("x0 = t", draws={"t": Draw(Distribution.UNIFORM, "a", 0)}),
-         Over.INSTANCES, r"'t' is a name of every body; rename the ref, constant or draw"),
+         Over.INSTANCES, r"'t' is a name of every body; rename the ref, constant, draw or time"),
         (Body("d = 1", draws={"d": Draw(Distribution.UNIFORM, "a", 0)}),
          Over.INSTANCES, r"'d' is assigned and is no ref or local; rename it"),
         (Body("x0 = d", draws={"d": Draw(Distribution.UNIFORM, "a", 0)}),

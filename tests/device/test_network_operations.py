@@ -152,7 +152,7 @@ def test_profile_tells_objects_apart(backend: str) -> None:
         runs.append(np.array([monitor.i, monitor.t_]))
     np.testing.assert_array_equal(*runs)
     times = dict(network.profiling_info)
-    names = {"g_stateupdater", "g_spike_thresholder", "g_spike_resetter", "operation"}
+    names = {"g_stateupdater", "g_spike_thresholder", "g_spike_resetter", "m", "operation"}
     assert times.keys() == names
     assert all(0 < float(seconds) < 60 for seconds in times.values())
     assert any("a kernel of its own" in text for _, _, text in logs)
