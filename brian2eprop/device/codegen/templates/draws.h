@@ -39,8 +39,6 @@ B2E_DEVICE Words words(Draws draws, long long element) {
                       draws.other_key);
 }
 
-constexpr double two_pi = 6.283185307179586;
-
 // From 0 up to, but not including, 1, from two words.
 template <class T>
 B2E_DEVICE T fraction(unsigned high, unsigned low) {
@@ -61,11 +59,12 @@ B2E_DEVICE T uniform(Draws draws, long long element) {
 // By Box and Muller, from four words.
 template <class T>
 B2E_DEVICE T normal(Draws draws, long long element) {
+    constexpr T two_pi = T(6.283185307179586);
     const Words x = words(draws, element);
     T above_zero;
     if constexpr (sizeof(T) == 8) above_zero = fraction<T>(x.a, x.b) + 1 / 9007199254740992.0;
     else above_zero = (float(x.a) + 0.5f) * (1 / 4294967296.0f);
-    return sqrt(T(-2) * log(above_zero)) * cos(T(two_pi) * fraction<T>(x.c, x.d));
+    return sqrt(T(-2) * log(above_zero)) * cos(two_pi * fraction<T>(x.c, x.d));
 }
 
 // The number to which a uniform u belongs where the numbers' probabilities are laid side by side
