@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -43,7 +44,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Phase:
+class Phase(ABC):
     """One parallel loop of a step.
 
     Parameters
@@ -124,9 +125,9 @@ class Loop(Phase):
         alone = ways(self.body, array) <= {(Index.ELEMENT, None)}
         return alone and array not in self.body.indices | self.body.looked_up
 
+    @abstractmethod
     def domain(self, program: Program) -> Domain:
         """What it offers its body."""
-        raise NotImplementedError
 
 
 class Elements(Loop):
