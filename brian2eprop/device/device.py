@@ -33,7 +33,7 @@ from brian2eprop.device.memory.snapshot import (
 )
 from brian2eprop.device.memory.state import State
 from brian2eprop.device.networks import Kept
-from brian2eprop.device.options import Options, check_duration, read_options
+from brian2eprop.device.options import AUTO_LAYOUT, Options, check_duration, read_options
 from brian2eprop.device.run.progress import Progress
 from brian2eprop.device.run.run import run
 from brian2eprop.device.training import TrainingServices
@@ -66,6 +66,7 @@ class EpropDevice(TrainingServices):
         backend: str = registry.AUTO,
         precision: str = "float32",
         seed: int | None = None,
+        layout: str = AUTO_LAYOUT,
         **others: Any,
     ) -> None:
         """Make it the current device; called by ``set_device('eprop_cuda', ...)``.
@@ -87,6 +88,10 @@ class EpropDevice(TrainingServices):
             'float32' or 'float64'.
         seed : int, optional
             Seed of the random numbers, as Brian2's ``seed()`` gives it.
+        layout : str
+            'per_instance' (a core or a block of a GPU for each instance), 'team' (all cores or
+            all of a GPU share the loops of each) or 'auto': a team where there are fewer
+            instances than cores. It changes no result.
         **others
             ``directory``, ``with_output`` and the like, which other devices take.
 
@@ -97,6 +102,7 @@ class EpropDevice(TrainingServices):
         """
         chosen = {
             "batch_size": batch_size, "backend": backend, "precision": precision, "seed": seed,
+            "layout": layout,
         }  # fmt: skip
         bare = build_on_run is None and chosen == _DEFAULTS and not others
         if bare and self.build_options:
@@ -333,6 +339,7 @@ class EpropDevice(TrainingServices):
 
 _DEFAULTS = {
     "batch_size": None, "backend": registry.AUTO, "precision": "float32", "seed": None,
+    "layout": AUTO_LAYOUT,
 }  # fmt: skip
 
 

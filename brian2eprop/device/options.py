@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from brian2eprop.device.backends import registry
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.program import Precision
 
 
@@ -27,18 +28,24 @@ class Options:
         Precision of the floating point arrays.
     seed : int, optional
         Seed of the random numbers.
+    layout : Layout, optional
+        How the instances of a run are spread over the machine; None as it suits their number.
     """
 
     batch_size: int | None = None
     backend: str = registry.AUTO
     precision: Precision = Precision.FLOAT32
     seed: int | None = None
+    layout: Layout | None = None
 
     @property
     def instances(self) -> int:
         """Number of instances."""
         return 1 if self.batch_size is None else self.batch_size
 
+
+AUTO_LAYOUT = "auto"
+LAYOUTS = {layout.value: layout for layout in (Layout.PER_INSTANCE, Layout.TEAM)}
 
 # Steps are int64 in Brian2, and doubles where they are times dt.
 MOST_STEPS = 2**53
@@ -62,13 +69,13 @@ OF_OTHER_DEVICES = frozenset(
 
 
 def read_options(
-    batch_size: Any, backend: Any, precision: Any, seed: Any, **others: Any
+    batch_size: Any, backend: Any, precision: Any, seed: Any, layout: Any, **others: Any
 ) -> Options:
     """Check the options.
 
     Parameters
     ----------
-    batch_size, backend, precision, seed
+    batch_size, backend, precision, seed, layout
         As given to ``set_device``.
     **others
         What else was given.
@@ -93,7 +100,10 @@ def read_options(
     names = [choice.value for choice in Precision]
     if precision not in names:
         raise _refusal("precision", precision, f"one of {', '.join(map(repr, names))}")
-    return Options(batch_size, backend, Precision(precision), seed)
+    if layout not in (AUTO_LAYOUT, *LAYOUTS):
+        choices = ", ".join(map(repr, (AUTO_LAYOUT, *LAYOUTS)))
+        raise _refusal("layout", layout, f"one of {choices}")
+    return Options(batch_size, backend, Precision(precision), seed, LAYOUTS.get(layout))
 
 
 def _check_names(others: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Call, Memory
 from brian2eprop.device.program import Access, Precision, Program, Sparse
 from tests.device.test_reference import stream_of
-from tests.golden.programs import DELAY, N_IN, PROGRAMS, N
+from tests.golden.programs import CONNECTIVITIES, DELAY, LAYOUTS, N_IN, PROGRAMS, N
 from tests.golden.renew import COMMAND, DIALECTS, NAMES, generated, path
 
 STEPS, INSTANCES = 30, 3
@@ -64,12 +64,13 @@ def memory_of(backend: registry.Backend, program: Program) -> Memory:
     for connectivity in program.connectivities:
         if isinstance(connectivity, Sparse):
             write_synapses(memory, connectivity, rng)
+    n_sparse, n_repeated = (CONNECTIVITIES[name].n_synapses for name in ("sparse", "repeated"))
     given = {
         "group": rng.integers(0, 3, N),
         "order": np.arange(N)[::-1],
-        "delays": rng.integers(0, DELAY + 1, 30),
-        "late": rng.integers(0, DELAY + 1, 20),
-        "formed": rng.integers(0, STEPS, 20),
+        "delays": rng.integers(0, DELAY + 1, n_sparse),
+        "late": rng.integers(0, DELAY + 1, n_repeated),
+        "formed": rng.integers(0, STEPS, n_repeated),
     }
     for name, indices in given.items():
         if name in memory.arrays:
@@ -84,7 +85,8 @@ def write_synapses(memory: Memory, connectivity: Sparse, rng: np.random.Generato
     memory.write(connectivity.table("target"), target)
 
 
-def run(backend_name: str, program: Program) -> Memory:
+def run(backend_name: str, layout: str) -> Memory:
+    program = PROGRAMS[layout]
     backend = registry.create(backend_name, Precision.FLOAT64)
     memory = memory_of(backend, program)
     rng = np.random.default_rng(2)
@@ -93,15 +95,15 @@ def run(backend_name: str, program: Program) -> Memory:
         for _ in range(INSTANCES)
     ]
     streams = {"source": stream_of(trains)} if program.streams else {}
-    backend.compile(program).run(memory, Call(0, STEPS, streams))
+    backend.compile(program, LAYOUTS[layout]).run(memory, Call(0, STEPS, streams))
     return memory
 
 
 @pytest.mark.parametrize("layout", PROGRAMS)
 def test_every_backend_does_what_the_program_means(layout: str, backend: str) -> None:
     program = PROGRAMS[layout]
-    expected, memory = run("reference", program), run(backend, program)
-    if layout == "per_instance":
+    expected, memory = run("reference", layout), run(backend, layout)
+    if layout != "grid":
         assert expected.read("spikes:count").sum() > 0
         assert (expected.read("count") > 1).any()
     for array in program.arrays:

@@ -1,9 +1,10 @@
-"""Two small Programs that together use whatever a template can be asked for."""
+"""Small Programs that together use whatever a template can be asked for."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -36,7 +37,7 @@ from brian2eprop.device.program import (
     Sweep,
 )
 
-N_IN, N = 5, 12
+N_IN, N = 5, 150  # more than two members of a team need
 DELAY = 2
 
 OWN, SHARED, SCRATCH = Access.PER_INSTANCE, Access.SHARED, Access.SCRATCH
@@ -44,8 +45,8 @@ OWN, SHARED, SCRATCH = Access.PER_INSTANCE, Access.SHARED, Access.SCRATCH
 CONNECTIVITIES = {
     "dense": Dense("dense", N_IN, N),
     "others": Dense("others", N, N, diagonal=False),
-    "sparse": Sparse("sparse", N, N, 30),
-    "repeated": Sparse("repeated", N, N, 20, repeats=True),
+    "sparse": Sparse("sparse", N, N, 900),
+    "repeated": Sparse("repeated", N, N, 1500, repeats=True),
 }
 
 
@@ -260,4 +261,17 @@ def grid() -> Program:
     )
 
 
-PROGRAMS = {"per_instance": per_instance(), "grid": grid()}
+def team() -> Program:
+    """What a simulation has of all that."""
+    whole = per_instance()
+    arrays = (a for a in whole.arrays if a.access is not SCRATCH and a.name != "gradient")
+    return replace(
+        whole,
+        arrays=tuple(arrays),
+        sweeps=(Sweep(Direction.FORWARD, forward()),),
+        events=tuple(replace(events, access=OWN) for events in whole.events),
+    )
+
+
+PROGRAMS = {"per_instance": per_instance(), "grid": grid(), "team": team()}
+LAYOUTS = {"per_instance": Layout.PER_INSTANCE, "grid": Layout.PER_INSTANCE, "team": Layout.TEAM}

@@ -8,7 +8,7 @@ from pathlib import Path
 from brian2eprop.device.codegen.dialect import CPU, CUDA
 from brian2eprop.device.codegen.source import generate
 from brian2eprop.device.program import Precision
-from tests.golden.programs import PROGRAMS
+from tests.golden.programs import LAYOUTS, PROGRAMS
 
 FOLDER = Path(__file__).parent
 COMMAND = "python -m tests.golden.renew"
@@ -24,8 +24,9 @@ def path(name: str) -> Path:
 def generated(name: str) -> str:
     """The source that a template gives now, without the headers, which are written by hand."""
     layout, _, dialect = name.rpartition("_")
-    without_headers = replace(DIALECTS[dialect], headers=())
-    return generate(PROGRAMS[layout], Precision.FLOAT32, without_headers).text
+    without_headers = replace(DIALECTS[dialect], headers=(), team_headers=())
+    program, spread = PROGRAMS[layout], LAYOUTS[layout]
+    return generate(program, Precision.FLOAT32, without_headers, spread).text
 
 
 def main() -> None:

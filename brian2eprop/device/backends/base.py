@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     Access,
@@ -330,6 +331,7 @@ class Kernel(ABC):
     """A Program made runnable."""
 
     program: Program
+    layout: Layout = Layout.PER_INSTANCE
 
     @abstractmethod
     def run(self, memory: Memory, call: Call = NOTHING_GIVEN) -> None:
@@ -358,5 +360,17 @@ class Backend(ABC):
         """Empty memory for that many instances."""
 
     @abstractmethod
-    def compile(self, program: Program) -> Kernel:
-        """Make the Program runnable; programs that differ in constants only compile once."""
+    def compile(self, program: Program, layout: Layout = Layout.PER_INSTANCE) -> Kernel:
+        """Make the Program runnable; programs that differ in constants only compile once.
+
+        Parameters
+        ----------
+        program : Program
+            The Program.
+        layout : Layout
+            How its instances are spread over the machine, which changes no result.
+        """
+
+    def layout_for(self, program: Program, instances: int) -> Layout:
+        """How that many instances of a Program are best spread over the machine."""
+        return Layout.PER_INSTANCE

@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory, zeros
 from brian2eprop.device.backends.compile import shared_library
+from brian2eprop.device.backends.crew import Crew
 from brian2eprop.device.backends.forks import parallel_function
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.dialect import CPU
+from brian2eprop.device.codegen.parts import Layout, layout_for
 from brian2eprop.device.codegen.source import Source, generate
 from brian2eprop.device.program import Precision, Program
 
@@ -70,11 +72,15 @@ class Bound:
 
 
 class CpuKernel(Kernel):
-    """A Program compiled by g++."""
+    """A Program compiled by g++, and the crew that shares an instance where a team does."""
 
-    def __init__(self, program: Program, precision: Precision) -> None:
+    def __init__(
+        self, program: Program, precision: Precision, layout: Layout, threads: int
+    ) -> None:
         self.program = program
-        self.source: Source = generate(program, precision, CPU)
+        self.layout = layout
+        self.crew = Crew(threads)
+        self.source: Source = generate(program, precision, CPU, layout)
         library = shared_library(self.source.text, FLAGS, f"program '{program.name}'")
         self._entry = parallel_function(library, "b2e_run")
         self._constants = (ctypes.c_double * len(self.source.constants))(*self.source.constants)
@@ -86,19 +92,28 @@ class CpuKernel(Kernel):
         given = [call.streams[name] for name in self.source.streams]
         memory.derive_tables(self.program)
         bound = self._bind(memory)
-        self._entry(
-            bound.arrays,
-            bound.lengths,
-            bound.depths,
-            self._constants,
-            pointers([part for stream in given for part in (stream.start, stream.index)]),
-            integers([n for s in given for n in (s.first_step, s.start.shape[1] - 1)]),
-            bound.partial_sums,
-            ctypes.c_longlong(call.first_step),
-            ctypes.c_longlong(call.n_steps),
-            memory.instances,
-            memory.workers,
-        )
+        inputs = pointers([part for stream in given for part in (stream.start, stream.index)])
+        input_steps = integers([n for s in given for n in (s.first_step, s.start.shape[1] - 1)])
+
+        def steps(before: int, number: int, workers: int) -> None:
+            self._entry(
+                bound.arrays,
+                bound.lengths,
+                bound.depths,
+                self._constants,
+                inputs,
+                input_steps,
+                bound.partial_sums,
+                ctypes.c_longlong(call.first_step + before),
+                ctypes.c_longlong(number),
+                memory.instances,
+                workers,
+            )
+
+        if self.layout is Layout.TEAM:
+            self.crew.run(call.n_steps, steps)
+        else:
+            steps(0, call.n_steps, memory.workers)
         memory.touch(self.program.written_tables)
 
     def _bind(self, memory: Memory) -> Bound:
@@ -148,7 +163,11 @@ class CpuBackend(Backend):
         """See :meth:`Backend.memory`."""
         return Memory(np, self.precision, instances, min(self.workers, instances))
 
-    def compile(self, program: Program) -> CpuKernel:
+    def layout_for(self, program: Program, instances: int) -> Layout:
+        """See :meth:`Backend.layout_for`."""
+        return layout_for(program, instances, self.workers, CPU.worth)
+
+    def compile(self, program: Program, layout: Layout = Layout.PER_INSTANCE) -> CpuKernel:
         """See :meth:`Backend.compile`.
 
         Raises
@@ -156,4 +175,4 @@ class CpuBackend(Backend):
         CompileError
             If there is no compiler, or it fails.
         """
-        return CpuKernel(program, self.precision)
+        return CpuKernel(program, self.precision, layout, self.workers)

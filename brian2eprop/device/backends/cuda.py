@@ -6,6 +6,7 @@ import math
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,18 @@ import numpy.typing as npt
 
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
 from brian2eprop.device.backends.gpu import find
-from brian2eprop.device.backends.launch import Arguments, arguments, block_threads, grid_blocks
+from brian2eprop.device.backends.launch import (
+    MAX_THREADS,
+    Arguments,
+    arguments,
+    block_threads,
+    grid_blocks,
+    in_turns,
+)
 from brian2eprop.device.backends.nvrtc import code_file
 from brian2eprop.device.backends.queue import Queue
 from brian2eprop.device.codegen.dialect import CUDA
+from brian2eprop.device.codegen.parts import Layout, layout_for
 from brian2eprop.device.codegen.source import Launch, generate
 from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.program import Array, Events, Precision, Program
@@ -24,6 +33,10 @@ from brian2eprop.device.program import Array, Events, Precision, Program
 # Blocks wait for barriers and for memory; while one waits, its neighbours on the multiprocessor
 # work. More than these would mostly queue, and each has SCRATCH arrays of its own.
 BLOCKS_PER_MULTIPROCESSOR = 4
+
+# A team has as many blocks as it takes for a thread for each element: small ones reach more
+# multiprocessors.
+TEAM_THREADS = 128
 
 # Static and dynamic shared memory beyond this has to be asked for.
 DEFAULT_SHARED_BYTES = 48 * 1024
@@ -121,10 +134,13 @@ def _mib(n_bytes: int) -> str:
 class CudaKernel(Kernel):
     """A Program compiled for a GPU."""
 
-    def __init__(self, program: Program, precision: Precision, queue: Queue) -> None:
+    def __init__(
+        self, program: Program, precision: Precision, queue: Queue, layout: Layout
+    ) -> None:
         self.program = program
+        self.layout = layout
         self.queue = queue
-        self.source = generate(program, precision, CUDA)
+        self.source = generate(program, precision, CUDA, layout)
         what = f"program '{program.name}'"
         path = code_file(self.source.text, queue.gpu.architecture, what)
         cupy = queue.gpu.cupy
@@ -151,15 +167,33 @@ class CudaKernel(Kernel):
 
     def _launch(self, memory: CudaMemory, call: Call) -> None:
         given = arguments(self.program, self.source, memory, call)
-        steps = (np.int64(call.first_step), np.int64(call.n_steps), np.int32(memory.instances))
-        inputs = [self.queue.gpu.cupy.asarray(part) for part in given.streams]
-        values = (*self._tables(given, inputs), *steps)
-        for launch, function in zip(self.source.launches, self._functions, strict=True):
-            threads = block_threads(launch.largest_loop)
-            blocks = grid_blocks(launch, memory, threads)
-            function((blocks,), (threads,), values, shared_mem=launch.resident_bytes)
+        cupy = self.queue.gpu.cupy
+        inputs = [cupy.asarray(part) for part in given.streams]
+        tables = self._tables(given, inputs)
+        numbers = (np.int64(call.n_steps), np.int32(memory.instances))
+        launched = zip(self.source.launches, self._functions, strict=True)
+        for by_step, found in in_turns((pair[0], pair) for pair in launched):
+            if by_step:
+                now = _upload(cupy, [call.first_step], np.int64)
+                step = partial(self._start, found, memory, (*tables, now, *numbers), TEAM_THREADS)
+                self.queue.repeat(step, call.n_steps)
+            else:
+                first = np.int64(call.first_step)
+                self._start(found, memory, (*tables, first, *numbers), MAX_THREADS)
         # Until then the tables and the spikes must stay.
         self.queue.stream.synchronize()
+
+    @staticmethod
+    def _start(
+        launched: Sequence[tuple[Launch, Any]],
+        memory: CudaMemory,
+        values: tuple[Any, ...],
+        most_threads: int,
+    ) -> None:
+        for launch, function in launched:
+            threads = block_threads(launch.largest_loop, most_threads)
+            blocks = grid_blocks(launch, memory, threads)
+            function((blocks,), (threads,), values, shared_mem=launch.resident_bytes)
 
     def _tables(self, given: Arguments, inputs: Sequence[Any]) -> list[Any]:
         """The pointer arguments, on the GPU."""
@@ -214,7 +248,11 @@ class CudaBackend(Backend):
         workers = min(instances, BLOCKS_PER_MULTIPROCESSOR * self.queue.gpu.multiprocessors)
         return CudaMemory(self.queue, self.precision, instances, workers)
 
-    def compile(self, program: Program) -> CudaKernel:
+    def layout_for(self, program: Program, instances: int) -> Layout:
+        """See :meth:`Backend.layout_for`."""
+        return layout_for(program, instances, self.queue.gpu.multiprocessors, CUDA.worth)
+
+    def compile(self, program: Program, layout: Layout = Layout.PER_INSTANCE) -> CudaKernel:
         """See :meth:`Backend.compile`.
 
         Raises
@@ -224,4 +262,4 @@ class CudaBackend(Backend):
         RuntimeError
             If the GPU does not take the kernel.
         """
-        return CudaKernel(program, self.precision, self.queue)
+        return CudaKernel(program, self.precision, self.queue, layout)

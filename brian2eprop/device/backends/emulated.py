@@ -13,8 +13,9 @@ import numpy as np
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
 from brian2eprop.device.backends.cpu import integers, pointers
 from brian2eprop.device.backends.emulation import EmulatedFunction
-from brian2eprop.device.backends.launch import Arguments, arguments, grid_blocks
+from brian2eprop.device.backends.launch import Arguments, arguments, grid_blocks, in_turns
 from brian2eprop.device.codegen.dialect import CUDA
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.source import generate
 from brian2eprop.device.program import Precision, Program
 
@@ -22,10 +23,13 @@ from brian2eprop.device.program import Precision, Program
 class EmulatedKernel(Kernel):
     """A Program's CUDA source, to be run on a CPU."""
 
-    def __init__(self, program: Program, precision: Precision, threads: int) -> None:
+    def __init__(
+        self, program: Program, precision: Precision, threads: int, layout: Layout
+    ) -> None:
         self.program = program
+        self.layout = layout
         self.threads = threads
-        self.source = generate(program, precision, CUDA)
+        self.source = generate(program, precision, CUDA, layout)
         launches = self.source.launches
         entries = tuple(launch.entry for launch in launches)
         self._functions = [
@@ -45,15 +49,19 @@ class EmulatedKernel(Kernel):
         lengths = {
             name: array.size for name, array in zip(self.source.arrays, given.arrays, strict=True)
         }
-        values = [*self._tables(given), *_scalars(call, memory.instances)]
-        for launch, function in zip(self.source.launches, self._functions, strict=True):
-            function.launch(
-                grid_blocks(launch, memory, self.threads),
-                self.threads,
-                values,
-                lengths,
-                launch.resident_bytes,
+        tables = self._tables(given)
+        now = np.array([call.first_step], np.int64)
+        numbers = [ctypes.c_longlong(call.n_steps), ctypes.c_int(memory.instances)]
+        pairs = zip(self.source.launches, self._functions, strict=True)
+        for by_step, launched in in_turns((pair[0], pair) for pair in pairs):
+            first = (
+                ctypes.c_void_p(now.ctypes.data) if by_step else ctypes.c_longlong(call.first_step)
             )
+            for _ in range(call.n_steps if by_step else 1):
+                for launch, function in launched:
+                    blocks = grid_blocks(launch, memory, self.threads)
+                    values = [*tables, place if by_step else first, *numbers]
+                    function.launch(blocks, self.threads, values, lengths, launch.resident_bytes)
         memory.touch(self.program.written_tables)
 
     def _tables(self, given: Arguments) -> list[Any]:
@@ -67,14 +75,6 @@ class EmulatedKernel(Kernel):
             ctypes.pointer(pointers(given.streams)),
             ctypes.pointer(integers(given.stream_steps)),
         ]
-
-
-def _scalars(call: Call, instances: int) -> list[Any]:
-    return [
-        ctypes.c_longlong(call.first_step),
-        ctypes.c_longlong(call.n_steps),
-        ctypes.c_int(instances),
-    ]
 
 
 class EmulatedBackend(Backend):
@@ -101,7 +101,7 @@ class EmulatedBackend(Backend):
         """See :meth:`Backend.memory`."""
         return Memory(np, self.precision, instances, min(self.blocks, instances))
 
-    def compile(self, program: Program) -> EmulatedKernel:
+    def compile(self, program: Program, layout: Layout = Layout.PER_INSTANCE) -> EmulatedKernel:
         """See :meth:`Backend.compile`.
 
         Raises
@@ -109,4 +109,4 @@ class EmulatedBackend(Backend):
         CompileError
             If there is no compiler, or it fails.
         """
-        return EmulatedKernel(program, self.precision, self.threads)
+        return EmulatedKernel(program, self.precision, self.threads, layout)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from brian2eprop.device.backends.base import Call, Memory
@@ -65,4 +67,11 @@ def block_threads(largest_loop: int, limit: int = MAX_THREADS) -> int:
 
 def grid_blocks(launch: Launch, memory: Memory, threads: int) -> int:
     """Blocks of a grid, as the part's layout wants it."""
-    return launch.blocks(memory.workers, max(1, -(-launch.largest_loop // threads)))
+    enough = max(1, -(-launch.largest_loop // threads))
+    return launch.blocks(memory.workers, memory.instances, enough)
+
+
+def in_turns[T](launched: Iterable[tuple[Launch, T]]) -> Iterator[tuple[bool, list[T]]]:
+    """What is launched once in order, and what for each step in turns."""
+    for by_step, group in groupby(launched, lambda pair: pair[0].by_step):
+        yield by_step, [found for _, found in group]

@@ -13,6 +13,7 @@ from brian2eprop.device.backends.draws import draw
 from brian2eprop.device.backends.interpreter import Place, Values, converted, execute
 from brian2eprop.device.backends.loops import Indices, Loop, elements, entries, row
 from brian2eprop.device.backends.streams import check_streams
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     Access,
@@ -57,8 +58,8 @@ class ReferenceBackend(Backend):
         """Empty memory for that many instances, with one worker."""
         return Memory(np, self.precision, instances, workers=1)
 
-    def compile(self, program: Program) -> ReferenceKernel:
-        """Make the Program runnable.
+    def compile(self, program: Program, layout: Layout = Layout.PER_INSTANCE) -> ReferenceKernel:
+        """Make the Program runnable; to an interpreter all layouts are one.
 
         Raises
         ------
@@ -66,14 +67,15 @@ class ReferenceBackend(Backend):
             If the Program is not legal.
         """
         verify(program, Stage.GENERATION)
-        return ReferenceKernel(program)
+        return ReferenceKernel(program, layout)
 
 
 class ReferenceKernel(Kernel):
     """Walks through the instances, the sweeps, the steps and the phases, in this order."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, layout: Layout) -> None:
         self.program = program
+        self.layout = layout
 
     def run(self, memory: Memory, call: Call = NOTHING_GIVEN) -> None:
         """Run the Program's sweeps; see :meth:`brian2eprop.device.backends.base.Kernel.run`.

@@ -28,8 +28,8 @@ class Words:
     template : str
         Name of the template of a part that is spread so.
     blocks : callable
-        Number of blocks of a GPU, from that of workers and that of blocks in which every
-        element has a thread.
+        Number of blocks of a GPU, from that of workers, of instances, and of blocks in which
+        every element of an instance has a thread.
     by_instance : bool
         Whether a worker goes through instance after instance: what is an instance's may then
         lie in fast memory, and what instances share is added up from copies or atomically.
@@ -40,7 +40,7 @@ class Words:
     reduction_loop: Callable[[str, object, Sequence[str], str], str]
     clear: Callable[[str, object], str]
     template: str
-    blocks: Callable[[int, int], int]
+    blocks: Callable[[int, int, int], int]
     by_instance: bool = False
 
 
@@ -54,8 +54,8 @@ class Dialect:
         ``cpu`` or ``cuda``.
     owners : mapping of Access to str
         C++ of which copy of an array belongs to the instance in hand.
-    headers : tuple of str
-        Templates put before the kernel.
+    headers, team_headers : tuple of str
+        Templates put before the kernel, and those that teams need besides.
     words : mapping of Layout to Words
         Its loops.
     splits_rows : bool
@@ -68,16 +68,26 @@ class Dialect:
     flag_bytes : int
         How much memory of a fixed size the flags of all thresholds together may take; those
         beyond stand in the events' own slot.
+    own_loop : callable
+        The head of a loop over a team member's own elements, as ``Words.simd_loop``.
+    meets : bool
+        Whether members of a team can meet within a launch.
+    worth : int
+        Iterations of a step from which on a team is faster than one worker.
     """
 
     name: str
     owners: dict[Access, str]
     headers: tuple[str, ...]
+    team_headers: tuple[str, ...]
     words: dict[Layout, Words]
     splits_rows: bool
     shares_rows: bool
     resident_bytes: int
     flag_bytes: int
+    own_loop: LoopHead
+    meets: bool
+    worth: int
 
 
 def _plain_loop(index: str, n: object) -> str:
@@ -127,15 +137,30 @@ def _grid_clear(pointer: str, n: object) -> str:
     return f"{_grid_loop('element', n)} {pointer}[element] = 0;"
 
 
-def _a_worker_each(workers: int, enough: int) -> int:
+def _own_simd_loop(index: str, n: object) -> str:
+    own = f"int {index} = mine.first({n}); {index} < mine.last({n}); ++{index}"
+    return f"B2E_SIMD\nfor ({own})"
+
+
+def _own_block_loop(index: str, n: object) -> str:
+    own = f"int {index} = mine.first({n}) + threadIdx.x; {index} < mine.last({n})"
+    return f"for ({own}; {index} += blockDim.x)"
+
+
+def _a_worker_each(workers: int, instances: int, enough: int) -> int:
     return workers
 
 
-def _an_element_each(workers: int, enough: int) -> int:
+def _an_element_each(workers: int, instances: int, enough: int) -> int:
     return enough
 
 
-def _one(workers: int, enough: int) -> int:
+def _a_team_each(workers: int, instances: int, enough: int) -> int:
+    return instances * enough
+
+
+def one_block(workers: int, instances: int, enough: int) -> int:
+    """One, however much there is to do."""
     return 1
 
 
@@ -150,15 +175,20 @@ CPU = Dialect(
     name="cpu",
     owners={Access.PER_INSTANCE: "instance", Access.SCRATCH: "worker", Access.SHARED: "0"},
     headers=("cpu.h", "steps.h", "functions.h"),
+    team_headers=("team.h", "team_cpu.h"),
     words={
         Layout.PER_INSTANCE: Words(*_THREAD, "per_instance_cpu.cpp", _a_worker_each, True),
+        Layout.TEAM: Words(*_THREAD, "team_cpu.cpp", _a_team_each),
         Layout.GRID: Words(*_THREADS, _GRID, _an_element_each),
-        Layout.BLOCK: Words(*_THREAD, _GRID, _one),
+        Layout.BLOCK: Words(*_THREAD, _GRID, one_block),
     },
     splits_rows=True,
     shares_rows=False,
     resident_bytes=0,
     flag_bytes=256 * 1024,  # of a thread's stack, which may be as small as 2 MiB
+    own_loop=_own_simd_loop,
+    meets=True,
+    worth=2000,
 )
 
 # 46 KiB: a block may use 48 KiB of shared memory on every architecture without asking for more,
@@ -167,13 +197,18 @@ CUDA = Dialect(
     name="cuda",
     owners={Access.PER_INSTANCE: "instance", Access.SCRATCH: "blockIdx.x", Access.SHARED: "0"},
     headers=("cuda.cuh", "steps.h", "functions.h"),
+    team_headers=("team.h",),
     words={
         Layout.PER_INSTANCE: Words(*_BLOCK, "per_instance_cuda.cpp", _a_worker_each, True),
+        Layout.TEAM: Words(*_BLOCK, "team_cuda.cpp", _a_team_each),
         Layout.GRID: Words(*_BLOCKS, _GRID, _an_element_each),
-        Layout.BLOCK: Words(*_BLOCK, _GRID, _one),
+        Layout.BLOCK: Words(*_BLOCK, _GRID, one_block),
     },
     splits_rows=False,
     shares_rows=True,
     resident_bytes=46 * 1024,
     flag_bytes=16 * 1024,  # of the 48 KiB that a kernel may declare
+    own_loop=_own_block_loop,
+    meets=False,
+    worth=4096,
 )

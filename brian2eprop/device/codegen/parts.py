@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from enum import Enum
 
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of
-from brian2eprop.device.program import Direction, Loop, Over, Phase, Program, Sweep, SynapticLoop
+from brian2eprop.device.program import (
+    Access,
+    Direction,
+    Loop,
+    Over,
+    Phase,
+    Program,
+    Sweep,
+    SynapticLoop,
+)
+from brian2eprop.device.program.legal import Stage, form_faults
 
 
 class Layout(Enum):
@@ -19,11 +29,15 @@ class Layout(Enum):
         The whole machine shares every loop; a thread meets only its own elements.
     BLOCK
         One thread, or one block, does it all.
+    TEAM
+        All threads of a CPU share the loops of an instance, and meet within a step where one
+        meets what another wrote; on a GPU all blocks do, in a launch from meeting to meeting.
     """
 
     PER_INSTANCE = "per_instance"
     GRID = "grid"
     BLOCK = "block"
+    TEAM = "team"
 
 
 @dataclass(frozen=True)
@@ -66,28 +80,78 @@ class Part:
         return max((phase.longest(program) for phase in self.phases()), default=1)
 
 
-def parts(program: Program) -> tuple[Part, ...]:
+def layout_for(program: Program, instances: int, workers: int, worth: int) -> Layout:
+    """How instances are spread where nobody has chosen.
+
+    Parameters
+    ----------
+    program : Program
+        The Program.
+    instances : int
+        Number of instances.
+    workers : int
+        Number of threads of a CPU, or of multiprocessors of a GPU.
+    worth : int
+        Fewer iterations than this in a step are not worth sharing.
+
+    Returns
+    -------
+    Layout
+        TEAM where an instance each would leave workers idle, and there is enough to do.
+    """
+    if 2 * instances > workers or not may_share(program):
+        return Layout.PER_INSTANCE
+    (sweep,) = program.sweeps
+    enough = sum(phase.longest(program) for phase in sweep.phases) >= worth
+    return Layout.TEAM if enough else Layout.PER_INSTANCE
+
+
+def may_share(program: Program) -> bool:
+    """Whether members of a team can share a Program's loops: whether it is a simulation."""
+    access = {array.access for array in program.arrays}
+    access |= {events.access for events in program.events}
+    return (
+        not any(form_faults(program, Stage.CAPTURED))
+        and Access.SCRATCH not in access
+        and not program.summed
+        and program.sweeps[0].steps is None
+    )
+
+
+def parts(program: Program, layout: Layout = Layout.PER_INSTANCE) -> tuple[Part, ...]:
     """The parts of a Program in order.
 
     Parameters
     ----------
     program : Program
         The Program.
+    layout : Layout
+        How sweeps over instances are spread: PER_INSTANCE or TEAM.
 
     Returns
     -------
     tuple of Part
         Neighbouring sweeps over instances are one part; a sweep over what is shared is one part
         for as many phases as no element passes on to another one.
+
+    Raises
+    ------
+    ValueError
+        If a team is to share what it cannot.
     """
+    if layout is Layout.TEAM and not may_share(program):
+        raise ValueError(
+            f"program '{program.name}' is no simulation, and cannot have layout 'team'; use "
+            "'per_instance'."
+        )
     found: list[Part] = []
     for over, sweeps in program.groups():
         if over is Over.INSTANCES:
-            found.append(Part(Layout.PER_INSTANCE, sweeps))
+            found.append(Part(layout, sweeps))
             continue
         for phases in _apart(phase for sweep in sweeps for phase in sweep.phases):
-            layout = Layout.GRID if phases[0].spreads else Layout.BLOCK
-            found.append(Part(layout, (Sweep(Direction.ONCE, tuple(phases), Over.SHARED),)))
+            spread = Layout.GRID if phases[0].spreads else Layout.BLOCK
+            found.append(Part(spread, (Sweep(Direction.ONCE, tuple(phases), Over.SHARED),)))
     return tuple(found)
 
 

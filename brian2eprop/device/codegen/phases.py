@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -10,10 +11,12 @@ from operator import attrgetter
 from brian2eprop.device.codegen.bodies import BodyWriter, Draws, Lines, Order, packed, slot_pointer
 from brian2eprop.device.codegen.lowering import Lowered, lower
 from brian2eprop.device.codegen.names import with_own_names
+from brian2eprop.device.codegen.sharing import GATHER, Piece
 from brian2eprop.device.codegen.storage import KEYS
 from brian2eprop.device.program import (
     AnyClock,
     Array,
+    Body,
     Connectivity,
     Detect,
     Events,
@@ -47,6 +50,9 @@ class RowView:
         Conditions under which a synapse is left out.
     shared : bool
         Whether a neuron at the other end may be met by another thread in the next row.
+    calls : bool
+        Whether functions are called for its synapses: those for vectors round otherwise than
+        those for one number.
     """
 
     connectivity: Connectivity
@@ -57,6 +63,7 @@ class RowView:
     length: int
     skips: tuple[str, ...]
     shared: bool
+    calls: bool
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ class PhaseView:
 
     ``own_flags`` is for Detect: whether its flags have memory of their own. ``delays`` is for
     Propagate: the longest delay, where each synapse has its own. Without a clock it is done in
-    every step.
+    every step. ``part`` is what a member of a team does of it, ``number`` that of a Detect's
+    events.
     """
 
     kind: str
@@ -98,6 +106,8 @@ class PhaseView:
     own_flags: bool = True
     delays: int | None = None
     clock: ClockView | None = None
+    part: str = ""
+    number: int = 0
 
 
 class PhaseWriter:
@@ -143,6 +153,21 @@ class PhaseWriter:
             replace(self._view(phase, summed), clock=self.clocks.get(phase.clock or ""))
             for phase in phases
         ]
+
+    def pieces(self, found: Iterable[Piece]) -> list[PhaseView]:
+        """The views of some phases as the members of a team do them."""
+        numbers = {events.name: number for number, events in enumerate(self.program.events)}
+        views = []
+        for piece in found:
+            phase = piece.phase
+            view = PhaseView(GATHER, phase) if piece.kind == GATHER else (
+                self._view(phase, frozenset())
+            )  # fmt: skip
+            number = numbers[phase.events] if isinstance(phase, Detect) else 0
+            clock = self.clocks.get(phase.clock or "")
+            part = piece.split.value
+            views.append(replace(view, kind=piece.kind, clock=clock, part=part, number=number))
+        return views
 
     def _times(self, phase: Loop) -> dict[str, str]:
         """The C++ of the times of other clocks."""
@@ -208,6 +233,7 @@ class PhaseWriter:
             found.n_target if by_source else found.n_source,
             tuple(self._skips(phase)),
             order is Order.BY_NEIGHBOUR,
+            _calls(phase.body),
         )
 
     def _skips(self, phase: SynapticLoop) -> Iterable[str]:
@@ -239,6 +265,12 @@ class PhaseWriter:
     def slot(self, array: str, offset: int | str = 0) -> str:
         """The C++ of a pointer to an array's slot."""
         return slot_pointer(self.arrays[array], self.pointers, offset)
+
+
+def _calls(body: Body) -> bool:
+    """Whether a body calls functions; a power is one."""
+    nodes = ast.walk(ast.parse(body.code))
+    return bool(body.draws) or any(isinstance(node, ast.Call | ast.Pow) for node in nodes)
 
 
 def program_step(phase: Phase) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from brian2eprop.device.codegen.bodies import depth_name
-from brian2eprop.device.codegen.dialect import Dialect
-from brian2eprop.device.codegen.parts import Part, parts
+from brian2eprop.device.codegen.dialect import Dialect, Words, one_block
+from brian2eprop.device.codegen.parts import Layout, Part, parts
 from brian2eprop.device.codegen.phases import PhaseWriter, by_clock
+from brian2eprop.device.codegen.sharing import go_on, pieces, runs
 from brian2eprop.device.codegen.statements import C_TYPES
 from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
@@ -45,12 +46,15 @@ class Launch:
         Most iterations a parallel loop has.
     resident_bytes : int
         Fast memory a worker needs.
+    by_step : bool
+        Whether it runs one step, and is to be launched for each; neighbours are in turns.
     """
 
     entry: str
-    blocks: Callable[[int, int], int]
+    blocks: Callable[[int, int, int], int]
     largest_loop: int
-    resident_bytes: int
+    resident_bytes: int = 0
+    by_step: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,25 +120,35 @@ class ArrayView:
         return self.array.access is Access.PER_INSTANCE
 
 
-def generate(program: Program, precision: Precision, dialect: Dialect) -> Source:
+def generate(
+    program: Program,
+    precision: Precision,
+    dialect: Dialect,
+    layout: Layout = Layout.PER_INSTANCE,
+) -> Source:
     """Generate the source of a Program.
 
     Raises
     ------
     ProgramError
         If the Program is not legal.
+    ValueError
+        If it cannot have this layout.
     """
     verify(program, Stage.GENERATION)
-    return _Generator(program, precision, dialect).source()
+    return _Generator(program, precision, dialect, layout).source()
 
 
 class _Generator:
     """Generates one source."""
 
-    def __init__(self, program: Program, precision: Precision, dialect: Dialect) -> None:
+    def __init__(
+        self, program: Program, precision: Precision, dialect: Dialect, layout: Layout
+    ) -> None:
         self.program = program
         self.precision = precision
         self.dialect = dialect
+        self.parts = parts(program, layout)
         self.arrays = stored_arrays(program)
         self.sums = tuple(sorted(program.summed, key=list(self.arrays).index))
         self.views = {
@@ -163,11 +177,13 @@ class _Generator:
 
     def _headers(self) -> tuple[str, ...]:
         bodies = [phase.body for phase in self.program.phases() if isinstance(phase, Loop)]
+        teams = any(part.layout is Layout.TEAM for part in self.parts)
+        shared = self.dialect.team_headers if teams else ()
         own = {
             "draws.h": any(body.draws for body in bodies),
             "timed.h": any(body.timed for body in bodies),
         }
-        return (*self.dialect.headers, *(name for name, used in own.items() if used))
+        return (*self.dialect.headers, *shared, *(name for name, used in own.items() if used))
 
     def _foreign(self) -> tuple[str, ...]:
         bodies = (phase.body for phase in self.program.phases() if isinstance(phase, Loop))
@@ -176,13 +192,13 @@ class _Generator:
 
     def source(self) -> Source:
         """The source."""
-        found = [self._part(part, f"b2e_run_{n}") for n, part in enumerate(parts(self.program))]
+        found = [self._part(part, f"b2e_run_{n}") for n, part in enumerate(self.parts)]
         template = environment().get_template(f"program_{self.dialect.name}.cpp")
         texts = [text for text, _ in found]
         arrays = list(self.views.values())
         return Source(
             template.render(self.context | {"parts": texts, "arrays": arrays}),
-            tuple(launch for _, launch in found),
+            tuple(launch for _, launches in found for launch in launches),
             tuple(self.arrays),
             {name: array.slots for name, array in self.arrays.items() if array.slots is not None},
             tuple(self.depths.values()),
@@ -191,26 +207,45 @@ class _Generator:
             tuple(self.writer.constants),
         )
 
-    def _part(self, part: Part, entry: str) -> tuple[str, Launch]:
-        """The text of a part, and what its launch needs."""
+    def _part(self, part: Part, entry: str) -> tuple[str, list[Launch]]:
+        """The text of a part, and what its launches need."""
         words = self.dialect.words[part.layout]
+        if part.layout is Layout.TEAM:
+            return self._team(part, entry, words)
         views, resident_bytes = self._array_views(part, words.by_instance)
         summed = self.program.summed if words.by_instance else frozenset()
-        context = self.context | {
-            "entry": entry,
-            "arrays": views,
-            "sweeps": [
-                (
-                    sweep.direction.value,
-                    self._steps(sweep),
-                    self.writer.views(sweep.phases, summed),
-                )
-                for sweep in part.sweeps
-            ],
-            "resident_bytes": resident_bytes,
-        }
-        text = str(environment().get_template(words.template).render(context | {"words": words}))
-        return text, Launch(entry, words.blocks, part.largest_loop(self.program), resident_bytes)
+        sweeps = [
+            (sweep.direction.value, self._steps(sweep), self.writer.views(sweep.phases, summed))
+            for sweep in part.sweeps
+        ]
+        text = self._rendered(
+            words, entry=entry, arrays=views, sweeps=sweeps, resident_bytes=resident_bytes
+        )
+        largest = part.largest_loop(self.program)
+        return text, [Launch(entry, words.blocks, largest, resident_bytes)]
+
+    def _team(self, part: Part, entry: str, words: Words) -> tuple[str, list[Launch]]:
+        """The text of a part that a team shares, in runs from meeting to meeting."""
+        apart = runs(pieces(part.phases(), self.dialect.meets))
+        entries = [f"{entry}_{number}" for number in range(len(apart) + 1)]
+        found = [(name, self.writer.pieces(run)) for name, run in zip(entries, apart, strict=False)]
+        text = self._rendered(
+            words,
+            entry=entries[-1],
+            arrays=self._array_views(part, False)[0],
+            runs=found,
+            goes_on=go_on(apart),
+        )
+        sizes = [max(piece.phase.longest(self.program) for piece in run) for run in apart]
+        launches = [
+            Launch(name, words.blocks, size, by_step=True)
+            for name, size in zip(entries, sizes, strict=False)
+        ]
+        return text, [*launches, Launch(entries[-1], one_block, 1, by_step=True)]
+
+    def _rendered(self, words: Words, **context: Any) -> str:
+        template = environment().get_template(words.template)
+        return str(template.render(self.context | context | {"words": words}))
 
     def _steps(self, sweep: Sweep) -> str:
         """The C++ of the number of steps that an instance goes through."""

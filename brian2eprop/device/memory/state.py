@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Backend, Call, Kernel, Memory
 from brian2eprop.device.capture.captured import Captured
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.memory.limits import require_memory
 from brian2eprop.device.memory.transit import Sent, Transit, put_transit, take_transit
@@ -59,6 +60,8 @@ class State:
         Number of steps that are wanted; a call runs up to :attr:`capacity` of them.
     kernel : Kernel, optional
         A kernel that may be one of this very Program.
+    layout : Layout, optional
+        How instances are spread over the machine; by default as it suits their number.
 
     Raises
     ------
@@ -74,14 +77,17 @@ class State:
         captured: Captured,
         n_steps: int,
         kernel: Kernel | None = None,
+        layout: Layout | None = None,
     ) -> None:
         self.host = host
         self.captured = captured
         self.memory: Memory = backend.memory(instances)
         self.capacity = capacity_for(captured, self.memory, n_steps)
         _require_room(captured, self.memory, self.capacity)
-        if kernel is None or kernel.program != captured.program:
-            kernel = backend.compile(captured.program)
+        layout = layout or backend.layout_for(captured.program, instances)
+        made_for = None if kernel is None else (kernel.program, kernel.layout)
+        if kernel is None or made_for != (captured.program, layout):
+            kernel = backend.compile(captured.program, layout)
         self.kernel = kernel
         self._backend = backend
         self._parts: dict[Part, Kernel] = {}
@@ -137,7 +143,9 @@ class State:
             sweeps = (replace(sweep, phases=phases),)
             some = replace(program, sweeps=sweeps, numbered=program.draws)
             whole = len(phases) == len(sweep.phases)
-            self._parts[part] = self.kernel if whole else self._backend.compile(some)
+            self._parts[part] = (
+                self.kernel if whole else self._backend.compile(some, self.kernel.layout)
+            )
         return self._parts[part]
 
     def require_sizes(self) -> None:

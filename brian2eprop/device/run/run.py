@@ -119,7 +119,8 @@ def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
         sent = deliverable(kept.transit, captured, steps.first, instances)
         kernel = None if state is None else state.kernel
         kept.rest()
-        state = State(device, device.backend, instances, captured, steps.number, kernel)
+        layout = device.options.layout
+        state = State(device, device.backend, instances, captured, steps.number, kernel, layout)
         state.start(sent, steps.first)
         kept.adopt(state)
     device.hold(captured, state)

@@ -9,6 +9,7 @@
 #define B2E_SIMD_REDUCE(operation, ...) B2E_PRAGMA(omp simd reduction(operation : __VA_ARGS__))
 #define B2E_PARALLEL_SIMD B2E_PRAGMA(omp parallel for simd schedule(static))
 #define B2E_BARRIER()
+#define B2E_ONE_BY_ONE() __asm__ volatile("")  // no vectors
 #define B2E_LEADER true
 #define B2E_SHARED(type, name, size) alignas(64) type name[size]
 

@@ -10,12 +10,15 @@ const int {{ depth }} = int(depths[{{ loop.index0 }}]);
 const double dt_double = constants[0];
 const real dt = real(dt_double);
 {%- endmacro %}
+{% macro open_kernel(name, step) %}
+B2E_KERNEL {{ name }}(void* const* arrays, const long long* lengths, const long long* depths,
+                   const double* constants, void* const* streams, const long long* stream_steps,
+                   {{ step }}, long long n_steps, int instances) {
+    {{ constants_and_depths() | indent(4) }}
+{%- endmacro %}
 {% macro open_part() %}
 {% if dialect.name == "cuda" %}
-B2E_KERNEL {{ entry }}(void* const* arrays, const long long* lengths, const long long* depths,
-                   const double* constants, void* const* streams, const long long* stream_steps,
-                   long long first_step, long long n_steps, int instances) {
-    {{ constants_and_depths() | indent(4) }}
+{{ open_kernel(entry, "long long first_step") }}
 {% else %}
 {
 {% endif %}

@@ -30,7 +30,7 @@ if (const int listed = b2e::position({{ clock.steps }}, {{ clock.size }}, step);
 
 {% macro each(views) %}
 {% for view in views %}
-{ // {{ view.phase.label }}
+{{ "if (mine.leads()) " if view.part == "leader" }}{ // {{ view.phase.label }}
     {{ macros[view.kind](view) | trim | indent(4) }}
 }
 B2E_BARRIER();
@@ -45,18 +45,32 @@ B2E_BARRIER();
 
 {% macro ForEach(view) %}
 {{ lines(view.lines.before) }}
-{{ words.simd_loop("element", view.phase.size) }} {
+{{ element_loop(view) }} {
     {{ lines(view.lines.each) | trim | indent(4) }}
 }
 {% endmacro %}
 
+{% macro element_loop(view) -%}
+{{ (dialect.own_loop if view.part == "element" else words.simd_loop)("element", view.phase.size) }}
+{%- endmacro %}
+
+{# Those of a member's own neurons lie side by side. #}
+{% macro events_at(events, offset, own) %}
+b2e::ptr<int> indices = {{ slot(index_of[events], offset) }};
+const int count = {{ slot(count_of[events], offset) }}[0];
+{% if own %}
+{% set size = program.find_events(events).size %}
+const int before = b2e::first_from(indices, count, mine.first({{ size }}));
+const int after = b2e::first_from(indices, count, mine.last({{ size }}));
+{% endif %}
+{% endmacro %}
+
 {% macro ForEachEvent(view) %}
-{% set events = view.phase.events %}
+{% set own = view.part == "element" %}
 {{ lines(view.lines.before) }}
-b2e::ptr<int> indices = {{ slot(index_of[events], -view.phase.delay) }};
-const int count = {{ slot(count_of[events], -view.phase.delay) }}[0];
-{{ words.loop("event", "count") }} {
-    const int element = indices[event];
+{{ events_at(view.phase.events, -view.phase.delay, own) | trim }}
+{{ words.loop("event", "after - before" if own else "count") }} {
+    const int element = indices[{{ "before + event" if own else "event" }}];
     {{ lines(view.lines.each) | trim | indent(4) }}
 }
 {% endmacro %}
@@ -79,6 +93,36 @@ B2E_SHARED(unsigned char, flags, {{ round8(view.phase.size) }});
 B2E_BARRIER();
 const int count = b2e::compact(flags, {{ view.phase.size }}, {{ slot(index_of[events]) }});
 if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = count;
+{% endmacro %}
+
+{# The two halves of a Detect that a team shares. #}
+{% macro Mark(view) %}
+{% set events = view.phase.events %}
+{{ lines(view.lines.before) }}
+{% if dialect.meets %}
+unsigned char* flags = mine.flags({{ view.phase.size }});
+{% else %}
+b2e::ptr<int> flags = {{ slot(index_of[events]) }};
+{% endif %}
+{{ element_loop(view) }} {
+    {{ lines(view.lines.each) | trim | indent(4) }}
+    flags[element] = _cond;
+}
+{% if dialect.meets %}
+mine.mark({{ view.number }}, {{ view.phase.size }});
+{% endif %}
+{% endmacro %}
+
+{% macro Gather(view) %}
+{% set events = view.phase.events %}
+b2e::ptr<int> indices = {{ slot(index_of[events]) }};
+{% if dialect.meets %}
+const int count = mine.gather({{ view.number }}, {{ view.phase.size }}, indices);
+if (mine.leads()) {{ slot(count_of[events]) }}[0] = count;
+{% else %}
+const int count = b2e::compact(indices, {{ view.phase.size }}, indices);
+if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = count;
+{% endif %}
 {% endmacro %}
 
 {% macro chosen_events(phase) %}
@@ -128,10 +172,9 @@ B2E_BARRIER();
 {% endmacro %}
 
 {% macro events_of(view, offset) %}
-{% set events = view.phase.events %}
-b2e::ptr<int> indices = {{ slot(index_of[events], offset) }};
-const int count = {{ slot(count_of[events], offset) }}[0];
-for (int event = 0; event < count; ++event) {
+{% set own = view.part == view.row.neuron %}
+{{ events_at(view.phase.events, offset, own) | trim }}
+for (int event = {{ "before" if own else "0" }}; event < {{ "after" if own else "count" }}; ++event) {
     const int {{ view.row.neuron }} = indices[event];
     {{ go_along(view) | trim | indent(4) }}
 }
@@ -151,7 +194,10 @@ for (int delay = {{ view.delays }}; delay >= 0; --delay) {
 
 {% macro ForEachSynapse(view) %}
 {{ lines(view.lines.before) }}
-for (int {{ view.row.neuron }} = 0; {{ view.row.neuron }} < {{ view.row.rows }}; ++{{ view.row.neuron }}) {
+{% set own = view.part == view.row.neuron %}
+{% set first = "mine.first(%d)" % view.row.rows if own else "0" %}
+{% set end = "mine.last(%d)" % view.row.rows if own else view.row.rows %}
+for (int {{ view.row.neuron }} = {{ first }}; {{ view.row.neuron }} < {{ end }}; ++{{ view.row.neuron }}) {
     {{ go_along(view) | trim | indent(4) }}
 }
 {% endmacro %}
@@ -177,6 +223,6 @@ if (B2E_LEADER) {{ slot(view.phase.into) }}[0] = result;
 {% endfor %}
 {% endmacro %}
 
-{% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Feed": Feed, "Record": Record, "Count": Count,
+{% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Mark": Mark, "Gather": Gather, "Feed": Feed, "Record": Record, "Count": Count,
                  "Propagate": Propagate, "ForEachSynapse": ForEachSynapse, "Reduce": Reduce,
                  "Clear": Clear} %}

@@ -5,8 +5,14 @@
 {% set starts = pointers[found.table("row" if view.row.by_source else "column")] %}
 {% set others = pointers[found.table("target" if view.row.by_source else "source")] %}
 {% set entry = "row_start + position" %}
+{% if view.part == view.row.other %}
+const b2e::Part part = mine.part({{ others }}, {{ starts }}[{{ view.row.neuron }}], {{ starts }}[{{ view.row.neuron }} + 1], {{ view.row.length }});
+const int row_start = part.start;
+const int row_length = part.length;
+{% else %}
 const int row_start = {{ starts }}[{{ view.row.neuron }}];
 const int row_length = {{ starts }}[{{ view.row.neuron }} + 1] - row_start;
+{% endif %}
 {% if view.row.shared and dialect.shares_rows and not found.unique %}
 {{ words.loop("position", "row_length") }} {
     const int {{ view.row.other }} = {{ others }}[row_start + position];
