@@ -12,6 +12,7 @@ from brian2.spatialneuron.spatialneuron import (
     FlatMorphology,
     SpatialNeuron,
     SpatialStateUpdater,
+    SpatialSubgroup,
 )
 
 from brian2eprop.device.capture.builder import Builder
@@ -36,6 +37,7 @@ _leak = _capacitive*area*(Cm/dt + _gtot)
 _source = _capacitive*area*(Cm/dt*v + _I0)
 _coupling = 1.0/(Ri*(_from_parent/r_length_2 + _to_own/r_length_1))
 """
+_SYSTEM = ("leak", "coupling", "source")
 _SOLUTION = """
 Ic = Cm*(_solution - v)/dt
 v = _solution
@@ -119,12 +121,12 @@ def _add_diffusion(builder: Builder, updater: SpatialStateUpdater) -> None:
         ("to_own", tree.capacitive),
     ):
         table[what] = builder.table(f"{name}:{what}", values, DType.DOUBLE)
-    for what in ("leak", "coupling", "source"):
+    for what in _SYSTEM:
         builder.arrays[f"{name}:{what}"] = Array(f"{name}:{what}", DType.REAL, n, Access.SHARED)
     nodes = _equations(builder, updater, table)
     builder.phases += [
         ForEach(f"{name}:equations", n, nodes),
-        TreeSolve(name, table["parent"], *(f"{name}:{x}" for x in ("leak", "coupling", "source"))),
+        TreeSolve(name, table["parent"], *(f"{name}:{x}" for x in _SYSTEM)),
         ForEach(f"{name}:potentials", len(group), _solution(builder, updater, table["place"])),
     ]
 
@@ -164,4 +166,8 @@ def _solution(builder: Builder, updater: SpatialStateUpdater, place: str) -> Bod
     return Body(_SOLUTION.strip(), refs)
 
 
-KINDS: dict[type, Kind] = {SpatialNeuron: Kind(), SpatialStateUpdater: Kind(_add_diffusion)}
+KINDS: dict[type, Kind] = {
+    SpatialNeuron: Kind(),
+    SpatialSubgroup: Kind(),
+    SpatialStateUpdater: Kind(_add_diffusion),
+}
