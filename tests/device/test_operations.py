@@ -103,15 +103,6 @@ def test_synapses_that_set_their_neurons_are_refused() -> None:
         Network(group, links).run(1 * ms)
 
 
-def test_operations_of_a_part_of_a_group_are_refused() -> None:
-    set_device("eprop_cuda", backend="reference")
-    group = NeuronGroup(3, "v : 1", name="g")
-    part = group[:2]
-    part.run_regularly("v += 1", name="regular")
-    with pytest.raises(Unsupported, match=r"'regular' runs code on 'g_subgroup', a Subgroup.*; ru"):
-        Network(group, part).run(1 * ms)
-
-
 @pytest.mark.parametrize(
     ("code", "message"),
     [
