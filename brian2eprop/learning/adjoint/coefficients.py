@@ -13,6 +13,17 @@ from brian2eprop.learning.model.symbolic import Expression, names, render, subst
 Place = Callable[[Ref], Ref]
 
 
+def unmoved(ref: Ref) -> Ref:
+    """A ref of a phase's body in a body that goes through the same elements."""
+    return ref
+
+
+def swapped(ref: Ref) -> Ref:
+    """A ref of a pathway as seen from the pathway that runs the other way."""
+    other = {Index.SOURCE: Index.TARGET, Index.TARGET: Index.SOURCE}
+    return Ref(ref.array, other.get(ref.index, ref.index), ref.offset, ref.via)
+
+
 class CoefficientScope(Scope):
     """A body whose lines use what the model's phases computed with.
 
@@ -24,7 +35,7 @@ class CoefficientScope(Scope):
         What a ref of a phase's body is in this one; by default the same.
     """
 
-    def __init__(self, tape: Tape, place: Place = lambda ref: ref) -> None:
+    def __init__(self, tape: Tape, place: Place = unmoved) -> None:
         super().__init__()
         self._tape = tape
         self.place = place
@@ -92,9 +103,3 @@ def parameter_names(body: Body, parameter: str, index: Index) -> list[str]:
             "value a neuron in the neuron's equations, or one value a synapse in on_pre."
         )
     return found
-
-
-def swapped(ref: Ref) -> Ref:
-    """A ref of a pathway as seen from the pathway that runs the other way."""
-    other = {Index.SOURCE: Index.TARGET, Index.TARGET: Index.SOURCE}
-    return Ref(ref.array, other.get(ref.index, ref.index), ref.offset, ref.via)
