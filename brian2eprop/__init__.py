@@ -20,6 +20,7 @@ from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.rules.bptt import SurrogateBPTT
 from brian2eprop.learning.rules.eprop import EProp
+from brian2eprop.learning.rules.eventprop import EventProp
 from brian2eprop.learning.training.callbacks import (
     Callback,
     EarlyStopping,
@@ -41,6 +42,7 @@ __all__ = [
     "CrossEntropy",
     "EProp",
     "EarlyStopping",
+    "EventProp",
     "FastSigmoid",
     "FiringRate",
     "Gaussian",

@@ -27,6 +27,7 @@ NAMES = {
     "Trainer",
     "Surrogate",
     "SurrogateBPTT",
+    "EventProp",
     "SuperSpike",
     "FastSigmoid",
     "ArcTan",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from brian2eprop.device.program import Body, Index, Ref
 from brian2eprop.errors import LearningError
@@ -16,6 +17,11 @@ Place = Callable[[Ref], Ref]
 def unmoved(ref: Ref) -> Ref:
     """A ref of a phase's body in a body that goes through the same elements."""
     return ref
+
+
+def at_target(ref: Ref) -> Ref:
+    """A neuron's ref where that neuron is the target of a synapse."""
+    return replace(ref, index=Index.TARGET) if ref.index is Index.ELEMENT else ref
 
 
 def swapped(ref: Ref) -> Ref:
@@ -41,7 +47,11 @@ class CoefficientScope(Scope):
         self.place = place
 
     def coefficient(
-        self, origin: Origin, expression: Expression, known: Mapping[str, str] | None = None
+        self,
+        origin: Origin,
+        expression: Expression,
+        known: Mapping[str, str] | None = None,
+        events: str | None = None,
     ) -> str:
         """The text of an expression in a phase's names.
 
@@ -53,8 +63,10 @@ class CoefficientScope(Scope):
             Mathematics in the names of the phase's body.
         known : mapping of str to str, optional
             Names of that body for which names of this one stand in.
+        events : str, optional
+            The coefficient is that right after the phase, and only wanted at these events.
         """
-        tape = self._tape.record(origin, expression)
+        tape = self._tape.record(origin, expression, events)
         if tape is not None:
             return self.bind("tape", self.place(Ref(tape, Index.ELEMENT)))
         found = dict(known or {})
@@ -62,13 +74,15 @@ class CoefficientScope(Scope):
             found[name] = self._own(origin, name)
         return render(substitute(expression, {name: symbol(own) for name, own in found.items()}))
 
-    def product(self, origin: Origin, expression: Expression, factor: str) -> str:
+    def product(
+        self, origin: Origin, expression: Expression, factor: str, events: str | None = None
+    ) -> str:
         """``expression*factor``; nothing where the expression is zero."""
         if expression == 0:
             return ""
         if expression == 1:
             return factor
-        return f"{self.coefficient(origin, expression)}*{factor}"
+        return f"{self.coefficient(origin, expression, None, events)}*{factor}"
 
     def _own(self, origin: Origin, name: str) -> str:
         body = origin.body

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from brian2eprop.device.program import (
     Access,
     Array,
+    At,
     Body,
     Clear,
     Connectivity,
@@ -92,6 +93,11 @@ class Crossing(ABC):
         """Connectivities of its own."""
         return ()
 
+    @property
+    def cleared(self) -> tuple[str, ...]:
+        """Those of its arrays that are zero when the way back begins."""
+        return ()
+
 
 class AdjointWriter:
     """Turns a model's phases into the adjoint's.
@@ -139,7 +145,7 @@ class AdjointWriter:
                 *self.crossing.arrays,
             ),
             connectivities=self.crossing.connectivities,
-            begin=(Clear("no adjoint yet", tuple(cleared)),),
+            begin=(Clear("no adjoint yet", (*cleared, *self.crossing.cleared)),),
             step=tuple(step),
             end=tuple(self._add_partial(parameter) for parameter in self._partial),
         )
@@ -216,10 +222,11 @@ class AdjointWriter:
         if phase.events in self.model.conditions:
             yield from self.crossing.pathway(self, origin, phase)
 
-    def signal(self, events: str, index: Index, delay: int = 0) -> Ref:
+    def signal(self, events: str, index: Index, delay: int | str = 0) -> Ref:
         """Where the loss's derivative by a spike of some steps ago is added up."""
-        self._history[events] = max(self._history.get(events, 0), delay)
-        return Ref(adjoint_of(events), index, offset=-delay)
+        longest = self.model.events[events].slots.history if isinstance(delay, str) else delay
+        self._history[events] = max(self._history.get(events, 0), longest)
+        return Ref(adjoint_of(events), index, At.SENT if isinstance(delay, str) else -delay)
 
     def _adjoint_arrays(self) -> list[Array]:
         state = [

@@ -64,11 +64,11 @@ class Surrogate(ABC):
     width: Quantity | float | str | None = None
 
     def __post_init__(self) -> None:
-        if self.gamma is not None and not _is_positive(self.gamma):
+        if self.gamma is not None and not is_positive(self.gamma):
             raise ValueError(f"{self._kind}'s gamma is {self.gamma!r}. Give a positive number.")
         if isinstance(self.width, str):
             self._parsed(self.width)
-        elif self.width is not None and not _is_positive(self.width):
+        elif self.width is not None and not is_positive(self.width):
             raise ValueError(
                 f"{self._kind}'s width is {self.width!r}. Give a positive number or Quantity, or "
                 "an expression such as 'v_th - E_L'."
@@ -110,7 +110,7 @@ class Surrogate(ABC):
         LearningError
             If it is not for some neuron, or its default has no meaning.
         """
-        measured = _at_zero(condition) if self.width is None else -self._width(condition)
+        measured = at_rest(condition) if self.width is None else -self._width(condition)
         numbers = numbers_of(condition.body, measured, values, dt)
         found = function_of(measured)(numbers)
         below = found < 0
@@ -140,7 +140,7 @@ class Surrogate(ABC):
 
     def _width(self, condition: Condition) -> Expression:
         if self.width is None:
-            distance = absolute(_at_zero(condition))
+            distance = absolute(at_rest(condition))
             return distance if self.relative_width == 1 else self.relative_width * distance
         if not isinstance(self.width, str):
             return sympy.Float(float(self.width))
@@ -250,12 +250,13 @@ class Gaussian(Surrogate):
         return sympy.exp(-(distance**2) / 2)
 
 
-def _at_zero(condition: Condition) -> Expression:
+def at_rest(condition: Condition) -> Expression:
     """The distance to threshold where all state is zero."""
     return substitute(condition.distance, dict.fromkeys(condition.state, sympy.Integer(0)))
 
 
-def _is_positive(value: Any) -> bool:
+def is_positive(value: Any) -> bool:
+    """Whether something is a positive, finite number."""
     try:
         return not isinstance(value, bool) and 0 < float(value) < float("inf")
     except (TypeError, ValueError):
