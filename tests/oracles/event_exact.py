@@ -85,6 +85,25 @@ class Net:
         return replace(self, populations=populations, synapses=synapses)
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """A spike, by its number, reaches a target through synapses."""
+
+    spike: int | None
+    synapses: str
+    source: int
+    target: int
+
+
+@dataclass(frozen=True)
+class Spike:
+    """A neuron spikes."""
+
+    number: int
+    group: str
+    neuron: int
+
+
 @dataclass
 class Piece:
     """What happened from one event to the next: the solution, and the event at its end."""
@@ -92,7 +111,7 @@ class Piece:
     start: float
     stop: float
     solution: Callable[[float], Floats]
-    event: Any
+    event: Spike | Arrival | None
 
 
 class Run:
@@ -118,13 +137,11 @@ class Run:
         }
         sizes = [net.populations[group].size for group, _ in self.layout]
         ends = np.cumsum([0, *sizes])
-        self.places = {
-            key: slice(ends[n], ends[n + 1]) for n, key in enumerate(self.layout)
-        }
+        self.places = {key: slice(ends[n], ends[n + 1]) for n, key in enumerate(self.layout)}
         self.size = int(ends[-1])
         self.spikes: list[tuple[float, str, int]] = []
         self.pieces: list[Piece] = []
-        self._queue: list[tuple[float, int, str, int, int]] = []
+        self._queue: list[tuple[float, int, Arrival]] = []
         self._number = 0
         self.loss = self._solve()
 
@@ -156,13 +173,21 @@ class Run:
             of(text, self.names(group, state)), (self.net.populations[group].size,)
         )
 
-    def _send(self, source: str, neuron: int, time: float) -> None:
+    def _beyond(self, time: float, state: Floats) -> float:
+        """Zero where a neuron is well beyond its threshold: its equations may not go further."""
+        spiking = [g for g, found in self.net.populations.items() if found.distance is not None]
+        return 0.05 - float(max(self.distance(group, state[:-1]).max() for group in spiking))
+
+    _beyond.terminal = True  # type: ignore[attr-defined]
+
+    def _send(self, source: str, neuron: int, time: float, spike: int | None = None) -> None:
         for name, found in self.net.synapses.items():
             if found.source == source:
                 for target in range(found.weights.shape[1]):
                     self._number += 1
                     due = time + found.delays[neuron, target]
-                    heapq.heappush(self._queue, (due, self._number, name, neuron, target))
+                    arrival = Arrival(spike, name, neuron, target)
+                    heapq.heappush(self._queue, (due, self._number, arrival))
 
     def _solve(self) -> float:
         for time, neuron in self.net.inputs:
@@ -186,29 +211,28 @@ class Run:
                 atol=1e-13,
                 max_step=2.0,
                 dense_output=True,
+                events=self._beyond,
             )
-            found = self._first_crossing(solution, now, stop)
+            found = self._first_crossing(solution, now, float(solution.t[-1]))
             if found is not None:
                 time, group, neuron = found
                 after = solution.sol(time)
-                self.pieces.append(Piece(now, time, solution.sol, ("spike", group, neuron)))
+                event = Spike(len(self.spikes), group, neuron)
+                self.pieces.append(Piece(now, time, solution.sol, event))
                 self._spike(after, time, group, neuron)
                 return after, time
             state = solution.sol(stop).copy()
         arrival = None
+        before = state.copy()
         if self._queue and self._queue[0][0] <= stop:
-            due, _, name, source, target = heapq.heappop(self._queue)
-            synapses = self.net.synapses[name]
+            _, _, arrival = heapq.heappop(self._queue)
+            synapses = self.net.synapses[arrival.synapses]
             place = self.places[synapses.target, synapses.variable]
-            arrival = ("arrival", name, source, target)
-            before = state.copy()
-            state[place.start + target] += synapses.weights[source, target]
-            if solution is None:
-                self.pieces.append(Piece(now, now, lambda _: before, arrival))
-                return state, now
-        assert solution is not None
-        self.pieces.append(Piece(now, stop, solution.sol, arrival))
-        return state, stop
+            state[place.start + arrival.target] += synapses.weights[arrival.source, arrival.target]
+        sol = solution.sol if solution is not None else lambda _: before
+        end = max(stop, now)
+        self.pieces.append(Piece(now, end, sol, arrival))
+        return state, end
 
     def _spike(self, state: Floats, time: float, group: str, neuron: int) -> None:
         self.spikes.append((time, group, neuron))
@@ -217,7 +241,7 @@ class Run:
             state[self.places[group, x].start + neuron] = np.broadcast_to(
                 value, (self.net.populations[group].size,)
             )[neuron]
-        self._send(group, neuron, time)
+        self._send(group, neuron, time, len(self.spikes) - 1)
 
     def _first_crossing(
         self, solution: Any, now: float, stop: float

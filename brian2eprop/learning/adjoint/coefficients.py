@@ -74,6 +74,13 @@ class CoefficientScope(Scope):
             found[name] = self._own(origin, name)
         return render(substitute(expression, {name: symbol(own) for name, own in found.items()}))
 
+    def value(self, origin: Origin, name: str) -> str:
+        """The name of what one of a phase's names stood for."""
+        tape = self._tape.record(origin, symbol(name))
+        if tape is not None:
+            return self.bind(name, self.place(Ref(tape, Index.ELEMENT)))
+        return self._own(origin, name)
+
     def product(
         self, origin: Origin, expression: Expression, factor: str, events: str | None = None
     ) -> str:

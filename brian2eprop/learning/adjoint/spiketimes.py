@@ -24,10 +24,10 @@ from brian2eprop.learning.adjoint.coefficients import CoefficientScope, at_targe
 from brian2eprop.learning.adjoint.surrogate import pass_on
 from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing, adjoint_of
-from brian2eprop.learning.model.flow import Flows
+from brian2eprop.learning.model.flow import ADDED, Flows
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
-from brian2eprop.learning.model.symbolic import Expression
+from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
 from brian2eprop.learning.objective.rates import rate_terms
 
 
@@ -45,6 +45,11 @@ class SpikeTimeCrossing(Crossing):
         condition's names.
     surrogate : Surrogate
         What takes the place of a spike's derivative for regularisers, which count spikes.
+
+    Attributes
+    ----------
+    clipped : dict of str to str
+        By events, the array that counts the spikes whose rise was slower than that.
     """
 
     def __init__(
@@ -57,7 +62,7 @@ class SpikeTimeCrossing(Crossing):
         self._flows = flows
         self._slowest = slowest
         self._surrogate = surrogate
-        self._clipped = {events: clipped_of(events) for events in model.conditions}
+        self.clipped = {events: clipped_of(events) for events in model.conditions}
         self._sizes = {events: model.events[events].size for events in model.conditions}
 
     @property
@@ -65,13 +70,13 @@ class SpikeTimeCrossing(Crossing):
         """The numbers of spikes at which the rise was taken for the slowest one."""
         return tuple(
             Array(name, DType.REAL, self._sizes[events], Access.PER_INSTANCE)
-            for events, name in self._clipped.items()
+            for events, name in self.clipped.items()
         )
 
     @property
     def cleared(self) -> tuple[str, ...]:
         """See :attr:`Crossing.cleared`."""
-        return tuple(self._clipped.values())
+        return tuple(self.clipped.values())
 
     def pathway(self, writer: AdjointWriter, origin: Origin, phase: Propagate) -> Iterable[Phase]:
         """See :meth:`Crossing.pathway`."""
@@ -79,9 +84,12 @@ class SpikeTimeCrossing(Crossing):
         terms = []
         for arrival in self._flows.arrivals(origin.number, phase):
             target = Origin(origin.number, arrival.body, origin.size)
+            known = {name: scope.value(target, name) for name in names(arrival.change) - {ADDED}}
+            known[ADDED] = scope.local(ADDED)
+            scope.line(known[ADDED], "=", [scope.coefficient(origin, arrival.increment)])
             adjoint = scope.bind("adjoint", Ref(adjoint_of(arrival.array), Index.TARGET))
-            sent = scope.product(origin, -arrival.increment, adjoint)
-            terms.append(scope.product(target, arrival.slope, sent))
+            change = substitute(arrival.change, {name: symbol(own) for name, own in known.items()})
+            terms.append(f"-{render(change)}*{adjoint}")
         signal = writer.signal(phase.events, Index.SOURCE, phase.delay)
         scope.line(scope.bind("adjoint_spike", signal), "+=", terms)
         if not scope.empty:
@@ -124,7 +132,7 @@ class SpikeTimeCrossing(Crossing):
         )
         slowest = scope.local("_slowest")
         scope.line(slowest, "=", [scope.coefficient(origin, self._slowest[phase.events])])
-        clipped = scope.bind("clipped", Ref(self._clipped[phase.events], Index.ELEMENT))
+        clipped = scope.bind("clipped", Ref(self.clipped[phase.events], Index.ELEMENT))
         scope.line(clipped, "+=", [f"int({rise} < {slowest})"])
         later = scope.local("_later")
         scope.line(later, "=", [f"-{signal}/clip({rise}, {slowest}, abs({rise}) + {slowest})"])

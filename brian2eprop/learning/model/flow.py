@@ -59,24 +59,28 @@ class Flow:
 class Arrival:
     """What an arriving spike changes for the adjoint of one variable of the target.
 
-    A moment's delay changes the loss by ``-increment * slope`` times the variable's adjoint.
+    A moment's delay changes the loss by ``-change`` times the variable's adjoint.
 
     Attributes
     ----------
     array : str
         The variable whose adjoint it is.
-    increment : Expression
-        What is added to a variable that it depends on, in the pathway's names.
-    slope : Expression
-        Derivative of its flow by that variable, in the names of ``body``.
+    change : Expression
+        By how much its flow is changed, in the names of ``body`` and :data:`ADDED`.
     body : Body
         That of the target's dynamics.
+    increment : Expression
+        What :data:`ADDED` stands for, in the pathway's names.
     """
 
     array: str
-    increment: Expression
-    slope: Expression
+    change: Expression
     body: Body
+    increment: Expression
+
+
+# What a spike adds to the variable that it arrives at.
+ADDED = "_added"
 
 
 class Flows:
@@ -136,13 +140,7 @@ class Flows:
         return found
 
     def arrivals(self, number: int, phase: Propagate) -> Iterator[Arrival]:
-        """What a moment's delay of an arriving spike changes.
-
-        Raises
-        ------
-        LearningError
-            If that is no sum of products of the synapse's values and the target's.
-        """
+        """What a moment's delay of an arriving spike changes."""
         body = phase.body
         for name, increment in self._model.effects[number].increments.items():
             jumped = body.refs[name].array
@@ -150,16 +148,8 @@ class Flows:
                 own = next((n for n, ref in flow.body.refs.items() if ref.array == jumped), None)
                 if own is None or own not in names(flow.value):
                     continue
-                slope = _simple(derivative(flow.value, own))
-                if own in names(slope):
-                    raise LearningError(
-                        f"'{public_name(array)}' does not depend linearly on "
-                        f"'{public_name(jumped)}', to which {phase.label} adds at a spike, and "
-                        "EventProp follows only that. Let synapses add to a variable that stands "
-                        "in the equations as a factor or a term."
-                    )
-                if slope != 0:
-                    yield Arrival(array, increment, slope, flow.body)
+                after = substitute(flow.value, {own: symbol(own) + symbol(ADDED)})
+                yield Arrival(array, _simple(after - flow.value), flow.body, increment)
 
     def _within(self, array: str, body: Body) -> Expression:
         return self._flows[array].within(body) if array in self._flows else sympy.Integer(0)

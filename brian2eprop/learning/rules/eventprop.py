@@ -103,7 +103,7 @@ class EventProp:
         flows = Flows(analysed)
         crossing = SpikeTimeCrossing(analysed, flows, self._slowest(analysed, task), self.surrogate)
         train = adjoint_program("EventProp", trial, analysed, task, crossing)
-        return training_programs(train, trial, analysed, task)
+        return training_programs(train, trial, analysed, task, clipped=crossing.clipped)
 
     def _slowest(self, model: Model, task: Task) -> dict[str, Expression]:
         if self.min_slope is not None:

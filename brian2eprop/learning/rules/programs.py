@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from brian2eprop.device.program import Access, Array, Clear, Direction, DType, Over, Program, Sweep
@@ -84,7 +85,12 @@ def no_gradients(task: Task) -> Sweep:
 
 
 def training_programs(
-    train: Program, trial: Trial, model: Model, task: Task, feedbacks: Sequence[Feedback] = ()
+    train: Program,
+    trial: Trial,
+    model: Model,
+    task: Task,
+    feedbacks: Sequence[Feedback] = (),
+    clipped: Mapping[str, str] = MappingProxyType({}),
 ) -> TrainingPrograms:
     """The Programs of a task, checked, from the one that trains."""
     gradients = {name: gradient_of(name) for name in task.parameters}
@@ -94,7 +100,7 @@ def training_programs(
         evaluate=make_trial(trial.model, task, kept=False).program("evaluation"),
         shared={name: v for f in feedbacks for name, v in f.shared.items()},
         refresh=_refresh_program(feedbacks, model),
-        roles=replace(trial.roles, gradients=gradients),
+        roles=replace(trial.roles, gradients=gradients, clipped=clipped),
     )
 
 
