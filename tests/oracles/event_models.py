@@ -64,7 +64,7 @@ MODELS = {
     "adaptation current": Neurons(
         {"v": "(I - v - a)/tau", "I": "-I/5", "a": "(0.3*v - a)/30"},
         reset=(("v", "0*v"), ("a", "a + 0.2")),
-        method="exact",
+        method="exponential_euler",
     ),
     "two synaptic time constants": Neurons(
         {"v": "(I + J - v)/tau", "I": "-I/5", "J": "-J/8"}, among="J", method="exact"
