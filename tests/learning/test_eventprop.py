@@ -39,7 +39,8 @@ def test_derived_crossings_are_exact(name: str) -> None:
     scale = max(np.abs(values).max() for values in found.values())
     for key, direction in event_exact.directions(net, KEYS, rng):
         expected = event_exact.slope(net, {key: direction})
-        # Central differences of step 1e-5 of a loss that is known to 1e-12.
+        # Central differences of step 1e-6 of a loss that is known to 1e-12 and has kinks, where
+        # a spike arrives as another neuron comes to its threshold.
         assert abs((found[key] * direction).sum() - expected) < 1e-6 * scale, key
 
 
@@ -66,7 +67,7 @@ def errors(name: str, seed: int, steps: tuple[float, ...], backend: str = "cpu")
 def test_the_grid_converges(name: str) -> None:
     """Spike times on a grid make a single error a sawtooth; their median falls with dt."""
     steps = (0.1, 0.05, 0.025)
-    median = np.median([errors(name, seed, steps) for seed in range(10, 17)], axis=0)
+    median = np.nanmedian([errors(name, seed, steps) for seed in range(10, 22)], axis=0)
     slope = np.polyfit(np.log(steps), np.log(median), 1)[0]
     assert median[-1] < 0.05
     assert slope > 0.7

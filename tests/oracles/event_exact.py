@@ -267,17 +267,15 @@ class Run:
         return earliest
 
 
-def slope(net: Net, direction: Mapping[str, Floats], step: float = 1e-5) -> float:
+def slope(net: Net, direction: Mapping[str, Floats], step: float = 1e-6) -> float:
     """The derivative of the loss along a direction, by central differences.
 
-    Raises
-    ------
-    AssertionError
-        If a spike comes or goes on the way, so that there is no derivative to compare with.
+    NaN if a spike comes or goes on the way: there is no derivative then.
     """
     ends = [Run(net.moved(direction, by)) for by in (-step, step)]
     order = [[(group, neuron) for _, group, neuron in run.spikes] for run in ends]
-    assert order[0] == order[1], "a spike came or went"
+    if order[0] != order[1]:
+        return float("nan")
     return (ends[1].loss - ends[0].loss) / (2 * step)
 
 

@@ -90,7 +90,7 @@ MODELS = {
 }
 
 
-def network(neurons: Neurons, seed: int, duration: float = 20.0, grid: float = 0.1) -> exact.Net:
+def network(neurons: Neurons, seed: int, duration: float = 15.0, grid: float = 0.1) -> exact.Net:
     """A recurrent network with a readout, its input spikes on a grid."""
     rng = np.random.default_rng(seed)
 
@@ -102,8 +102,8 @@ def network(neurons: Neurons, seed: int, duration: float = 20.0, grid: float = 0
 
     own = {name: value * rng.uniform(0.8, 1.2, N_HIDDEN) for name, value in neurons.own.items()}
     steps = round(duration / grid)
-    times = grid * rng.integers(1, 2 * steps // 3, 14)
-    inputs = sorted(zip(times.tolist(), rng.integers(0, N_IN, 14).tolist(), strict=True))
+    times = grid * rng.integers(1, 2 * steps // 3, 9)
+    inputs = sorted(zip(times.tolist(), rng.integers(0, N_IN, 9).tolist(), strict=True))
     return exact.Net(
         {
             "hidden": exact.Population(
@@ -112,7 +112,7 @@ def network(neurons: Neurons, seed: int, duration: float = 20.0, grid: float = 0
             "readout": exact.Population(N_OUT, {"y": "(J - y)/10", "J": "-J/4"}),
         },
         {
-            "w_in": synapses("inputs", "hidden", neurons.into, (N_IN, N_HIDDEN), 1.8, 0.3),
+            "w_in": synapses("inputs", "hidden", neurons.into, (N_IN, N_HIDDEN), 2.2, 0.3),
             "w_rec": synapses("hidden", "hidden", neurons.among, (N_HIDDEN, N_HIDDEN), 0.2, 2.0),
             "w_out": synapses("hidden", "readout", "J", (N_HIDDEN, N_OUT), 1.0, 1.0),
         },
