@@ -19,7 +19,7 @@ import numpy as np
 import brian2eprop
 
 # What a script ends with, for whoever called it.
-REFUSED, CRASHED = 3, 4
+REFUSED = 3
 
 
 class Watch:
@@ -64,7 +64,7 @@ def _values(item: Any) -> list[tuple[str, np.ndarray]]:
             and not name.startswith("_")
             and variable.owner is not None
             and variable.owner.name == item.name
-            and variable.dtype.kind in "fib"
+            and np.dtype(variable.dtype).kind in "fib"
         )
     else:
         names = ()
@@ -77,6 +77,7 @@ def main(script: str, device: str, seed: int, result: str) -> int:
     warnings.simplefilter("ignore")
     brian2.prefs.codegen.target = "numpy"
     brian2.BrianLogger.suppress_hierarchy("brian2")
+    sys.excepthook = sys.__excepthook__  # Brian2's writes to a log
     os.chdir(Path(script).parent)
     sys.path.insert(0, str(Path(script).parent))
     sys.argv = [script]
