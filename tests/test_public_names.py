@@ -12,6 +12,7 @@ NAMES = {
     "CheckpointError",
     "CompileError",
     "CrossEntropy",
+    "DatasetError",
     "EProp",
     "EarlyStopping",
     "FiringRate",
@@ -27,6 +28,7 @@ NAMES = {
     "Trainer",
     "Triangular",
     "Unsupported",
+    "datasets",
     "encoding",
 }
 
