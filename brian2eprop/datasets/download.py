@@ -96,20 +96,24 @@ def _from_any(resource: Resource, part: Path, progress: bool) -> None:
     for base in resource.bases:
         address = base + resource.name
         for _ in range(ATTEMPTS):
+            in_one_go = False
             try:
-                _append(address, part, progress)
+                in_one_go = _append(address, part, progress)
                 _check(address, part, resource.md5)
                 return
             except _Broken as reason:
                 reasons.append(str(reason))
+                if in_one_go:
+                    break
     raise DatasetError(
         f"{resource.name} could not be downloaded: {'; '.join(dict.fromkeys(reasons))}. Call again "
         f"to go on, or put the file into {part.parent} yourself."
     )
 
 
-def _append(address: str, part: Path, progress: bool) -> None:
-    """Download what is missing in the part."""
+def _append(address: str, part: Path, progress: bool) -> bool:
+    """Download what is missing in the part; whether that was surely all of it, in one go."""
+    in_one_go = False
     with writing(part), part.open("ab") as file:
         # Where a file opened for appending begins is not said until it is asked for its end.
         begun = file.seek(0, 2)
@@ -127,6 +131,8 @@ def _append(address: str, part: Path, progress: bool) -> None:
             size = file.seek(0, 2)
             if total is not None and size < total:
                 raise _Broken(f"{address} broke off after {size} of {total} bytes")
+            in_one_go = first == 0 and total is not None
+    return in_one_go
 
 
 def _pieces(address: str, begun: int) -> Iterator[tuple[int, int | None, Iterator[bytes]]]:

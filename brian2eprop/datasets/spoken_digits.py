@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.datasets.files import reading
-from brian2eprop.encoding.inner_ear import inner_ear
+from brian2eprop.encoding.hearing import inner_ear
 from brian2eprop.errors import DatasetError
 from brian2eprop.spikes import Spikes
 
 RATE = 8000
+N_CLASSES = 10
 # The longest recording has 2.3 s.
 MOST_SAMPLES = 60 * RATE
 ARCHIVE = "fsdd_8khz_int16.npz"
@@ -237,6 +238,8 @@ def _from_archive(path: Path) -> Recordings:
         and ends[0] == 0
         and ends[-1] == pcm.size
         and bool((np.diff(ends) > 0).all())
+        and label.min() >= 0
+        and label.max() < N_CLASSES
         and speaker.min() >= 0
         and speaker.max() < names.size
         and int(rate) == RATE

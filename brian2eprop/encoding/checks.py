@@ -36,7 +36,10 @@ def check_threshold(encoder: str, threshold: Any) -> None:
 
 def positive(encoder: str, name: str, value: Any, dimension: Dimension, unit: str) -> float:
     """One number above zero of that dimension, a Quantity or a plain number in SI units."""
-    known = get_dimensions(value)
+    try:
+        known = get_dimensions(value)
+    except TypeError:
+        known = dimension
     if not (known is dimension or known.is_dimensionless):
         raise ValueError(f"{encoder}: {name} is {value!r}, which is not in {unit}.")
     number = np.asarray(value)

@@ -82,6 +82,7 @@ def inner_ear(
     """
     length = positive("inner_ear", "duration", duration, second.dim, "seconds")
     step = positive("inner_ear", "dt", dt, second.dim, "seconds")
+    (seed,) = at_least("inner_ear", 0, seed=seed)
     trains = [
         inner_ear_times(sound, rate, n_channels, (seed, number), membrane, hair_cell, bushy_cell)
         for number, sound in enumerate(sounds)
