@@ -17,7 +17,7 @@ from brian2eprop.errors import DatasetError
 from brian2eprop.spikes import Spikes
 
 Labels = npt.NDArray[np.int64]
-Encoder = Callable[[npt.NDArray[np.float32]], Spikes]
+Encoder = Callable[[npt.NDArray[np.float64]], Spikes]
 
 N_CLASSES = 10
 FILES = {
@@ -146,7 +146,7 @@ def _images(
             f"{len(images)} images of {N_CLASSES} classes; give the files as they were published."
         )
     chosen = images[samples]
-    spikes = encoder(chosen.astype(np.float32) / np.float32(255))
+    spikes = encoder(chosen / 255)
     if len(spikes) != len(chosen):
         raise ValueError(
             f"{name}: the encoder made {len(spikes)} samples of {len(chosen)} images; let it make "

@@ -78,7 +78,7 @@ def unit_interval(encoder: str, values: npt.ArrayLike) -> Floats:
             f"{encoder}: the values lie between {x.min()} and {x.max()}; scale them to [0, 1] "
             "and replace NaN."
         )
-    return x.astype(np.float64)
+    return x.astype(np.float64, copy=False)
 
 
 def flattened(x: npt.NDArray[Any]) -> npt.NDArray[Any]:

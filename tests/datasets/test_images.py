@@ -35,7 +35,7 @@ def folder(tmp_path):
 
 def ink(images):
     """Twice as much as half the ink, as spikes in one step."""
-    assert images.dtype == np.float32
+    assert images.dtype == np.float64
     return Spikes.from_dense(images.reshape(len(images), 1, -1) > 0.5)
 
 
