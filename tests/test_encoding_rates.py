@@ -38,6 +38,9 @@ def test_poisson_is_a_function_of_the_seed_alone(monkeypatch):
 def test_poisson_at_the_ends_of_the_interval():
     dense = poisson([[0.0, 1.0]], 20, 1 / 1e-3, 1e-3, seed=0).to_dense()
     assert not dense[..., 0].any() and dense[..., 1].all()
+    values = np.random.default_rng(0).integers(0, 2, (6, 4))
+    dense = poisson(values, 3, 1000 * Hz, 1 * ms, seed=0).to_dense()
+    assert np.array_equal(dense, np.repeat(values[:, None], 3, axis=1))
     assert len(poisson(np.empty((0, 3)), 4, 10, 1e-3, 0)) == 0
     assert poisson([[0.5]], 0, 10, 1e-3, 0).n_steps == 0
 

@@ -147,8 +147,8 @@ class MovingMembrane:
 
         The blocks together are as long as the sound.
         """
-        ahead = TAPS // 2
-        padded = np.concatenate([np.zeros(TAPS - 1 - ahead), sound, np.zeros(ahead + BLOCK)])
+        # What is missing at the end is zero, too: rfft fills up.
+        padded = np.concatenate([np.zeros(TAPS - 1 - TAPS // 2), sound])
         for first in range(0, sound.size, BLOCK):
             piece = rfft(padded[first : first + TAPS - 1 + BLOCK].astype(np.float32), self.size)
             moved = irfft(piece * self.spectrum, self.size, axis=1)[:, TAPS - 1 : TAPS - 1 + BLOCK]
