@@ -256,9 +256,7 @@ def test_concatenated_samples_are_those_of_the_parts():
 
 def test_parts_of_different_forms_are_not_concatenated():
     one, other = (Spikes.from_dense(np.zeros((1, n, 2))) for n in (3, 4))
-    with pytest.raises(
-        ValueError, match=r"parts have \[\(2, 3\), \(2, 4\)\] as \(neurons, steps\)"
-    ):
+    with pytest.raises(ValueError, match=r"have \[\(2, 3\), \(2, 4\)\] as \(neurons, steps\)"):
         Spikes.concatenate([one, other])
     with pytest.raises(ValueError, match="give at least one part"):
         Spikes.concatenate([])

@@ -17,6 +17,8 @@ from brian2eprop.spikes import Spikes
 Labels = npt.NDArray[np.int64]
 
 N_UNITS = 700
+# No file of these data sets has as many: what it claims is not to fill the memory.
+MOST_SAMPLES = 1 << 24
 # Samples read at once: some ten megabytes of them.
 AT_ONCE = 512
 
@@ -48,7 +50,7 @@ def read_spikes(
                     f"for {len(labels)} labels; download it again."
                 )
             spikes = _spikes(path, columns, chosen, duration, dt, cut)
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, MemoryError) as error:
         raise DatasetError(f"{path} is damaged: {error}. Download it again.") from error
     if chosen.size and not ((labels[chosen] >= 0) & (labels[chosen] < n_classes)).all():
         raise DatasetError(f"{path} has labels outside 0 .. {n_classes - 1}; download it again.")
@@ -120,6 +122,8 @@ def _dataset(h5py: Any, file: Any, path: Path, name: str) -> Any:
     plain = isinstance(here, h5py.Dataset) and here.ndim == 1
     if not plain or here.external or here.is_virtual:
         raise DatasetError(f"{path} has no list {name}; give a file of SHD or SSC.")
+    if len(here) > MOST_SAMPLES:
+        raise DatasetError(f"{path} says that {name} holds {len(here)}, too much to be believed.")
     return here
 
 

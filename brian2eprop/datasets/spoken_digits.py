@@ -207,8 +207,11 @@ def _wave(path: Path) -> npt.NDArray[np.int16]:
                 form = (sound.getnchannels(), sound.getsampwidth(), sound.getframerate())
                 size = sound.getnframes()
                 content = sound.readframes(min(size, MOST_SAMPLES))
-        except (wave.Error, EOFError, OSError) as error:
-            raise DatasetError(f"{path} is no whole WAVE file: {error}.") from error
+        except (wave.Error, EOFError, OSError, RuntimeError) as error:
+            # The module says nothing of a chunk that ends outside the file.
+            raise DatasetError(
+                f"{path} is no whole WAVE file: {error or 'a chunk ends outside it'}."
+            ) from error
     if form != (1, 2, RATE):
         raise DatasetError(
             f"{path} has {form[0]} channels of {8 * form[1]} bits at {form[2]} Hz; give recordings "

@@ -214,6 +214,14 @@ def test_other_datasets(folder, tmp_path, name, value, sentence):
         shd("test", folder=folder)
 
 
+def test_more_samples_than_there_can_be(folder, tmp_path):
+    with h5py.File(tmp_path / "shd_test.h5", "a") as file:
+        del file["labels"]
+        file.create_dataset("labels", (2**40,), "u2", chunks=(1024,))
+    with pytest.raises(DatasetError, match=r"labels holds 1099511627776, too much to be believed"):
+        shd("test", folder=folder)
+
+
 def test_without_h5py(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(
