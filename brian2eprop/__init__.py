@@ -17,10 +17,19 @@ from brian2eprop.errors import (
     LearningError,
     Unsupported,
 )
-from brian2eprop.learning.model.surrogates import Triangular
+from brian2eprop.learning.model.surrogates import (
+    ArcTan,
+    FastSigmoid,
+    Gaussian,
+    SuperSpike,
+    Surrogate,
+    Triangular,
+)
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.regularisers import FiringRate
+from brian2eprop.learning.rules.bptt import SurrogateBPTT
 from brian2eprop.learning.rules.eprop import EProp
+from brian2eprop.learning.rules.eventprop import EventProp
 from brian2eprop.learning.training.callbacks import (
     Callback,
     EarlyStopping,
@@ -35,6 +44,7 @@ from brian2eprop.spikes import Spikes
 __all__ = [
     "SGD",
     "Adam",
+    "ArcTan",
     "Callback",
     "CheckpointError",
     "CompileError",
@@ -42,7 +52,10 @@ __all__ = [
     "DatasetError",
     "EProp",
     "EarlyStopping",
+    "EventProp",
+    "FastSigmoid",
     "FiringRate",
+    "Gaussian",
     "History",
     "LearningError",
     "LearningRateSchedule",
@@ -51,6 +64,9 @@ __all__ = [
     "ModelCheckpoint",
     "SpikeSource",
     "Spikes",
+    "SuperSpike",
+    "Surrogate",
+    "SurrogateBPTT",
     "Trainer",
     "Triangular",
     "Unsupported",

@@ -25,6 +25,7 @@ from brian2eprop.device.program import (
     Program,
     Slots,
     Sweep,
+    TreeSolve,
 )
 from brian2eprop.device.program.verify import Stage, verify
 
@@ -166,6 +167,7 @@ class _Generator:
         own = {
             "draws.h": any(body.draws for body in bodies),
             "timed.h": any(body.timed for body in bodies),
+            "tree.h": any(isinstance(phase, TreeSolve) for phase in self.program.phases()),
         }
         return (*self.dialect.headers, *(name for name, used in own.items() if used))
 
