@@ -12,6 +12,7 @@ NAMES = {
     "CheckpointError",
     "CompileError",
     "CrossEntropy",
+    "DatasetError",
     "EProp",
     "EarlyStopping",
     "FiringRate",
@@ -34,6 +35,7 @@ NAMES = {
     "Gaussian",
     "Triangular",
     "Unsupported",
+    "datasets",
     "encoding",
 }
 
