@@ -14,6 +14,7 @@ from brian2eprop.device.codegen.names import pointer, via
 from brian2eprop.device.codegen.statements import (
     C_TYPES,
     DOUBLE_SUFFIX,
+    STORED_TYPES,
     render_hoisted,
     render_statement,
 )
@@ -62,6 +63,8 @@ class Lines:
         Before the loop, and in every iteration.
     sent : tuple of str
         Before the loop, once the delay of its events is known.
+    on_event : tuple of str
+        For each element where there is an event.
     sums : tuple of str
         Variables that a row adds up.
     row_before, row_after : tuple of str
@@ -74,6 +77,7 @@ class Lines:
     each: tuple[str, ...]
     order: Order
     sent: tuple[str, ...] = ()
+    on_event: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     row_before: tuple[str, ...] = ()
     row_after: tuple[str, ...] = ()
@@ -172,6 +176,7 @@ class BodyWriter:
             each=tuple(self._each()),
             order=order,
             sent=tuple(line for name in sent for line in self._pointer(name)),
+            on_event=tuple(map(self._reset_on_event, self.on_event)),
             sums=tuple(map(_row_sum, self.row_sums)),
             row_before=tuple(f"{self._type(n)} {_row_sum(n)} = 0;" for n in self.row_sums),
             row_after=tuple(line for n in self.row_sums for line in self._add_row_sum(n)),
@@ -198,11 +203,12 @@ class BodyWriter:
                 lines.append(f"const double {name}{DOUBLE_SUFFIX} = {name};")
         if self.draws is not None:
             lines += [self.draws.before(*draw) for draw in sorted_items(self.body.draws)]
-        return lines + render_hoisted(self.lowered.hoisted, doubles, self.integer)
+        lines += render_hoisted(self.lowered.hoisted, doubles, self.integer)
+        return lines + [_since(*found) for found in sorted_items(self.lowered.since)]
 
     def _timed(self, name: str, timed: Timed) -> str:
         array, width = self.arrays[timed.array], timed.width
-        kind = f"b2e::Timed<{C_TYPES[array.dtype]}>"
+        kind = f"b2e::Timed<{STORED_TYPES[array.dtype]}>"
         shape = f"{array.size // width}, {width}, {timed.dt!r}, {timed.fractions}"
         return f"const {kind} {name} = {{{self.pointers[timed.array]}, {shape}}};"
 
@@ -211,7 +217,6 @@ class BodyWriter:
         if self.draws is not None:
             lines += [self.draws.each(*draw) for draw in sorted_items(self.body.draws)]
         lines += [line for s in self.lowered.statements for line in self._statement(s)]
-        lines += [self._reset_on_event(name) for name in self.on_event]
         written = sorted(self.lowered.written - self.lowered.aliases.keys())
         lines += [self._write(name) for name in written]
         return [line for line in lines if line]
@@ -240,7 +245,8 @@ class BodyWriter:
 
     def _pointer(self, name: str) -> list[str]:
         ref = self.body.refs[name]
-        lines = [f"b2e::ptr<{self._type(name)}> {pointer(name)} = {self.slot(ref)};"]
+        stored = STORED_TYPES[self._array(name).dtype]
+        lines = [f"b2e::ptr<{stored}> {pointer(name)} = {self.slot(ref)};"]
         if ref.via:
             lines.append(f"b2e::ptr<int> {via(name)} = {self.pointers[ref.via]};")
         return lines
@@ -263,7 +269,7 @@ class BodyWriter:
 
     def _reset_on_event(self, name: str) -> str:
         value = "false" if self._array(name).dtype is DType.BOOL else "t"
-        return f"if (_cond) {self._element(name)} = {value};"
+        return f"{self._element(name)} = {value};"
 
     def _write(self, name: str) -> str:
         line = f"{self._element(name)} = {name};"
@@ -299,6 +305,10 @@ def sorted_items[T](found: Mapping[str, T]) -> list[tuple[str, T]]:
 
 def _foreign(name: str, function: Foreign) -> str:
     return f"const auto {name} = [](auto... x) {{ return ::{function.symbol}(x...); }};"
+
+
+def _since(name: str, step: str) -> str:
+    return f"const b2e::Since {name} = b2e::since({step}, dt{DOUBLE_SUFFIX});"
 
 
 def _row_sum(name: str) -> str:

@@ -13,7 +13,7 @@ from brian2eprop.device.codegen.bodies import depth_name
 from brian2eprop.device.codegen.dialect import Dialect
 from brian2eprop.device.codegen.parts import Part, parts
 from brian2eprop.device.codegen.phases import PhaseWriter, by_clock
-from brian2eprop.device.codegen.statements import C_TYPES
+from brian2eprop.device.codegen.statements import STORED_TYPES
 from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     OWNED,
@@ -138,7 +138,7 @@ class _Generator:
         self.arrays = stored_arrays(program)
         self.sums = tuple(sorted(program.summed, key=list(self.arrays).index))
         self.views = {
-            name: ArrayView(array, number, C_TYPES[array.dtype])
+            name: ArrayView(array, number, STORED_TYPES[array.dtype])
             for number, (name, array) in enumerate(self.arrays.items())
         }
         self.depths = {depth_name(a): a.slots for a in self.arrays.values() if a.slots is not None}
@@ -179,9 +179,13 @@ class _Generator:
         found = [self._part(part, f"b2e_run_{n}") for n, part in enumerate(parts(self.program))]
         template = environment().get_template(f"program_{self.dialect.name}.cpp")
         texts = [text for text, _ in found]
-        arrays = list(self.views.values())
+        whole = {
+            "parts": texts,
+            "arrays": list(self.views.values()),
+            "n_constants": len(self.writer.constants),
+        }
         return Source(
-            template.render(self.context | {"parts": texts, "arrays": arrays}),
+            template.render(self.context | whole),
             tuple(launch for _, launch in found),
             tuple(self.arrays),
             {name: array.slots for name, array in self.arrays.items() if array.slots is not None},

@@ -77,8 +77,16 @@ B2E_SHARED(unsigned char, flags, {{ round8(view.phase.size) }});
     flags[element] = _cond;
 }
 B2E_BARRIER();
-const int count = b2e::compact(flags, {{ view.phase.size }}, {{ slot(index_of[events]) }});
+b2e::ptr<int> indices = {{ slot(index_of[events]) }};
+const int count = b2e::compact(flags, {{ view.phase.size }}, indices);
 if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = count;
+{% if view.lines.on_event %}
+B2E_BARRIER();
+{{ words.loop("event", "count") }} {
+    const int element = indices[event];
+    {{ lines(view.lines.on_event) | trim | indent(4) }}
+}
+{% endif %}
 {% endmacro %}
 
 {% macro chosen_events(phase) %}
