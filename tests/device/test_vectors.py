@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from brian2eprop.device.backends.compile import _run, compiler, compiler_version
+from brian2eprop.device.backends.compile import compiler, compiler_version
 from brian2eprop.device.backends.cpu import FLAGS
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import generate
@@ -78,27 +79,43 @@ def vectorising_compiler() -> None:
         pytest.skip("what becomes vector code is known of g++ on x86_64")
 
 
-@pytest.mark.parametrize("precision", Precision)
-@pytest.mark.parametrize(
-    "phase",
-    [*map(updates, BODIES), *map(draws, Distribution), threshold()],
-    ids=[*BODIES, *(distribution.value for distribution in Distribution), "threshold"],
-)
-def test_a_loop_over_neurons_becomes_vector_code(
-    phase: ForEach | Detect, precision: Precision, tmp_path: Path
-) -> None:
-    source = tmp_path / "source.cpp"
-    source.write_text(generate(made_of(phase), precision, CPU).text)
-    lines = source.read_text().splitlines()
-    (loop,) = [
-        number
-        for number, line in enumerate(lines, 1)
-        if line.strip() == f"for (int element = 0; element < {N}; ++element) {{"
+def heads(lines: list[str], index: str) -> list[int]:
+    """The numbers of the lines in which loops of an index begin."""
+    starts = f"for (int {index} = 0; "
+    return [n for n, line in enumerate(lines, 1) if line.strip().startswith(starts)]
+
+
+def is_vector_code(text: str, loops: list[int], folder: Path) -> list[bool]:
+    """Whether g++ makes vector code of the loops that begin in some lines."""
+    source, lines = folder / "source.cpp", text.splitlines()
+    source.write_text(text)
+    command = [
+        *compiler(),
+        *FLAGS,
+        "-fopt-info-vec-optimized",
+        "-c",
+        "-o",
+        "/dev/null",
+        str(source),
     ]
-    end = next(n for n, line in enumerate(lines[loop:], loop) if line.strip() == "}")
-    done = _run([*compiler(), *FLAGS, "-fopt-info-vec-optimized", "-c", "-o", "/dev/null",
-                 str(source)], tmp_path)  # fmt: skip
-    found = [int(line.split(":")[1]) for line in done.stderr.splitlines() if "loop vec" in line]
-    # A loop may be named after a function that it calls; of events there are other loops.
-    begins = loop if isinstance(phase, Detect) else 0
-    assert any(begins <= number <= end + 1 for number in found), done.stderr
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
+    found = [int(line.split(":")[1]) for line in said if "loop vectorized" in line]
+    ends = [next(n for n in range(at, len(lines)) if lines[n].strip() == "}") for at in loops]
+    return [any(at <= n <= end + 1 for n in found) for at, end in zip(loops, ends, strict=True)]
+
+
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("phase", [*map(updates, BODIES), threshold()], ids=[*BODIES, "threshold"])
+def test_a_loop_over_neurons(phase: ForEach | Detect, precision: Precision, tmp_path: Path) -> None:
+    text = generate(made_of(phase), precision, CPU).text
+    assert is_vector_code(text, heads(text.splitlines(), "element"), tmp_path) == [True]
+
+
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("distribution", Distribution)
+def test_random_numbers(distribution: Distribution, precision: Precision, tmp_path: Path) -> None:
+    text = generate(made_of(draws(distribution)), precision, CPU).text
+    lines = text.splitlines()
+    (function,) = [n for n, line in enumerate(lines) if f"void {distribution.value}s(" in line]
+    drawing = next(n for n in heads(lines, "lane") if n > function)
+    assert is_vector_code(text, [drawing, *heads(lines, "number")], tmp_path) == [True, True]

@@ -45,6 +45,10 @@ LOOP_VARIABLE = {
 NO_TIMES: Mapping[str, str] = {}
 
 
+# Enough for many vectors, few enough for the first cache; a multiple of 128 (draws_in_groups.h).
+AT_ONCE = 256
+
+
 class Order(Enum):
     """How freely the iterations of a loop may be arranged."""
 
@@ -63,6 +67,8 @@ class Lines:
         Before the loop, and in every iteration.
     sent : tuple of str
         Before the loop, once the delay of its events is known.
+    some : tuple of str
+        Before some of the iterations that follow one another; see ``Draws.in_groups``.
     on_event : tuple of str
         For each element where there is an event.
     sums : tuple of str
@@ -77,6 +83,7 @@ class Lines:
     each: tuple[str, ...]
     order: Order
     sent: tuple[str, ...] = ()
+    some: tuple[str, ...] = ()
     on_event: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     row_before: tuple[str, ...] = ()
@@ -97,21 +104,34 @@ class Draws:
         The index by which they are counted.
     step : str
         C++ of the Program's step.
+    in_groups : bool
+        Whether those of ``AT_ONCE`` elements are drawn together, before the elements' turn.
     """
 
     keys: str
     numbers: Mapping[Draw, int]
     run: Index
     step: str
+    in_groups: bool
 
     def before(self, name: str, draw: Draw) -> str:
         """What is done once for all runs of the body."""
         arguments = f"{self.keys}, {self.numbers[draw]}, {self.step}, instance"
         return f"const b2e::Draws {name}draws = b2e::draws_of({arguments});"
 
+    def some(self, name: str, draw: Draw) -> list[str]:
+        """The numbers of the runs from ``first`` on."""
+        function = f"b2e::{draw.distribution.value}s"
+        return [
+            f"alignas(64) {C_TYPES[draw.dtype]} {name}drawn[{AT_ONCE}];",
+            f"{function}({name}draws, first, n, {name}drawn);",
+        ]
+
     def each(self, name: str, draw: Draw) -> str:
         """The number of one run."""
         kind = C_TYPES[draw.dtype]
+        if self.in_groups:
+            return f"const {kind} {name} = {name}drawn[number];"
         function = f"b2e::{draw.distribution.value}<{kind}>"
         return f"const {kind} {name} = {function}({name}draws, {LOOP_VARIABLE[self.run]});"
 
@@ -176,6 +196,7 @@ class BodyWriter:
             each=tuple(self._each()),
             order=order,
             sent=tuple(line for name in sent for line in self._pointer(name)),
+            some=tuple(self._some()),
             on_event=tuple(map(self._reset_on_event, self.on_event)),
             sums=tuple(map(_row_sum, self.row_sums)),
             row_before=tuple(f"{self._type(n)} {_row_sum(n)} = 0;" for n in self.row_sums),
@@ -205,6 +226,11 @@ class BodyWriter:
             lines += [self.draws.before(*draw) for draw in sorted_items(self.body.draws)]
         lines += render_hoisted(self.lowered.hoisted, doubles, self.integer)
         return lines + [_since(*found) for found in sorted_items(self.lowered.since)]
+
+    def _some(self) -> list[str]:
+        if self.draws is None or not self.draws.in_groups:
+            return []
+        return [line for draw in sorted_items(self.body.draws) for line in self.draws.some(*draw)]
 
     def _timed(self, name: str, timed: Timed) -> str:
         array, width = self.arrays[timed.array], timed.width

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from brian2eprop.device.codegen.bodies import depth_name
+from brian2eprop.device.codegen.bodies import AT_ONCE, depth_name
 from brian2eprop.device.codegen.dialect import Dialect
 from brian2eprop.device.codegen.parts import Part, parts
 from brian2eprop.device.codegen.phases import PhaseWriter, by_clock
@@ -143,7 +143,9 @@ class _Generator:
         }
         self.depths = {depth_name(a): a.slots for a in self.arrays.values() if a.slots is not None}
         pointers = {name: view.pointer for name, view in self.views.items()}
-        self.writer = PhaseWriter(program, self.arrays, pointers, dialect.flag_bytes)
+        self.writer = PhaseWriter(
+            program, self.arrays, pointers, dialect.flag_bytes, dialect.draws_in_groups
+        )
         self.context: dict[str, Any] = {
             "program": program,
             "dialect": dialect,
@@ -152,6 +154,7 @@ class _Generator:
             "depths": list(self.depths),
             "slot": self.writer.slot,
             "by_clock": by_clock,
+            "at_once": AT_ONCE,
             "round8": lambda n: -(-n // 8) * 8,
             "count_of": {events.name: count_of(events).name for events in program.events},
             "index_of": {events.name: index_of(events).name for events in program.events},
@@ -165,6 +168,7 @@ class _Generator:
         bodies = [phase.body for phase in self.program.phases() if isinstance(phase, Loop)]
         own = {
             "draws.h": any(body.draws for body in bodies),
+            "draws_in_groups.h": self.dialect.draws_in_groups and any(b.draws for b in bodies),
             "timed.h": any(body.timed for body in bodies),
         }
         return (*self.dialect.headers, *(name for name, used in own.items() if used))
