@@ -8,10 +8,19 @@ from brian2eprop import encoding
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import CheckpointError, CompileError, LearningError, Unsupported
-from brian2eprop.learning.model.surrogates import Triangular
+from brian2eprop.learning.model.surrogates import (
+    ArcTan,
+    FastSigmoid,
+    Gaussian,
+    SuperSpike,
+    Surrogate,
+    Triangular,
+)
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.regularisers import FiringRate
+from brian2eprop.learning.rules.bptt import SurrogateBPTT
 from brian2eprop.learning.rules.eprop import EProp
+from brian2eprop.learning.rules.eventprop import EventProp
 from brian2eprop.learning.training.callbacks import (
     Callback,
     EarlyStopping,
@@ -26,13 +35,17 @@ from brian2eprop.spikes import Spikes
 __all__ = [
     "SGD",
     "Adam",
+    "ArcTan",
     "Callback",
     "CheckpointError",
     "CompileError",
     "CrossEntropy",
     "EProp",
     "EarlyStopping",
+    "EventProp",
+    "FastSigmoid",
     "FiringRate",
+    "Gaussian",
     "History",
     "LearningError",
     "LearningRateSchedule",
@@ -41,6 +54,9 @@ __all__ = [
     "ModelCheckpoint",
     "SpikeSource",
     "Spikes",
+    "SuperSpike",
+    "Surrogate",
+    "SurrogateBPTT",
     "Trainer",
     "Triangular",
     "Unsupported",

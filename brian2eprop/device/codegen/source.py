@@ -25,6 +25,7 @@ from brian2eprop.device.program import (
     Program,
     Slots,
     Sweep,
+    TreeSolve,
 )
 from brian2eprop.device.program.verify import Stage, verify
 
@@ -170,6 +171,7 @@ class _Generator:
             "draws.h": any(body.draws for body in bodies),
             "draws_in_groups.h": self.dialect.draws_in_groups and any(b.draws for b in bodies),
             "timed.h": any(body.timed for body in bodies),
+            "tree.h": any(isinstance(phase, TreeSolve) for phase in self.program.phases()),
         }
         return (*self.dialect.headers, *(name for name, used in own.items() if used))
 

@@ -52,6 +52,8 @@ class Tally:
                 found["accuracy", output.name] = n * output.loss.accuracy(prediction, labels)
         for group, counts in roles.counts.items():
             found["spikes", group] = session.samples(counts, n).sum()
+        for group, counts in self._clipped.items():
+            found["clipped", group] = session.samples(counts, n).sum()
         for state, counts in session.nan_counts.items():
             found["nan", state] = (session.samples(counts, n) > 0).sum()
         return found
@@ -76,9 +78,19 @@ class Tally:
                 group: self.sums["spikes", group] / (sizes[counts] * duration)
                 for group, counts in self.session.roles.counts.items()
             },
+            clipped={
+                group: self.sums["clipped", group] / max(self.sums["spikes", group], 1)
+                for group in self._clipped
+            },
             n_samples=self.n_samples,
             outputs={public_name(n): v for n, v in found.items()} if len(found) > 1 else {},
         )
+
+    @property
+    def _clipped(self) -> dict[str, str]:
+        """The arrays of clipped spikes of the Program that runs, by group."""
+        arrays = self.session.program.all_arrays()
+        return {group: name for group, name in self.session.roles.clipped.items() if name in arrays}
 
     def _judged(self, output: str) -> dict[str, float]:
         return {
@@ -86,6 +98,18 @@ class Tally:
             for what in ("loss", "accuracy")
             if (what, output) in self.sums
         }
+
+    def warn_of_clipped(self) -> None:
+        """One warning if spikes were not followed exactly."""
+        for (what, group), count in self.sums.items():
+            if what == "clipped" and count:
+                logger.warn(
+                    f"EventProp: {count:.0f} of {self.sums['spikes', group]:.0f} spikes of "
+                    f"'{group}' came to the threshold more slowly than min_slope, by which their "
+                    "times were differentiated. That is no error where it is rare.",
+                    name_suffix="clipped",
+                    once=True,
+                )
 
     def warn_of_nan(self) -> None:
         """One warning if states became NaN, as Brian2 gives after a run."""
@@ -212,4 +236,5 @@ def mean_gradients(
         for name, gradient in engine.gradients.items():
             totals[name] = totals[name] + share * engine.store.read(gradient)
     tally.warn_of_nan()
+    tally.warn_of_clipped()
     return totals

@@ -198,6 +198,13 @@ if (B2E_LEADER) {{ slot(view.phase.into) }}[0] = result;
 {% endfor %}
 {% endmacro %}
 
+{# One thread: a node waits for its children, and its parent for the node. #}
+{% macro TreeSolve(view) %}
+{% set phase = view.phase %}
+if (B2E_LEADER)
+    b2e::solve_tree({{ sizes[phase.parent] }}, {{ pointers[phase.parent] }}, {{ pointers[phase.leak] }}, {{ pointers[phase.coupling] }}, {{ pointers[phase.source] }});
+{% endmacro %}
+
 {% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Feed": Feed, "Record": Record, "Count": Count,
                  "Propagate": Propagate, "ForEachSynapse": ForEachSynapse, "Reduce": Reduce,
-                 "Clear": Clear} %}
+                 "Clear": Clear, "TreeSolve": TreeSolve} %}
