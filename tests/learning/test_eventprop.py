@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from brian2 import Hz, Network, NeuronGroup, Synapses, defaultclock, ms, set_device
+from brian2.utils.logger import catch_logs
 
 import brian2eprop as b2e
 from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.objective.trial import without_recordings
 from tests.oracles import event_adjoint, event_exact
+from tests.oracles.event_convergence import errors
 from tests.oracles.event_models import MODELS, by_key, network, samples, trainer_of
 
 KEYS = ("w_in", "w_rec", "w_out", "hidden.tau")
@@ -42,25 +44,6 @@ def test_derived_crossings_are_exact(name: str) -> None:
         # Central differences of step 1e-6 of a loss that is known to 1e-12 and has kinks, where
         # a spike arrives as another neuron comes to its threshold.
         assert abs((found[key] * direction).sum() - expected) < 1e-6 * scale, key
-
-
-def errors(name: str, seed: int, steps: tuple[float, ...], backend: str = "cpu") -> list[float]:
-    """Errors of the compiled gradient, relative to the exact one, along a random direction.
-
-    One direction in all weights at once, so that a difference costs two solutions.
-    """
-    neurons = MODELS[name]
-    net = network(neurons, seed)
-    rng = np.random.default_rng(seed)
-    direction = dict(event_exact.directions(net, KEYS[:3], rng))
-    expected = event_exact.slope(net, direction)
-    found = []
-    for dt in steps:
-        trainer = trainer_of(neurons, net, b2e.EventProp(), backend, dt)
-        values = by_key(net, trainer.gradients(*samples(net, dt)))
-        along = sum((values[key] * step).sum() for key, step in direction.items())
-        found.append(abs(along - expected) / abs(expected))
-    return found
 
 
 @pytest.mark.parametrize("name", ["LIF, hard reset", "ALIF", "conductance"])
@@ -210,7 +193,9 @@ def test_slow_spikes_are_counted() -> None:
     goal = np.zeros((3, 40, 1))
     for min_slope, share in ((1e9, 1.0), (1e-9, 0.0)):
         trainer = small(rule=b2e.EventProp(min_slope=min_slope))
-        history = trainer.fit(b2e.Spikes.from_dense(sent), goal, epochs=1, verbose=False)
+        with catch_logs() as logs:
+            history = trainer.fit(b2e.Spikes.from_dense(sent), goal, epochs=1, verbose=False)
+        assert sum("more slowly than min_slope" in text for *_, text in logs) == share
         assert history["rates"][0]["hidden"] > 0
         assert history["clipped"] == [{"hidden": share}]
 
