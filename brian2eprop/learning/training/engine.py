@@ -80,6 +80,14 @@ class Engine:
             store.write(name, values)
         return store
 
+    def follow(self, programs: TrainingPrograms) -> None:
+        """Run other Programs of the same task; what is trained or drawn stays as it is."""
+        if programs is self.programs:
+            return
+        self.programs = programs
+        self.training = Session(self.backend, programs.train, self.store, programs.roles)
+        self.evaluation = Session(self.backend, programs.evaluate, self.store, programs.roles)
+
     def tune(self) -> None:
         """Follow the optimiser's numbers, which the user or a checkpoint may have changed."""
         program = self.optimiser.program(self.trained, self.gradients)
