@@ -27,6 +27,7 @@ from brian2eprop.learning.training.callbacks import (
     LearningRateSchedule,
     ModelCheckpoint,
 )
+from brian2eprop.learning.training.constraints import Clip, Constraint, Dale, NonNegative
 from brian2eprop.learning.training.history import History, Metrics
 from brian2eprop.learning.training.optimisers import SGD, Adam
 from brian2eprop.learning.training.trainer import Trainer
@@ -38,8 +39,11 @@ __all__ = [
     "ArcTan",
     "Callback",
     "CheckpointError",
+    "Clip",
     "CompileError",
+    "Constraint",
     "CrossEntropy",
+    "Dale",
     "EProp",
     "EarlyStopping",
     "EventProp",
@@ -52,6 +56,7 @@ __all__ = [
     "MeanSquaredError",
     "Metrics",
     "ModelCheckpoint",
+    "NonNegative",
     "SpikeSource",
     "Spikes",
     "SuperSpike",

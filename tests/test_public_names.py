@@ -34,6 +34,10 @@ NAMES = {
     "Gaussian",
     "Triangular",
     "Unsupported",
+    "Clip",
+    "Constraint",
+    "Dale",
+    "NonNegative",
     "encoding",
 }
 

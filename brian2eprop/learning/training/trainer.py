@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from brian2eprop.learning.training.arguments import (
 )
 from brian2eprop.learning.training.callbacks import Callback
 from brian2eprop.learning.training.connectivity import Connections
+from brian2eprop.learning.training.constraints import Constraint, find_constraints
 from brian2eprop.learning.training.data import (
     Dataset,
     Samples,
@@ -84,6 +86,8 @@ class Trainer(TrainerState):
         Further terms of the loss.
     loss_weights : sequence of float, optional
         What the loss of each output counts in their sum; by default 1.
+    constraints : mapping of VariableView to Constraint, optional
+        What parameters are put back to after every update, such as ``{w.w: NonNegative()}``.
     seed : int, optional
         Seed of the order of the samples and of what the rule draws.
 
@@ -108,6 +112,7 @@ class Trainer(TrainerState):
         optimiser: Optimiser,
         regularisers: Sequence[FiringRate] = (),
         loss_weights: Sequence[float] | None = None,
+        constraints: Mapping[Any, Constraint] = MappingProxyType({}),
         seed: int | None = None,
     ) -> None:
         heads = check_heads(output, loss, loss_weights)
@@ -124,6 +129,7 @@ class Trainer(TrainerState):
         self._streams = captured.program.streams
         self._outputs = host.find_outputs(device, captured, heads)
         arrays = host.find_parameters(device, captured, parameters)
+        bounds = find_constraints(device, captured, arrays, constraints)
         task = Task(
             outputs=tuple(Output(o.name, o.loss, o.weight) for o in self._outputs),
             parameters=tuple(array.name for array in arrays),
@@ -135,7 +141,8 @@ class Trainer(TrainerState):
         self._programs = cache(
             lambda inputs: rule.training_program(with_inputs(captured.program, inputs), task)
         )
-        self._engine = Engine(device.backend, self._programs(frozenset()), optimiser, arrays)
+        programs = self._programs(frozenset())
+        self._engine = Engine(device.backend, programs, optimiser, arrays, bounds)
         self._connections = Connections(network)
         self._mirror = Mirror(device, captured, network, self._engine, self._connections)
         dtype = device.backend.precision.dtype
@@ -144,6 +151,7 @@ class Trainer(TrainerState):
         made_of = {
             "network": description(captured.program, captured.tables),
             **{"rule": rule, "loss": loss, "loss_weights": loss_weights, "regularisers": terms},
+            "constraints": bounds.of,
         }
         self._keeper = Keeper(
             self._engine, self._mirror, self._parameters, self._connections, self._progress, made_of
@@ -246,6 +254,7 @@ class Trainer(TrainerState):
         self._engine.tune()
         with self._mirror.training():
             self._engine.check_given()
+            self._engine.check_constraints()
             engine, mirror, outputs = self._engine, self._mirror, self._outputs
             fitting = Fitting(engine, mirror, outputs, plan, self._progress, self)
             return fitting.run(epochs, callbacks, verbose)
@@ -374,16 +383,6 @@ class Trainer(TrainerState):
             return self._parameters.shown(mean_gradients(self._engine, self._outputs, data, size))
 
     # Between network and engine
-
-    def _follow(self, data: Dataset) -> None:
-        """Have the engine take the analogue input that these samples have."""
-        programs = self._programs(frozenset(data.inputs))
-        if programs is not self._engine.programs and self._turns.in_training:
-            raise ValueError(
-                "Within fit, samples must have analogue input for the same variables as those that "
-                "are trained on; give the same, or call this after fit."
-            )
-        self._engine.follow(programs)
 
     def _samples(self, spikes: Samples, lengths: Any) -> Dataset:
         return with_lengths(make_dataset(spikes, self._streams, self._analogue.checked), lengths)
