@@ -8,6 +8,7 @@ import brian2eprop
 
 NAMES = {
     "Adam",
+    "AdamW",
     "Callback",
     "CheckpointError",
     "CompileError",

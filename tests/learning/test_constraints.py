@@ -75,6 +75,16 @@ def test_a_checkpoint_goes_on_exactly(kind: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(second.fit(3), whole)
 
 
+def test_a_checkpoint_with_weight_decay_goes_on_exactly(tmp_path: Path) -> None:
+    whole = Case(optimiser=b2e.AdamW(0.2, weight_decay=0.5)).fit(5)
+    first = Case(optimiser=b2e.AdamW(0.2, weight_decay=0.5))
+    first.fit(2)
+    first.trainer.save(tmp_path / "file.npz")
+    second = Case(optimiser=b2e.AdamW(0.1))
+    second.trainer.load(tmp_path / "file.npz")
+    np.testing.assert_array_equal(second.fit(3), whole)
+
+
 @pytest.mark.parametrize("other", [None, b2e.Clip(-0.5, 0.6), b2e.Dale(SIGNS)], ids=repr)
 def test_a_checkpoint_of_other_constraints_is_refused(other: Any, tmp_path: Path) -> None:
     Case(b2e.Clip(-0.5, 0.5)).trainer.save(tmp_path / "file.npz")
