@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 from brian2.devices.device import all_devices as _all_devices
 
 from brian2eprop import encoding
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.source import SpikeSource
-from brian2eprop.errors import CheckpointError, CompileError, LearningError, Unsupported
+from brian2eprop.errors import (
+    CheckpointError,
+    CompileError,
+    DatasetError,
+    LearningError,
+    Unsupported,
+)
 from brian2eprop.learning.model.surrogates import (
     ArcTan,
     FastSigmoid,
@@ -45,6 +54,7 @@ __all__ = [
     "Constraint",
     "CrossEntropy",
     "Dale",
+    "DatasetError",
     "EProp",
     "EarlyStopping",
     "EventProp",
@@ -66,9 +76,17 @@ __all__ = [
     "Trainer",
     "Triangular",
     "Unsupported",
+    "datasets",
     "encoding",
 ]
 
 __version__ = "0.1.0"
 
 _all_devices["eprop_cuda"] = _eprop_device
+
+
+def __getattr__(name: str) -> _Any:
+    """Data sets, which a simulation does without, are imported when they are first asked for."""
+    if name == "datasets":
+        return _import_module("brian2eprop.datasets")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

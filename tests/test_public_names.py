@@ -13,6 +13,7 @@ NAMES = {
     "CheckpointError",
     "CompileError",
     "CrossEntropy",
+    "DatasetError",
     "EProp",
     "EarlyStopping",
     "FiringRate",
@@ -39,6 +40,7 @@ NAMES = {
     "Constraint",
     "Dale",
     "NonNegative",
+    "datasets",
     "encoding",
 }
 

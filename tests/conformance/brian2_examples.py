@@ -24,8 +24,9 @@ from scipy.stats import ttest_ind
 
 from tests.conformance.example import REFUSED
 
-# Differences of rounding grow along a run of many thousand steps.
-TOLERANCE = 1e-6
+# Differences of rounding grow along a run of many thousand steps; where a model is about to spike
+# or to fall back, the runtime's own code generation targets differ by more.
+TOLERANCE, LOOSE = 1e-6, 1e-4
 SEEDS = range(5)
 # Below this the difference of a mean is taken for one of the distributions.
 SIGNIFICANCE = 1e-4
@@ -102,6 +103,8 @@ class Examples:
         different = differing(found, expected)
         if not different:
             return "same"
+        if not differing(found, expected, LOOSE):
+            return f"same to {LOOSE:g}"
         if not differing(self.run(script, "runtime", 1)[1], expected):
             return f"differs: {', '.join(different[:4])}"
         return self._by_distribution(script)
@@ -133,8 +136,8 @@ def number(name: str, values: np.ndarray) -> float:
     return float(np.nanmean(values)) if values.size else 0.0
 
 
-def differing(found: Found, expected: Found) -> list[str]:
-    """Names of what is not equal to rounding."""
+def differing(found: Found, expected: Found, tolerance: float = TOLERANCE) -> list[str]:
+    """Names of what is not equal within a tolerance."""
     return [
         name
         for name, wanted in expected.items()
@@ -143,8 +146,8 @@ def differing(found: Found, expected: Found) -> list[str]:
         or not np.allclose(
             found[name],
             wanted,
-            rtol=TOLERANCE,
-            atol=TOLERANCE * np.abs(np.nan_to_num(wanted)).max(initial=0),
+            rtol=tolerance,
+            atol=tolerance * np.abs(np.nan_to_num(wanted)).max(initial=0),
             equal_nan=True,
         )
     ]

@@ -419,7 +419,7 @@ def branching():
     rng = np.random.default_rng(5)
     parent = np.array([0, *(rng.integers(max(0, node - 9), node) for node in range(1, N))])
     equations = Body(
-        "leak = 1.0 + 0.1*v\nsource = v + drive", elements("leak", "v", "source", "drive")
+        "leak = 1.2 + 0.1*v*v\nsource = v + drive", elements("leak", "v", "source", "drive")
     )
     potentials = Body("v = source", elements("v", "source"))
     program = Program(
