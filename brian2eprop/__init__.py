@@ -36,19 +36,24 @@ from brian2eprop.learning.training.callbacks import (
     LearningRateSchedule,
     ModelCheckpoint,
 )
+from brian2eprop.learning.training.constraints import Clip, Constraint, Dale, NonNegative
 from brian2eprop.learning.training.history import History, Metrics
-from brian2eprop.learning.training.optimisers import SGD, Adam
+from brian2eprop.learning.training.optimisers import SGD, Adam, AdamW
 from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
 
 __all__ = [
     "SGD",
     "Adam",
+    "AdamW",
     "ArcTan",
     "Callback",
     "CheckpointError",
+    "Clip",
     "CompileError",
+    "Constraint",
     "CrossEntropy",
+    "Dale",
     "DatasetError",
     "EProp",
     "EarlyStopping",
@@ -62,6 +67,7 @@ __all__ = [
     "MeanSquaredError",
     "Metrics",
     "ModelCheckpoint",
+    "NonNegative",
     "SpikeSource",
     "Spikes",
     "SuperSpike",

@@ -8,6 +8,7 @@ import brian2eprop
 
 NAMES = {
     "Adam",
+    "AdamW",
     "Callback",
     "CheckpointError",
     "CompileError",
@@ -35,6 +36,10 @@ NAMES = {
     "Gaussian",
     "Triangular",
     "Unsupported",
+    "Clip",
+    "Constraint",
+    "Dale",
+    "NonNegative",
     "datasets",
     "encoding",
 }

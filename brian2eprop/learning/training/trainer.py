@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.objective.task import Output, Rule, Task
 from brian2eprop.learning.training import host
+from brian2eprop.learning.training.analogue import AnalogueInputs, with_inputs
 from brian2eprop.learning.training.arguments import (
     FITTED_WITH,
     MADE_WITH,
@@ -26,10 +28,12 @@ from brian2eprop.learning.training.arguments import (
 )
 from brian2eprop.learning.training.callbacks import Callback
 from brian2eprop.learning.training.connectivity import Connections
+from brian2eprop.learning.training.constraints import Constraint, find_constraints
 from brian2eprop.learning.training.data import (
     Dataset,
     Samples,
     check_held_out,
+    check_same_inputs,
     make_dataset,
 )
 from brian2eprop.learning.training.engine import Engine
@@ -82,6 +86,8 @@ class Trainer(TrainerState):
         Further terms of the loss.
     loss_weights : sequence of float, optional
         What the loss of each output counts in their sum; by default 1.
+    constraints : mapping of VariableView to Constraint, optional
+        What parameters are put back to after every update, such as ``{w.w: NonNegative()}``.
     seed : int, optional
         Seed of the order of the samples and of what the rule draws.
 
@@ -106,6 +112,7 @@ class Trainer(TrainerState):
         optimiser: Optimiser,
         regularisers: Sequence[FiringRate] = (),
         loss_weights: Sequence[float] | None = None,
+        constraints: Mapping[Any, Constraint] = MappingProxyType({}),
         seed: int | None = None,
     ) -> None:
         heads = check_heads(output, loss, loss_weights)
@@ -122,6 +129,7 @@ class Trainer(TrainerState):
         self._streams = captured.program.streams
         self._outputs = host.find_outputs(device, captured, heads)
         arrays = host.find_parameters(device, captured, parameters)
+        bounds = find_constraints(device, captured, arrays, constraints)
         task = Task(
             outputs=tuple(Output(o.name, o.loss, o.weight) for o in self._outputs),
             parameters=tuple(array.name for array in arrays),
@@ -130,14 +138,20 @@ class Trainer(TrainerState):
             values=partial(host.read_shared, device, captured),
             seed=int(np.random.default_rng(seed).integers(2**31)),
         )
-        programs = rule.training_program(captured.program, task)
-        self._engine = Engine(device.backend, programs, optimiser, arrays)
+        self._programs = cache(
+            lambda inputs: rule.training_program(with_inputs(captured.program, inputs), task)
+        )
+        programs = self._programs(frozenset())
+        self._engine = Engine(device.backend, programs, optimiser, arrays, bounds)
         self._connections = Connections(network)
         self._mirror = Mirror(device, captured, network, self._engine, self._connections)
-        self._parameters = Parameters(captured, arrays, device.backend.precision.dtype)
+        dtype = device.backend.precision.dtype
+        self._parameters = Parameters(captured, arrays, dtype)
+        self._analogue = AnalogueInputs(captured, task.parameters, dtype)
         made_of = {
             "network": description(captured.program, captured.tables),
             **{"rule": rule, "loss": loss, "loss_weights": loss_weights, "regularisers": terms},
+            "constraints": bounds.of,
         }
         self._keeper = Keeper(
             self._engine, self._mirror, self._parameters, self._connections, self._progress, made_of
@@ -177,8 +191,10 @@ class Trainer(TrainerState):
 
         Parameters
         ----------
-        spikes : Spikes or mapping of str to Spikes
-            Input of the samples, by SpikeSource where there are several.
+        spikes : Spikes or mapping of str to Spikes or array
+            Input of the samples, by SpikeSource where there are several; in a mapping also
+            analogue input: an array of shape (samples, steps, neurons) for a variable that the
+            equations only read, such as ``{'hidden_drive': currents}`` for ``hidden.drive``.
         labels : array, shape (samples, ...), or list of these
             What the loss compares with; one array an output where there are several.
         epochs : int
@@ -222,16 +238,26 @@ class Trainer(TrainerState):
         data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
         held_out = None if validation_data is None else check_held_out(validation_data)
         validation = None if held_out is None else self._labelled(**held_out)
+        if validation is not None:
+            check_same_inputs(data, validation)
         epochs = check_count("epochs", epochs)
         plan = Plan(data, validation, size, self._progress.rng if shuffle else None)
-        with self._turns.training():
-            self._connections.check()
-            self._engine.tune()
-            with self._mirror.training():
-                self._engine.check_given()
-                engine, mirror, outputs = self._engine, self._mirror, self._outputs
-                fitting = Fitting(engine, mirror, outputs, plan, self._progress, self)
-                return fitting.run(epochs, called, verbose)
+        with self._turns.turn():
+            self._follow(data)
+            with self._turns.training():
+                return self._train(plan, epochs, called, verbose)
+
+    def _train(
+        self, plan: Plan, epochs: int, callbacks: Sequence[Callback], verbose: bool
+    ) -> History:
+        self._connections.check()
+        self._engine.tune()
+        with self._mirror.training():
+            self._engine.check_given()
+            self._engine.check_constraints()
+            engine, mirror, outputs = self._engine, self._mirror, self._outputs
+            fitting = Fitting(engine, mirror, outputs, plan, self._progress, self)
+            return fitting.run(epochs, callbacks, verbose)
 
     # Evaluation
 
@@ -249,8 +275,8 @@ class Trainer(TrainerState):
 
         Parameters
         ----------
-        spikes : Spikes or mapping of str to Spikes
-            Input of the samples.
+        spikes : Spikes or mapping of str to Spikes or array
+            As for :meth:`fit`.
         labels : array, shape (samples, ...)
             What the loss compares with.
         batch_size : int
@@ -272,6 +298,7 @@ class Trainer(TrainerState):
         size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
         with self._turns.turn():
+            self._follow(data)
             self._read()
             return evaluate(self._engine.evaluation, self._outputs, data, size)
 
@@ -286,8 +313,8 @@ class Trainer(TrainerState):
 
         Parameters
         ----------
-        spikes : Spikes or mapping of str to Spikes
-            Input of the samples.
+        spikes : Spikes or mapping of str to Spikes or array
+            As for :meth:`fit`.
         batch_size : int
             Number of samples that are run together.
         lengths : int array, shape (samples,), optional
@@ -308,6 +335,7 @@ class Trainer(TrainerState):
         size = check_count("batch_size", batch_size)
         data = self._samples(spikes, lengths)
         with self._turns.turn():
+            self._follow(data)
             self._read()
             found = predict(self._engine.evaluation, self._outputs, data, size)
             return found[0] if len(found) == 1 else found
@@ -326,8 +354,8 @@ class Trainer(TrainerState):
 
         Parameters
         ----------
-        spikes : Spikes or mapping of str to Spikes
-            Input of the samples.
+        spikes : Spikes or mapping of str to Spikes or array
+            As for :meth:`fit`.
         labels : array, shape (samples, ...)
             What the loss compares with.
         batch_size : int
@@ -350,13 +378,14 @@ class Trainer(TrainerState):
         size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
         with self._turns.turn():
+            self._follow(data)
             self._read()
             return self._parameters.shown(mean_gradients(self._engine, self._outputs, data, size))
 
     # Between network and engine
 
     def _samples(self, spikes: Samples, lengths: Any) -> Dataset:
-        return with_lengths(make_dataset(spikes, self._streams), lengths)
+        return with_lengths(make_dataset(spikes, self._streams, self._analogue.checked), lengths)
 
     def _labelled(
         self,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy.typing as npt
 
+from brian2eprop.learning.objective.task import TrainingPrograms
 from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.connectivity import Connections
+from brian2eprop.learning.training.data import Dataset
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.keeping import Keeper
 from brian2eprop.learning.training.mirror import Mirror
@@ -27,6 +29,7 @@ class TrainerState(InProgress):
     _mirror: Mirror
     _parameters: Parameters
     _turns: Turns
+    _programs: Callable[[frozenset[str]], TrainingPrograms]
 
     def parameter_values(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of the parameters by name (``w_in_w`` for ``w_in.w``).
@@ -104,6 +107,16 @@ class TrainerState(InProgress):
         with self._turns.turn():
             self._connections.check()
             self._keeper.load(path)
+
+    def _follow(self, data: Dataset) -> None:
+        """Have the engine take the analogue input that these samples have."""
+        programs = self._programs(frozenset(data.inputs))
+        if programs is not self._engine.programs and self._turns.in_training:
+            raise ValueError(
+                "Within fit, samples must have analogue input for the same variables as those that "
+                "are trained on; give the same, or call this after fit."
+            )
+        self._engine.follow(programs)
 
     def _read(self) -> None:
         """Take over what the user may have changed, unless it can lead to nothing."""
