@@ -14,7 +14,12 @@ from brian2.core.variables import VariableView
 from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
 
 from brian2eprop.device import brian
-from brian2eprop.device.capture.builder import FormedSince, array_name
+from brian2eprop.device.capture.builder import (
+    DelaysOf,
+    FormedSince,
+    array_name,
+    present_delays,
+)
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import capture
 from brian2eprop.device.capture.support import check_network
@@ -88,14 +93,21 @@ class TrainingServices(ValuesDevice):
         namespace: Mapping[str, Any],
         read: set[Any],
         formed: FormedSince | None = None,
+        delays: DelaysOf = present_delays,
     ) -> Captured:
         """A network as a Program; the variables whose values were read are added to ``read``.
 
-        ``formed`` tells since when synapses are there, if not since when they were seen first.
+        ``formed`` tells since when synapses are there, if not since when they were seen first,
+        ``delays`` which delays of a pathway still matter.
         """
         with self.capturing(read):
             return capture(
-                network, namespace, self.memo, formed or self.formed.relevant, self.instances.arrays
+                network,
+                namespace,
+                self.memo,
+                formed or self.formed.relevant,
+                self.instances.arrays,
+                delays,
             )
 
     def array_name(self, view: VariableView) -> str:
@@ -170,7 +182,7 @@ class TrainingServices(ValuesDevice):
         return tuple(
             name
             for name, pathway in captured.pathways.items()
-            if pathway.events in sent and sent[pathway.events].any_within(pathway.steps)
+            if pathway.events in sent and sent[pathway.events].any_within(pathway.longest)
         )
 
 

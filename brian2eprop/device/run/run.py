@@ -105,7 +105,7 @@ def prepare(
         brian.start(network)
         return kept.captured
     gc.collect()  # so that groups that are in no network are warned about
-    kept.captured, kept.origin = device.capture_for_run(network, namespace)
+    kept.captured, kept.origin = device.capture_for_run(network, namespace, kept.transit)
     if kept.captured is not None:
         warn_of_operations(kept.captured)
     return kept.captured
