@@ -230,6 +230,21 @@ class Captured:
         rows = self.grid.clocks.items()
         return any(isinstance(row, Clock) and clock.dt_ != row.dt for clock, row in rows)
 
+    def other_than(self, was: Captured) -> str | None:
+        """Name of something that is not as it was; None where nothing is."""
+        now, before = (
+            {phase.label: phase for phase in captured.program.phases()} for captured in (self, was)
+        )
+        for label in sorted(now.keys() | before.keys()):
+            if now.get(label) != before.get(label):
+                return label
+        if self.program != was.program:
+            return self.program.name
+        for name, table in self.tables.items():
+            if not np.array_equal(table, was.tables[name]):
+                return name.split(":")[0]
+        return None
+
     @cached_property
     def names(self) -> Mapping[Any, str]:
         """The array of each Brian2 variable, also when its group is gone."""
