@@ -79,7 +79,12 @@ def run(
     times: dict[str, float] | None = {} if profile else None
     if profile:
         warn_of_profile()
-    end = Run(device, network, captured, state, feeders, times).execute(steps, progress)
+    numbers = device.randomness.take(steps.number)
+    state.memory.write_keys(captured.program, numbers.seed, numbers.first - steps.first)
+    try:
+        end = Run(device, network, captured, state, feeders, times).execute(steps, progress)
+    finally:
+        numbers.end(state.next_step - steps.first)
     brian.note_profile(network, times)
     # What Brian2 does after a run.
     if end == steps.end:
@@ -124,9 +129,6 @@ def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
         kept.adopt(state)
     device.hold(captured, state)
     state.push()
-    randomness = device.randomness
-    shift = randomness.steps - steps.first
-    state.memory.write_keys(captured.program, randomness.seed, shift)
     return state
 
 
@@ -217,7 +219,6 @@ class Run:
         began = time.perf_counter()
         with interrupts_wait():
             self.state.run(n_steps, self._streams(step, n_steps))
-            self.device.randomness.steps += n_steps
             set_step(self.network, self.captured.grid, step + n_steps)
             record(self.captured, self.state.memory, self.device, step, n_steps)
         pace.note(time.perf_counter() - began)
@@ -241,7 +242,6 @@ class Run:
                 self._note(self.cuts.name_of(part, operation), began)
         with interrupts_wait():
             self.state.end_step()
-            self.device.randomness.steps += 1
             set_step(self.network, self.captured.grid, step + 1)
         return step + 1
 
