@@ -328,10 +328,14 @@ def test_a_thread_with_a_seed_of_its_own_draws_the_same_whatever_others_do() -> 
         group, _ = noise(n=20)
         Network(group).run(3 * ms)
         alone.append(values(group))
+    use()
+    group, _ = noise(n=20)
+    Network(group).run(3 * ms)
     for order in ([0, 1, 2], [2, 1, 0]):
         use()
         found = in_threads([7, None, 8], order)
         np.testing.assert_array_equal([found[0], found[2]], alone)
+        np.testing.assert_array_equal(found[1], values(group))
 
 
 def test_a_run_that_is_stopped_gives_back_what_it_did_not_draw() -> None:
