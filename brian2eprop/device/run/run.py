@@ -118,7 +118,7 @@ def prepare(
 
 def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
     instances = device.options.instances
-    require_room(captured, instances, steps.number)
+    require_room(captured, instances, steps.first, steps.number)
     state = kept.state
     if state is None or not state.fits(captured, steps.first, steps.number):
         sent = deliverable(kept.transit, captured, steps.first, instances)
