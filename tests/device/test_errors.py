@@ -75,7 +75,7 @@ CASES: list[tuple[Callable[[], list[Any]], str]] = [
      r"'syn' sums an expression of 'x_post' into 'x_post' itself.*; sum into another variable"),
     (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),
     (with_link_to_itself, r"'cells_stateupdater' changes what 'x' is linked to.*; link to a"),
-    (poisson_input, r"adds to 'syn', a Synapses, .*; add to a whole NeuronGroup"),
+    (poisson_input, r"adds to 'syn', a Synapses, .*; add to a NeuronGroup"),
 ]  # fmt: skip
 
 

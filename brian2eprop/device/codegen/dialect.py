@@ -68,6 +68,8 @@ class Dialect:
     flag_bytes : int
         How much memory of a fixed size the flags of all thresholds together may take; those
         beyond stand in the events' own slot.
+    draws_in_groups : bool
+        Whether one thread draws the random numbers of neighbouring elements together.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Dialect:
     shares_rows: bool
     resident_bytes: int
     flag_bytes: int
+    draws_in_groups: bool
 
 
 def _plain_loop(index: str, n: object) -> str:
@@ -159,6 +162,7 @@ CPU = Dialect(
     shares_rows=False,
     resident_bytes=0,
     flag_bytes=256 * 1024,  # of a thread's stack, which may be as small as 2 MiB
+    draws_in_groups=True,
 )
 
 # 46 KiB: a block may use 48 KiB of shared memory on every architecture without asking for more,
@@ -176,4 +180,5 @@ CUDA = Dialect(
     shares_rows=True,
     resident_bytes=46 * 1024,
     flag_bytes=16 * 1024,  # of the 48 KiB that a kernel may declare
+    draws_in_groups=False,
 )

@@ -17,6 +17,7 @@ from brian2eprop.device.program import (
     Connectivity,
     Detect,
     Events,
+    ForEach,
     Index,
     ListedClock,
     Loop,
@@ -113,6 +114,8 @@ class PhaseWriter:
         C++ name of each array's pointer.
     flag_bytes : int
         See :class:`Dialect`.
+    draws_in_groups : bool
+        See :class:`Dialect`.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class PhaseWriter:
         arrays: Mapping[str, Array],
         pointers: Mapping[str, str],
         flag_bytes: int,
+        draws_in_groups: bool,
     ) -> None:
         self.program = program
         self.pointers = pointers
@@ -128,6 +132,7 @@ class PhaseWriter:
         self.constants: list[float] = [program.dt]
         self.clocks = {clock.name: self._clock(clock) for clock in program.clocks}
         self._flag_bytes = flag_bytes
+        self._draws_in_groups = draws_in_groups
 
     def views(self, phases: Iterable[Phase], summed: frozenset[str]) -> list[PhaseView]:
         """The views of some phases; constants are numbered as they come.
@@ -194,7 +199,8 @@ class PhaseWriter:
             return None
         numbers = {draw: number for number, draw in enumerate(self.program.draws)}
         run = Index.SYNAPSE if isinstance(phase, SynapticLoop) else Index.ELEMENT
-        return Draws(self.pointers[KEYS], numbers, run, program_step(phase))
+        in_groups = self._draws_in_groups and isinstance(phase, ForEach | Detect)
+        return Draws(self.pointers[KEYS], numbers, run, program_step(phase), in_groups)
 
     def _row(self, phase: SynapticLoop, found: Connectivity, order: Order) -> RowView:
         fixed, moving = phase.side.fixed.value, phase.side.moving.value

@@ -38,6 +38,19 @@ class ForEachEvent(Loop):
         buffer = program.find_events(self.events)
         yield from offset_faults(f"event buffer '{self.events}'", buffer.slots, -self.delay)
 
+    def meets_only(self) -> str | None:
+        """See :meth:`Phase.meets_only`."""
+        own = all(
+            (ref.offset, ref.via) == (0, None)
+            for ref in self.body.refs.values()
+            if ref.index is Index.ELEMENT
+        )
+        return self.events if own and not self.delay else None
+
+    def sets_there(self) -> frozenset[str]:
+        """See :meth:`Phase.sets_there`."""
+        return self.body.arrays(self.body.assigned)
+
     def hears(self) -> frozenset[str]:
         """See :meth:`Phase.hears`."""
         return frozenset({self.events})

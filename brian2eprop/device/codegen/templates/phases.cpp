@@ -43,11 +43,27 @@ B2E_BARRIER();
 {% endfor %}
 {% endmacro %}
 
+{# The body for each element, and what follows it; random numbers are drawn for some at once. #}
+{% macro for_each_element(view, then="") %}
+{% if view.lines.some %}
+for (int first = 0; first < {{ view.phase.size }}; first += {{ at_once }}) {
+    const int n = b2e::between(0, {{ view.phase.size }} - first, {{ at_once }});
+    {{ lines(view.lines.some) | trim | indent(4) }}
+    {{ words.simd_loop("number", "n") | indent(4) }} {
+        const int element = first + number;
+        {{ (lines(view.lines.each) ~ then) | trim | indent(8) }}
+    }
+}
+{% else %}
+{{ words.simd_loop("element", view.phase.size) }} {
+    {{ (lines(view.lines.each) ~ then) | trim | indent(4) }}
+}
+{% endif %}
+{% endmacro %}
+
 {% macro ForEach(view) %}
 {{ lines(view.lines.before) }}
-{{ words.simd_loop("element", view.phase.size) }} {
-    {{ lines(view.lines.each) | trim | indent(4) }}
-}
+{{ for_each_element(view) | trim }}
 {% endmacro %}
 
 {% macro ForEachEvent(view) %}
@@ -72,13 +88,18 @@ B2E_SHARED(unsigned char, flags, {{ round8(view.phase.size) }});
 {% if view.own_flags and view.phase.size % 8 %}
 {{ words.loop("beyond", 8 - view.phase.size % 8) }} flags[{{ view.phase.size }} + beyond] = 0;
 {% endif %}
-{{ words.simd_loop("element", view.phase.size) }} {
-    {{ lines(view.lines.each) | trim | indent(4) }}
-    flags[element] = _cond;
-}
+{{ for_each_element(view, "flags[element] = _cond;") | trim }}
 B2E_BARRIER();
-const int count = b2e::compact(flags, {{ view.phase.size }}, {{ slot(index_of[events]) }});
+b2e::ptr<int> indices = {{ slot(index_of[events]) }};
+const int count = b2e::compact(flags, {{ view.phase.size }}, indices);
 if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = count;
+{% if view.lines.on_event %}
+B2E_BARRIER();
+{{ words.loop("event", "count") }} {
+    const int element = indices[event];
+    {{ lines(view.lines.on_event) | trim | indent(4) }}
+}
+{% endif %}
 {% endmacro %}
 
 {% macro chosen_events(phase) %}
@@ -177,6 +198,13 @@ if (B2E_LEADER) {{ slot(view.phase.into) }}[0] = result;
 {% endfor %}
 {% endmacro %}
 
+{# One thread: a node waits for its children, and its parent for the node. #}
+{% macro TreeSolve(view) %}
+{% set phase = view.phase %}
+if (B2E_LEADER)
+    b2e::solve_tree({{ sizes[phase.parent] }}, {{ pointers[phase.parent] }}, {{ pointers[phase.leak] }}, {{ pointers[phase.coupling] }}, {{ pointers[phase.source] }});
+{% endmacro %}
+
 {% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Feed": Feed, "Record": Record, "Count": Count,
                  "Propagate": Propagate, "ForEachSynapse": ForEachSynapse, "Reduce": Reduce,
-                 "Clear": Clear} %}
+                 "Clear": Clear, "TreeSolve": TreeSolve} %}
