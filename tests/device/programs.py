@@ -193,7 +193,7 @@ def plasticity():
         ForEach("none", N, none),
         ForEachSynapse("sum", "w_rec", total),
         Propagate("pre", "spikes", "w_rec", at_pre, 2),
-        Propagate("post", "spikes", "w_rec", at_post, "delays", Side.TARGET, "formed"),
+        Propagate("post", "spikes", "w_rec", at_post, "delays", Side.TARGET, "formed", "until"),
         reset,
     )
     program = replace(
@@ -205,13 +205,14 @@ def plasticity():
             real("total"),
             Array("updated", DType.DOUBLE, size, PER_INSTANCE),
             Array("part", DType.BOOL, N, SHARED),
-            *(Array(name, DType.INT, size, SHARED) for name in ("delays", "formed")),
+            *(Array(name, DType.INT, size, SHARED) for name in ("delays", "formed", "until")),
         ),
         sweeps=(replace(sweep, phases=phases),),
     )
     rng = np.random.default_rng(4)
     values = {"w": rng.normal(0, 0.3, size), "part": np.arange(N) % 3 > 0, "total": 2.0}
     values |= {"delays": rng.integers(0, 4, size), "formed": rng.integers(0, 9, size)}
+    values |= {"until": rng.integers(9, 30, size)}
     return Case(program, case.values | values)
 
 

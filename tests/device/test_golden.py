@@ -73,6 +73,7 @@ def memory_of(backend: registry.Backend, program: Program) -> Memory:
         "delays": rng.integers(0, DELAY + 1, 30),
         "late": rng.integers(0, DELAY + 1, 20),
         "formed": rng.integers(0, STEPS, 20),
+        "until": rng.integers(0, STEPS, 20),
     }
     for name, indices in given.items():
         if name in memory.arrays:

@@ -209,9 +209,10 @@ class _Instance:
 
     def deliver(self, phase: Propagate, step: int, delay: int, there: Values | None = None) -> None:
         """Let the synapses for which ``there`` holds meet the events of one earlier step."""
-        if phase.formed is not None:
-            old = step - delay >= self.memory.arrays[phase.formed]
-            there = old if there is None else there & old
+        for name, holds in ((phase.formed, np.greater_equal), (phase.until, np.less)):
+            if name is not None:
+                met = holds(step - delay, self.memory.arrays[name])
+                there = met if there is None else there & met
         neurons = self.events(phase.events, step - delay)
         self.for_each_synapse(phase, neurons, step, there, step - delay)
 

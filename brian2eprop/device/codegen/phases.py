@@ -222,9 +222,10 @@ class PhaseWriter:
         own = isinstance(phase.delay, str)
         if own:
             yield f"{self.pointers[str(phase.delay)]}[synapse] != delay"
-        if phase.formed is not None:
-            sent = f"step - {'delay' if own else phase.delay}"
-            yield f"{sent} < {self.pointers[phase.formed]}[synapse]"
+        sent = f"step - {'delay' if own else phase.delay}"
+        for name, outside in ((phase.formed, "<"), (phase.until, ">=")):
+            if name is not None:
+                yield f"{sent} {outside} {self.pointers[name]}[synapse]"
 
     def _delays(self, phase: Phase) -> int | None:
         if isinstance(phase, Propagate) and isinstance(phase.delay, str):

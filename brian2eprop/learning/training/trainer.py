@@ -64,6 +64,9 @@ class Trainer(TrainerState):
     variables; the network's own state and time stay as they are. Within ``fit`` a callback
     that reads the variables sees the last update, and what it sets counts from the next one.
 
+    What the network's names mean is looked up where the Trainer is made. A network that is changed
+    afterwards (other delays, connections, objects or names in a group's namespace) is refused.
+
     Several threads may use a trainer: they wait for each other, save for ``fit``, during which
     other threads are refused.
 

@@ -57,4 +57,4 @@ def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
         builder.owners += [item.name] * (len(builder.phases) - before)
         builder.order.append(item.name)
     for pathway in builder.pathways.values():
-        builder.widen(pathway.events, pathway.steps)
+        builder.widen(pathway.events, pathway.longest)
