@@ -30,17 +30,14 @@ from brian2eprop.learning.training.callbacks import Callback
 from brian2eprop.learning.training.connectivity import Connections
 from brian2eprop.learning.training.constraints import Constraint, find_constraints
 from brian2eprop.learning.training.data import (
-    Dataset,
     Samples,
     check_held_out,
     check_same_inputs,
-    make_dataset,
 )
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.fitting import Fitting, Plan
 from brian2eprop.learning.training.history import History, Metrics
 from brian2eprop.learning.training.keeping import Keeper
-from brian2eprop.learning.training.labels import with_labels
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.network import description
 from brian2eprop.learning.training.optimisers import Optimiser
@@ -49,7 +46,6 @@ from brian2eprop.learning.training.progress import Progress
 from brian2eprop.learning.training.tally import evaluate, mean_gradients, predict
 from brian2eprop.learning.training.trainer_state import TrainerState
 from brian2eprop.learning.training.turns import Turns
-from brian2eprop.learning.training.weighting import with_lengths, with_weights
 
 DEFAULT_BATCH_SIZE = 64
 
@@ -384,19 +380,3 @@ class Trainer(TrainerState):
             self._follow(data)
             self._read()
             return self._parameters.shown(mean_gradients(self._engine, self._outputs, data, size))
-
-    # Between network and engine
-
-    def _samples(self, spikes: Samples, lengths: Any) -> Dataset:
-        return with_lengths(make_dataset(spikes, self._streams, self._analogue.checked), lengths)
-
-    def _labelled(
-        self,
-        spikes: Samples,
-        labels: Any,
-        sample_weight: Any = None,
-        class_weight: Any = None,
-        lengths: Any = None,
-    ) -> Dataset:
-        data = with_labels(self._samples(spikes, lengths), labels, self._outputs)
-        return with_weights(data, sample_weight, class_weight)

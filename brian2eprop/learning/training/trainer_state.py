@@ -9,15 +9,18 @@ from typing import Any
 import numpy.typing as npt
 
 from brian2eprop.learning.objective.task import TrainingPrograms
+from brian2eprop.learning.training.analogue import AnalogueInputs
 from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.connectivity import Connections
-from brian2eprop.learning.training.data import Dataset
+from brian2eprop.learning.training.data import Dataset, Samples, make_dataset
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.keeping import Keeper
+from brian2eprop.learning.training.labels import Output, with_labels
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import InProgress
 from brian2eprop.learning.training.turns import Turns
+from brian2eprop.learning.training.weighting import with_lengths, with_weights
 
 
 class TrainerState(InProgress):
@@ -30,6 +33,9 @@ class TrainerState(InProgress):
     _parameters: Parameters
     _turns: Turns
     _programs: Callable[[frozenset[str]], TrainingPrograms]
+    _analogue: AnalogueInputs
+    _outputs: tuple[Output, ...]
+    _streams: Any
 
     def parameter_values(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of the parameters by name (``w_in_w`` for ``w_in.w``).
@@ -123,3 +129,17 @@ class TrainerState(InProgress):
         self._connections.check()
         self._mirror.read()
         self._engine.check_given()
+
+    def _samples(self, spikes: Samples, lengths: Any) -> Dataset:
+        return with_lengths(make_dataset(spikes, self._streams, self._analogue.checked), lengths)
+
+    def _labelled(
+        self,
+        spikes: Samples,
+        labels: Any,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        lengths: Any = None,
+    ) -> Dataset:
+        data = with_labels(self._samples(spikes, lengths), labels, self._outputs)
+        return with_weights(data, sample_weight, class_weight)
