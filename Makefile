@@ -1,6 +1,8 @@
 # make demo       trains the demonstration network and writes its figure
 # make test       checks the style and runs all tests but those that need a GPU
-# make test-next  runs the tests of the device and of learning with Brian2 2.11, on Python 3.13
+# make test-next  runs the tests of the device and of learning with Brian2 2.11, on Python 3.13,
+#                 without the emulated GPU, which knows nothing of Brian2
+# make conformance  runs Brian2's own tests and published examples; an hour or more
 # make gpu        runs the GPU's tests and the benchmarks, and prints one table
 # make benchmark  runs the benchmarks on what there is; JAX gets an environment of its own
 #
@@ -16,7 +18,7 @@ CUDA ?= cuda13
 NOTEBOOKS = $(wildcard tutorials/*.ipynb)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-next lint gpu benchmark clean
+.PHONY: demo test test-next conformance lint gpu benchmark clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python -m brian2eprop.demo
@@ -26,13 +28,17 @@ test: lint
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS))
 
 test-next: $(NEXT)/installed-test
-	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu" tests/device tests/learning tests/oracles tests/cases
+	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu" -k "not emulated" tests/device tests/learning tests/oracles tests/cases
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+conformance: $(VENV)/installed-test
+	$(BIN)/python -m tests.conformance.brian2_suite
+	$(BIN)/python -m tests.conformance.brian2_examples
 
 gpu: $(VENV)/installed-test $(VENV)/installed-$(CUDA) $(JAX)/installed
 	$(BIN)/python -m pytest -m gpu

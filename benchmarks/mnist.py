@@ -1,15 +1,13 @@
 """E-prop on MNIST: 60,000 training and 10,000 test images as spike latencies, several seeds.
 
-``--data`` names a folder with the four IDX files (gzipped), as published:
-train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and
-t10k-labels-idx1-ubyte.gz. The last 5,000 training images are held out for validation; the test
-images are looked at once, after the last epoch.
+``--data`` names a folder with the four IDX files, as published; without it they are downloaded.
+The last 5,000 training images are held out for validation; the test images are looked at once,
+after the last epoch.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import math
 import time
 from pathlib import Path
@@ -24,19 +22,13 @@ N_STEPS, LAST_SPIKE, N_VALIDATION = 40, 25, 5000
 LEARNING_RATE = 5e-3
 
 
-def read_idx(path: Path) -> Any:
-    """The array in a gzipped IDX file of bytes."""
-    content = gzip.decompress(path.read_bytes())
-    rank = content[3]
-    shape = np.frombuffer(content, ">i4", rank, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
-
-
-def load(folder: Path, part: str) -> tuple[b2e.Spikes, Any]:
+def load(folder: Path | None, split: str) -> tuple[b2e.Spikes, Any]:
     """Spikes (one a pixel above 20 percent, the earlier the brighter) and labels."""
-    images = read_idx(folder / f"{part}-images-idx3-ubyte.gz") / 255
-    labels = read_idx(folder / f"{part}-labels-idx1-ubyte.gz").astype(int)
-    return b2e.encoding.latency(images, N_STEPS, threshold=0.2, last_step=LAST_SPIKE), labels
+    return b2e.datasets.mnist(
+        split,
+        lambda images: b2e.encoding.latency(images, N_STEPS, threshold=0.2, last_step=LAST_SPIKE),
+        folder=folder,
+    )
 
 
 def build(n_hidden: int, seed: int) -> b2e.Trainer:
@@ -108,12 +100,12 @@ def run(data: dict[str, tuple[b2e.Spikes, Any]], options: argparse.Namespace, se
 def main() -> None:
     """Run all seeds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    data = {"train": load(options.data, "train"), "test": load(options.data, "t10k")}
+    data = {"train": load(options.data, "train"), "test": load(options.data, "test")}
     found = [100 * run(data, options, seed) for seed in range(options.seeds)]
     if len(found) > 1:
         label = f"MNIST, {options.hidden} hidden, {options.epochs} epochs"

@@ -2,51 +2,91 @@
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 from brian2.devices.device import all_devices as _all_devices
 
 from brian2eprop import encoding
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.source import SpikeSource
-from brian2eprop.errors import CheckpointError, CompileError, LearningError, Unsupported
-from brian2eprop.learning.model.surrogates import Triangular
+from brian2eprop.errors import (
+    CheckpointError,
+    CompileError,
+    DatasetError,
+    LearningError,
+    Unsupported,
+)
+from brian2eprop.learning.model.surrogates import (
+    ArcTan,
+    FastSigmoid,
+    Gaussian,
+    SuperSpike,
+    Surrogate,
+    Triangular,
+)
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.regularisers import FiringRate
+from brian2eprop.learning.rules.bptt import SurrogateBPTT
 from brian2eprop.learning.rules.eprop import EProp
+from brian2eprop.learning.rules.eventprop import EventProp
 from brian2eprop.learning.training.callbacks import (
     Callback,
     EarlyStopping,
     LearningRateSchedule,
     ModelCheckpoint,
 )
+from brian2eprop.learning.training.constraints import Clip, Constraint, Dale, NonNegative
 from brian2eprop.learning.training.history import History, Metrics
-from brian2eprop.learning.training.optimisers import SGD, Adam
+from brian2eprop.learning.training.optimisers import SGD, Adam, AdamW
 from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
 
 __all__ = [
     "SGD",
     "Adam",
+    "AdamW",
+    "ArcTan",
     "Callback",
     "CheckpointError",
+    "Clip",
     "CompileError",
+    "Constraint",
     "CrossEntropy",
+    "Dale",
+    "DatasetError",
     "EProp",
     "EarlyStopping",
+    "EventProp",
+    "FastSigmoid",
     "FiringRate",
+    "Gaussian",
     "History",
     "LearningError",
     "LearningRateSchedule",
     "MeanSquaredError",
     "Metrics",
     "ModelCheckpoint",
+    "NonNegative",
     "SpikeSource",
     "Spikes",
+    "SuperSpike",
+    "Surrogate",
+    "SurrogateBPTT",
     "Trainer",
     "Triangular",
     "Unsupported",
+    "datasets",
     "encoding",
 ]
 
 __version__ = "0.1.0"
 
 _all_devices["eprop_cuda"] = _eprop_device
+
+
+def __getattr__(name: str) -> _Any:
+    """Data sets, which a simulation does without, are imported when they are first asked for."""
+    if name == "datasets":
+        return _import_module("brian2eprop.datasets")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,3 +17,7 @@ class CheckpointError(ValueError):
 
 class LearningError(Unsupported, ValueError):
     """A model, or what is asked of it, cannot be trained; the sentence says why."""
+
+
+class DatasetError(ValueError):
+    """A file of a data set that is not what it should be, or cannot be had."""

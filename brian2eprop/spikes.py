@@ -246,6 +246,36 @@ class Spikes:
         return cls._trusted(n_neurons, start, (flat % max(n_neurons, 1)).astype(np.int32))
 
     @classmethod
+    def concatenate(cls, parts: Sequence[Spikes]) -> Spikes:
+        """The samples of several Spikes, one after the other.
+
+        Parameters
+        ----------
+        parts : sequence of Spikes
+            At least one, all with the same numbers of neurons and steps.
+
+        Returns
+        -------
+        Spikes
+            All samples, in order.
+
+        Raises
+        ------
+        ValueError
+            If there are none, or their numbers of neurons or steps differ.
+        """
+        forms = {(part.n_neurons, part.n_steps) for part in parts}
+        if len(forms) != 1:
+            raise ValueError(
+                f"Spikes.concatenate: the parts have {sorted(forms)} as (neurons, steps); give "
+                "at least one part, and all with the same numbers."
+            )
+        before = np.cumsum([0, *(part.index.size for part in parts[:-1])])
+        start = [part.start + offset for part, offset in zip(parts, before, strict=True)]
+        index = np.concatenate([part.index for part in parts])
+        return cls._trusted(parts[0].n_neurons, np.concatenate(start), index)
+
+    @classmethod
     def _trusted(cls, n_neurons: int, start: Integers, index: npt.NDArray[np.int32]) -> Spikes:
         """Spikes from arrays that are known to be right: no checks, no copies."""
         spikes = object.__new__(cls)

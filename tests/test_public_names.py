@@ -8,10 +8,12 @@ import brian2eprop
 
 NAMES = {
     "Adam",
+    "AdamW",
     "Callback",
     "CheckpointError",
     "CompileError",
     "CrossEntropy",
+    "DatasetError",
     "EProp",
     "EarlyStopping",
     "FiringRate",
@@ -25,8 +27,20 @@ NAMES = {
     "SpikeSource",
     "Spikes",
     "Trainer",
+    "Surrogate",
+    "SurrogateBPTT",
+    "EventProp",
+    "SuperSpike",
+    "FastSigmoid",
+    "ArcTan",
+    "Gaussian",
     "Triangular",
     "Unsupported",
+    "Clip",
+    "Constraint",
+    "Dale",
+    "NonNegative",
+    "datasets",
     "encoding",
 }
 

@@ -242,3 +242,21 @@ def test_bad_arrays(change, sentence):
 def test_bad_choice_of_samples(which):
     with pytest.raises(IndexError, match="does not select samples of 3; give indices below 3"):
         Spikes.from_dense(np.zeros((3, 1, 1)))[which]
+
+
+def test_concatenated_samples_are_those_of_the_parts():
+    rng = np.random.default_rng(0)
+    dense = rng.random((7, 5, 4)) < 0.3
+    parts = [Spikes.from_dense(dense[cut]) for cut in (slice(0, 3), slice(3, 3), slice(3, 7))]
+    whole = Spikes.concatenate(parts)
+    assert np.array_equal(whole.to_dense(), dense)
+    # The checks of the constructor find nothing.
+    Spikes(whole.n_neurons, whole.n_steps, whole.start, whole.index)
+
+
+def test_parts_of_different_forms_are_not_concatenated():
+    one, other = (Spikes.from_dense(np.zeros((1, n, 2))) for n in (3, 4))
+    with pytest.raises(ValueError, match=r"have \[\(2, 3\), \(2, 4\)\] as \(neurons, steps\)"):
+        Spikes.concatenate([one, other])
+    with pytest.raises(ValueError, match="give at least one part"):
+        Spikes.concatenate([])

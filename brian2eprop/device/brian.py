@@ -28,8 +28,9 @@ from brian2.units import second
 from brian2eprop.errors import Unsupported
 
 # Brian2's names of the ways an array is indexed: by the element in hand, not at all, by the
-# neuron before and by the one behind a synapse.
+# neuron before and by the one behind a synapse, by the neuron of the whole of which a part is.
 ELEMENT, SHARED, PRE, POST = "_idx", "0", "_presynaptic_idx", "_postsynaptic_idx"
+PART = "_sub_idx"
 
 _RANDOM_BUFFERS = ("rand_buffer", "randn_buffer", "rand_buffer_index", "randn_buffer_index")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -32,6 +33,7 @@ from brian2eprop.device.memory.snapshot import (
     take_snapshot,
 )
 from brian2eprop.device.memory.state import State
+from brian2eprop.device.memory.transit import Transit, delays_that_matter
 from brian2eprop.device.networks import Kept
 from brian2eprop.device.options import AUTO_LAYOUT, Options, check_duration, read_options
 from brian2eprop.device.run.progress import Progress
@@ -229,13 +231,13 @@ class EpropDevice(TrainingServices):
 
     def is_unchanged(self, network: Network, kept: Kept, namespace: Mapping[str, Any]) -> bool:
         """Whether the capture that is kept of a network is still one of it."""
-        if kept.captured is None or kept.origin is None:
+        if kept.captured is None or kept.origin is None or not kept.is_settled:
             return False
         instances = self._instances_of(kept.captured)
         return kept.origin.is_unchanged(network.sorted_objects, namespace, self.stamps, instances)
 
     def capture_for_run(
-        self, network: Network, namespace: Mapping[str, Any]
+        self, network: Network, namespace: Mapping[str, Any], transit: Transit
     ) -> tuple[Captured | None, Origin | None]:
         """A network as a Program with what it was made from; None where there is nothing to run.
 
@@ -245,6 +247,8 @@ class EpropDevice(TrainingServices):
             The network.
         namespace : mapping of str to object
             Where external names are looked up.
+        transit : Transit
+            What its last run has left.
 
         Returns
         -------
@@ -266,7 +270,9 @@ class EpropDevice(TrainingServices):
         self._fit_monitors(network)
         watched = Watched(namespace)
         read: set[Any] = set()
-        captured = self.capture_program(network, watched, read)
+        captured = self.capture_program(
+            network, watched, read, delays=partial(delays_that_matter, transit)
+        )
         for name in captured.written:
             if self.instances.size is not None:
                 self.instances.promote(captured.variables[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -64,7 +64,37 @@ class BatchedStateMonitorView(StateMonitorView):  # type: ignore[misc]
         return Quantity(values, dim=self.monitor.variables[name].dim)
 
 
-class BatchedEventMonitor(EventMonitor):  # type: ignore[misc]
+class _BatchedRates:
+    """Brian2's rates of a monitor, one instance after the other."""
+
+    def binned_rate(self, bin_size: Any) -> Any:
+        """The rates in bins; of a population, of all its neurons.
+
+        Parameters
+        ----------
+        bin_size : Quantity
+            Their width, a multiple of dt.
+
+        Returns
+        -------
+        bins : Quantity, shape (n,)
+            Their starts.
+        rates : Quantity, shape (instances, neurons, n) or (instances, n)
+            The rates.
+        """
+        bins, rates = zip(*(one.binned_rate(bin_size) for one in self._each()), strict=True)
+        return bins[0], _stacked(rates)
+
+    def smooth_rate(self, window: Any = "gaussian", width: Any = None) -> Any:
+        """The smoothed rates, with a leading instance axis; see Brian2's."""
+        return _stacked([one.smooth_rate(window, width) for one in self._each()])
+
+    def _each(self) -> Sequence[Any]:
+        """What each instance alone has recorded."""
+        raise NotImplementedError
+
+
+class BatchedEventMonitor(_BatchedRates, EventMonitor):  # type: ignore[misc]
     """An EventMonitor of many instances.
 
     ``i``, ``t``, ``instance`` and the recorded variables list all events by instance, then time,
@@ -99,27 +129,6 @@ class BatchedEventMonitor(EventMonitor):  # type: ignore[misc]
         self._require_record()
         return {name: self.values(name) for name in self.record_variables - {"i"}}
 
-    def binned_rate(self, bin_size: Any) -> Any:
-        """The rates in bins.
-
-        Parameters
-        ----------
-        bin_size : Quantity
-            Their width, a multiple of dt.
-
-        Returns
-        -------
-        bins : Quantity, shape (n,)
-            Their starts.
-        rates : Quantity, shape (instances, neurons, n)
-            The rates.
-        """
-        return _of_bins(one.binned_rate(bin_size) for one in self._each())
-
-    def smooth_rate(self, window: Any = "gaussian", width: Any = None) -> Any:
-        """The smoothed rates, of shape (instances, neurons, steps); see Brian2's."""
-        return _stacked(one.smooth_rate(window, width) for one in self._each())
-
     def _each(self) -> list[_Events]:
         if not self.record:
             return [_Events(self, [], [])] * self._instances
@@ -139,7 +148,7 @@ class BatchedSpikeMonitor(BatchedEventMonitor, SpikeMonitor):  # type: ignore[mi
     """A SpikeMonitor of many instances; see :class:`BatchedEventMonitor`."""
 
 
-class BatchedRateMonitor(PopulationRateMonitor):  # type: ignore[misc]
+class BatchedRateMonitor(_BatchedRates, PopulationRateMonitor):  # type: ignore[misc]
     """A PopulationRateMonitor of many instances: rates are of shape (instances, times)."""
 
     def __getattr__(self, item: str) -> Any:
@@ -148,27 +157,6 @@ class BatchedRateMonitor(PopulationRateMonitor):  # type: ignore[misc]
         variable = self.variables["rate"]
         values = np.array(variable.get_value().T)
         return values if item.endswith("_") else Quantity(values, dim=variable.dim)
-
-    def binned_rate(self, bin_size: Any) -> Any:
-        """The mean rates in bins.
-
-        Parameters
-        ----------
-        bin_size : Quantity
-            Their width, a multiple of dt.
-
-        Returns
-        -------
-        bins : Quantity, shape (n,)
-            Their starts.
-        rates : Quantity, shape (instances, n)
-            The rates.
-        """
-        return _of_bins(one.binned_rate(bin_size) for one in self._each())
-
-    def smooth_rate(self, window: Any = "gaussian", width: Any = None) -> Any:
-        """The smoothed rates, of shape (instances, times); see Brian2's."""
-        return _stacked(one.smooth_rate(window, width) for one in self._each())
 
     def _each(self) -> list[_Rates]:
         return [_Rates(self, rate) for rate in self.rate]
@@ -195,14 +183,8 @@ class _Rates:
     smooth_rate = PopulationRateMonitor.smooth_rate
 
 
-def _of_bins(found: Iterable[tuple[Any, Any]]) -> tuple[Any, Any]:
-    bins, rates = zip(*found, strict=True)
-    return bins[0], _stacked(rates)
-
-
-def _stacked(rates: Iterable[Any]) -> Any:
-    found = list(rates)
-    return Quantity(np.stack([np.asarray(one) for one in found]), dim=found[0].dim)
+def _stacked(rates: Sequence[Any]) -> Any:
+    return Quantity(np.stack([np.asarray(one) for one in rates]), dim=rates[0].dim)
 
 
 _BATCHED: dict[Any, type] = {

@@ -32,6 +32,14 @@ class Kept:
         """The spikes in transit."""
         return self._transit if self.state is None else self.state.transit()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the capture is one of what is on its way, with the present delays only."""
+        pathways = {} if self.captured is None else self.captured.pathways
+        others = self._transit.pathways
+        settled = all(pathway.is_settled for pathway in pathways.values())
+        return settled and others in ({}, pathways)
+
     def adopt(self, state: State) -> None:
         """Go on with a memory that has got the spikes in transit."""
         self.state, self._transit = state, Transit()

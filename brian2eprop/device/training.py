@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +15,16 @@ from brian2.core.variables import VariableView
 from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
 
 from brian2eprop.device import brian
-from brian2eprop.device.capture.builder import FormedSince, array_name
+from brian2eprop.device.capture.builder import (
+    DelaysOf,
+    FormedSince,
+    array_name,
+    present_delays,
+)
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import capture
 from brian2eprop.device.capture.support import check_network
-from brian2eprop.device.capture.unchanged import Memo
+from brian2eprop.device.capture.unchanged import Memo, Origin, Watched, origin_of
 from brian2eprop.device.lent import Borrower
 from brian2eprop.device.memory.formed import Formed
 from brian2eprop.device.memory.values import ValuesDevice
@@ -35,6 +41,7 @@ class TrainingServices(ValuesDevice):
         self.networks = Networks()
         self.memo = Memo(self.stamps)
         self.formed = Formed()
+        self._made_from: WeakKeyDictionary[Captured, tuple[Origin, Watched]] = WeakKeyDictionary()
 
     def capture(
         self, network: Network, namespace: Mapping[str, Any] | None = None, level: int = 0
@@ -74,7 +81,7 @@ class TrainingServices(ValuesDevice):
             objects = check_network(network)
             brian.require_device(objects, self)
             _require_input(objects)
-            captured = self.capture_program(network, namespace, set(), since_ever)
+            captured = self._followed(network, Watched(namespace))
         for found in captured.operations:
             raise Unsupported(
                 f"'{found.operation.name}' is a network operation, which a training does not "
@@ -82,20 +89,61 @@ class TrainingServices(ValuesDevice):
             )
         return captured
 
+    def _followed(self, network: Network, namespace: Watched) -> Captured:
+        """A network as a Program, and what it was made from is kept."""
+        read: set[Any] = set()
+        captured = self.capture_program(network, namespace, read, since_ever)
+        origin = origin_of(network.sorted_objects, namespace, read, self.stamps, ())
+        self._made_from[captured] = origin, namespace
+        return captured
+
+    def changed(self, network: Network, captured: Captured) -> str | None:
+        """Name of what of a network is not as it was captured; None where nothing is.
+
+        What names mean where the network was captured counts, not where this is called.
+
+        Parameters
+        ----------
+        network : Network
+            The network.
+        captured : Captured
+            The same as a Program, from :meth:`capture`.
+
+        Raises
+        ------
+        Unsupported
+            If it could not be captured any more.
+        """
+        origin, namespace = self._made_from[captured]
+        if origin.is_unchanged(network.sorted_objects, namespace, self.stamps, ()):
+            return None
+        with self.networks.preparing:
+            now = self._followed(network, namespace)
+        # Brian2 makes some attributes anew in every run.
+        self._made_from[captured] = self._made_from.pop(now)
+        return now.other_than(captured)
+
     def capture_program(
         self,
         network: Network,
         namespace: Mapping[str, Any],
         read: set[Any],
         formed: FormedSince | None = None,
+        delays: DelaysOf = present_delays,
     ) -> Captured:
         """A network as a Program; the variables whose values were read are added to ``read``.
 
-        ``formed`` tells since when synapses are there, if not since when they were seen first.
+        ``formed`` tells since when synapses are there, if not since when they were seen first,
+        ``delays`` which delays of a pathway still matter.
         """
         with self.capturing(read):
             return capture(
-                network, namespace, self.memo, formed or self.formed.relevant, self.instances.arrays
+                network,
+                namespace,
+                self.memo,
+                formed or self.formed.relevant,
+                self.instances.arrays,
+                delays,
             )
 
     def array_name(self, view: VariableView) -> str:
@@ -170,7 +218,7 @@ class TrainingServices(ValuesDevice):
         return tuple(
             name
             for name, pathway in captured.pathways.items()
-            if pathway.events in sent and sent[pathway.events].any_within(pathway.steps)
+            if pathway.events in sent and sent[pathway.events].any_within(pathway.longest)
         )
 
 

@@ -37,6 +37,7 @@ from brian2eprop.device.program import (
     Stream,
     Sweep,
     Timed,
+    TreeSolve,
 )
 from brian2eprop.device.program.draws import draw_keys
 from brian2eprop.spikes import SpikeStream
@@ -192,7 +193,7 @@ def plasticity():
         ForEach("none", N, none),
         ForEachSynapse("sum", "w_rec", total),
         Propagate("pre", "spikes", "w_rec", at_pre, 2),
-        Propagate("post", "spikes", "w_rec", at_post, "delays", Side.TARGET, "formed"),
+        Propagate("post", "spikes", "w_rec", at_post, "delays", Side.TARGET, "formed", "until"),
         reset,
     )
     program = replace(
@@ -204,13 +205,14 @@ def plasticity():
             real("total"),
             Array("updated", DType.DOUBLE, size, PER_INSTANCE),
             Array("part", DType.BOOL, N, SHARED),
-            *(Array(name, DType.INT, size, SHARED) for name in ("delays", "formed")),
+            *(Array(name, DType.INT, size, SHARED) for name in ("delays", "formed", "until")),
         ),
         sweeps=(replace(sweep, phases=phases),),
     )
     rng = np.random.default_rng(4)
     values = {"w": rng.normal(0, 0.3, size), "part": np.arange(N) % 3 > 0, "total": 2.0}
     values |= {"delays": rng.integers(0, 4, size), "formed": rng.integers(0, 9, size)}
+    values |= {"until": rng.integers(9, 30, size)}
     return Case(program, case.values | values)
 
 
@@ -413,7 +415,39 @@ def clocked():
     return Case(program, values)
 
 
+def branching():
+    """Potentials that spread along a tree, set up anew in every step."""
+    rng = np.random.default_rng(5)
+    parent = np.array([0, *(rng.integers(max(0, node - 9), node) for node in range(1, N))])
+    equations = Body(
+        "leak = 1.2 + 0.1*v*v\nsource = v + drive", elements("leak", "v", "source", "drive")
+    )
+    potentials = Body("v = source", elements("v", "source"))
+    program = Program(
+        "branching",
+        DT,
+        (
+            *(real(name) for name in ("v", "leak", "source")),
+            *(real(name, access=SHARED) for name in ("drive", "coupling")),
+            Array("parent", DType.INT, N, SHARED),
+        ),
+        (
+            Sweep(
+                Direction.FORWARD,
+                (
+                    ForEach("equations", N, equations),
+                    TreeSolve("solve", "parent", "leak", "coupling", "source"),
+                    ForEach("potentials", N, potentials),
+                ),
+            ),
+        ),
+    )
+    values = {"parent": parent, "drive": rng.normal(0, 1, N), "coupling": rng.uniform(0.1, 9, N)}
+    return Case(program, values)
+
+
 CASES = {
+    "branching": branching(),
     "clocked": clocked(),
     "recorded": recorded(),
     "lif": network(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from brian2.core.functions import timestep
 
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Call
@@ -25,6 +26,7 @@ from brian2eprop.device.program import (
 LEAST, LARGEST = -(2**31), 2**31 - 1
 SPECIAL = np.array([LEAST, LEAST + 1, -7, -1, 0, 1, 3, LARGEST], np.int32)
 X, Y = (part.ravel() for part in np.meshgrid(SPECIAL, SPECIAL))
+BEYOND_ALL_STEPS = [-1e20, 9.2233720368547e15, 9.3e15, 1e300, np.inf, -np.inf, np.nan]
 REALS = np.array([-np.inf, -3e9, -2.5, -0.0, 0.0, 0.7, 3e9, np.inf, np.nan])
 
 
@@ -119,3 +121,18 @@ def test_a_spike_that_never_was(backend):
     result = run(backend, code, last=last, z=np.zeros(5, np.int32))
     # As Brian2's timestep: an infinite time is in the least step of all.
     np.testing.assert_array_equal(result["z"], [0, 1, 0, 0, 0])
+
+
+@pytest.mark.parametrize("step", [-3, 0, 1, 2, 50, 123456, LARGEST])
+def test_the_time_at_which_a_step_begins(backend, step):
+    dt = 1e-3  # the Program's
+    near = (np.array([step - 1, step, step + 1]) - 1e-3) * dt
+    ulps = np.arange(-12, 13) * np.spacing(near)[:, None]
+    times = np.concatenate([(near[:, None] + ulps).ravel(), BEYOND_ALL_STEPS])
+    code = f"z = timestep(time, dt) >= {step}\ny = timestep(time, dt) >= timestep(least, dt)"
+    none = np.zeros(times.size, np.int32)
+    result = run(backend, code, {"least": step * dt}, time=times, z=none, y=none)
+    with np.errstate(invalid="ignore"):
+        steps = timestep(times, dt)
+    np.testing.assert_array_equal(result["z"], steps >= step)
+    np.testing.assert_array_equal(result["y"], steps >= timestep(step * dt, dt))

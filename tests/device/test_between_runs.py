@@ -304,9 +304,7 @@ def changed(change: str) -> Network:
         more.active = more.pre.active = False
     network.add(more)
     network.run(7 * ms)
-    if change == "delay":
-        wires.delay = 1 * ms
-    elif change == "added":
+    if change == "added":
         more.active = more.pre.active = True
     elif change == "removed":
         network.remove(more)
@@ -321,8 +319,6 @@ WAY_OUT = "change it before the first run, or run without input until they have 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("delay", f"The delay of 'wires_pre' was changed while spikes are on their way to its "
-         f"targets; {WAY_OUT}"),
         ("added", f"The pathway 'more_pre' was added or made active while spikes are on their way "
          f"to its targets; {WAY_OUT}"),
         ("removed", f"The pathway 'more_pre' was removed or made inactive while spikes are on "

@@ -180,3 +180,87 @@ def test_synapses_with_delays_of_their_own_grow_while_spikes_are_on_their_way(ba
     wanted = arrivals()
     set_device("eprop_cuda", backend=backend, precision="float64")
     assert arrivals() == wanted
+
+
+def changing(plan: list[Any], delays: list[Any]) -> FOUND:
+    """Delays of both pathways that are set anew between runs, while synapses are added."""
+    defaultclock.dt = 0.1 * ms
+    cells = NeuronGroup(
+        4,
+        "dv/dt = drive/(3*ms) : 1\ndrive : 1\nheard : 1",
+        threshold="v > 1",
+        reset="v = 0",
+        method="euler",
+        name="cells",
+    )
+    cells.drive = [1.9, 2.6, 3.3, 4.1]
+    links = Synapses(
+        cells,
+        cells,
+        "w : 1\nx : 1",
+        # What arrives counts in its order.
+        on_pre="heard_post = 0.9*heard_post + w",
+        on_post="x = 0.5*x + heard_post",
+        name="links",
+    )
+    links.connect(i=[0, 0, 1, 2, 2, 3], j=[1, 2, 1, 0, 3, 2])
+    links.w = "1 + 0.1*i + 0.01*j"
+    network = Network(cells, links)
+    network.store("begin")
+    found = {}
+    for k, (what, delay) in enumerate(zip(plan, delays, strict=True)):
+        pathway = links.post if what == "post" else links.pre
+        if what == "grow":
+            links.connect(i=[3, k % 4], j=[0, 2])
+            links.w[-2:] = 0.3
+        elif what == "back":
+            network.restore("middle" if k > 3 else "begin")
+        pathway.delay = delay[: len(links)] * ms if np.ndim(delay) else delay * ms
+        if k == 3:
+            network.store("middle")
+        network.run((0.7, 1.3, 0.2)[k % 3] * ms)
+        found |= {f"heard{k}": np.array(cells.heard[:]), f"x{k}": np.array(links.x[:])}
+    return found
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("back", [False, True])
+def test_what_is_on_its_way_arrives_as_it_was_to_when_delays_change(
+    backend: str, seed: int, back: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = ["pre", "post", "pre", "grow"] + (["back"] if back else [])
+    plan = ["pre", "pre", "pre", "pre", *rng.choice(kinds, 8)]
+    delays = [
+        rng.uniform(0, 2.5, 40) if rng.random() < 0.5 else np.full(40, rng.uniform(0, 2.5))
+        for _ in plan
+    ]
+    set_device("runtime")
+    wanted = changing(plan, delays)
+    set_device("eprop_cuda", backend=backend, precision="float64")
+    agrees(changing(plan, delays), wanted)
+
+
+def one_delay_that_changes() -> list[float]:
+    """The delay of all synapses is lengthened and shortened, and ends where it began."""
+    defaultclock.dt = 0.1 * ms
+    one = NeuronGroup(2, "x : 1", threshold="timestep(t, dt) % 3 == i", reset="", name="one")
+    other = NeuronGroup(1, "n : 1", name="other")
+    link = Synapses(one, other, on_pre="n_post = 0.9*n_post + 1 + i", delay=0.5 * ms, name="link")
+    link.connect()
+    network = Network(one, other, link)
+    found = []
+    for delay in (0.5, 2.0, 0.1, 0.1, 1.2, 0, 0.5, 0.5, 0.5, 0.5):
+        link.delay = delay * ms
+        network.run(0.4 * ms)
+        found.append(float(np.ravel(other.n)[-1]))
+    return found
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_the_one_delay_of_all_synapses_changes(batch_size: int | None) -> None:
+    set_device("runtime")
+    wanted = one_delay_that_changes()
+    set_device("eprop_cuda", backend="cpu", precision="float64", batch_size=batch_size)
+    assert one_delay_that_changes() == pytest.approx(wanted, rel=1e-12)

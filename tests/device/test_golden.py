@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -71,6 +74,7 @@ def memory_of(backend: registry.Backend, program: Program) -> Memory:
         "delays": rng.integers(0, DELAY + 1, n_sparse),
         "late": rng.integers(0, DELAY + 1, n_repeated),
         "formed": rng.integers(0, STEPS, n_repeated),
+        "until": rng.integers(0, STEPS, n_repeated),
     }
     for name, indices in given.items():
         if name in memory.arrays:
@@ -111,3 +115,29 @@ def test_every_backend_does_what_the_program_means(layout: str, backend: str) ->
             found, wanted = memory.read(array.name), expected.read(array.name)
             # Sums of at most a few hundred terms in another order.
             np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12, err_msg=array.name)
+
+
+SCRIPT = """
+from brian2 import NeuronGroup, SpikeMonitor, StateMonitor, defaultclock, run, set_device
+import brian2eprop.device.backends.cpu as cpu
+sources = cpu.generate
+cpu.generate = lambda *given: print(sources(*given).text) or sources(*given)
+set_device("eprop_cuda", backend="cpu")
+cells = NeuronGroup(3, "v : 1\\nw : 1\\nx : 1", threshold="v > 1", reset="v = 0")
+spikes = SpikeMonitor(cells, variables=["v", "w", "x"])
+states = StateMonitor(cells, ["v", "w", "x"], record=True)
+run(defaultclock.dt)
+"""
+
+
+def test_the_source_does_not_depend_on_hashes() -> None:
+    """A script that is started again would otherwise be compiled again."""
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT], env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in "12"
+    }  # fmt: skip
+    (text,) = texts
+    assert "b2e_run" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from brian2 import (
     DEFAULT_FUNCTIONS,
     BinomialFunction,
+    Clock,
     Function,
     Hz,
     Network,
+    NetworkOperation,
     NeuronGroup,
     PoissonGroup,
     PoissonInput,
@@ -24,6 +27,7 @@ from brian2 import (
     defaultclock,
     get_device,
     ms,
+    second,
     seed,
     set_device,
 )
@@ -257,6 +261,99 @@ def test_restore_draws_the_same_if_the_random_state_is_restored(restored: bool) 
         found.append(values(group))
     assert np.array_equal(*found) == restored
     assert (found[0] == found[1]).all() == restored
+
+
+# Threads: each run waits in its first step until all of them have begun
+
+
+def in_threads(seeds: list[int | None], order: list[int]) -> list[Values]:
+    """What networks with noise get that are run at the same time, begun in some order."""
+    begun = [threading.Event() for _ in seeds]
+    found: dict[int, Values] = {}
+    networks = []
+
+    def waiting_for_all(number: int) -> Callable[[], None]:
+        def wait() -> None:
+            begun[number].set()
+            assert all(event.wait(20) for event in begun)
+
+        return wait
+
+    for number in range(len(seeds)):
+        group, _ = noise(n=20)
+        waiting = NetworkOperation(waiting_for_all(number), clock=Clock(1 * second))
+        networks.append((group, Network(group, waiting)))
+
+    def run_one(number: int) -> None:
+        if seeds[number] is not None:
+            seed(seeds[number])
+        group, network = networks[number]
+        network.run(3 * ms)
+        found[number] = values(group)
+
+    threads = []
+    for number in order:
+        threads.append(threading.Thread(target=run_one, args=(number,)))
+        threads[-1].start()
+        assert begun[number].wait(20)
+    for thread in threads:
+        thread.join(20)
+    return [found[number] for number in range(len(seeds))]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_threads_share_the_numbers_in_the_order_in_which_their_runs_begin() -> None:
+    use()
+    alone = []
+    for _ in range(3):
+        group, _ = noise(n=20)
+        Network(group).run(3 * ms)
+        alone.append(values(group))
+    for order in ([0, 1, 2], [2, 0, 1]):
+        use()
+        found = in_threads([None, None, None], order)
+        for wanted, number in zip(alone, order, strict=True):
+            np.testing.assert_array_equal(found[number], wanted)
+        group, _ = noise(n=20)
+        Network(group).run(3 * ms)
+        assert not any((values(group) == one).any() for one in found)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_thread_with_a_seed_of_its_own_draws_the_same_whatever_others_do() -> None:
+    use()
+    alone = []
+    for number in (7, 8):
+        seed(number)
+        group, _ = noise(n=20)
+        Network(group).run(3 * ms)
+        alone.append(values(group))
+    use()
+    group, _ = noise(n=20)
+    Network(group).run(3 * ms)
+    for order in ([0, 1, 2], [2, 1, 0]):
+        use()
+        found = in_threads([7, None, 8], order)
+        np.testing.assert_array_equal([found[0], found[2]], alone)
+        np.testing.assert_array_equal(found[1], values(group))
+
+
+def test_a_run_that_is_stopped_gives_back_what_it_did_not_draw() -> None:
+    use()
+    group, _ = noise(n=20)
+    network = Network(group)
+    stopping = NetworkOperation(lambda: network.stop(), clock=Clock(2 * ms))
+    network.add(stopping)
+    network.run(0.5 * ms)
+    network.run(6 * ms)
+    stopping.active = False
+    network.run(3 * ms)
+    stopped, steps = values(group), round(float(network.t / (0.5 * ms)))
+    use()
+    group, _ = noise(n=20)
+    Network(group).run(steps * 0.5 * ms)
+    np.testing.assert_array_equal(values(group), stopped)
+    assert 6 < steps < 19
 
 
 def test_a_stored_file_keeps_the_random_state(tmp_path: Any) -> None:

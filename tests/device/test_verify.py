@@ -90,6 +90,7 @@ LEGAL = (
         "each", "spikes", "back", body("x += w", x=Ref("x", TARGET), w=Ref("w", SYNAPSE)), "late"
     ),
     Propagate("young", "spikes", "back", body("x += 1", x=Ref("x", TARGET)), 1, formed="late"),
+    Propagate("old", "spikes", "back", body("x += 1", x=Ref("x", TARGET)), 1, until="late"),
     Propagate("post", "inputs", "back", body("v += 1", v=Ref("v", SOURCE)), 0, Side.TARGET),
     ForEachSynapse("row", "syn", body("x += y", x=Ref("x", SOURCE), y=Ref("v", TARGET))),
     Propagate(
@@ -332,7 +333,7 @@ PHASE_FAULTS = [
         "array 'kind' cannot hold a step for each synapse; make it INT, shared and of size 6",
     ),
     (
-        Propagate("p", "spikes", "back", EMPTY, formed="w"),
+        Propagate("p", "spikes", "back", EMPTY, until="w"),
         "array 'w' cannot hold a step for each synapse; make it INT, shared and of size 6",
     ),
     *(

@@ -91,6 +91,7 @@ def per_instance() -> Program:
             Array("delays", DType.INT, CONNECTIVITIES["sparse"].n_synapses, SHARED),
             Array("late", DType.INT, CONNECTIVITIES["repeated"].n_synapses, SHARED),
             Array("formed", DType.INT, CONNECTIVITIES["repeated"].n_synapses, SHARED),
+            Array("until", DType.INT, CONNECTIVITIES["repeated"].n_synapses, SHARED),
             real("leak", 3, SHARED),
             real("gain", 1, SHARED),
             real("total", 1),
@@ -157,9 +158,9 @@ def forward() -> tuple[Phase, ...]:
         propagate("repeated", "spikes", 1),
         # What a synapse adds depends on what those before it did: one after the other.
         propagate("sparse", "spikes", 0, "v_post = v_post + w*v_post", "serial"),
-        # Delays of each synapse, and synapses that were formed a while ago.
+        # Delays of each synapse, and synapses that hear what is sent within some steps.
         propagate("sparse", "spikes", "delays", label="own delays"),
-        replace(propagate("repeated", "spikes", 1, label="young"), formed="formed"),
+        replace(propagate("repeated", "spikes", 1, label="young"), formed="formed", until="until"),
         Record("log", "spikes", 4, 10, Body("v_here = v + gain\nt_here = t", LOG), "log end"),
         Count("number of spikes", "spikes", 4, 10, "number"),
         # Rows of a target, and sums along rows.

@@ -1,7 +1,8 @@
-"""Both forms of e-prop against forward differentiation in NumPy, on models from a small grammar."""
+"""Surrogate rules against forward differentiation in NumPy, on models from a small grammar."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import brian2eprop as b2e
+from brian2eprop.learning.model import feedback
 from tests.oracles import forward_mode as oracle
 
 N_IN, N_HIDDEN, N_OUT, STEPS = 4, 3, 2, 25
-FORMS = ("adjoint", "forward")
 
 # A few thousand operations of rounding 1e-16 each, some of terms that nearly cancel, relative to
 # the largest derivative.
@@ -64,8 +65,9 @@ class Case:
     delays: tuple[int, int, int] = (0, 0, 0)
     density: float = 1.0
     seed: int = 0
+    surrogate: str = "Triangular"
 
-    def network(self) -> oracle.Network:
+    def network(self, crosses: bool = False, attached: bool = False) -> oracle.Network:
         """The case with numbers."""
         rng = np.random.default_rng(self.seed)
         (v_rate, v_drift), (a_rate, a_drift), exponential = DYNAMICS[self.dynamics]
@@ -92,10 +94,34 @@ class Case:
             {"g": rng.uniform(0.5, 1.5, N_HIDDEN), "x": rng.normal(0, 1, N_HIDDEN)},
             *synapses,
             tau_out=8.0,
+            crosses=crosses,
+            attached=attached,
+            surrogate=self.surrogate,
         )
 
 
-def trainer_of(case: Case, net: oracle.Network, form: str, backend: str) -> b2e.Trainer:
+@dataclass(frozen=True)
+class Way:
+    """A rule, with what the oracle calls the same."""
+
+    rule: Callable[[b2e.Surrogate], Any]
+    crosses: bool = False
+    attached: bool = False
+
+
+E_PROP = {
+    "adjoint": Way(lambda surrogate: b2e.EProp(surrogate=surrogate)),
+    "forward": Way(lambda surrogate: b2e.EProp(surrogate=surrogate, form="forward")),
+}
+BPTT = {
+    "bptt": Way(lambda surrogate: b2e.SurrogateBPTT(surrogate), crosses=True),
+    "bptt, nothing detached": Way(
+        lambda surrogate: b2e.SurrogateBPTT(surrogate, detach=()), crosses=True, attached=True
+    ),
+}
+
+
+def trainer_of(case: Case, net: oracle.Network, way: Way, backend: str) -> b2e.Trainer:
     set_device("eprop_cuda", backend=backend, precision="float64")
     defaultclock.dt = 1 * ms
     inputs = b2e.SpikeSource(N_IN, name="inputs")
@@ -139,24 +165,24 @@ def trainer_of(case: Case, net: oracle.Network, form: str, backend: str) -> b2e.
         brian2.Network(inputs, hidden, readout, *made),
         output=readout.y,
         loss=b2e.MeanSquaredError(),
-        rule=b2e.EProp(surrogate=b2e.Triangular(oracle.GAMMA, case.width), form=form),  # type: ignore[arg-type]
+        rule=way.rule(getattr(b2e, case.surrogate)(oracle.GAMMA, case.width)),
         parameters=[*(synapses.w for synapses in made), *own],
         optimiser=b2e.SGD(0.1),
     )
 
 
-def check(case: Case, backend: str) -> None:
-    net = case.network()
+def check(case: Case, backend: str, ways: Mapping[str, Way]) -> None:
     rng = np.random.default_rng(case.seed + 1)
     sent, target = rng.random((STEPS, N_IN)) < 0.4, rng.normal(0, 1, (STEPS, N_OUT))
-    expected = oracle.gradients(net, sent, target)
-    for form in FORMS:
-        trainer = trainer_of(case, net, form, backend)
+    for label, way in ways.items():
+        net = case.network(way.crosses, way.attached)
+        expected = oracle.gradients(net, sent, target)
+        trainer = trainer_of(case, net, way, backend)
         found = list(trainer.gradients(b2e.Spikes.from_dense(sent[None]), target[None]).values())
+        scale = max(np.abs(part).max() for part in expected.values())
         for (name, reference), values in zip(expected.items(), found, strict=True):
-            scale = max(np.abs(part).max() for part in expected.values())
             error = np.abs(values - reference).max() / scale
-            assert error < TOLERANCE, f"{form}: {name} is off by {error:.1e}"
+            assert error < TOLERANCE, f"{label}: {name} is off by {error:.1e}"
         assert np.abs(expected["s_in"]).max() > 0
 
 
@@ -171,19 +197,29 @@ def cases(draw: Any) -> Case:
         delays=tuple(draw(st.integers(0, 3)) for _ in range(3)),  # type: ignore[arg-type]
         density=draw(st.sampled_from((0.6, 1.0))),
         seed=draw(st.integers(0, 99)),
+        surrogate=draw(st.sampled_from(sorted(oracle.SHAPES))),
     )
 
 
-@settings(
+few = settings(
     max_examples=20,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+
+
+@few
 @given(cases())
 def test_random_models(case: Case) -> None:
-    check(case, "reference")
+    check(case, "reference", E_PROP)
+
+
+@few
+@given(cases())
+def test_random_models_by_bptt(case: Case) -> None:
+    check(case, "reference", BPTT)
 
 
 HANDFUL = {
@@ -191,6 +227,9 @@ HANDFUL = {
     "affine": Case(adds=("w", "w - 0.2", "w - 0.3"), delays=(1, 2, 3), density=0.6),
     "not affine": Case("rational", adds=("w*w", "0.5*w + w*w", "exp(w)"), width=0.7, seed=4),
     "normalised": Case("shunted", "v/th > 1 + 0.2*a", "v *= 0.2; a += 1 + 0.1*v", delays=(0, 1, 0)),
+    "arctan": Case(adds=("w", "w*g_pre*g_post", "w"), delays=(0, 2, 1), surrogate="ArcTan"),
+    "superspike": Case("driven adaptation", delays=(0, 1, 0), surrogate="SuperSpike", seed=2),
+    "gaussian": Case("shunted", density=0.6, surrogate="Gaussian", width=0.7, seed=5),
     "two-sided": Case("driven adaptation", "abs(v) > th + 0.2*a", "a += v; v -= th", seed=3),
 }
 
@@ -198,4 +237,90 @@ HANDFUL = {
 @pytest.mark.parametrize("case", HANDFUL)
 @pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
 def test_fixed_models(case: str, on: str) -> None:
-    check(HANDFUL[case], on)
+    check(HANDFUL[case], on, E_PROP | BPTT)
+
+
+@pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
+@pytest.mark.parametrize("delays", [(0, 0, 0), (2, 3, 1)])
+def test_long_rows_are_summed_as_they_lie(
+    on: str, delays: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback, "_LONG_ROW", 1)
+    case = Case(adds=("w", "w*exp(-(x_pre - x_post)**2)", "w*g_pre"), delays=delays)
+    check(case, on, E_PROP | BPTT)
+
+
+@pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
+def test_layers_are_followed_through(on: str) -> None:
+    """Two layers are a recurrent network of which only the synapses between halves are there."""
+    rng = np.random.default_rng(3)
+    sent = rng.random((STEPS, N_IN)) < 0.4
+    target = rng.normal(0, 1, (STEPS, N_OUT))
+    first, second = np.arange(3), np.arange(3, 5)
+
+    def pathway(sources: Any, targets: Any, delay: int) -> oracle.Synapses:
+        i, j = (part.ravel() for part in np.meshgrid(sources, targets, indexing="ij"))
+        return oracle.Synapses(i, j, rng.normal(0.5, 0.3, len(i)), "w", delay)
+
+    net = oracle.Network(
+        {"v": "-1/10", "a": "-1/50"},
+        {"v": "0", "a": "0"},
+        True,
+        "v - th - 0.2*a",
+        RESETS["v -= th; a += 1"],
+        None,
+        {"th": rng.uniform(0.5, 0.9, 5)},
+        {},
+        pathway(np.arange(N_IN), first, 1),
+        pathway(first, second, 2),
+        pathway(second, np.arange(N_OUT), 0),
+        tau_out=8.0,
+        crosses=True,
+        surrogate="SuperSpike",
+    )
+    expected = oracle.gradients(net, sent, target)
+    set_device("eprop_cuda", backend=on, precision="float64")
+    defaultclock.dt = 1 * ms
+    layers = [
+        NeuronGroup(
+            len(members),
+            "dv/dt = -v/(10*ms) : 1\nda/dt = -a/(50*ms) : 1\nth : 1",
+            threshold="v > th + 0.2*a",
+            reset="v -= th; a += 1",
+            method="exact",
+            name=name,
+        )
+        for name, members in (("first", first), ("second", second))
+    ]
+    for layer, members in zip(layers, (first, second), strict=True):
+        layer.th = net.own["th"][members]
+    inputs = b2e.SpikeSource(N_IN, name="inputs")
+    readout = NeuronGroup(N_OUT, "dy/dt = -y/(8*ms) : 1", method="exact", name="readout")
+    made = []
+    for path, source, target_group, variable, shift in (
+        (net.s_in, inputs, layers[0], "v", (0, 0)),
+        (net.s_rec, layers[0], layers[1], "v", (0, 3)),
+        (net.s_out, layers[1], readout, "y", (3, 0)),
+    ):
+        synapses = brian2.Synapses(
+            source, target_group, "w : 1", on_pre=f"{variable}_post += w", delay=path.delay * ms
+        )
+        synapses.connect(i=path.i - shift[0], j=path.j - shift[1])
+        synapses.w = path.weights
+        made.append(synapses)
+    trainer = b2e.Trainer(
+        brian2.Network(inputs, *layers, readout, *made),
+        output=readout.y,
+        loss=b2e.MeanSquaredError(),
+        rule=b2e.SurrogateBPTT(b2e.SuperSpike(oracle.GAMMA)),
+        parameters=[*(synapses.w for synapses in made), *(layer.th for layer in layers)],
+        optimiser=b2e.SGD(0.1),
+    )
+    *weights, th_first, th_second = trainer.gradients(
+        b2e.Spikes.from_dense(sent[None]), target[None]
+    ).values()
+    found = [*weights, np.concatenate([th_first, th_second])]
+    scale = max(np.abs(part).max() for part in expected.values())
+    for (name, reference), values in zip(expected.items(), found, strict=True):
+        assert np.abs(reference).max() > 0, name
+        assert np.abs(values - reference).max() < TOLERANCE * scale, name

@@ -8,7 +8,7 @@ import pytest
 from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.program import Access, Array, DType, Precision
 from brian2eprop.device.program.verify import Stage, verify
-from brian2eprop.learning.training.optimisers import SGD, Adam
+from brian2eprop.learning.training.optimisers import SGD, Adam, AdamW
 
 PARAMETERS = (
     Array("w", DType.REAL, 5, Access.SHARED),
@@ -66,6 +66,26 @@ def test_adam(data, precision, betas):
     np.testing.assert_allclose(found, expected, rtol=TOLERANCE[precision])
 
 
+@pytest.mark.parametrize("precision", list(Precision))
+def test_adamw_decays_beside_adam(data, precision):
+    gradients, start = data
+    rates = np.linspace(0.1, 0.01, 20).tolist()
+    found = run(AdamW(weight_decay=0.3), gradients, start, precision, rates)
+    w, before = start, np.zeros(6)
+    expected = []
+    # Adam's own steps do not depend on the weights.
+    for total, rate in zip(adam(gradients, 0 * start, rates, 0.9, 0.999, 1e-8), rates, strict=True):
+        w, before = w * (1 - 0.3 * rate) + total - before, total
+        expected.append(w)
+    np.testing.assert_allclose(found, expected, rtol=100 * TOLERANCE[precision])
+
+
+def test_adamw_without_decay_is_adam(data):
+    found = run(AdamW(0.1, weight_decay=0), *data)
+    np.testing.assert_array_equal(found, run(Adam(0.1), *data))
+    assert AdamW().weight_decay == 0.01
+
+
 def test_adam_defaults_and_a_changing_learning_rate(data):
     gradients, start = data
     rates = np.linspace(0.1, 0.001, 20).tolist()
@@ -101,6 +121,8 @@ BAD = [
     (lambda: Adam(beta_1=1.0), "Adam: beta_1 is 1.0; give a number below 1, not below 0"),
     (lambda: Adam(beta_2=-0.1), "Adam: beta_2 is -0.1; give a number below 1"),
     (lambda: Adam(epsilon=0), "Adam: epsilon is 0; give a number above zero"),
+    (lambda: AdamW(weight_decay=-1), "AdamW: weight_decay is -1; give a finite number, not below"),
+    (lambda: AdamW(epsilon=0), "AdamW: epsilon is 0; give a number above zero"),
     (lambda: SGD(learning_rate=math.inf), "SGD: learning_rate is inf; give a finite number"),
     (lambda: SGD(learning_rate=True), "SGD: learning_rate is True; give a finite number"),
     (lambda: SGD(momentum="x"), "SGD: momentum is 'x'; give a number below 1"),

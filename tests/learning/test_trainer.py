@@ -195,6 +195,9 @@ class Device:
             "out_y": np.array([0.1, -0.2, 0.3]),
         }
 
+    def changed(self, network, captured):
+        return None
+
     def capture(self, network, namespace):
         assert "caller_sees_me" in namespace
         model = Program(

@@ -202,6 +202,59 @@ def test_a_trainer_does_not_go_on_with_settings_that_have_changed(change, what):
     )
 
 
+def _inactive(found):
+    found.active = False
+
+
+CHANGES = {
+    "w_rec_pre": lambda model: setattr(model.w_rec, "delay", 2 * ms),
+    "w_in_pre": lambda model: _inactive(model.w_in),
+    "hidden_stateupdater": lambda model: model.hidden.namespace.update(tau_m=14 * ms),
+    "readout_stateupdater": lambda model: _inactive(model.readout.state_updater),
+    "hidden_spike_resetter": lambda model: _inactive(model.hidden.resetter["spike"]),
+    "hidden_spike_thresholder": lambda model: (
+        model.hidden.events.update(spike="v > 1.1")
+        or setattr(model.hidden.thresholder["spike"], "abstract_code", "_cond = v > 1.1")
+    ),
+    "more_stateupdater": lambda model: model.network.add(
+        NeuronGroup(1, "dx/dt = -x/ms : 1", method="exact", name="more", namespace={"ms": ms})
+    ),
+    "w_out_pre": lambda model: model.network.remove(model.w_out),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("call", ["fit", "evaluate"])
+def test_a_trainer_does_not_go_on_with_a_network_that_has_changed(data, what, call):
+    spikes, labels = data
+    set_device("eprop_cuda", backend="reference", precision="float64")
+    model = Model(SpikeSource(N_IN, name="inputs"))
+    trainer = make_trainer(model)
+    CHANGES[what](model)
+    before = model.values()
+    with pytest.raises(ValueError, match=rf"'{what}' is not what it was when the Trainer was mad"):
+        getattr(trainer, call)(spikes, labels)
+    for name, values in model.values().items():
+        np.testing.assert_array_equal(values, before[name])
+
+
+def test_a_trainer_goes_on_after_what_changes_nothing(data):
+    spikes, labels = data
+    set_device("eprop_cuda", backend="reference", precision="float64")
+    inputs = SpikeSource(N_IN, Spikes.from_dense(np.ones((1, STEPS, N_IN), bool)), name="inputs")
+    model = Model(inputs)
+    trainer = make_trainer(model)
+    for _ in range(2):
+        model.w_in.w = 0.1
+        model.network.run(2 * ms)
+        trainer.evaluate(spikes, labels)
+        delay = model.w_rec.delay
+        model.w_rec.delay = 5 * ms
+        model.w_rec.delay = 0 * ms
+        trainer.evaluate(spikes, labels)
+    assert delay[:].sum() == 0
+
+
 def test_a_threshold_that_is_never_reached():
     """Brian2 takes an infinite constant, and so does a training."""
     set_device("eprop_cuda", backend="cpu", precision="float64")

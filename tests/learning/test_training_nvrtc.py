@@ -13,6 +13,7 @@ from brian2eprop.device.codegen.source import generate
 from brian2eprop.device.program import Access, Array, DType, Precision, Program
 from tests.device.test_nvrtc import ARCHITECTURES
 from tests.learning.test_gradients import FORMS, trainer_of
+from tests.oracles import event_models
 from tests.oracles.test_eprop_in_brian2 import CASES
 
 pytest.importorskip("cuda.bindings.nvrtc")
@@ -33,6 +34,19 @@ def test_every_training_program_compiles(case: str, form: str) -> None:
         for turn, architecture in enumerate(ARCHITECTURES):
             precision = tuple(Precision)[(number + turn) % 2]
             assert_compiles(program, precision, architecture)
+
+
+@pytest.mark.parametrize("name", ["ALIF", "conductance"])
+@pytest.mark.parametrize("rule", [b2e.EventProp(), b2e.SurrogateBPTT()], ids=repr)
+def test_every_rule_compiles(rule: b2e.EventProp | b2e.SurrogateBPTT, name: str) -> None:
+    neurons = event_models.MODELS[name]
+    net = event_models.network(neurons, seed=1)
+    trainer = event_models.trainer_of(
+        neurons, net, rule, "reference", 0.1, per_synapse=isinstance(rule, b2e.EventProp)
+    )
+    for turn, architecture in enumerate(ARCHITECTURES):
+        precision = tuple(Precision)[turn % 2]
+        assert_compiles(trainer._engine.training.program, precision, architecture)
 
 
 def programs_of(trainer: b2e.Trainer) -> Iterator[Program]:

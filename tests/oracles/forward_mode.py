@@ -1,7 +1,8 @@
-"""E-prop by forward differentiation in NumPy, of networks that are given as texts.
+"""Surrogate gradients by forward differentiation in NumPy, of networks given as texts.
 
-Every number carries its derivatives by all parameters along. What crosses from one neuron to
-another does so by its value alone, save onto the readout: that is e-prop.
+Every number carries its derivatives by all parameters along. In e-prop what crosses from one
+neuron to another does so by its value alone, save onto the readout; in backpropagation through
+time spikes carry their derivatives everywhere.
 """
 
 from __future__ import annotations
@@ -13,6 +14,15 @@ from typing import Any
 import numpy as np
 
 GAMMA = 0.3
+
+# Heights of the pseudo-derivatives, of the distance to threshold in widths.
+SHAPES = {
+    "Triangular": lambda x: np.maximum(0, 1 - np.abs(x)),
+    "SuperSpike": lambda x: 1 / (1 + np.abs(x)) ** 2,
+    "ArcTan": lambda x: 1 / (1 + x * x),
+    "Gaussian": lambda x: np.exp(-x * x / 2),
+}
+RELATIVE_WIDTHS = {"Triangular": 1.0, "SuperSpike": 0.1, "ArcTan": 0.3, "Gaussian": 0.3}
 
 
 class Dual:
@@ -93,6 +103,8 @@ class Network:
     ``rate`` and ``drift`` of each state x: dx/dt = rate*x + drift, by ``exponential_euler`` or
     Euler steps; ``distance`` is positive at a spike; ``reset`` are assignments in order;
     ``own`` are the neurons' parameters, ``fixed`` their other values. Times are in steps.
+    ``crosses`` says whether spikes among hidden neurons carry derivatives, ``attached`` whether
+    the membrane's reset does.
     """
 
     rate: Mapping[str, str]
@@ -107,6 +119,9 @@ class Network:
     s_rec: Synapses
     s_out: Synapses
     tau_out: float
+    crosses: bool = False
+    attached: bool = False
+    surrogate: str = "Triangular"
 
 
 def gradients(net: Network, sent: Any, target: Any) -> dict[str, Any]:
@@ -129,7 +144,8 @@ def gradients(net: Network, sent: Any, target: Any) -> dict[str, Any]:
     size = len(next(iter(net.own.values())))
     around = {**{name: known[name] for name in net.own}, **net.fixed}
     at_zero = plain(of(net.distance, {**around, "v": 0.0, "a": 0.0}))
-    width = np.abs(at_zero) if net.width is None else net.width
+    relative = RELATIVE_WIDTHS[net.surrogate]
+    width = relative * np.abs(at_zero) if net.width is None else net.width
     state, y, spikes = {"v": zeros(size), "a": zeros(size)}, zeros(target.shape[1]), []
     gradient = np.zeros(ends[-1])
     for step in range(len(sent)):
@@ -142,17 +158,19 @@ def gradients(net: Network, sent: Any, target: Any) -> dict[str, Any]:
                 state[x] = now[x] + rate * now[x] + drift
         y = y * np.exp(-1 / net.tau_out)
         distance = of(net.distance, {**around, **state})
-        psi = GAMMA / width * np.maximum(0, 1 - np.abs(distance.value) / width)
+        psi = GAMMA / width * SHAPES[net.surrogate](distance.value / width)
         z = Dual((distance.value > 0) * 1.0, psi * distance.slope)
         spikes.append(z)
         _arrive(net.s_in, known["s_in"], sent * 1.0, step, state["v"], net.fixed)
-        _arrive(net.s_rec, known["s_rec"], [s.value for s in spikes], step, state["v"], net.fixed)
+        sent_on = spikes if net.crosses else [s.value for s in spikes]
+        _arrive(net.s_rec, known["s_rec"], sent_on, step, state["v"], net.fixed)
         _arrive(net.s_out, known["s_out"], spikes, step, y, net.fixed)
         before, after = dict(state), dict(state)
         for x, text in net.reset:
             after[x] = of(text, {**around, **after})
-        # The membrane's reset is taken as given; the adaptation's depends on the spike.
-        state = {"v": before["v"] + (after["v"] - before["v"]) * z.value}
+        # The membrane's reset may be taken as given; the adaptation's depends on the spike.
+        own = z if net.attached else z.value
+        state = {"v": before["v"] + (after["v"] - before["v"]) * own}
         state["a"] = before["a"] + (after["a"] - before["a"]) * z
         gradient += y.slope @ (y.value - target[step]) / len(sent)
     return {name: gradient[ends[n] : ends[n + 1]] for n, name in enumerate(parts)}

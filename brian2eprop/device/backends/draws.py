@@ -24,7 +24,7 @@ _BELOW_ONE = np.float32(1 - 2**-24)
 _NEGLIGIBLE = 1e-20
 
 
-def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, ...]:
+def philox(counter: tuple[Words, ...], key: tuple[int, int]) -> tuple[Words, ...]:
     """Four random words by Philox 4x32-10 (Salmon et al. 2011, doi:10.1145/2063384.2063405).
 
     Parameters
@@ -80,46 +80,47 @@ def draw(
         The numbers.
     """
     assert len(key) == WORDS
-    low, high, *_ = (int(word) for word in key.view(np.uint32))
+    low_key, high_key, *_ = (int(word) for word in key.view(np.uint32))
     now = (step + int(key[2:].view(np.int64)[0])) % 2**64
-    ones = np.ones(len(elements), np.uint32)
-    counter = (
-        elements.astype(np.uint32),
-        ones * np.uint32(now % 2**32),
-        ones * np.uint32(now >> 32),
-        ones * np.uint32(instance),
-    )
-    words = philox(counter, (low, high))
+    block = (elements // 128 * 32 + elements % 32).astype(np.uint32)
+    word = elements // 32 % 4
+
+    def words(step_high: int) -> tuple[Words, ...]:
+        rest = (np.full_like(block, part) for part in (now % 2**32, step_high, instance))
+        return philox((block, *rest), (low_key, high_key))
+
+    # What makes the same numbers finer are the words of a step that there is not.
+    high, low = words(now >> 32), words(now >> 32 ^ 0x80000000)
     single = np.dtype(dtype) == np.float32
-    found: npt.NDArray[Any] = _FORMS[distribution, single](*words)
-    return found
+    if distribution is Distribution.UNIFORM:
+        return _uniform(single, np.choose(word, high), np.choose(word, low))
+    # Of four words two points, by Box and Muller, of whose coordinates each is a number.
+    first, second = word // 2 * 2, word // 2 * 2 + 1
+    radius = _radius(single, np.choose(first, high), np.choose(first, low))
+    turn = _uniform(single, np.choose(second, high), np.choose(second, low))
+    return radius * _coordinate(turn, word % 2)
 
 
-def _uniform_double(a: Words, b: Words, c: Words, d: Words) -> Reals:
-    return np.asarray(a * _WORD + (b >> np.uint32(11)) * _MANTISSA)
+def _coordinate(turn: Reals, axis: npt.NDArray[np.int64]) -> Reals:
+    """The cosine (of axis 0) or sine (of axis 1) of some turns, whose quarters are exact."""
+    quarters = np.floor(turn * 4 + turn.dtype.type(0.5))
+    angle = turn.dtype.type(2 * np.pi) * (turn - quarters / 4)
+    quarter = quarters.astype(np.int64)
+    value = np.where((quarter + axis) % 2 == 0, np.cos(angle), np.sin(angle))
+    return np.where((quarter + 1 - axis) & 2, -value, value)
 
 
-def _uniform_single(a: Words, b: Words, c: Words, d: Words) -> npt.NDArray[np.float32]:
-    return np.asarray(np.minimum(a.astype(np.float32) * np.float32(_WORD), _BELOW_ONE))
+def _uniform(single: bool, high: Words, low: Words) -> npt.NDArray[Any]:
+    if single:
+        return np.asarray(np.minimum(high.astype(np.float32) * np.float32(_WORD), _BELOW_ONE))
+    return np.asarray(high * _WORD + (low >> np.uint32(11)) * _MANTISSA)
 
 
-def _normal_double(a: Words, b: Words, c: Words, d: Words) -> Reals:
-    above_zero, turn = _uniform_double(a, b, c, d) + _MANTISSA, _uniform_double(c, d, a, b)
-    return np.asarray(np.sqrt(-2 * np.log(above_zero)) * np.cos(2 * np.pi * turn))
-
-
-def _normal_single(a: Words, b: Words, c: Words, d: Words) -> npt.NDArray[np.float32]:
-    above_zero = (a.astype(np.float32) + np.float32(0.5)) * np.float32(_WORD)
-    angle = np.float32(2 * np.pi) * _uniform_single(c, d, a, b)
-    return np.asarray(np.sqrt(np.float32(-2) * np.log(above_zero)) * np.cos(angle))
-
-
-_FORMS: dict[tuple[Distribution, bool], Callable[..., Any]] = {
-    (Distribution.UNIFORM, False): _uniform_double,
-    (Distribution.UNIFORM, True): _uniform_single,
-    (Distribution.NORMAL, False): _normal_double,
-    (Distribution.NORMAL, True): _normal_single,
-}
+def _radius(single: bool, high: Words, low: Words) -> npt.NDArray[Any]:
+    if single:
+        above_zero = (high.astype(np.float32) + np.float32(0.5)) * np.float32(_WORD)
+        return np.asarray(np.sqrt(np.float32(-2) * np.log(above_zero)))
+    return np.asarray(np.sqrt(-2 * np.log(_uniform(single, high, low) + _MANTISSA)))
 
 
 def poisson(mean: Any, u: Any) -> npt.NDArray[np.int32]:

@@ -54,14 +54,18 @@ class EmulatedKernel(Kernel):
         numbers = [ctypes.c_longlong(call.n_steps), ctypes.c_int(memory.instances)]
         pairs = zip(self.source.launches, self._functions, strict=True)
         for by_step, launched in in_turns((pair[0], pair) for pair in pairs):
-            first = (
-                ctypes.c_void_p(now.ctypes.data) if by_step else ctypes.c_longlong(call.first_step)
-            )
+            # Kernels of a step count the steps themselves.
+            counted = ctypes.c_void_p(now.ctypes.data)
+            first = counted if by_step else ctypes.c_longlong(call.first_step)
             for _ in range(call.n_steps if by_step else 1):
                 for launch, function in launched:
-                    blocks = grid_blocks(launch, memory, self.threads)
-                    values = [*tables, place if by_step else first, *numbers]
-                    function.launch(blocks, self.threads, values, lengths, launch.resident_bytes)
+                    function.launch(
+                        grid_blocks(launch, memory, self.threads),
+                        self.threads,
+                        [*tables, first, *numbers],
+                        lengths,
+                        launch.resident_bytes,
+                    )
         memory.touch(self.program.written_tables)
 
     def _tables(self, given: Arguments) -> list[Any]:

@@ -42,6 +42,7 @@ from brian2eprop.device.program import (
     Sweep,
     SynapticLoop,
     Timed,
+    TreeSolve,
     fits,
 )
 from brian2eprop.device.program.dependence import aliases
@@ -173,6 +174,8 @@ class _Instance:
                 counts = (count_of(self.program.find_events(name)).name for name in phase.events)
                 for name in (*phase.arrays, *counts):
                     self.whole(self.arrays[name])[...] = 0
+            case TreeSolve():
+                self.solve_tree(phase, step)
 
     # Phases
 
@@ -208,9 +211,10 @@ class _Instance:
 
     def deliver(self, phase: Propagate, step: int, delay: int, there: Values | None = None) -> None:
         """Let the synapses for which ``there`` holds meet the events of one earlier step."""
-        if phase.formed is not None:
-            old = step - delay >= self.memory.arrays[phase.formed]
-            there = old if there is None else there & old
+        for name, holds in ((phase.formed, np.greater_equal), (phase.until, np.less)):
+            if name is not None:
+                met = holds(step - delay, self.memory.arrays[name])
+                there = met if there is None else there & met
         neurons = self.events(phase.events, step - delay)
         self.for_each_synapse(phase, neurons, step, there, step - delay)
 
@@ -233,6 +237,20 @@ class _Instance:
         values = self.execute(phase.body, elements(np.arange(phase.size)), step, Reduce.VALUE)
         is_sum = phase.operation is Reduction.SUM
         self.slot(phase.into, step)[0] = values.sum() if is_sum else values.max()
+
+    def solve_tree(self, phase: TreeSolve, step: int) -> None:
+        parent = self.memory.arrays[phase.parent]
+        leak, coupling, source = (
+            self.slot(name, step) for name in (phase.leak, phase.coupling, phase.source)
+        )
+        for node in range(len(parent) - 1, 0, -1):
+            share = coupling[node] / (coupling[node] + leak[node])
+            leak[parent[node]] += leak[node] * share
+            source[parent[node]] += source[node] * share
+        source[0] /= leak[0]
+        for node in range(1, len(parent)):
+            inflow = source[node] + coupling[node] * source[parent[node]]
+            source[node] = inflow / (coupling[node] + leak[node])
 
     # Bodies
 

@@ -16,6 +16,7 @@ from brian2.units import second
 from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import (
     Captured,
+    Delays,
     EventLog,
     Operation,
     Pathway,
@@ -53,6 +54,15 @@ NO_REFS: Mapping[str, Ref] = {}
 # formed, in Brian2's order; None where every synapse is older than what it may hear.
 FormedSince = Callable[[Any, int, int], npt.NDArray[np.int64] | None]
 
+# From a pathway's name, its events, its present delays and the step that is run next: all the
+# delays that still matter.
+DelaysOf = Callable[[str, str, Delays, int], tuple[Delays, ...]]
+
+
+def present_delays(name: str, events: str, now: Delays, step: int) -> tuple[Delays, ...]:
+    """The present delays, where nothing is on its way."""
+    return (now,)
+
 
 @dataclass
 class Builder:
@@ -68,6 +78,8 @@ class Builder:
         What was made of connections in earlier captures.
     formed : callable
         Tells since when the synapses of a pathway are there, where it matters.
+    delays : callable
+        Tells which delays of a pathway still matter.
     time : float
         The network's time in seconds.
     drawers : mapping of str to str
@@ -78,6 +90,7 @@ class Builder:
     pieces: Mapping[str, Piece]
     memo: Memo
     formed: FormedSince
+    delays: DelaysOf
     time: float
     drawers: Mapping[str, str] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)

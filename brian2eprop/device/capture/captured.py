@@ -91,6 +91,51 @@ class Operation:
     phases: int
 
 
+# Before any step.
+EVER = int(np.iinfo(np.int32).min)
+
+
+@dataclass(frozen=True)
+class Delays:
+    """The delays of a pathway's synapses for what is sent from a step on.
+
+    Parameters
+    ----------
+    size : int
+        Number of synapses.
+    steps : bytes
+        The delay of each synapse in Brian2's order, as int32; one where all have the same.
+    since : int
+        The first step, in those of the source's clock, for whose events they hold.
+    """
+
+    size: int
+    steps: bytes
+    since: int = EVER
+
+    @property
+    def known(self) -> npt.NDArray[np.int32]:
+        """The delay of each synapse, or the one of all."""
+        return np.frombuffer(self.steps, np.int32)
+
+    @property
+    def longest(self) -> int:
+        """The longest delay."""
+        return int(self.known.max(initial=0))
+
+    def each(self, size: int) -> npt.NDArray[np.int32]:
+        """The delay of each of so many synapses; zero where it is not known."""
+        found = np.zeros(size, np.int32)
+        common = min(size, self.size)
+        found[:common] = np.broadcast_to(self.known, self.size)[:common]
+        return found
+
+    def agrees_with(self, other: Delays) -> bool:
+        """Whether the synapses that both have, have the same delays."""
+        common = min(self.size, other.size)
+        return np.array_equal(self.each(common), other.each(common))
+
+
 @dataclass(frozen=True)
 class Pathway:
     """Where a pathway reads its spikes, and how many steps late.
@@ -99,30 +144,23 @@ class Pathway:
     ----------
     events : str
         The event buffer.
-    steps : int
-        The longest delay.
-    size : int
-        Number of synapses.
-    delays : bytes
-        The delay of each synapse in Brian2's order, as int32; one where all have the same.
+    delays : tuple of Delays
+        Those that still matter, the present ones last: what is on its way when a delay is
+        changed arrives as it was to arrive when it was sent.
     """
 
     events: str
-    steps: int
-    size: int = 0
-    delays: bytes = b""
+    delays: tuple[Delays, ...]
 
-    def delivers_as(self, other: Pathway) -> bool:
-        """Whether the synapses that both have deliver what is on its way in the same way."""
-        if self.events != other.events:
-            return False
-        common = min(self.size, other.size)
-        return self.size == other.size == 0 or np.array_equal(
-            self._delays()[:common], other._delays()[:common]
-        )
+    @property
+    def longest(self) -> int:
+        """The longest delay."""
+        return max(found.longest for found in self.delays)
 
-    def _delays(self) -> npt.NDArray[np.int32]:
-        return np.broadcast_to(np.frombuffer(self.delays, np.int32), self.size)
+    @property
+    def is_settled(self) -> bool:
+        """Whether no delay matters but the present ones."""
+        return len(self.delays) == 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +229,21 @@ class Captured:
         """Whether the dt of a clock has been changed since the capture."""
         rows = self.grid.clocks.items()
         return any(isinstance(row, Clock) and clock.dt_ != row.dt for clock, row in rows)
+
+    def other_than(self, was: Captured) -> str | None:
+        """Name of something that is not as it was; None where nothing is."""
+        now, before = (
+            {phase.label: phase for phase in captured.program.phases()} for captured in (self, was)
+        )
+        for label in sorted(now.keys() | before.keys()):
+            if now.get(label) != before.get(label):
+                return label
+        if self.program != was.program:
+            return self.program.name
+        for name, table in self.tables.items():
+            if not np.array_equal(table, was.tables[name]):
+                return name.split(":")[0]
+        return None
 
     @cached_property
     def names(self) -> Mapping[Any, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from brian2.core.network import Network
 
 from brian2eprop.device import brian
-from brian2eprop.device.capture.builder import Builder, FormedSince
+from brian2eprop.device.capture.builder import Builder, DelaysOf, FormedSince, present_delays
 from brian2eprop.device.capture.captured import Captured, Piece
 from brian2eprop.device.capture.clocks import grid_of
 from brian2eprop.device.capture.objects import add_phases
@@ -68,6 +68,7 @@ def capture(
     memo: Memo,
     formed: FormedSince,
     varying: Container[Any] = (),
+    delays: DelaysOf = present_delays,
 ) -> Captured:
     """Turn a network into a Program without compiling any of Brian2's code objects.
 
@@ -85,6 +86,8 @@ def capture(
         Tells since when synapses are there, where it matters.
     varying : container of brian2 Variable
         Variables that differ between instances although the run does not write them.
+    delays : callable
+        Tells which delays of a pathway still matter.
 
     Returns
     -------
@@ -102,7 +105,7 @@ def capture(
     network.before_run(namespace)
     pieces = _pieces(objects)
     drawers = find_drawers(pieces)
-    builder = Builder(grid_of(clocks), pieces, memo, formed, network.t_, drawers)
+    builder = Builder(grid_of(clocks), pieces, memo, formed, delays, network.t_, drawers)
     add_phases(builder, objects)
     promoted = {name for name, found in builder.variables.items() if found in varying}
     captured = builder.finish(network.name, promoted)

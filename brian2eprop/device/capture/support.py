@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from brian2.core.network import Network
-from brian2.groups.subgroup import Subgroup
 
 from brian2eprop.device.capture.objects import KINDS
 from brian2eprop.errors import Unsupported
-
-_WAYS_OUT: dict[type, str] = {Subgroup: "use the whole group"}
 
 
 def check_network(network: Network) -> list[Any]:
@@ -41,9 +38,8 @@ def check_network(network: Network) -> list[Any]:
 
 
 def _refusal(found: Any) -> Unsupported:
-    ways = (way for kind, way in _WAYS_OUT.items() if isinstance(found, kind))
-    way = next(ways, "run the script on Brian2's own device, set_device('runtime')")
     return Unsupported(
-        f"'{found.name}' is a {type(found).__name__}, which eprop_cuda does not run; {way}, "
-        "or set its attribute 'active' to False."
+        f"'{found.name}' is a {type(found).__name__}, which eprop_cuda does not run; run the "
+        "script on Brian2's own device, set_device('runtime'), or set its attribute 'active' to "
+        "False."
     )

@@ -14,6 +14,7 @@ from brian2eprop.device.codegen.names import pointer, via
 from brian2eprop.device.codegen.statements import (
     C_TYPES,
     DOUBLE_SUFFIX,
+    STORED_TYPES,
     render_hoisted,
     render_statement,
 )
@@ -44,6 +45,10 @@ LOOP_VARIABLE = {
 NO_TIMES: Mapping[str, str] = {}
 
 
+# Enough for many vectors, few enough for the first cache; a multiple of 128 (draws_in_groups.h).
+AT_ONCE = 256
+
+
 class Order(Enum):
     """How freely the iterations of a loop may be arranged."""
 
@@ -62,6 +67,10 @@ class Lines:
         Before the loop, and in every iteration.
     sent : tuple of str
         Before the loop, once the delay of its events is known.
+    some : tuple of str
+        Before some of the iterations that follow one another; see ``Draws.in_groups``.
+    on_event : tuple of str
+        For each element where there is an event.
     sums : tuple of str
         Variables that a row adds up.
     row_before, row_after : tuple of str
@@ -74,6 +83,8 @@ class Lines:
     each: tuple[str, ...]
     order: Order
     sent: tuple[str, ...] = ()
+    some: tuple[str, ...] = ()
+    on_event: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     row_before: tuple[str, ...] = ()
     row_after: tuple[str, ...] = ()
@@ -93,21 +104,34 @@ class Draws:
         The index by which they are counted.
     step : str
         C++ of the Program's step.
+    in_groups : bool
+        Whether those of ``AT_ONCE`` elements are drawn together, before the elements' turn.
     """
 
     keys: str
     numbers: Mapping[Draw, int]
     run: Index
     step: str
+    in_groups: bool
 
     def before(self, name: str, draw: Draw) -> str:
         """What is done once for all runs of the body."""
         arguments = f"{self.keys}, {self.numbers[draw]}, {self.step}, instance"
         return f"const b2e::Draws {name}draws = b2e::draws_of({arguments});"
 
+    def some(self, name: str, draw: Draw) -> list[str]:
+        """The numbers of the runs from ``first`` on."""
+        function = f"b2e::{draw.distribution.value}s"
+        return [
+            f"alignas(64) {C_TYPES[draw.dtype]} {name}drawn[{AT_ONCE}];",
+            f"{function}({name}draws, first, n, {name}drawn);",
+        ]
+
     def each(self, name: str, draw: Draw) -> str:
         """The number of one run."""
         kind = C_TYPES[draw.dtype]
+        if self.in_groups:
+            return f"const {kind} {name} = {name}drawn[number];"
         function = f"b2e::{draw.distribution.value}<{kind}>"
         return f"const {kind} {name} = {function}({name}draws, {LOOP_VARIABLE[self.run]});"
 
@@ -172,6 +196,8 @@ class BodyWriter:
             each=tuple(self._each()),
             order=order,
             sent=tuple(line for name in sent for line in self._pointer(name)),
+            some=tuple(self._some()),
+            on_event=tuple(map(self._reset_on_event, self.on_event)),
             sums=tuple(map(_row_sum, self.row_sums)),
             row_before=tuple(f"{self._type(n)} {_row_sum(n)} = 0;" for n in self.row_sums),
             row_after=tuple(line for n in self.row_sums for line in self._add_row_sum(n)),
@@ -198,11 +224,17 @@ class BodyWriter:
                 lines.append(f"const double {name}{DOUBLE_SUFFIX} = {name};")
         if self.draws is not None:
             lines += [self.draws.before(*draw) for draw in sorted_items(self.body.draws)]
-        return lines + render_hoisted(self.lowered.hoisted, doubles, self.integer)
+        lines += render_hoisted(self.lowered.hoisted, doubles, self.integer)
+        return lines + [_since(*found) for found in sorted_items(self.lowered.since)]
+
+    def _some(self) -> list[str]:
+        if self.draws is None or not self.draws.in_groups:
+            return []
+        return [line for draw in sorted_items(self.body.draws) for line in self.draws.some(*draw)]
 
     def _timed(self, name: str, timed: Timed) -> str:
         array, width = self.arrays[timed.array], timed.width
-        kind = f"b2e::Timed<{C_TYPES[array.dtype]}>"
+        kind = f"b2e::Timed<{STORED_TYPES[array.dtype]}>"
         shape = f"{array.size // width}, {width}, {timed.dt!r}, {timed.fractions}"
         return f"const {kind} {name} = {{{self.pointers[timed.array]}, {shape}}};"
 
@@ -211,7 +243,6 @@ class BodyWriter:
         if self.draws is not None:
             lines += [self.draws.each(*draw) for draw in sorted_items(self.body.draws)]
         lines += [line for s in self.lowered.statements for line in self._statement(s)]
-        lines += [self._reset_on_event(name) for name in self.on_event]
         written = sorted(self.lowered.written - self.lowered.aliases.keys())
         lines += [self._write(name) for name in written]
         return [line for line in lines if line]
@@ -240,7 +271,8 @@ class BodyWriter:
 
     def _pointer(self, name: str) -> list[str]:
         ref = self.body.refs[name]
-        lines = [f"b2e::ptr<{self._type(name)}> {pointer(name)} = {self.slot(ref)};"]
+        stored = STORED_TYPES[self._array(name).dtype]
+        lines = [f"b2e::ptr<{stored}> {pointer(name)} = {self.slot(ref)};"]
         if ref.via:
             lines.append(f"b2e::ptr<int> {via(name)} = {self.pointers[ref.via]};")
         return lines
@@ -263,7 +295,7 @@ class BodyWriter:
 
     def _reset_on_event(self, name: str) -> str:
         value = "false" if self._array(name).dtype is DType.BOOL else "t"
-        return f"if (_cond) {self._element(name)} = {value};"
+        return f"{self._element(name)} = {value};"
 
     def _write(self, name: str) -> str:
         line = f"{self._element(name)} = {name};"
@@ -299,6 +331,10 @@ def sorted_items[T](found: Mapping[str, T]) -> list[tuple[str, T]]:
 
 def _foreign(name: str, function: Foreign) -> str:
     return f"const auto {name} = [](auto... x) {{ return ::{function.symbol}(x...); }};"
+
+
+def _since(name: str, step: str) -> str:
+    return f"const b2e::Since {name} = b2e::since({step}, dt{DOUBLE_SUFFIX});"
 
 
 def _row_sum(name: str) -> str:

@@ -74,6 +74,8 @@ class Dialect:
         Whether members of a team can meet within a launch.
     worth : int
         Iterations of a step from which on a team is faster than one worker.
+    draws_in_groups : bool
+        Whether one thread draws the random numbers of neighbouring elements together.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Dialect:
     own_loop: LoopHead
     meets: bool
     worth: int
+    draws_in_groups: bool
 
 
 def _plain_loop(index: str, n: object) -> str:
@@ -189,6 +192,7 @@ CPU = Dialect(
     own_loop=_own_simd_loop,
     meets=True,
     worth=2000,
+    draws_in_groups=True,
 )
 
 # 46 KiB: a block may use 48 KiB of shared memory on every architecture without asking for more,
@@ -211,4 +215,5 @@ CUDA = Dialect(
     own_loop=_own_block_loop,
     meets=False,
     worth=4096,
+    draws_in_groups=False,
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from brian2.core.variables import AuxiliaryVariable, Constant, Variable
 from brian2.parsing.bast import brian_ast
 from brian2.utils.stringtools import get_identifiers
 
-from brian2eprop.device.program import Array, Body, DType, Index
+from brian2eprop.device.program import Array, Body, DType, Index, fits
 from brian2eprop.device.program.dependence import aliases
 from brian2eprop.device.program.functions import FUNCTIONS, PLAIN_FUNCTIONS
 
@@ -59,6 +60,9 @@ class Lowered:
         (and neither read nor assigned).
     aliases : mapping of str to frozenset of str
         Refs whose elements other refs may stand for as well; not where all are only added to.
+    since : mapping of str to str
+        Functions in the statements that say whether a time has reached a step: the C++ name of
+        each, and the step.
     """
 
     hoisted: tuple[Statement, ...]
@@ -67,6 +71,7 @@ class Lowered:
     written: frozenset[str]
     added: frozenset[str]
     aliases: Mapping[str, frozenset[str]]
+    since: Mapping[str, str]
 
 
 def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
@@ -82,14 +87,60 @@ def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
     shared = {
         name: others for name, others in aliases(body).items() if not others | {name} <= added
     }
+    since = _Since(s.var for s in hoisted if np.dtype(s.dtype).kind in "iu" and not body.wide)
     return Lowered(
         tuple(hoisted),
-        tuple(statements),
+        tuple(map(since.statement, statements)),
         read | shared.keys(),
         written,
         added - shared.keys(),
         shared,
+        since.found,
     )
+
+
+SINCE = "_since"
+
+
+class _Since(ast.NodeTransformer):
+    """Asks of a time whether it has reached a step, rather than which step it is in.
+
+    ``timestep(t - lastspike, dt) >= n`` holds from one time on: a loop that knows this time need
+    not divide. Names of integers that are the same for all elements are the argument.
+    """
+
+    def __init__(self, invariant: Iterable[str]) -> None:
+        self.invariant = frozenset(invariant)
+        self.found: dict[str, str] = {}
+
+    def statement(self, statement: Statement) -> Statement:
+        """The statement with such comparisons replaced."""
+        if "timestep" not in get_identifiers(statement.expr):
+            return statement
+        changed = copy(statement)
+        changed.expr = self._expression(statement.expr)
+        simplified = statement.boolean_simplified_expressions or {}
+        changed.boolean_simplified_expressions = {
+            case: self._expression(expression) for case, expression in simplified.items()
+        }
+        return changed
+
+    def _expression(self, expression: str) -> str:
+        return ast.unparse(self.visit(ast.parse(expression, mode="eval")))
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        """Replace the comparison of a time's step with a step that is the same for all."""
+        self.generic_visit(node)
+        match node:
+            case ast.Compare(
+                ast.Call(ast.Name("timestep"), [time, ast.Name("dt")]),
+                [ast.GtE()],
+                [ast.Name(step) | ast.Constant(int(step))],
+            ) if step in self.invariant or (isinstance(step, int) and fits(step, 32)):
+                name = f"{SINCE}{step}"
+                self.found[name] = str(step)
+                return ast.Call(ast.Name(name, ast.Load()), [time], [])
+        return node
 
 
 class _ArgumentNamer(ast.NodeTransformer):

@@ -11,7 +11,7 @@ from operator import attrgetter
 from brian2eprop.device.codegen.bodies import BodyWriter, Draws, Lines, Order, packed, slot_pointer
 from brian2eprop.device.codegen.lowering import Lowered, lower
 from brian2eprop.device.codegen.names import with_own_names
-from brian2eprop.device.codegen.sharing import GATHER, Piece
+from brian2eprop.device.codegen.sharing import Piece
 from brian2eprop.device.codegen.storage import KEYS
 from brian2eprop.device.program import (
     AnyClock,
@@ -20,6 +20,7 @@ from brian2eprop.device.program import (
     Connectivity,
     Detect,
     Events,
+    ForEach,
     Index,
     ListedClock,
     Loop,
@@ -123,6 +124,8 @@ class PhaseWriter:
         C++ name of each array's pointer.
     flag_bytes : int
         See :class:`Dialect`.
+    draws_in_groups : bool
+        See :class:`Dialect`.
     """
 
     def __init__(
@@ -131,6 +134,7 @@ class PhaseWriter:
         arrays: Mapping[str, Array],
         pointers: Mapping[str, str],
         flag_bytes: int,
+        draws_in_groups: bool,
     ) -> None:
         self.program = program
         self.pointers = pointers
@@ -138,6 +142,7 @@ class PhaseWriter:
         self.constants: list[float] = [program.dt]
         self.clocks = {clock.name: self._clock(clock) for clock in program.clocks}
         self._flag_bytes = flag_bytes
+        self._draws_in_groups = draws_in_groups
 
     def views(self, phases: Iterable[Phase], summed: frozenset[str]) -> list[PhaseView]:
         """The views of some phases; constants are numbered as they come.
@@ -160,9 +165,7 @@ class PhaseWriter:
         views = []
         for piece in found:
             phase = piece.phase
-            view = PhaseView(GATHER, phase) if piece.kind == GATHER else (
-                self._view(phase, frozenset())
-            )  # fmt: skip
+            view = self._view(phase, frozenset())
             number = numbers[phase.events] if isinstance(phase, Detect) else 0
             clock = self.clocks.get(phase.clock or "")
             part = piece.split.value
@@ -219,7 +222,8 @@ class PhaseWriter:
             return None
         numbers = {draw: number for number, draw in enumerate(self.program.draws)}
         run = Index.SYNAPSE if isinstance(phase, SynapticLoop) else Index.ELEMENT
-        return Draws(self.pointers[KEYS], numbers, run, program_step(phase))
+        in_groups = self._draws_in_groups and isinstance(phase, ForEach | Detect)
+        return Draws(self.pointers[KEYS], numbers, run, program_step(phase), in_groups)
 
     def _row(self, phase: SynapticLoop, found: Connectivity, order: Order) -> RowView:
         fixed, moving = phase.side.fixed.value, phase.side.moving.value
@@ -242,9 +246,10 @@ class PhaseWriter:
         own = isinstance(phase.delay, str)
         if own:
             yield f"{self.pointers[str(phase.delay)]}[synapse] != delay"
-        if phase.formed is not None:
-            sent = f"step - {'delay' if own else phase.delay}"
-            yield f"{sent} < {self.pointers[phase.formed]}[synapse]"
+        sent = f"step - {'delay' if own else phase.delay}"
+        for name, outside in ((phase.formed, "<"), (phase.until, ">=")):
+            if name is not None:
+                yield f"{sent} {outside} {self.pointers[name]}[synapse]"
 
     def _delays(self, phase: Phase) -> int | None:
         if isinstance(phase, Propagate) and isinstance(phase.delay, str):

@@ -57,7 +57,7 @@ class Piece:
             if met == {(Index.SYNAPSE, None)}:
                 return self.split, self.phase.connectivity
             return Split.ELEMENT if met == {(Index(self.split.value), None)} else None
-        return Split.ELEMENT if self.kind != GATHER and self.phase.own(array) else None
+        return Split.ELEMENT if self.phase.own(array) else None
 
 
 MARK, GATHER = "Mark", "Gather"
@@ -114,7 +114,8 @@ def pieces(phases: Iterable[Phase], meeting: bool) -> Iterator[Piece]:
         fills = nothing if meeting else phase.fills()
         yield Piece(phase, MARK, split, reads, writes | marks, nothing, fills)
         split = split if meeting else Split.LEADER
-        yield Piece(phase, GATHER, split, marks, nothing, nothing, phase.fills())
+        reset = phase.body.arrays(phase.on_event)
+        yield Piece(phase, GATHER, split, marks, reset, nothing, phase.fills())
 
 
 def runs(found: Iterable[Piece]) -> list[list[Piece]]:

@@ -9,12 +9,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from brian2eprop.device.codegen.bodies import depth_name
+from brian2eprop.device.codegen.bodies import AT_ONCE, depth_name
 from brian2eprop.device.codegen.dialect import Dialect, Words, one_block
 from brian2eprop.device.codegen.parts import Layout, Part, parts
 from brian2eprop.device.codegen.phases import PhaseWriter, by_clock
 from brian2eprop.device.codegen.sharing import go_on, pieces, runs
-from brian2eprop.device.codegen.statements import C_TYPES
+from brian2eprop.device.codegen.statements import STORED_TYPES
 from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     OWNED,
@@ -26,6 +26,7 @@ from brian2eprop.device.program import (
     Program,
     Slots,
     Sweep,
+    TreeSolve,
 )
 from brian2eprop.device.program.verify import Stage, verify
 
@@ -152,12 +153,14 @@ class _Generator:
         self.arrays = stored_arrays(program)
         self.sums = tuple(sorted(program.summed, key=list(self.arrays).index))
         self.views = {
-            name: ArrayView(array, number, C_TYPES[array.dtype])
+            name: ArrayView(array, number, STORED_TYPES[array.dtype])
             for number, (name, array) in enumerate(self.arrays.items())
         }
         self.depths = {depth_name(a): a.slots for a in self.arrays.values() if a.slots is not None}
         pointers = {name: view.pointer for name, view in self.views.items()}
-        self.writer = PhaseWriter(program, self.arrays, pointers, dialect.flag_bytes)
+        self.writer = PhaseWriter(
+            program, self.arrays, pointers, dialect.flag_bytes, dialect.draws_in_groups
+        )
         self.context: dict[str, Any] = {
             "program": program,
             "dialect": dialect,
@@ -166,6 +169,7 @@ class _Generator:
             "depths": list(self.depths),
             "slot": self.writer.slot,
             "by_clock": by_clock,
+            "at_once": AT_ONCE,
             "round8": lambda n: -(-n // 8) * 8,
             "count_of": {events.name: count_of(events).name for events in program.events},
             "index_of": {events.name: index_of(events).name for events in program.events},
@@ -181,7 +185,9 @@ class _Generator:
         shared = self.dialect.team_headers if teams else ()
         own = {
             "draws.h": any(body.draws for body in bodies),
+            "draws_in_groups.h": self.dialect.draws_in_groups and any(b.draws for b in bodies),
             "timed.h": any(body.timed for body in bodies),
+            "tree.h": any(isinstance(phase, TreeSolve) for phase in self.program.phases()),
         }
         return (*self.dialect.headers, *shared, *(name for name, used in own.items() if used))
 
@@ -195,9 +201,13 @@ class _Generator:
         found = [self._part(part, f"b2e_run_{n}") for n, part in enumerate(self.parts)]
         template = environment().get_template(f"program_{self.dialect.name}.cpp")
         texts = [text for text, _ in found]
-        arrays = list(self.views.values())
+        whole = {
+            "parts": texts,
+            "arrays": list(self.views.values()),
+            "n_constants": len(self.writer.constants),
+        }
         return Source(
-            template.render(self.context | {"parts": texts, "arrays": arrays}),
+            template.render(self.context | whole),
             tuple(launch for _, launches in found for launch in launches),
             tuple(self.arrays),
             {name: array.slots for name, array in self.arrays.items() if array.slots is not None},

@@ -13,6 +13,7 @@ from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.utils.stringtools import word_substitute
 
+from brian2eprop.device.codegen.lowering import SINCE
 from brian2eprop.device.program import DType
 from brian2eprop.device.program.functions import PLAIN_FUNCTIONS
 
@@ -22,6 +23,9 @@ C_TYPES: dict[DType, str] = {
     DType.INT: "int",
     DType.BOOL: "bool",
 }
+
+# As elements of arrays: g++ makes no vectors of loops that read a bool.
+STORED_TYPES: dict[DType, str] = {**C_TYPES, DType.BOOL: "unsigned char"}
 
 # Names with this suffix hold the same value in double precision.
 DOUBLE_SUFFIX = "_double"
@@ -68,9 +72,10 @@ class Renderer(CPPNodeRenderer):  # type: ignore[misc]
 
     def render_Call(self, node: ast.Call) -> str:
         """Times are counted in steps in double precision, whatever the precision."""
-        if isinstance(node.func, ast.Name) and node.func.id == "timestep":
+        if isinstance(node.func, ast.Name) and node.func.id.startswith(("timestep", SINCE)):
+            name = {"timestep": "_timestep"}.get(node.func.id, node.func.id)
             arguments = [Renderer("double").render_node(_in_double(arg)) for arg in node.args]
-            return f"_timestep({', '.join(arguments)})"
+            return f"{name}({', '.join(arguments)})"
         return str(super().render_Call(node))
 
 

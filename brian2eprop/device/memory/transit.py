@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.capture.captured import Captured, Pathway
+from brian2eprop.device.capture.captured import Captured, Delays, Pathway
 from brian2eprop.device.codegen.storage import count_of, index_of
 from brian2eprop.device.program import Clock, Events
 from brian2eprop.errors import Unsupported
@@ -228,9 +228,9 @@ def _check_pathways(
 ) -> None:
     for name in sorted(before.keys() | captured.pathways.keys()):
         old, new = before.get(name), captured.pathways.get(name)
-        if old is not None and new is not None and new.delivers_as(old):
+        if old is not None and new is not None and new.events == old.events:
             continue
-        longest = max(path.steps for path in (old, new) if path)
+        longest = max(path.longest for path in (old, new) if path)
         for path in (old, new):
             spikes = sent.get(path.events) if path else None
             if spikes is not None and spikes.any_within(longest):
@@ -239,11 +239,49 @@ def _check_pathways(
                 )
 
 
+def delays_that_matter(
+    transit: Transit, name: str, events: str, now: Delays, step: int
+) -> tuple[Delays, ...]:
+    """The delays of a pathway that still matter: those of what is on its way, and the present.
+
+    As in Brian2's queue, a delay that is changed holds for what is sent from then on.
+
+    Parameters
+    ----------
+    transit : Transit
+        What the last run has left.
+    name : str
+        Name of the pathway.
+    events : str
+        The event buffer that it reads.
+    now : Delays
+        Its delays now.
+    step : int
+        The step that is run next, in those of the source's clock.
+
+    Returns
+    -------
+    tuple of Delays
+        The oldest first, the present ones last.
+    """
+    path, sent = transit.pathways.get(name), transit.sent.get(events)
+    if path is None or path.events != events or sent is None:
+        return (now,)
+    *older, last = path.delays
+    if now.agrees_with(last):
+        now = replace(now, since=last.since)
+    else:
+        older.append(last)
+        now = replace(now, since=step)
+    # Those in between stay: where they begin, the earlier ones end.
+    while older and [*older[1:], now][0].since + older[0].longest <= step:
+        del older[0]
+    return (*older, now)
+
+
 def _what_changed(name: str, old: Pathway | None, new: Pathway | None) -> str:
     if old is None:
         return f"The pathway '{name}' was added or made active"
     if new is None:
         return f"The pathway '{name}' was removed or made inactive"
-    if old.events != new.events:
-        return f"The source of '{name}' was changed"
-    return f"The delay of '{name}' was changed"
+    return f"The source of '{name}' was changed"

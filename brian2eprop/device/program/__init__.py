@@ -34,6 +34,7 @@ from brian2eprop.device.program.phases import (
 from brian2eprop.device.program.program import Direction, Program, Sweep
 from brian2eprop.device.program.record import Count, Record
 from brian2eprop.device.program.timed import Timed
+from brian2eprop.device.program.tree import TreeSolve
 
 __all__ = [
     "OWNED",
@@ -78,5 +79,6 @@ __all__ = [
     "Sweep",
     "SynapticLoop",
     "Timed",
+    "TreeSolve",
     "fits",
 ]

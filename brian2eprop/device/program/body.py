@@ -114,6 +114,12 @@ class Body:
         return frozenset(line.target for line in self.lines) & self.refs.keys()
 
     @cached_property
+    def assigned(self) -> frozenset[str]:
+        """The names of the refs that the body sets, whatever was there."""
+        plain = frozenset(line.target for line in self.lines if not line.operator)
+        return (plain & self.written) - self.guards.keys()
+
+    @cached_property
     def read(self) -> frozenset[str]:
         """The names of the refs whose value before the body matters to it.
 

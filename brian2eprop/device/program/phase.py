@@ -74,6 +74,14 @@ class Phase(ABC):
         """The arrays of which it sets every element, whatever was there."""
         return frozenset()
 
+    def meets_only(self) -> str | None:
+        """The event buffer, if it meets the elements that are events of this step and no others."""
+        return None
+
+    def sets_there(self) -> frozenset[str]:
+        """The arrays that it sets at each of these elements, whatever was there."""
+        return frozenset()
+
     def hears(self) -> frozenset[str]:
         """The event buffers that it reads."""
         return frozenset()
@@ -139,9 +147,7 @@ class Elements(Loop):
 
     def sets(self) -> frozenset[str]:
         """See :meth:`Phase.sets`."""
-        body = self.body
-        assigned = {line.target for line in body.lines if not line.operator} - body.guards.keys()
-        return body.arrays(assigned & body.written)
+        return self.body.arrays(self.body.assigned)
 
     def longest(self, program: Program) -> int:
         """See :meth:`Phase.longest`."""

@@ -38,6 +38,19 @@ class ForEachEvent(Loop):
         buffer = program.find_events(self.events)
         yield from offset_faults(f"event buffer '{self.events}'", buffer.slots, -self.delay)
 
+    def meets_only(self) -> str | None:
+        """See :meth:`Phase.meets_only`."""
+        own = all(
+            (ref.offset, ref.via) == (0, None)
+            for ref in self.body.refs.values()
+            if ref.index is Index.ELEMENT
+        )
+        return self.events if own and not self.delay else None
+
+    def sets_there(self) -> frozenset[str]:
+        """See :meth:`Phase.sets_there`."""
+        return self.body.arrays(self.body.assigned)
+
     def hears(self) -> frozenset[str]:
         """See :meth:`Phase.hears`."""
         return frozenset({self.events})
@@ -132,9 +145,9 @@ class Propagate(SynapticLoop):
         Delay in steps of all synapses, or the INT array that holds one for each synapse.
     side : Side
         Whose events they are.
-    formed : str, optional
-        INT array with, for each synapse, the step in which it was formed: it does not meet the
-        events of earlier steps.
+    formed, until : str, optional
+        INT arrays with, for each synapse, the step in which it was formed, and that in which it
+        ends: it meets the events of ``formed <= step < until``.
     """
 
     events: str
@@ -143,11 +156,13 @@ class Propagate(SynapticLoop):
     delay: int | str = 0
     side: Side = Side.SOURCE
     formed: str | None = None
+    until: str | None = None
 
     @property
     def per_synapse(self) -> tuple[str, ...]:
         """The arrays that hold a step for each synapse."""
-        return tuple(name for name in (self.delay, self.formed) if isinstance(name, str))
+        names = (self.delay, self.formed, self.until)
+        return tuple(name for name in names if isinstance(name, str))
 
     def reads(self) -> frozenset[str]:
         """See :meth:`Phase.reads`."""

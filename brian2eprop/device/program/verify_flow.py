@@ -55,8 +55,14 @@ def order_faults(program: Program) -> Iterable[str]:
     scratch = {name for name, array in arrays.items() if array.access is Access.SCRATCH}
     for _, sweeps in program.groups():
         known: set[str] = set()
+        at_events: dict[str, set[str]] = {}
         for phase in (phase for sweep in sweeps for phase in sweep.phases):
-            for name in sorted((phase.reads() | phase.writes() - phase.sets()) & scratch - known):
+            seen = phase.reads() | phase.writes() - phase.sets()
+            if (events := phase.meets_only()) is not None:
+                there = at_events.setdefault(events, set())
+                there |= phase.sets_there() - phase.reads()
+                seen -= there
+            for name in sorted(seen & scratch - known):
                 yield (
                     f"phase '{phase.label}' sees what another instance left in scratch array "
                     f"'{name}'; set or clear it before"

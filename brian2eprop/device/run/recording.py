@@ -153,8 +153,10 @@ def sort_events(captured: Captured) -> None:
                 column[:] = column[order]
 
 
-def require_room(captured: Captured, instances: int, n_steps: int) -> None:
-    """Refuse StateMonitors that would not fit into the memory of this machine.
+def require_room(captured: Captured, instances: int, first_step: int, n_steps: int) -> None:
+    """Refuse monitors that record every step and would not fit into this machine's memory.
+
+    How much monitors of events record nobody knows before.
 
     Parameters
     ----------
@@ -162,16 +164,25 @@ def require_room(captured: Captured, instances: int, n_steps: int) -> None:
         The network.
     instances : int
         Number of instances.
-    n_steps : int
-        Number of steps of the run.
+    first_step, n_steps : int
+        The steps of the run.
 
     Raises
     ------
     MemoryError
-        If they would not fit.
+        If all of them together would not fit.
     """
-    for recording in captured.recordings:
-        monitor = recording.monitor
-        row = sum(np.dtype(monitor.variables[n].dtype).itemsize for n in recording.arrays)
-        size = row * monitor.n_indices * instances * n_steps
-        require_memory(size, f"What '{monitor.name}' records in {n_steps} steps", _REMEDY)
+    rows = [(r.monitor, [*r.arrays], r.monitor.n_indices) for r in captured.recordings]
+    rows += [(rate.monitor, ["rate"], 1) for rate in captured.rates]
+    names, needed = [], 0
+    for monitor, variables, size in rows:
+        clock = captured.grid.clocks[monitor.clock]
+        steps = clock.steps_before(first_step + n_steps) - clock.steps_before(first_step)
+        kept = [np.dtype(monitor.variables[name].dtype).itemsize for name in variables]
+        time = np.dtype(monitor.variables["t"].dtype).itemsize
+        names.append(f"'{monitor.name}'")
+        needed += steps * (sum(kept) * size * instances + time)
+    if names:
+        verb = "records" if len(names) == 1 else "record"
+        what = f"What {', '.join(names)} {verb} in {n_steps} steps"
+        require_memory(needed, what, _REMEDY)

@@ -79,7 +79,12 @@ def run(
     times: dict[str, float] | None = {} if profile else None
     if profile:
         warn_of_profile()
-    end = Run(device, network, captured, state, feeders, times).execute(steps, progress)
+    numbers = device.randomness.take(steps.number)
+    state.memory.write_keys(captured.program, numbers.seed, numbers.first - steps.first)
+    try:
+        end = Run(device, network, captured, state, feeders, times).execute(steps, progress)
+    finally:
+        numbers.end(state.next_step - steps.first)
     brian.note_profile(network, times)
     # What Brian2 does after a run.
     if end == steps.end:
@@ -105,7 +110,7 @@ def prepare(
         brian.start(network)
         return kept.captured
     gc.collect()  # so that groups that are in no network are warned about
-    kept.captured, kept.origin = device.capture_for_run(network, namespace)
+    kept.captured, kept.origin = device.capture_for_run(network, namespace, kept.transit)
     if kept.captured is not None:
         warn_of_operations(kept.captured)
     return kept.captured
@@ -113,7 +118,7 @@ def prepare(
 
 def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
     instances = device.options.instances
-    require_room(captured, instances, steps.number)
+    require_room(captured, instances, steps.first, steps.number)
     state = kept.state
     if state is None or not state.fits(captured, steps.first, steps.number):
         sent = deliverable(kept.transit, captured, steps.first, instances)
@@ -125,9 +130,6 @@ def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
         kept.adopt(state)
     device.hold(captured, state)
     state.push()
-    randomness = device.randomness
-    shift = randomness.steps - steps.first
-    state.memory.write_keys(captured.program, randomness.seed, shift)
     return state
 
 
@@ -218,7 +220,6 @@ class Run:
         began = time.perf_counter()
         with interrupts_wait():
             self.state.run(n_steps, self._streams(step, n_steps))
-            self.device.randomness.steps += n_steps
             set_step(self.network, self.captured.grid, step + n_steps)
             record(self.captured, self.state.memory, self.device, step, n_steps)
         pace.note(time.perf_counter() - began)
@@ -242,7 +243,6 @@ class Run:
                 self._note(self.cuts.name_of(part, operation), began)
         with interrupts_wait():
             self.state.end_step()
-            self.device.randomness.steps += 1
             set_step(self.network, self.captured.grid, step + 1)
         return step + 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from brian2eprop.device.program import Body, Index, Ref
 from brian2eprop.errors import LearningError
@@ -11,6 +12,22 @@ from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
 
 Place = Callable[[Ref], Ref]
+
+
+def unmoved(ref: Ref) -> Ref:
+    """A ref of a phase's body in a body that goes through the same elements."""
+    return ref
+
+
+def at_target(ref: Ref) -> Ref:
+    """A neuron's ref where that neuron is the target of a synapse."""
+    return replace(ref, index=Index.TARGET) if ref.index is Index.ELEMENT else ref
+
+
+def swapped(ref: Ref) -> Ref:
+    """A ref of a pathway as seen from the pathway that runs the other way."""
+    other = {Index.SOURCE: Index.TARGET, Index.TARGET: Index.SOURCE}
+    return Ref(ref.array, other.get(ref.index, ref.index), ref.offset, ref.via)
 
 
 class CoefficientScope(Scope):
@@ -24,13 +41,17 @@ class CoefficientScope(Scope):
         What a ref of a phase's body is in this one; by default the same.
     """
 
-    def __init__(self, tape: Tape, place: Place = lambda ref: ref) -> None:
+    def __init__(self, tape: Tape, place: Place = unmoved) -> None:
         super().__init__()
         self._tape = tape
         self.place = place
 
     def coefficient(
-        self, origin: Origin, expression: Expression, known: Mapping[str, str] | None = None
+        self,
+        origin: Origin,
+        expression: Expression,
+        known: Mapping[str, str] | None = None,
+        events: str | None = None,
     ) -> str:
         """The text of an expression in a phase's names.
 
@@ -42,8 +63,10 @@ class CoefficientScope(Scope):
             Mathematics in the names of the phase's body.
         known : mapping of str to str, optional
             Names of that body for which names of this one stand in.
+        events : str, optional
+            The coefficient is that right after the phase, and only wanted at these events.
         """
-        tape = self._tape.record(origin, expression)
+        tape = self._tape.record(origin, expression, events)
         if tape is not None:
             return self.bind("tape", self.place(Ref(tape, Index.ELEMENT)))
         found = dict(known or {})
@@ -51,13 +74,22 @@ class CoefficientScope(Scope):
             found[name] = self._own(origin, name)
         return render(substitute(expression, {name: symbol(own) for name, own in found.items()}))
 
-    def product(self, origin: Origin, expression: Expression, factor: str) -> str:
+    def value(self, origin: Origin, name: str) -> str:
+        """The name of what one of a phase's names stood for."""
+        tape = self._tape.record(origin, symbol(name))
+        if tape is not None:
+            return self.bind(name, self.place(Ref(tape, Index.ELEMENT)))
+        return self._own(origin, name)
+
+    def product(
+        self, origin: Origin, expression: Expression, factor: str, events: str | None = None
+    ) -> str:
         """``expression*factor``; nothing where the expression is zero."""
         if expression == 0:
             return ""
         if expression == 1:
             return factor
-        return f"{self.coefficient(origin, expression)}*{factor}"
+        return f"{self.coefficient(origin, expression, None, events)}*{factor}"
 
     def _own(self, origin: Origin, name: str) -> str:
         body = origin.body
@@ -92,9 +124,3 @@ def parameter_names(body: Body, parameter: str, index: Index) -> list[str]:
             "value a neuron in the neuron's equations, or one value a synapse in on_pre."
         )
     return found
-
-
-def swapped(ref: Ref) -> Ref:
-    """A ref of a pathway as seen from the pathway that runs the other way."""
-    other = {Index.SOURCE: Index.TARGET, Index.TARGET: Index.SOURCE}
-    return Ref(ref.array, other.get(ref.index, ref.index), ref.offset, ref.via)

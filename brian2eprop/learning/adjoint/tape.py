@@ -19,6 +19,7 @@ from brian2eprop.device.program import (
     Detect,
     DType,
     ForEach,
+    ForEachEvent,
     Index,
     Loop,
     Phase,
@@ -66,11 +67,25 @@ class Origin:
 
 @dataclass(frozen=True)
 class Recorded:
-    """An expression of a phase that is written to a tape when the phase is run."""
+    """An expression of a phase that is written to a tape when the phase is run.
+
+    Attributes
+    ----------
+    tape : str
+        The array.
+    origin : Origin
+        The phase.
+    expression : Expression
+        What is written, in its names.
+    events : str, optional
+        Written right after the phase, and for these events only; else for all elements, before
+        the phase changes the state.
+    """
 
     tape: str
     origin: Origin
     expression: Expression
+    events: str | None = None
 
     def line(self, scope: Scope) -> str:
         """The line that writes it, in a body for the phase's elements."""
@@ -107,17 +122,19 @@ class Tape:
         self._recorded: dict[int, list[Recorded]] = {}
         self._flags: dict[Flag, None] = {}
 
-    def record(self, origin: Origin, expression: Expression) -> str | None:
+    def record(
+        self, origin: Origin, expression: Expression, events: str | None = None
+    ) -> str | None:
         """The tape of an expression, if it has values that are gone when the step is over."""
         refs = origin.body.refs
         if not any(self._is_live(refs[name]) for name in names(expression) & set(refs)):
             return None
         recorded = self._recorded.setdefault(origin.number, [])
         for known in recorded:
-            if known.expression == expression:
+            if (known.expression, known.events) == (expression, events):
                 return known.tape
         tape = f"tape:{origin.number}:{len(recorded)}"
-        recorded.append(Recorded(tape, origin, expression))
+        recorded.append(Recorded(tape, origin, expression, events))
         return tape
 
     def past(self, number: int, ref: Ref) -> Ref:
@@ -178,7 +195,16 @@ class Tape:
         return found
 
     def _recording(self, number: int, phase: Phase) -> list[Phase]:
-        recorded = self._recorded.get(number)
+        found = self._recorded.get(number, [])
+        recorded = [each for each in found if each.events is None]
+        at_events = {each.events: [e for e in found if e.events == each.events] for each in found}
+        at_events.pop(None, None)
+        return [
+            *self._recording_all(phase, recorded),
+            *(_recording_events(phase, events, each) for events, each in at_events.items()),
+        ]
+
+    def _recording_all(self, phase: Phase, recorded: list[Recorded]) -> list[Phase]:
         if not recorded or not isinstance(phase, Loop):
             return [phase]
         if isinstance(phase, Detect | ForEach):
@@ -191,6 +217,13 @@ class Tape:
         before = replace(scope.body(), code=code)
         size = recorded[0].origin.size
         return [ForEach(f"tape before {phase.label}", size, before), phase]
+
+
+def _recording_events(phase: Phase, events: str | None, recorded: list[Recorded]) -> Phase:
+    assert events is not None
+    scope = Scope()
+    code = "\n".join([found.line(scope) for found in recorded])
+    return ForEachEvent(f"tape at {phase.label}", events, replace(scope.body(), code=code))
 
 
 def _inserted(phase: Detect | ForEach, lines: list[str], arrays: Mapping[str, Array]) -> str:

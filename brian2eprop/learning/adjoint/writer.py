@@ -13,12 +13,14 @@ Nothing in it is stored by synapse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from brian2eprop.device.program import (
     Access,
     Array,
+    At,
     Body,
     Clear,
     Connectivity,
@@ -27,7 +29,6 @@ from brian2eprop.device.program import (
     Feed,
     ForEach,
     ForEachEvent,
-    ForEachSynapse,
     Index,
     Phase,
     Propagate,
@@ -35,23 +36,14 @@ from brian2eprop.device.program import (
     Slots,
 )
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.coefficients import (
-    CoefficientScope,
-    parameter_names,
-    swapped,
-)
+from brian2eprop.learning.adjoint.coefficients import CoefficientScope, parameter_names
 from brian2eprop.learning.adjoint.tape import Origin, Tape
-from brian2eprop.learning.model.feedback import Feedback
-from brian2eprop.learning.model.linearise import Effect, Map, common_delay
+from brian2eprop.learning.model.linearise import Map
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.scope import Scope
-from brian2eprop.learning.model.surrogates import Triangular
 from brian2eprop.learning.model.symbolic import Expression
 from brian2eprop.learning.objective.loss import LossArrays
-from brian2eprop.learning.objective.rates import rate_terms
 from brian2eprop.learning.objective.task import WEIGHT, Output, Task
-
-Cross = Callable[[Propagate, Effect], Feedback | None]
 
 
 @dataclass(frozen=True)
@@ -76,6 +68,37 @@ class Adjoint:
     end: tuple[Phase, ...]
 
 
+class Crossing(ABC):
+    """How the adjoint crosses a spike: the part of the way back that is a learning rule's own."""
+
+    @abstractmethod
+    def pathway(self, writer: AdjointWriter, origin: Origin, phase: Propagate) -> Iterable[Phase]:
+        """What the adjoint of the targets says about the spikes that a pathway carries."""
+
+    @abstractmethod
+    def reset(self, writer: AdjointWriter, origin: Origin, phase: ForEachEvent) -> Iterable[Phase]:
+        """What the adjoint of a neuron's state after its reset says about its spike."""
+
+    @abstractmethod
+    def spike(self, writer: AdjointWriter, origin: Origin, phase: Detect) -> Iterable[Phase]:
+        """What has been said about a spike, as adjoint of the state that brought it about."""
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """Arrays of its own."""
+        return ()
+
+    @property
+    def connectivities(self) -> tuple[Connectivity, ...]:
+        """Connectivities of its own."""
+        return ()
+
+    @property
+    def cleared(self) -> tuple[str, ...]:
+        """Those of its arrays that are zero when the way back begins."""
+        return ()
+
+
 class AdjointWriter:
     """Turns a model's phases into the adjoint's.
 
@@ -85,21 +108,15 @@ class AdjointWriter:
         The model's phases with their derivatives.
     task : Task
         Outputs, parameters and regularisers.
-    surrogate : Triangular
-        What takes the place of a spike's derivative.
-    cross : callable
-        The rule: by which feedback, if any, the adjoint crosses a pathway from a target's
-        state to the source's spikes.
+    crossing : Crossing
+        How the adjoint crosses a spike.
     """
 
-    def __init__(self, model: Model, task: Task, surrogate: Triangular, cross: Cross) -> None:
+    def __init__(self, model: Model, task: Task, crossing: Crossing) -> None:
         self.model = model
         self.task = task
-        self.surrogate = surrogate
-        self.cross = cross
+        self.crossing = crossing
         self.tape = Tape(model.phases, model.arrays)
-        self.feedbacks: list[Feedback] = []
-        self.signalled: set[str] = set()
         self._touched: set[str] = set()
         self._partial: dict[str, Array] = {}
         self._history: dict[str, int] = {}
@@ -125,10 +142,10 @@ class AdjointWriter:
                 *self._adjoint_arrays(),
                 *partial,
                 *(gradient_array(self.model, p) for p in self.task.parameters),
-                *(array for f in self.feedbacks for array in f.arrays),
+                *self.crossing.arrays,
             ),
-            connectivities=tuple(f.connectivity for f in self.feedbacks),
-            begin=(Clear("no adjoint yet", tuple(cleared)),),
+            connectivities=self.crossing.connectivities,
+            begin=(Clear("no adjoint yet", (*cleared, *self.crossing.cleared)),),
             step=tuple(step),
             end=tuple(self._add_partial(parameter) for parameter in self._partial),
         )
@@ -140,7 +157,7 @@ class AdjointWriter:
             case Detect():
                 return self._spike(number, phase)
             case Propagate():
-                return self._input_spike(number, phase)
+                return self._propagate(number, phase)
             case ForEachEvent():
                 return self._reset(number, phase)
             case Feed():
@@ -167,21 +184,15 @@ class AdjointWriter:
         reset = self.model.maps[number]
         origin = Origin(number, phase.body, self.model.events[phase.events].size)
         if phase.events in self.model.conditions:
-            scope = CoefficientScope(self.tape)
-            followed = [
-                x for x in reset.values if phase.body.refs[x].array not in self.model.detached
-            ]
-            terms = [
-                scope.product(origin, reset.jump(x), _adjoint(scope, origin, x)) for x in followed
-            ]
-            signal = scope.bind("adjoint_spike", self._signal(phase.events, Index.ELEMENT))
-            scope.line(signal, "+=", terms)
-            if not scope.empty:
-                yield ForEach(f"adjoint of spikes by {phase.label}", origin.size, scope.body())
+            yield from self.crossing.reset(self, origin, phase)
         scope = CoefficientScope(self.tape)
         self._apply_transpose(scope, origin, reset)
         if not scope.empty:
             yield ForEachEvent(f"adjoint of {phase.label}", phase.events, scope.body())
+
+    def _spike(self, number: int, phase: Detect) -> Iterable[Phase]:
+        condition = self.model.conditions[phase.events]
+        return self.crossing.spike(self, Origin(number, condition.body, phase.size), phase)
 
     def _apply_transpose(self, scope: CoefficientScope, origin: Origin, found: Map) -> None:
         """``adjoint <- slope^T adjoint`` and the gradient of parameters."""
@@ -191,67 +202,31 @@ class AdjointWriter:
             if all(slope == int(of == by) for of, slope in slopes.items()):
                 continue
             updates[by] = scope.local(f"_adjoint_{by}")
-            scope.line(updates[by], "=", _transposed(scope, origin, slopes))
-        for name, parameter in self._parameters(found.body, Index.ELEMENT):
+            scope.line(updates[by], "=", transposed(scope, origin, slopes))
+        for name, parameter in self.parameters(found.body, Index.ELEMENT):
             slopes = {of: found.slope(of, name) for of in found.values}
-            self._add_gradient(scope, parameter, _transposed(scope, origin, slopes))
+            self.add_gradient(scope, parameter, transposed(scope, origin, slopes))
         for by, update in updates.items():
-            scope.line(_adjoint(scope, origin, by), "=", [update])
+            scope.line(adjoint_name(scope, origin, by), "=", [update])
 
-    def _spike(self, number: int, phase: Detect) -> Iterable[Phase]:
-        condition = self.model.conditions[phase.events]
-        scope = CoefficientScope(self.tape)
-        origin = Origin(number, condition.body, phase.size)
-        signal = scope.bind("adjoint_spike", self._signal(phase.events, Index.ELEMENT))
-        pseudo = scope.coefficient(origin, self.surrogate(condition))
-        rates = rate_terms(scope, self.task, self.model.dt, phase.events, Index.ELEMENT)
-        sent = scope.local("_signal")
-        scope.line(sent, "=", [f"{pseudo}*({' + '.join([signal, *rates])})"])
-        for name in condition.state:
-            term = scope.product(origin, condition.slope(name), sent)
-            scope.line(_adjoint(scope, origin, name), "+=", [term])
-        for name, parameter in self._parameters(condition.body, Index.ELEMENT):
-            term = scope.product(origin, condition.slope(name), sent)
-            self._add_gradient(scope, parameter, [term])
-        scope.line(signal, "=", ["0.0"])
-        yield ForEach(f"adjoint of {phase.label}", phase.size, scope.body())
-
-    def _input_spike(self, number: int, phase: Propagate) -> Iterable[Phase]:
+    def _propagate(self, number: int, phase: Propagate) -> Iterable[Phase]:
         effect = self.model.effects[number]
         origin = Origin(number, phase.body, self.model.connectivities[phase.connectivity].n_target)
-        for name, parameter in self._parameters(phase.body, Index.SYNAPSE):
+        for name, parameter in self.parameters(phase.body, Index.SYNAPSE):
             scope = CoefficientScope(self.tape)
             self._touched.add(parameter)
             gradient = scope.bind("gradient", Ref(gradient_of(parameter), Index.SYNAPSE))
             slopes = {x: effect.slope(x, name) for x in effect.increments}
-            scope.line(gradient, "+=", _transposed(scope, origin, slopes))
+            scope.line(gradient, "+=", transposed(scope, origin, slopes))
             yield replace(phase, label=f"gradient of {parameter}", body=scope.body())
-        feedback = self.cross(phase, effect) if phase.events in self.model.conditions else None
-        if feedback is not None:
-            self.feedbacks.append(feedback)
-            self.signalled.add(phase.events)
-            delay = common_delay(phase)
-            self._history[phase.events] = max(self._history.get(phase.events, 0), delay)
-            yield self._cross_back(origin, phase, effect, feedback)
+        if phase.events in self.model.conditions:
+            yield from self.crossing.pathway(self, origin, phase)
 
-    def _cross_back(
-        self, origin: Origin, phase: Propagate, effect: Effect, feedback: Feedback
-    ) -> Phase:
-        scope = CoefficientScope(self.tape, swapped)
-        weight = scope.bind("feedback", Ref(feedback.weight, Index.SYNAPSE))
-        known = {self.model.weight(phase): weight}
-        terms = [
-            f"{scope.coefficient(origin, increment, known)}*{_adjoint(scope, origin, x)}"
-            for x, increment in effect.increments.items()
-        ]
-        at_spike = replace(self._signal(phase.events, Index.TARGET), offset=-common_delay(phase))
-        scope.line(scope.bind("adjoint_spike", at_spike), "+=", terms)
-        return ForEachSynapse(
-            f"learning signal through {phase.label}", feedback.connectivity.name, scope.body()
-        )
-
-    def _signal(self, events: str, index: Index) -> Ref:
-        return Ref(adjoint_of(events), index)
+    def signal(self, events: str, index: Index, delay: int | str = 0) -> Ref:
+        """Where the loss's derivative by a spike of some steps ago is added up."""
+        longest = self.model.events[events].slots.history if isinstance(delay, str) else delay
+        self._history[events] = max(self._history.get(events, 0), longest)
+        return Ref(adjoint_of(events), index, At.SENT if isinstance(delay, str) else -delay)
 
     def _adjoint_arrays(self) -> list[Array]:
         state = [
@@ -270,7 +245,7 @@ class AdjointWriter:
         history = self._history.get(events, 0)
         return Slots(history) if history else None
 
-    def _parameters(self, body: Body, index: Index) -> list[tuple[str, str]]:
+    def parameters(self, body: Body, index: Index) -> list[tuple[str, str]]:
         """Names in a body that are trained, with their arrays.
 
         Raises
@@ -284,7 +259,7 @@ class AdjointWriter:
             for name in parameter_names(body, parameter, index)
         ]
 
-    def _add_gradient(self, scope: Scope, parameter: str, terms: list[str]) -> None:
+    def add_gradient(self, scope: Scope, parameter: str, terms: list[str]) -> None:
         """A neuron's parameter is added up within the instance first: one value a neuron."""
         if any(terms):
             self._touched.add(parameter)
@@ -335,17 +310,18 @@ def partial_of(parameter: str) -> str:
     return f"gradient:part:{parameter}"
 
 
-def _adjoint(scope: CoefficientScope, origin: Origin, name: str) -> str:
-    """The adjoint of one of a phase's refs."""
+def adjoint_name(scope: CoefficientScope, origin: Origin, name: str) -> str:
+    """The name of the adjoint of one of a phase's refs."""
     ref = origin.body.refs[name]
     found = scope.place(Ref(adjoint_of(ref.array), ref.index))
     return scope.bind(f"adjoint_{name}", found)
 
 
-def _transposed(
+def transposed(
     scope: CoefficientScope, origin: Origin, slopes: Mapping[str, Expression]
 ) -> list[str]:
     """Terms of the sum of slopes times adjoints."""
     return [
-        scope.product(origin, slope, _adjoint(scope, origin, of)) for of, slope in slopes.items()
+        scope.product(origin, slope, adjoint_name(scope, origin, of))
+        for of, slope in slopes.items()
     ]

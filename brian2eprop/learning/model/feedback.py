@@ -1,10 +1,10 @@
-"""Synapses that carry the learning signal back: a pathway's, turned around."""
+"""Synapses that carry the learning signal back."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from brian2eprop.device.program import (
     Array,
     Body,
     Connectivity,
+    Dense,
     DType,
     ForEach,
     Index,
@@ -25,14 +26,18 @@ from brian2eprop.errors import LearningError
 
 @dataclass(frozen=True)
 class Feedback:
-    """A pathway's synapses ordered by target, with weights of their own.
+    """The synapses by which a pathway is followed back, with their weights.
 
     Attributes
     ----------
     pathway : str
         Name of the synapses that it follows back.
     connectivity : Connectivity
-        From the pathway's targets to its sources.
+        The pathway's own, or one from its targets to its sources.
+    weight : str
+        Array of the feedback's weights.
+    turned : bool
+        Whether the connectivity is one of its own, that runs the other way.
     arrays : tuple of Array
         Its SHARED arrays besides the connectivity's.
     shared : mapping of str to array
@@ -43,14 +48,31 @@ class Feedback:
 
     pathway: str
     connectivity: Connectivity
-    arrays: tuple[Array, ...]
-    shared: Mapping[str, npt.NDArray[Any]]
-    refresh: ForEach | None
+    weight: str
+    turned: bool = True
+    arrays: tuple[Array, ...] = ()
+    shared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    refresh: ForEach | None = None
 
     @property
-    def weight(self) -> str:
-        """Array of the feedback's weights."""
-        return self.connectivity.name
+    def sender(self) -> Index:
+        """What the neuron is, seen from these synapses, whose spike was sent."""
+        return Index.TARGET if self.turned else Index.SOURCE
+
+    @property
+    def receiver(self) -> Index:
+        """What the neuron is, seen from these synapses, that the spike arrived at."""
+        return Index.SOURCE if self.turned else Index.TARGET
+
+    @property
+    def n_senders(self) -> int:
+        """The number of neurons that send spikes."""
+        return self.connectivity.n_target if self.turned else self.connectivity.n_source
+
+
+# A row of fewer weights is not worth a sum along it: the sum of a vector costs as much as so
+# many products.
+_LONG_ROW = 64
 
 
 def symmetric(
@@ -58,8 +80,11 @@ def symmetric(
 ) -> Feedback:
     """Feedback by the pathway's own weights, the array ``weight``.
 
-    Here and below ``name`` is the pathway's own: synapses may have several.
+    Long rows are summed up as they lie; of short ones there is a copy in the order of the
+    targets. Here and below ``name`` is the pathway's own: synapses may have several.
     """
+    if pathway.n_target >= _LONG_ROW and isinstance(pathway, Dense):
+        return Feedback(pathway.name, pathway, weight, turned=False)
     turned = pathway.transposed(_name(name), contents)
     name = turned.connectivity.name
     origin = f"{name}:origin"
@@ -70,12 +95,13 @@ def symmetric(
     return Feedback(
         pathway.name,
         turned.connectivity,
-        (
+        name,
+        arrays=(
             Array(name, DType.REAL, pathway.n_synapses, Access.SHARED),
             Array(origin, DType.INT, pathway.n_synapses, Access.SHARED),
         ),
-        {**turned.tables, origin: turned.order.astype(np.int32)},
-        ForEach(f"refresh {name}", pathway.n_synapses, Body("feedback = w", refs)),
+        shared={**turned.tables, origin: turned.order.astype(np.int32)},
+        refresh=ForEach(f"refresh {name}", pathway.n_synapses, Body("feedback = w", refs)),
     )
 
 
@@ -160,4 +186,4 @@ def _fixed(
     turned = pathway.transposed(_name(name), contents)
     array = Array(_name(name), DType.REAL, pathway.n_synapses, Access.SHARED)
     shared: dict[str, npt.NDArray[Any]] = {**turned.tables, array.name: values[turned.order]}
-    return Feedback(pathway.name, turned.connectivity, (array,), shared, None)
+    return Feedback(pathway.name, turned.connectivity, array.name, arrays=(array,), shared=shared)

@@ -13,6 +13,7 @@ from brian2eprop.device.program import (
     Program,
     Propagate,
     Side,
+    TreeSolve,
 )
 from brian2eprop.errors import LearningError
 
@@ -34,6 +35,7 @@ def check_followed(program: Program) -> None:
     """
     phases = tuple(program.phases())
     for phase in phases:
+        _check_kind(phase)
         _check_when(phase)
     synaptic = _synaptic(phases)
     written = frozenset().union(*(phase.writes() for phase in phases))
@@ -42,6 +44,14 @@ def check_followed(program: Program) -> None:
             fault = _fault(phase, synaptic, written)
             if fault:
                 raise LearningError(f"{phase.label} {fault}")
+
+
+def _check_kind(phase: Phase) -> None:
+    if isinstance(phase, TreeSolve):
+        raise LearningError(
+            f"'{phase.label}' solves for the potentials of compartments, which the learning rules "
+            "do not follow; take a NeuronGroup in place of the SpatialNeuron."
+        )
 
 
 def _check_when(phase: Phase) -> None:

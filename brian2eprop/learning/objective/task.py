@@ -109,6 +109,9 @@ class Roles:
         for padding); where there are gradients.
     gradients : mapping of str to str
         For every parameter the array of the gradient of the weighted loss.
+    clipped : mapping of str to str
+        For every group of whose spikes some may not have been followed exactly the PER_INSTANCE
+        array that counts these; only in the Program that trains.
     """
 
     initial: Mapping[str, str]
@@ -117,6 +120,7 @@ class Roles:
     steps: str
     weight: str | None = None
     gradients: Mapping[str, str] = field(default_factory=dict)
+    clipped: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,7 @@ def changed_arrays(phases: Iterable[Phase]) -> set[str]:
 def _shared_or_scratch(array: Array, changed: set[str]) -> Array:
     if array.name in changed:
         return replace(array, access=Access.SCRATCH)
-    if array.access is Access.PER_INSTANCE:
+    if array.access is Access.PER_INSTANCE and array.slots is None:
         raise LearningError(
             f"'{array.name}' has a value of its own in every instance, but training runs every "
             "sample with the same parameters. Set it to one value for all instances."

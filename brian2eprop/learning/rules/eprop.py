@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy.typing as npt
 
-from brian2eprop.device.program import (
-    Access,
-    Array,
-    Body,
-    Clear,
-    Direction,
-    DType,
-    Over,
-    Program,
-    Propagate,
-    Sweep,
-)
-from brian2eprop.device.program.verify import Stage, verify
+from brian2eprop.device.program import Body, Direction, Program, Propagate, Sweep
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.writer import AdjointWriter, Cross, gradient_array, gradient_of
+from brian2eprop.learning.adjoint.surrogate import Cross, SurrogateCrossing
+from brian2eprop.learning.adjoint.writer import gradient_array
 from brian2eprop.learning.model.feedback import Feedback, check_used, given, random, symmetric
 from brian2eprop.learning.model.linearise import Effect
 from brian2eprop.learning.model.model import Model, analyse
-from brian2eprop.learning.model.surrogates import Triangular
-from brian2eprop.learning.objective.task import WEIGHT, Task, TrainingPrograms
+from brian2eprop.learning.model.surrogates import Surrogate, Triangular
+from brian2eprop.learning.objective.task import Task, TrainingPrograms
 from brian2eprop.learning.objective.trial import Trial, make_trial
+from brian2eprop.learning.rules.programs import (
+    adjoint_program,
+    check_settings,
+    check_surrogate,
+    no_gradients,
+    training_programs,
+    with_weight,
+)
 from brian2eprop.learning.traces.routes import find_routes
 from brian2eprop.learning.traces.writer import TraceWriter
 
@@ -52,7 +49,7 @@ class EProp:
         Whether :math:`B` are the output weights, fixed random ones, or fixed ones that are
         given: for the synapses of each name, such as ``{'w_out': B}``, an array of shape
         (sources, targets) in the unit of the output weights, read where there is a synapse.
-    surrogate : Triangular
+    surrogate : Surrogate
         The pseudo-derivative :math:`\psi`.
     form : {'adjoint', 'forward'}
         How the sum over time is computed; both give the same numbers. 'adjoint' goes back
@@ -76,22 +73,13 @@ class EProp:
     """
 
     feedback: Literal["symmetric", "random"] | Mapping[str, npt.ArrayLike] = "symmetric"
-    surrogate: Triangular = field(default_factory=Triangular)
+    surrogate: Surrogate = field(default_factory=Triangular)
     form: Literal["adjoint", "forward"] = "adjoint"
     feedback_scale: float | None = None
     detach: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.detach, str):
-            raise ValueError(
-                f"EProp's detach is one name. Give a tuple of names: detach=('{self.detach}',)."
-            )
-        if not isinstance(self.surrogate, Triangular):
-            raise TypeError(
-                f"EProp's surrogate is {self.surrogate!r}. Give one, such as Triangular(0.3)."
-            )
-        if self.detach is not None and not isinstance(self.detach, Sequence):
-            raise TypeError(f"EProp's detach is {self.detach!r}. Give a tuple of names.")
+        check_settings(self, self.surrogate, self.detach)
         if self.feedback_scale is not None and not 0 < self.feedback_scale < float("inf"):
             raise ValueError(
                 f"EProp's feedback_scale is {self.feedback_scale}. Give a positive number."
@@ -120,22 +108,18 @@ class EProp:
         """
         trial = with_weight(make_trial(model, task, kept=self.form == "adjoint"))
         analysed = analyse(trial.model, self.detach, task.values)
-        for condition in analysed.conditions.values():
-            self.surrogate.check(condition, task.values, model.dt)
+        check_surrogate(self.surrogate, analysed, task)
         cross = self._crossing(analysed, task)
-        write = {"adjoint": adjoint_program, "forward": forward_program}[self.form]
-        train, feedbacks = write(trial, analysed, task, self.surrogate, cross)
+        if self.form == "adjoint":
+            crossing = SurrogateCrossing(self.surrogate, cross)
+            train = adjoint_program("e-prop, adjoint form", trial, analysed, task, crossing)
+            check_signals(analysed, crossing.signalled, task)
+            feedbacks = crossing.feedbacks
+        else:
+            train, feedbacks = forward_program(trial, analysed, task, self.surrogate, cross)
         if isinstance(self.feedback, Mapping):
             check_used(self.feedback, feedbacks)
-        gradients = {name: gradient_of(name) for name in task.parameters}
-        verify(train, Stage.ADJOINT, gradients)
-        return TrainingPrograms(
-            train=train,
-            evaluate=make_trial(model, task, kept=False).program("evaluation"),
-            shared={name: v for f in feedbacks for name, v in f.shared.items()},
-            refresh=refresh_program(feedbacks, analysed),
-            roles=replace(trial.roles, gradients=gradients),
-        )
+        return training_programs(train, trial, analysed, task, feedbacks)
 
     def _crossing(self, model: Model, task: Task) -> Cross:
         """E-prop's rule: only the output's neurons, which do not spike, send a signal back."""
@@ -156,34 +140,8 @@ class EProp:
         return cross
 
 
-def adjoint_program(
-    trial: Trial, model: Model, task: Task, surrogate: Triangular, cross: Cross
-) -> tuple[Program, list[Feedback]]:
-    """The Program that goes forward through a trial and back."""
-    writer = AdjointWriter(model, task, surrogate, cross)
-    adjoint = writer.write()
-    check_signals(model, writer.signalled, task)
-    train = Program(
-        name="e-prop, adjoint form",
-        dt=model.dt,
-        arrays=(*trial.arrays, *adjoint.arrays),
-        sweeps=(
-            no_gradients(task),
-            Sweep(Direction.ONCE, trial.begin),
-            trial.forward((*adjoint.forward, *trial.after)),
-            Sweep(Direction.ONCE, (*trial.end, *adjoint.begin)),
-            trial.backward(adjoint.step),
-            Sweep(Direction.ONCE, adjoint.end),
-        ),
-        events=trial.events,
-        connectivities=(*trial.connectivities, *adjoint.connectivities),
-        streams=trial.streams,
-    )
-    return train, writer.feedbacks
-
-
 def forward_program(
-    trial: Trial, model: Model, task: Task, surrogate: Triangular, cross: Cross
+    trial: Trial, model: Model, task: Task, surrogate: Surrogate, cross: Cross
 ) -> tuple[Program, list[Feedback]]:
     """The Program that carries eligibility traces along."""
     routes = find_routes(model, task, cross)
@@ -210,16 +168,10 @@ def forward_program(
             Sweep(Direction.ONCE, (*trial.end, *writer.end)),
         ),
         events=trial.events,
-        connectivities=(*trial.connectivities, *(f.connectivity for f in feedbacks)),
+        connectivities=(*trial.connectivities, *(f.connectivity for f in feedbacks if f.turned)),
         streams=trial.streams,
     )
     return train, feedbacks
-
-
-def no_gradients(task: Task) -> Sweep:
-    """What clears the gradients before the instances add to them."""
-    names = tuple(gradient_of(parameter) for parameter in task.parameters)
-    return Sweep(Direction.ONCE, (Clear("no gradient yet", names),), Over.SHARED)
 
 
 def check_signals(model: Model, signalled: set[str], task: Task) -> None:
@@ -247,26 +199,3 @@ def check_signals(model: Model, signalled: set[str], task: Task) -> None:
 def outputs_state(model: Model, task: Task) -> frozenset[str]:
     """All state of the outputs' neurons."""
     return frozenset().union(*(model.population(output.array) for output in task.outputs))
-
-
-def with_weight(trial: Trial) -> Trial:
-    """The trial with the instances' weights in the loss, which only gradients need."""
-    weight = Array(WEIGHT, DType.REAL, 1, Access.PER_INSTANCE)
-    roles = replace(trial.roles, weight=weight.name)
-    return replace(trial, arrays=(*trial.arrays, weight), roles=roles)
-
-
-def refresh_program(feedbacks: list[Feedback], model: Model) -> Program | None:
-    """What copies the output weights into symmetric feedback."""
-    phases = tuple(f.refresh for f in feedbacks if f.refresh is not None)
-    if not phases:
-        return None
-    refs = [ref for phase in phases for ref in phase.body.refs.values()]
-    used = {ref.array for ref in refs} | {ref.via for ref in refs if ref.via is not None}
-    known = {a.name: a for f in feedbacks for a in f.arrays} | dict(model.arrays)
-    return Program(
-        name="refresh feedback",
-        dt=model.dt,
-        arrays=tuple(known[name] for name in sorted(used)),
-        sweeps=(Sweep(Direction.ONCE, phases, Over.SHARED),),
-    )

@@ -19,7 +19,7 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.learning.adjoint.tape import Tape
 from brian2eprop.learning.model.model import Model
-from brian2eprop.learning.model.surrogates import Triangular
+from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.objective.task import Task
 from brian2eprop.learning.traces.routes import Route
 
@@ -33,7 +33,7 @@ class TraceParts:
         The model's phases with their derivatives.
     task : Task
         Outputs, parameters and regularisers.
-    surrogate : Triangular
+    surrogate : Surrogate
         What takes the place of a spike's derivative.
     routes : mapping of str to tuple of Route
         How the spikes of each population reach the outputs.
@@ -50,7 +50,7 @@ class TraceParts:
         self,
         model: Model,
         task: Task,
-        surrogate: Triangular,
+        surrogate: Surrogate,
         routes: Mapping[str, tuple[Route, ...]],
     ) -> None:
         self.model = model

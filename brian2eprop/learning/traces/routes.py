@@ -10,8 +10,8 @@ import sympy
 from brian2eprop.device.program import Index, Propagate
 from brian2eprop.device.program.assignments import ALWAYS_THERE
 from brian2eprop.errors import LearningError
+from brian2eprop.learning.adjoint.surrogate import Cross
 from brian2eprop.learning.adjoint.tape import Origin
-from brian2eprop.learning.adjoint.writer import Cross
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.symbolic import Expression, names
@@ -102,7 +102,7 @@ def _route(
     increments = model.effects[number].increments
     size = next(iter(increments.values()))
     ratios = {name: sympy.simplify(added / size) for name, added in increments.items()}
-    origin = Origin(number, phase.body, feedback.connectivity.n_target)
+    origin = Origin(number, phase.body, feedback.n_senders)
     for ratio in ratios.values():
         check_uniform(origin, ratio)
     changing = changed_arrays(model.phases)

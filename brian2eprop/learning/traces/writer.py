@@ -25,9 +25,9 @@ from brian2eprop.device.program import (
     Phase,
     Ref,
 )
-from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped
+from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped, unmoved
 from brian2eprop.learning.model.model import Model
-from brian2eprop.learning.model.surrogates import Triangular
+from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.objective.loss import LossArrays
 from brian2eprop.learning.objective.task import Task
 from brian2eprop.learning.traces.parameter_traces import ParameterTraces
@@ -42,7 +42,7 @@ class TraceWriter(TraceParts):
         self,
         model: Model,
         task: Task,
-        surrogate: Triangular,
+        surrogate: Surrogate,
         routes: Mapping[str, tuple[Route, ...]],
     ) -> None:
         super().__init__(model, task, surrogate, routes)
@@ -57,12 +57,12 @@ class TraceWriter(TraceParts):
             ParameterTraces(self, parameter).write()
 
     def _learning_signal(self, route: Route, output: str) -> list[Phase]:
-        size = route.feedback.connectivity.n_target
+        size = route.feedback.n_senders
         array = self.scratch(route.signal(output), size)
         forget = Body("signal = 0.0", {"signal": Ref(array, Index.ELEMENT)})
-        scope = CoefficientScope(self.tape, swapped)
-        signal = scope.bind("signal", Ref(array, Index.TARGET))
-        gradient = scope.bind("gradient", Ref(LossArrays(output).gradient, Index.SOURCE))
+        scope = CoefficientScope(self.tape, swapped if route.feedback.turned else unmoved)
+        signal = scope.bind("signal", Ref(array, route.feedback.sender))
+        gradient = scope.bind("gradient", Ref(LossArrays(output).gradient, route.feedback.receiver))
         feedback = scope.bind("feedback", Ref(route.feedback.weight, Index.SYNAPSE))
         known = {self.model.weight(route.phase): feedback}
         sent = scope.coefficient(route.origin, route.size, known)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from brian2eprop.device.program import Stream
 from brian2eprop.spikes import Spikes, SpikeStream
 
-Samples = Spikes | Mapping[str, Spikes]
+Samples = Spikes | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Dataset:
         Number of steps of each sample, where it is not that of all.
     weights : array, shape (samples,), optional
         What the loss of each sample counts.
+    inputs : mapping of str to array, shape (samples, steps, elements)
+        Analogue input by array.
     """
 
     spikes: Mapping[str, Spikes]
@@ -42,6 +44,7 @@ class Dataset:
     targets: tuple[npt.NDArray[Any], ...] = ()
     lengths: npt.NDArray[np.int64] | None = None
     weights: npt.NDArray[np.float64] | None = None
+    inputs: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Batch:
         Those of the real samples, for each output.
     lengths, weights : array, shape (n_samples,), optional
         Those of the real samples.
+    inputs : mapping of str to array, shape (size, steps, elements)
+        Analogue input of the instances, by array.
     """
 
     size: int
@@ -70,6 +75,7 @@ class Batch:
     targets: tuple[npt.NDArray[Any], ...]
     lengths: npt.NDArray[np.int64] | None = None
     weights: npt.NDArray[np.float64] | None = None
+    inputs: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     @property
     def total_steps(self) -> int:
@@ -79,15 +85,22 @@ class Batch:
         return int(self.lengths.sum())
 
 
-def make_dataset(spikes: Samples, streams: Sequence[Stream]) -> Dataset:
+def make_dataset(
+    samples: Samples,
+    streams: Sequence[Stream],
+    check_inputs: Callable[[Mapping[str, Any]], Mapping[str, npt.NDArray[Any]]],
+) -> Dataset:
     """Samples for a network.
 
     Parameters
     ----------
-    spikes : Spikes or mapping of str to Spikes
-        Input spikes, by the name of their SpikeSource where there are several.
+    samples : Spikes or mapping of str to Spikes or array
+        Input spikes, by the name of their SpikeSource where there are several, and analogue
+        input by the name of its variable.
     streams : sequence of Stream
-        The inputs that the network has.
+        The SpikeSources that the network has.
+    check_inputs : callable
+        Analogue input by array, from what is given by name.
 
     Returns
     -------
@@ -101,7 +114,10 @@ def make_dataset(spikes: Samples, streams: Sequence[Stream]) -> Dataset:
     ValueError
         If inputs are missing or unknown, or differ in numbers of samples, steps or neurons.
     """
-    given = _by_stream(spikes, streams)
+    named = samples if isinstance(samples, Spikes) else _mapping(samples)
+    given, inputs = _by_stream(named, streams), {}
+    if not isinstance(named, Spikes):
+        inputs = dict(check_inputs({k: v for k, v in named.items() if k not in given}))
     for stream in streams:
         if given[stream.name].n_neurons != stream.size:
             raise ValueError(
@@ -109,17 +125,18 @@ def make_dataset(spikes: Samples, streams: Sequence[Stream]) -> Dataset:
                 f"{given[stream.name].n_neurons}; give spikes of {stream.size} neurons."
             )
     lengths = {(len(found), found.n_steps) for found in given.values()}
+    lengths |= {values.shape[:2] for values in inputs.values()}
     if len(lengths) > 1:
         raise ValueError(
-            "The SpikeSources' spikes differ in (samples, steps): "
+            "The inputs differ in (samples, steps): "
             f"{', '.join(str(length) for length in sorted(lengths))}; give as many for each."
         )
     n_samples, n_steps = lengths.pop()
     if n_samples == 0 or n_steps == 0:
         raise ValueError(
-            f"The spikes have {n_samples} samples of {n_steps} steps; give at least one of each."
+            f"The inputs have {n_samples} samples of {n_steps} steps; give at least one of each."
         )
-    return Dataset(given, n_samples, n_steps)
+    return Dataset(given, n_samples, n_steps, inputs=inputs)
 
 
 def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> Iterator[Batch]:
@@ -154,6 +171,7 @@ def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> It
             tuple(values[rows] for values in data.targets),
             None if data.lengths is None else data.lengths[rows],
             None if data.weights is None else data.weights[rows],
+            {name: _repeated(values[rows], size) for name, values in data.inputs.items()},
         )
 
 
@@ -178,22 +196,27 @@ def check_held_out(data: Any) -> dict[str, Any]:
     return {"spikes": data[0], "labels": data[1]}
 
 
-def _by_stream(spikes: Samples, streams: Sequence[Stream]) -> dict[str, Spikes]:
+def check_same_inputs(data: Dataset, held_out: Dataset) -> None:
+    """Refuse validation data with analogue input for other variables."""
+    if data.inputs.keys() != held_out.inputs.keys():
+        raise ValueError(
+            f"fit: there is analogue input for {', '.join(data.inputs) or 'no variable'} but in "
+            f"validation_data for {', '.join(held_out.inputs) or 'none'}; give the same for both."
+        )
+
+
+def _by_stream(samples: Spikes | dict[str, Any], streams: Sequence[Stream]) -> dict[str, Spikes]:
     names = [stream.name for stream in streams]
-    if not names:
+    if isinstance(samples, Spikes):
+        if len(names) != 1:
+            raise ValueError(_no_single_source(names))
+        return {names[0]: samples}
+    given = {name: found for name, found in samples.items() if name in names}
+    spikes = [name for name, found in samples.items() if isinstance(found, Spikes)]
+    if set(given) != set(names) or not set(spikes) <= set(names) or not samples:
         raise ValueError(
-            "The network has no SpikeSource that could take the samples; add one as its input."
-        )
-    if isinstance(spikes, Spikes) and len(names) > 1:
-        raise ValueError(
-            f"The network has the SpikeSources {', '.join(names)}; give a dictionary with the "
-            "Spikes of each by its name."
-        )
-    given = {names[0]: spikes} if isinstance(spikes, Spikes) else _mapping(spikes)
-    if set(given) != set(names):
-        raise ValueError(
-            f"Spikes are given for {', '.join(given) or 'nothing'} but the network's "
-            f"SpikeSources are {', '.join(names)}; give Spikes for each of them by name."
+            f"Spikes are given for {', '.join(spikes) or 'nothing'} but the network's "
+            f"SpikeSources are {', '.join(names) or 'none'}; give Spikes for each of them by name."
         )
     for name, found in given.items():
         if not isinstance(found, Spikes):
@@ -202,6 +225,18 @@ def _by_stream(spikes: Samples, streams: Sequence[Stream]) -> dict[str, Spikes]:
                 "them with brian2eprop.Spikes, e.g. Spikes.from_dense(...)."
             )
     return given
+
+
+def _no_single_source(names: Sequence[str]) -> str:
+    if not names:
+        return (
+            "The network has no SpikeSource that could take the samples; add one as its input, or "
+            "give a dictionary with an array for a variable, such as {'hidden_drive': currents}."
+        )
+    return (
+        f"The network has the SpikeSources {', '.join(names)}; give a dictionary with the "
+        "Spikes of each by its name."
+    )
 
 
 def _mapping(spikes: Any) -> dict[str, Spikes]:
@@ -219,3 +254,9 @@ def _padded(spikes: Spikes, size: int) -> SpikeStream:
         return spikes.stream()
     empty = np.full((missing, spikes.n_steps + 1), spikes.index.size)
     return SpikeStream(np.concatenate([spikes.start, empty]), spikes.index)
+
+
+def _repeated(values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """Padded by the first sample: a variable that is zero may be divided by."""
+    padding = np.repeat(values[:1], size - len(values), axis=0)
+    return np.concatenate([values, padding]) if len(padding) else values

@@ -14,6 +14,7 @@ from brian2eprop.device.backends.base import Backend, Kernel, Memory
 from brian2eprop.device.program import Access, Array, DType, Program
 from brian2eprop.learning.objective.task import TrainingPrograms
 from brian2eprop.learning.objective.trial import changed_arrays
+from brian2eprop.learning.training.constraints import Constraints
 from brian2eprop.learning.training.numbers import Key, Numbers, fetch
 from brian2eprop.learning.training.optimisers import Optimiser
 from brian2eprop.learning.training.session import Session
@@ -42,6 +43,8 @@ class Engine:
         How gradients change parameters.
     parameters : sequence of Array
         What is trained.
+    constraints : Constraints
+        What every update is put back to.
     """
 
     def __init__(
@@ -50,15 +53,17 @@ class Engine:
         programs: TrainingPrograms,
         optimiser: Optimiser,
         parameters: Sequence[Array],
+        constraints: Constraints,
     ) -> None:
         self.backend = backend
         self.programs = programs
         self.optimiser = optimiser
+        self.constraints = constraints
         self.trained = tuple(parameters)
         self.parameters = tuple(array.name for array in parameters)
         self.iteration = 0
         self.gradients = programs.roles.gradients
-        self._update = optimiser.program(parameters, self.gradients)
+        self._update = self._program(optimiser)
         self._update_kernel: Kernel | None = None
         self.store = self._make_store()
         self.training = Session(backend, programs.train, self.store, programs.roles)
@@ -76,13 +81,25 @@ class Engine:
         store.reserve(self._update, 0)
         if self.programs.refresh is not None:
             store.reserve(self.programs.refresh, 0)
-        for name, values in self.programs.shared.items():
+        for name, values in {**self.programs.shared, **self.constraints.contents()}.items():
             store.write(name, values)
         return store
 
+    def _program(self, optimiser: Optimiser) -> Program:
+        update = optimiser.program(self.trained, self.gradients)
+        return self.constraints.added(update, self.trained)
+
+    def follow(self, programs: TrainingPrograms) -> None:
+        """Run other Programs of the same task; what is trained or drawn stays as it is."""
+        if programs is self.programs:
+            return
+        self.programs = programs
+        self.training = Session(self.backend, programs.train, self.store, programs.roles)
+        self.evaluation = Session(self.backend, programs.evaluate, self.store, programs.roles)
+
     def tune(self) -> None:
         """Follow the optimiser's numbers, which the user or a checkpoint may have changed."""
-        program = self.optimiser.program(self.trained, self.gradients)
+        program = self._program(self.optimiser)
         if program == self._update:
             return
         for name in self._own(self._update) - self._own(program):
@@ -108,7 +125,7 @@ class Engine:
 
     def layout(self, optimiser: Optimiser) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shape and type of each array of the state to be kept, were this the optimiser."""
-        update = optimiser.program(self.trained, self.gradients)
+        update = self._program(optimiser)
         arrays = {**self.programs.train.all_arrays(), **update.all_arrays()}
         return {
             name: (self.store.shape(arrays[name], 0), self.store.dtype(arrays[name]))
@@ -162,6 +179,11 @@ class Engine:
         """Go back to a training state."""
         self.iteration = snapshot.iteration
         self.load(snapshot.arrays)
+
+    def check_constraints(self) -> None:
+        """Refuse to begin with parameters outside of their bounds."""
+        for name in self.constraints.of:
+            self.constraints.check(name, self.store.read(name))
 
     def check_given(self) -> None:
         """Refuse to begin with values that no result can be expected from.

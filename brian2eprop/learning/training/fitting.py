@@ -174,6 +174,9 @@ class Fitting:
     def _end_epoch(self, number: int, tally: Tally, bar: Any) -> None:
         metrics = tally.metrics()
         values: dict[str, Any] = {**metrics.named(), "rates": dict(metrics.rates)}
+        if metrics.clipped:
+            values["clipped"] = dict(metrics.clipped)
+        tally.warn_of_clipped()
         if self.plan.validation is not None:
             result = evaluate(
                 self.engine.evaluation, self.outputs, self.plan.validation, self.plan.batch_size

@@ -23,6 +23,9 @@ class Metrics:
         Number of samples.
     outputs : mapping of str to (mapping of str to float)
         Where there are several outputs, each one's part of the loss and its accuracy.
+    clipped : mapping of str to float
+        With EventProp, in training: the share of the spikes of each group whose neurons came to
+        the threshold more slowly than ``min_slope``.
     """
 
     loss: float
@@ -30,6 +33,7 @@ class Metrics:
     rates: Mapping[str, float] = field(default_factory=dict)
     n_samples: int = 0
     outputs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    clipped: Mapping[str, float] = field(default_factory=dict)
 
     def named(self, prefix: str = "") -> dict[str, float]:
         """Loss and, where there is one, accuracy, in all and of each output, by prefixed name."""
@@ -45,7 +49,8 @@ class History(dict[str, list[Any]]):
     """Lists with one entry an epoch.
 
     ``loss``, ``accuracy`` (averages over the epoch, while the parameters changed), ``rates``
-    (a dictionary of Hz by group) and, with validation data, ``val_loss`` and
+    (a dictionary of Hz by group), with EventProp ``clipped`` (the share of spikes by group whose
+    times were not followed exactly) and, with validation data, ``val_loss`` and
     ``val_accuracy`` (at the end of the epoch). Accuracies are there for losses that have one;
     with several outputs there are also ``<output>_loss`` and ``<output>_accuracy``.
     """

@@ -51,6 +51,9 @@ class TrainingDevice(Protocol):
     def capture(self, network: Any, namespace: Mapping[str, Any]) -> CapturedNetwork:
         """The network as a Program."""
 
+    def changed(self, network: Any, captured: Any) -> str | None:
+        """Name of what of the network is not as it was captured; None where nothing is."""
+
     def array_name(self, view: Any) -> str:
         """Name of the array of a variable."""
 
@@ -113,6 +116,24 @@ def check_device(device: TrainingDevice, captured: CapturedNetwork, backend: Bac
         raise ValueError(
             f"Trainer: {changed} has been changed since the Trainer was made; make a new Trainer, "
             "or change it back."
+        )
+
+
+def check_unchanged(device: TrainingDevice, network: Any, captured: CapturedNetwork) -> None:
+    """Refuse to go on where changes of the network would not be followed.
+
+    Raises
+    ------
+    ValueError
+        If it is not as it was when the Trainer was made: its objects, connections, delays, or
+        what their names mean.
+    """
+    changed = device.changed(network, captured)
+    if changed is not None:
+        raise ValueError(
+            f"Trainer: '{changed}' is not what it was when the Trainer was made, which a training "
+            "would not follow; make a new Trainer, which goes on with the values of the "
+            "parameters, or change it back."
         )
 
 

@@ -64,6 +64,7 @@ class Mirror:
         """
         self._connections.check()
         host.check_device(self._device, self._captured, self._engine.backend)
+        host.check_unchanged(self._device, self._network, self._captured)
         if not self._lent:
             self._engine.load({**self._found(self._names), **self._initial})
         elif self._changed:

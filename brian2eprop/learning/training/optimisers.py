@@ -157,7 +157,9 @@ class Adam(Optimiser):
         self.beta_2 = _number(self, "beta_2", self.beta_2, 0.0, 1.0)
         self.epsilon = _number(self, "epsilon", self.epsilon, 0.0, math.inf)
         if self.epsilon == 0.0:
-            raise ValueError("Adam: epsilon is 0; give a number above zero, such as 1e-8.")
+            raise ValueError(
+                f"{type(self).__name__}: epsilon is 0; give a number above zero, such as 1e-8."
+            )
 
     def fault(self, name: str, values: npt.NDArray[Any]) -> str | None:
         """Averages of squares are not negative; see :meth:`Optimiser.fault`."""
@@ -176,8 +178,11 @@ class Adam(Optimiser):
             "s": _like(parameter, f"adam:v:{parameter.name}"),
             "rate": Array("adam:rate", parameter.dtype, 1, Access.SHARED),
         }
+        own |= self._decay(parameter)
+        kept = "w - decay*w" if "decay" in own else "w"
         code = (
-            "m = beta_1*m + rest_1*g\ns = beta_2*s + rest_2*g*g\nw = w - rate*m/(sqrt(s) + epsilon)"
+            "m = beta_1*m + rest_1*g\ns = beta_2*s + rest_2*g*g\n"
+            f"w = {kept} - rate*m/(sqrt(s) + epsilon)"
         )
         constants = {
             "beta_1": self.beta_1,
@@ -187,6 +192,54 @@ class Adam(Optimiser):
             "epsilon": self.epsilon,
         }
         return _phase("adam", parameter, code, {"g": gradient, **own}, constants)
+
+    def _decay(self, parameter: Array) -> dict[str, Array]:
+        """The array of the share by which weights decay, if they do."""
+        return {}
+
+
+@explains_arguments(LEARNING_RATE)
+@dataclass
+class AdamW(Adam):
+    r"""Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    Before the update of :class:`Adam`, whose averages do not see it,
+
+    .. math:: w \leftarrow w - \eta \lambda w
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon : float
+        As for :class:`Adam`.
+    weight_decay : float
+        :math:`\lambda`; may be changed during training.
+
+    Raises
+    ------
+    ValueError
+        If a number lies outside its range.
+
+    Examples
+    --------
+    >>> from brian2eprop import AdamW
+    >>> AdamW(1e-3, weight_decay=0.1).weight_decay
+    0.1
+    """
+
+    weight_decay: float = 1e-2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.weight_decay = _number(self, "weight_decay", self.weight_decay, 0.0, math.inf)
+
+    def prepare(self, memory: Memory, iteration: int) -> None:
+        """Write the share that decays as well; see :meth:`Optimiser.prepare`."""
+        super().prepare(memory, iteration)
+        decay = _number(self, "weight_decay", self.weight_decay, 0.0, math.inf)
+        memory.write("adam:decay", self._rate() * decay)
+
+    def _decay(self, parameter: Array) -> dict[str, Array]:
+        return {"decay": Array("adam:decay", parameter.dtype, 1, Access.SHARED)}
 
 
 @explains_arguments(LEARNING_RATE)
@@ -243,7 +296,7 @@ def _phase(
         "w": parameter,
         **own,
     }
-    body = Body(code, _refs(arrays.items(), scalars={"rate"}), constants)
+    body = Body(code, _refs(arrays.items(), scalars={"rate", "decay"}), constants)
     return ForEach(f"{kind}_{parameter.name}", parameter.size, body), tuple(arrays.values())
 
 

@@ -52,6 +52,8 @@ class Session:
         self._give(batch)
         for output, target in zip(self.roles.outputs, batch.targets, strict=False):
             self.memory.write(output.target, target, batch.n_samples)
+        for name, values in batch.inputs.items():
+            self.memory.write(name, values)
         self.kernel.run(self.memory, Call(0, batch.n_steps, batch.streams))
 
     def read(self, name: str, n_samples: int) -> npt.NDArray[Any]:

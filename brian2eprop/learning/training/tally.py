@@ -20,6 +20,9 @@ from brian2eprop.learning.training.session import Session
 
 logger = get_logger(__name__)
 
+# The share of spikes that EventProp may clip without a word; all are counted in the history.
+_MANY = 0.01
+
 
 @dataclass
 class Tally:
@@ -52,6 +55,8 @@ class Tally:
                 found["accuracy", output.name] = n * output.loss.accuracy(prediction, labels)
         for group, counts in roles.counts.items():
             found["spikes", group] = session.samples(counts, n).sum()
+        for group, counts in self._clipped.items():
+            found["clipped", group] = session.samples(counts, n).sum()
         for state, counts in session.nan_counts.items():
             found["nan", state] = (session.samples(counts, n) > 0).sum()
         return found
@@ -76,9 +81,19 @@ class Tally:
                 group: self.sums["spikes", group] / (sizes[counts] * duration)
                 for group, counts in self.session.roles.counts.items()
             },
+            clipped={
+                group: self.sums["clipped", group] / max(self.sums["spikes", group], 1)
+                for group in self._clipped
+            },
             n_samples=self.n_samples,
             outputs={public_name(n): v for n, v in found.items()} if len(found) > 1 else {},
         )
+
+    @property
+    def _clipped(self) -> dict[str, str]:
+        """The arrays of clipped spikes of the Program that runs, by group."""
+        arrays = self.session.program.all_arrays()
+        return {group: name for group, name in self.session.roles.clipped.items() if name in arrays}
 
     def _judged(self, output: str) -> dict[str, float]:
         return {
@@ -86,6 +101,18 @@ class Tally:
             for what in ("loss", "accuracy")
             if (what, output) in self.sums
         }
+
+    def warn_of_clipped(self) -> None:
+        """One warning if more than a few spikes were not followed exactly."""
+        for group in self._clipped:
+            count, spikes = self.sums["clipped", group], self.sums["spikes", group]
+            if count > _MANY * spikes:
+                logger.warn(
+                    f"EventProp: {count:.0f} of {spikes:.0f} spikes of '{group}' came to the "
+                    "threshold more slowly than min_slope, by which their times were "
+                    "differentiated. Raise weights, or look at min_slope.",
+                    name_suffix="clipped",
+                )
 
     def warn_of_nan(self) -> None:
         """One warning if states became NaN, as Brian2 gives after a run."""
@@ -212,4 +239,5 @@ def mean_gradients(
         for name, gradient in engine.gradients.items():
             totals[name] = totals[name] + share * engine.store.read(gradient)
     tally.warn_of_nan()
+    tally.warn_of_clipped()
     return totals

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.objective.task import Output, Rule, Task
 from brian2eprop.learning.training import host
+from brian2eprop.learning.training.analogue import AnalogueInputs, with_inputs
 from brian2eprop.learning.training.arguments import (
     FITTED_WITH,
     MADE_WITH,
@@ -26,17 +28,16 @@ from brian2eprop.learning.training.arguments import (
 )
 from brian2eprop.learning.training.callbacks import Callback
 from brian2eprop.learning.training.connectivity import Connections
+from brian2eprop.learning.training.constraints import Constraint, find_constraints
 from brian2eprop.learning.training.data import (
-    Dataset,
     Samples,
     check_held_out,
-    make_dataset,
+    check_same_inputs,
 )
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.fitting import Fitting, Plan
 from brian2eprop.learning.training.history import History, Metrics
 from brian2eprop.learning.training.keeping import Keeper
-from brian2eprop.learning.training.labels import with_labels
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.network import description
 from brian2eprop.learning.training.optimisers import Optimiser
@@ -45,7 +46,6 @@ from brian2eprop.learning.training.progress import Progress
 from brian2eprop.learning.training.tally import evaluate, mean_gradients, predict
 from brian2eprop.learning.training.trainer_state import TrainerState
 from brian2eprop.learning.training.turns import Turns
-from brian2eprop.learning.training.weighting import with_lengths, with_weights
 
 DEFAULT_BATCH_SIZE = 64
 
@@ -59,6 +59,9 @@ class Trainer(TrainerState):
     ``evaluate`` or ``predict`` is called, and the trained ones are written back to the Brian2
     variables; the network's own state and time stay as they are. Within ``fit`` a callback
     that reads the variables sees the last update, and what it sets counts from the next one.
+
+    What the network's names mean is looked up where the Trainer is made. A network that is changed
+    afterwards (other delays, connections, objects or names in a group's namespace) is refused.
 
     Several threads may use a trainer: they wait for each other, save for ``fit``, during which
     other threads are refused.
@@ -82,6 +85,8 @@ class Trainer(TrainerState):
         Further terms of the loss.
     loss_weights : sequence of float, optional
         What the loss of each output counts in their sum; by default 1.
+    constraints : mapping of VariableView to Constraint, optional
+        What parameters are put back to after every update, such as ``{w.w: NonNegative()}``.
     seed : int, optional
         Seed of the order of the samples and of what the rule draws.
 
@@ -106,6 +111,7 @@ class Trainer(TrainerState):
         optimiser: Optimiser,
         regularisers: Sequence[FiringRate] = (),
         loss_weights: Sequence[float] | None = None,
+        constraints: Mapping[Any, Constraint] = MappingProxyType({}),
         seed: int | None = None,
     ) -> None:
         heads = check_heads(output, loss, loss_weights)
@@ -122,6 +128,7 @@ class Trainer(TrainerState):
         self._streams = captured.program.streams
         self._outputs = host.find_outputs(device, captured, heads)
         arrays = host.find_parameters(device, captured, parameters)
+        bounds = find_constraints(device, captured, arrays, constraints)
         task = Task(
             outputs=tuple(Output(o.name, o.loss, o.weight) for o in self._outputs),
             parameters=tuple(array.name for array in arrays),
@@ -130,14 +137,20 @@ class Trainer(TrainerState):
             values=partial(host.read_shared, device, captured),
             seed=int(np.random.default_rng(seed).integers(2**31)),
         )
-        programs = rule.training_program(captured.program, task)
-        self._engine = Engine(device.backend, programs, optimiser, arrays)
+        self._programs = cache(
+            lambda inputs: rule.training_program(with_inputs(captured.program, inputs), task)
+        )
+        programs = self._programs(frozenset())
+        self._engine = Engine(device.backend, programs, optimiser, arrays, bounds)
         self._connections = Connections(network)
         self._mirror = Mirror(device, captured, network, self._engine, self._connections)
-        self._parameters = Parameters(captured, arrays, device.backend.precision.dtype)
+        dtype = device.backend.precision.dtype
+        self._parameters = Parameters(captured, arrays, dtype)
+        self._analogue = AnalogueInputs(captured, task.parameters, dtype)
         made_of = {
             "network": description(captured.program, captured.tables),
             **{"rule": rule, "loss": loss, "loss_weights": loss_weights, "regularisers": terms},
+            "constraints": bounds.of,
         }
         self._keeper = Keeper(
             self._engine, self._mirror, self._parameters, self._connections, self._progress, made_of
@@ -177,8 +190,10 @@ class Trainer(TrainerState):
 
         Parameters
         ----------
-        spikes : Spikes or mapping of str to Spikes
-            Input of the samples, by SpikeSource where there are several.
+        spikes : Spikes or mapping of str to Spikes or array
+            Input of the samples, by SpikeSource where there are several; in a mapping also
+            analogue input: an array of shape (samples, steps, neurons) for a variable that the
+            equations only read, such as ``{'hidden_drive': currents}`` for ``hidden.drive``.
         labels : array, shape (samples, ...), or list of these
             What the loss compares with; one array an output where there are several.
         epochs : int
@@ -222,16 +237,26 @@ class Trainer(TrainerState):
         data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
         held_out = None if validation_data is None else check_held_out(validation_data)
         validation = None if held_out is None else self._labelled(**held_out)
+        if validation is not None:
+            check_same_inputs(data, validation)
         epochs = check_count("epochs", epochs)
         plan = Plan(data, validation, size, self._progress.rng if shuffle else None)
-        with self._turns.training():
-            self._connections.check()
-            self._engine.tune()
-            with self._mirror.training():
-                self._engine.check_given()
-                engine, mirror, outputs = self._engine, self._mirror, self._outputs
-                fitting = Fitting(engine, mirror, outputs, plan, self._progress, self)
-                return fitting.run(epochs, called, verbose)
+        with self._turns.turn():
+            self._follow(data)
+            with self._turns.training():
+                return self._train(plan, epochs, called, verbose)
+
+    def _train(
+        self, plan: Plan, epochs: int, callbacks: Sequence[Callback], verbose: bool
+    ) -> History:
+        self._connections.check()
+        self._engine.tune()
+        with self._mirror.training():
+            self._engine.check_given()
+            self._engine.check_constraints()
+            engine, mirror, outputs = self._engine, self._mirror, self._outputs
+            fitting = Fitting(engine, mirror, outputs, plan, self._progress, self)
+            return fitting.run(epochs, callbacks, verbose)
 
     # Evaluation
 
@@ -249,8 +274,8 @@ class Trainer(TrainerState):
 
         Parameters
         ----------
-        spikes : Spikes or mapping of str to Spikes
-            Input of the samples.
+        spikes : Spikes or mapping of str to Spikes or array
+            As for :meth:`fit`.
         labels : array, shape (samples, ...)
             What the loss compares with.
         batch_size : int
@@ -272,6 +297,7 @@ class Trainer(TrainerState):
         size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
         with self._turns.turn():
+            self._follow(data)
             self._read()
             return evaluate(self._engine.evaluation, self._outputs, data, size)
 
@@ -286,8 +312,8 @@ class Trainer(TrainerState):
 
         Parameters
         ----------
-        spikes : Spikes or mapping of str to Spikes
-            Input of the samples.
+        spikes : Spikes or mapping of str to Spikes or array
+            As for :meth:`fit`.
         batch_size : int
             Number of samples that are run together.
         lengths : int array, shape (samples,), optional
@@ -308,6 +334,7 @@ class Trainer(TrainerState):
         size = check_count("batch_size", batch_size)
         data = self._samples(spikes, lengths)
         with self._turns.turn():
+            self._follow(data)
             self._read()
             found = predict(self._engine.evaluation, self._outputs, data, size)
             return found[0] if len(found) == 1 else found
@@ -326,8 +353,8 @@ class Trainer(TrainerState):
 
         Parameters
         ----------
-        spikes : Spikes or mapping of str to Spikes
-            Input of the samples.
+        spikes : Spikes or mapping of str to Spikes or array
+            As for :meth:`fit`.
         labels : array, shape (samples, ...)
             What the loss compares with.
         batch_size : int
@@ -350,21 +377,6 @@ class Trainer(TrainerState):
         size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
         with self._turns.turn():
+            self._follow(data)
             self._read()
             return self._parameters.shown(mean_gradients(self._engine, self._outputs, data, size))
-
-    # Between network and engine
-
-    def _samples(self, spikes: Samples, lengths: Any) -> Dataset:
-        return with_lengths(make_dataset(spikes, self._streams), lengths)
-
-    def _labelled(
-        self,
-        spikes: Samples,
-        labels: Any,
-        sample_weight: Any = None,
-        class_weight: Any = None,
-        lengths: Any = None,
-    ) -> Dataset:
-        data = with_labels(self._samples(spikes, lengths), labels, self._outputs)
-        return with_weights(data, sample_weight, class_weight)

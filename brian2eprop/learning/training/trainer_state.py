@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy.typing as npt
 
+from brian2eprop.learning.objective.task import TrainingPrograms
+from brian2eprop.learning.training.analogue import AnalogueInputs
 from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.connectivity import Connections
+from brian2eprop.learning.training.data import Dataset, Samples, make_dataset
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.keeping import Keeper
+from brian2eprop.learning.training.labels import Output, with_labels
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import InProgress
 from brian2eprop.learning.training.turns import Turns
+from brian2eprop.learning.training.weighting import with_lengths, with_weights
 
 
 class TrainerState(InProgress):
@@ -27,6 +32,10 @@ class TrainerState(InProgress):
     _mirror: Mirror
     _parameters: Parameters
     _turns: Turns
+    _programs: Callable[[frozenset[str]], TrainingPrograms]
+    _analogue: AnalogueInputs
+    _outputs: tuple[Output, ...]
+    _streams: Any
 
     def parameter_values(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of the parameters by name (``w_in_w`` for ``w_in.w``).
@@ -105,8 +114,32 @@ class TrainerState(InProgress):
             self._connections.check()
             self._keeper.load(path)
 
+    def _follow(self, data: Dataset) -> None:
+        """Have the engine take the analogue input that these samples have."""
+        programs = self._programs(frozenset(data.inputs))
+        if programs is not self._engine.programs and self._turns.in_training:
+            raise ValueError(
+                "Within fit, samples must have analogue input for the same variables as those that "
+                "are trained on; give the same, or call this after fit."
+            )
+        self._engine.follow(programs)
+
     def _read(self) -> None:
         """Take over what the user may have changed, unless it can lead to nothing."""
         self._connections.check()
         self._mirror.read()
         self._engine.check_given()
+
+    def _samples(self, spikes: Samples, lengths: Any) -> Dataset:
+        return with_lengths(make_dataset(spikes, self._streams, self._analogue.checked), lengths)
+
+    def _labelled(
+        self,
+        spikes: Samples,
+        labels: Any,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        lengths: Any = None,
+    ) -> Dataset:
+        data = with_labels(self._samples(spikes, lengths), labels, self._outputs)
+        return with_weights(data, sample_weight, class_weight)

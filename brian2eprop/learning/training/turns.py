@@ -54,6 +54,11 @@ class Turns:
             finally:
                 self._training = before
 
+    @property
+    def in_training(self) -> bool:
+        """Whether a training is on its way."""
+        return self._training is not None
+
 
 def _begin_anew() -> None:
     """A forked process has none of the threads that may have had the turn."""

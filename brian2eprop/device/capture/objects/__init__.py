@@ -7,12 +7,24 @@ from dataclasses import replace
 from typing import Any
 
 from brian2eprop.device.capture.builder import Builder, events_name
-from brian2eprop.device.capture.objects import monitors, neurons, operations, sources, synapses
+from brian2eprop.device.capture.objects import (
+    cables,
+    monitors,
+    neurons,
+    operations,
+    sources,
+    synapses,
+)
 from brian2eprop.device.capture.objects.kind import Kind
 
 # Every class that the device knows; it does not run what is derived from one of them.
 KINDS: dict[type, Kind] = (
-    neurons.KINDS | sources.KINDS | synapses.KINDS | monitors.KINDS | operations.KINDS
+    neurons.KINDS
+    | cables.KINDS
+    | sources.KINDS
+    | synapses.KINDS
+    | monitors.KINDS
+    | operations.KINDS
 )
 
 
@@ -45,4 +57,4 @@ def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
         builder.owners += [item.name] * (len(builder.phases) - before)
         builder.order.append(item.name)
     for pathway in builder.pathways.values():
-        builder.widen(pathway.events, pathway.steps)
+        builder.widen(pathway.events, pathway.longest)

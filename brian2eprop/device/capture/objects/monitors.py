@@ -42,7 +42,7 @@ OF_EVENTS = {"i": "_to_record_i = _neuron", "t": "_to_record_t = t"}
 
 
 def _record_states(builder: Builder, monitor: StateMonitor) -> None:
-    types = {name: dtype_of(monitor.variables[name]) for name in monitor.record_variables}
+    types = {name: dtype_of(monitor.variables[name]) for name in sorted(monitor.record_variables)}
     arrays = _columns(builder, monitor, types, monitor.n_indices)
     body = builder.body(monitor, _recorded(builder, monitor), _recorded_refs(arrays, Index.ELEMENT))
     builder.recordings.append(Recording(monitor, arrays))
@@ -92,7 +92,7 @@ def _record_events(builder: Builder, monitor: EventMonitor) -> None:
     events = builder.heard(monitor, monitor.source, monitor.event)
     late = builder.lateness(events)
     first, stop = brian.chosen_neurons(monitor.source)
-    types = {name: dtype_of(monitor.variables[name]) for name in monitor.record_variables}
+    types = {name: dtype_of(monitor.variables[name]) for name in sorted(monitor.record_variables)}
     types["i"] = DType.INT  # also where only the number of events is wanted
     if "t" in types:
         types["t"] = DType.DOUBLE

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import numpy as np
 from brian2.groups.neurongroup import NeuronGroup, Resetter, StateUpdater, Thresholder
+from brian2.groups.subgroup import Subgroup
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
 from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
 from brian2eprop.device.capture.objects.shared import add_update
-from brian2eprop.device.program import Body, Detect, ForEach, ForEachEvent, Index, Phase, Ref
+from brian2eprop.device.capture.translate import Locate
+from brian2eprop.device.program import (
+    Body,
+    Detect,
+    DType,
+    ForEach,
+    ForEachEvent,
+    Index,
+    Phase,
+    Ref,
+)
 from brian2eprop.errors import Unsupported
 
 
@@ -63,13 +77,49 @@ def _update(builder: Builder, updater: StateUpdater) -> None:
 
 
 def update_neurons(builder: Builder, owner: Any) -> None:
-    """Add what an object does to every neuron of its group."""
+    """Add what an object does to every neuron of its group, which may be a part of one."""
+    group = brian.whole(owner.group)
+    first, stop = brian.chosen_neurons(owner.group)
+    if (first, stop) == (0, len(group)):
+        add_update(builder, owner, neuron(builder, owner), partial(_each, owner, len(group)))
+        return
+    everyone = np.arange(len(group))
+    within = builder.table(
+        f"{owner.name}:within", (everyone >= first) & (everyone < stop), DType.BOOL
+    )
+    numbers = builder.table(f"{owner.name}:number", np.clip(everyone - first, 0, stop - first - 1))
+    locate = _part_of(neuron(builder, owner), numbers)
+    add_update(builder, owner, locate, partial(_each, owner, len(group), within=within))
 
-    def each(body: Body) -> Phase:
-        _refuse_own_links(owner, body)
-        return ForEach(owner.name, len(owner.group), body)
 
-    add_update(builder, owner, neuron(builder, owner), each)
+def _part_of(locate: Locate, numbers: str) -> Locate:
+    """What finds variables of a part of a group from a neuron of the whole."""
+
+    def of_whole(variable: Any, index: str) -> Ref:
+        if index == brian.PART:
+            return locate(variable, brian.ELEMENT)
+        ref = locate(variable, index)
+        return replace(ref, via=numbers) if index == brian.ELEMENT else ref
+
+    return of_whole
+
+
+def _each(owner: Any, size: int, body: Body, within: str | None = None) -> Phase:
+    """A loop over all neurons that changes those within a part."""
+    _refuse_own_links(owner, body)
+    if within is None:
+        return ForEach(owner.name, size, body)
+    if body.guards:
+        raise Unsupported(
+            f"'{owner.name}' sets '{min(body.guards)}', which stands still while a neuron is "
+            "refractory, for a part of its group, which eprop_cuda does not run; run it on the "
+            "whole group."
+        )
+    refs = {**body.refs, "_within": Ref(within, Index.ELEMENT)}
+    written = {name for name in body.written if body.refs[name].index is Index.ELEMENT}
+    return ForEach(
+        owner.name, size, replace(body, refs=refs, guards=dict.fromkeys(written, "_within"))
+    )
 
 
 def _detect(builder: Builder, thresholder: Thresholder) -> None:
@@ -94,6 +144,7 @@ def _reset(builder: Builder, resetter: Resetter) -> None:
 
 KINDS: dict[type, Kind] = {
     NeuronGroup: Kind(check=_check_method),
+    Subgroup: Kind(),  # the whole group does it all
     StateUpdater: Kind(_update),
     Thresholder: Kind(_detect, emitter=lambda found: (found.group, found.event)),
     Resetter: Kind(_reset),

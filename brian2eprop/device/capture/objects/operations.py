@@ -5,6 +5,7 @@ from __future__ import annotations
 from brian2.core.operations import NetworkOperation
 from brian2.groups.group import CodeRunner
 from brian2.groups.neurongroup import NeuronGroup, SubexpressionUpdater
+from brian2.groups.subgroup import Subgroup
 from brian2.synapses.synapses import Synapses
 
 from brian2eprop.device.capture.builder import Builder
@@ -15,23 +16,25 @@ from brian2eprop.device.capture.objects.synapses import update_synapses
 from brian2eprop.device.program import ForEachSynapse, Index
 from brian2eprop.errors import Unsupported
 
+_OWNERS = (NeuronGroup, Subgroup, Synapses)
+
 
 def _check(runner: CodeRunner) -> None:
     kind = runner.group.__class__  # of a proxy, the class of what it stands for
-    if runner.template != "stateupdate" or kind not in (NeuronGroup, Synapses):
+    if runner.template != "stateupdate" or not issubclass(kind, _OWNERS):
         raise Unsupported(
             f"'{runner.name}' runs code on '{runner.group.name}', a {kind.__name__}, which "
-            "eprop_cuda does not run; run it on a whole NeuronGroup or on Synapses, or set its "
-            "attribute 'active' to False."
+            "eprop_cuda does not run; run it on neurons or on Synapses, or set its attribute "
+            "'active' to False."
         )
 
 
 def _run(builder: Builder, runner: CodeRunner) -> None:
     before = len(builder.phases)
-    if runner.group.__class__ is NeuronGroup:
-        update_neurons(builder, runner)
-    else:
+    if issubclass(runner.group.__class__, Synapses):
         update_synapses(builder, runner)
+    else:
+        update_neurons(builder, runner)
     for phase in builder.phases[before:]:
         if isinstance(phase, ForEachSynapse):
             _refuse_writes_to_neurons(runner, phase)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from brian2.groups.neurongroup import NeuronGroup
 from brian2.input.poissongroup import PoissonGroup
 from brian2.input.poissoninput import PoissonInput
 from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
+from brian2.synapses.synapses import Synapses
 
 from brian2eprop.device.capture.builder import SPIKE, Builder
-from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
-from brian2eprop.device.capture.objects.neurons import neuron
-from brian2eprop.device.program import Feed, ForEach
+from brian2eprop.device.capture.objects.kind import Kind
+from brian2eprop.device.capture.objects.neurons import update_neurons
+from brian2eprop.device.program import Feed
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import Unsupported
 
@@ -22,17 +22,11 @@ def _feed(builder: Builder, source: SpikeSource | SpikeGeneratorGroup) -> None:
 
 def _check_poisson_input(source: PoissonInput) -> None:
     kind = source.group.__class__  # of a proxy, the class of what it stands for
-    if kind is not NeuronGroup:
+    if issubclass(kind, Synapses):
         raise Unsupported(
             f"'{source.name}' adds to '{source.group.name}', a {kind.__name__}, which eprop_cuda "
-            "does not run; add to a whole NeuronGroup."
+            "does not run; add to a NeuronGroup or a part of one."
         )
-
-
-def _add_poisson_input(builder: Builder, source: PoissonInput) -> None:
-    body = builder.body(source, neuron(builder, source))
-    refuse_scalar_writes(source, body)
-    builder.phases.append(ForEach(source.name, len(source.group), body))
 
 
 _GIVEN = Kind(_feed, emitter=lambda source: (source, SPIKE))
@@ -41,5 +35,5 @@ KINDS: dict[type, Kind] = {
     SpikeSource: _GIVEN,
     SpikeGeneratorGroup: _GIVEN,
     PoissonGroup: Kind(),  # its Thresholder does it all
-    PoissonInput: Kind(_add_poisson_input, _check_poisson_input),
+    PoissonInput: Kind(update_neurons, _check_poisson_input),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from brian2.synapses.synapses import StateUpdater, SummedVariableUpdater, Synaps
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.captured import Pathway
+from brian2eprop.device.capture.captured import Delays, Pathway
 from brian2eprop.device.capture.connections import connectivity, synaptic
 from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
 from brian2eprop.device.capture.objects.shared import add_update
@@ -35,28 +36,54 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     events = builder.heard(pathway, brian.whole(pathway.source), pathway.event)
     # The queue of a pathway that runs before its source still gets the last step's spikes.
     steps = _delay_steps(builder, pathway) + builder.lateness(events)
-    longest = int(steps.max(initial=0))
-    own = steps.size > 1 and int(steps.min()) != longest
-    kept = (steps if own else np.array([longest])).astype(np.int32).tobytes()
-    builder.pathways[pathway.name] = Pathway(events, longest, len(synapses), kept)
+    own = steps.size > 1 and steps.min() != steps.max()
+    kept = (steps if own else steps[:1]).astype(np.int32).tobytes()
+    now = Delays(len(synapses), kept)
+    step = builder.next_step(pathway.clock)
+    found = Pathway(events, builder.delays(pathway.name, events, now, step))
+    builder.pathways[pathway.name] = found
     if not len(synapses):
         return
-    found = connectivity(builder, synapses)
     body = builder.body(pathway, synaptic(builder, pathway, synapses))
     refuse_scalar_writes(pathway, body)
     if body.code:
-        order = slice(None) if found.order is None else found.order
-        since = builder.formed(pathway, longest, builder.next_step(pathway.clock))
-        phase = Propagate(
+        builder.phases.extend(_deliveries(builder, pathway, found, body))
+
+
+def _deliveries(
+    builder: Builder, pathway: SynapticPathway, found: Pathway, body: Body
+) -> Iterator[Phase]:
+    """A phase for each of the delays that matter; what was sent first arrives first."""
+    synapses = pathway.synapses
+    there = connectivity(builder, synapses)
+    order = slice(None) if there.order is None else there.order
+    step = builder.next_step(pathway.clock)
+    formed = builder.formed(pathway, found.longest, step)
+
+    def table(name: str, steps: npt.NDArray[Any], number: int) -> str:
+        which = f":{number}" if number else ""
+        return builder.table(f"{pathway.name}:{name}{which}", steps[order])
+
+    latest = len(found.delays) - 1
+    for k, delays in enumerate(found.delays):
+        since, until = formed, None
+        if delays.since > step - delays.longest:
+            earliest = np.full(len(synapses), delays.since)
+            since = earliest if formed is None else np.maximum(formed, earliest)
+        if k < latest:
+            until = np.full(len(synapses), found.delays[k + 1].since)
+        steps, number = delays.each(len(synapses)), latest - k
+        same = steps.min() == steps.max()
+        yield Propagate(
             pathway.name,
-            events,
-            found.connectivity.name,
+            found.events,
+            there.connectivity.name,
             body,
-            builder.table(f"{pathway.name}:delay", steps[order]) if own else longest,
+            int(steps[0]) if same else table("delay", steps, number),
             Side.SOURCE if pathway.prepost == "pre" else Side.TARGET,
-            None if since is None else builder.table(f"{pathway.name}:formed", since[order]),
+            None if since is None else table("formed", since, number),
+            None if until is None else table("until", until, number),
         )
-        builder.phases.append(phase)
 
 
 def _delay_steps(builder: Builder, pathway: SynapticPathway) -> npt.NDArray[np.int64]:

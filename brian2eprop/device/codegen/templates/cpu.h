@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #define B2E_DEVICE inline
+#define B2E_INVARIANT __attribute__((const, noinline)) static
 #define B2E_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #define B2E_SIMD B2E_PRAGMA(omp simd)
 #define B2E_SIMD_REDUCE(operation, ...) B2E_PRAGMA(omp simd reduction(operation : __VA_ARGS__))
@@ -15,14 +16,30 @@
 
 // glibc has these functions for whole vectors too; g++ uses them where they are declared so.
 #if defined(__x86_64__) && defined(__GLIBC__)
-#define B2E_VECTOR_FUNCTION(name)                                              \
-    extern "C" __attribute__((__simd__("notinbranch"))) double name(double);    \
-    extern "C" __attribute__((__simd__("notinbranch"))) float name##f(float);
+#define B2E_VECTOR extern "C" __attribute__((__simd__("notinbranch")))
+#define B2E_VECTOR_FUNCTION(name) \
+    B2E_VECTOR double name(double); \
+    B2E_VECTOR float name##f(float);
 B2E_VECTOR_FUNCTION(exp)
 B2E_VECTOR_FUNCTION(log)
 B2E_VECTOR_FUNCTION(sin)
 B2E_VECTOR_FUNCTION(cos)
+B2E_VECTOR double pow(double, double);
+B2E_VECTOR float powf(float, float);
+#if __GLIBC_PREREQ(2, 35)
+B2E_VECTOR_FUNCTION(expm1)
+B2E_VECTOR_FUNCTION(log1p)
+B2E_VECTOR_FUNCTION(log10)
+B2E_VECTOR_FUNCTION(tan)
+B2E_VECTOR_FUNCTION(asin)
+B2E_VECTOR_FUNCTION(acos)
+B2E_VECTOR_FUNCTION(atan)
+B2E_VECTOR_FUNCTION(sinh)
+B2E_VECTOR_FUNCTION(cosh)
+B2E_VECTOR_FUNCTION(tanh)
+#endif
 #undef B2E_VECTOR_FUNCTION
+#undef B2E_VECTOR
 #endif
 
 namespace b2e {
@@ -48,14 +65,24 @@ inline T block_max(T value) { return value; }
 template <class T>
 inline void clear(T* pointer, long long n) { std::memset(pointer, 0, n * sizeof(T)); }
 
-// Writes the indices of the set flags in ascending order; reads eight flags at a time, since
-// few are set. flags holds n rounded up to eight, zero beyond n.
+inline unsigned long long eight_flags(const unsigned char* flags) {
+    unsigned long long word;
+    std::memcpy(&word, flags, 8);
+    return word;
+}
+
+// Writes the indices of the set flags in ascending order; looks at 64 flags at a time, then at
+// eight, since few are set. flags holds n rounded up to eight, zero beyond n.
 inline int compact(const unsigned char* flags, int n, int* indices) {
     int count = 0;
-    for (int first = 0; first < n; first += 8) {
-        unsigned long long word;
-        std::memcpy(&word, flags + first, 8);
-        for (; word; word &= word - 1) indices[count++] = first + (__builtin_ctzll(word) >> 3);
+    for (int block = 0; block < n; block += 64) {
+        const int end = block + 64 < n ? block + 64 : n;
+        unsigned long long any = 0;
+        for (int first = block; first < end; first += 8) any |= eight_flags(flags + first);
+        if (any == 0) continue;
+        for (int first = block; first < end; first += 8)
+            for (unsigned long long word = eight_flags(flags + first); word; word &= word - 1)
+                indices[count++] = first + (__builtin_ctzll(word) >> 3);
     }
     return count;
 }

@@ -2,7 +2,8 @@
 // gives them. The same text serves the CPU and CUDA, float and double: results have the type
 // C++ gives to a sum of the arguments, so that single precision stays single. B2E_DEVICE is the
 // qualifier of a function; on a CPU nothing has to be defined but <math.h> included, whose
-// overloads NVRTC has built in, save those for integers, INFINITY and NAN.
+// overloads NVRTC has built in, save those for integers, INFINITY and NAN. B2E_INVARIANT, where
+// there is such a thing, is the qualifier of a function that is called once for all steps.
 #ifndef B2E_DEVICE
 #define B2E_DEVICE inline
 #endif
@@ -176,3 +177,44 @@ B2E_DEVICE b2e::floating<T> _exprel(T argument) {
 B2E_DEVICE long long _timestep(double t, double dt) {
     return b2e::whole<long long>((t + 1e-3 * dt) / dt);
 }
+
+namespace b2e {
+
+#ifdef B2E_INVARIANT
+// The times t of which _timestep(t, dt) >= step holds: those from one on, up to what is too late
+// for any step.
+struct Since {
+    double first, beyond;
+    bool operator()(double t) const { return t >= first && t < beyond; }
+};
+
+// The first of the times that pass, one of which is known up to rounding.
+template <class Passes>
+inline double first_time(double t, Passes passes) {
+    
+    while (passes(t)) t = nextafter(t, double(-INFINITY));
+    while (!passes(t)) t = nextafter(t, double(INFINITY));
+    return t;
+}
+
+B2E_INVARIANT double first_of(int step, double dt) {
+    const double about = ((step > 0 ? step : step - 1.0) - 1e-3) * dt;
+    return first_time(about, [=](double t) { return _timestep(t, dt) >= step; });
+}
+
+B2E_INVARIANT double too_late(double dt) {
+    return first_time(9223372036854775808.0 * dt, [=](double t) { return _timestep(t, dt) < 0; });
+}
+
+inline Since since(int step, double dt) { return {first_of(step, dt), too_late(dt)}; }
+#else
+struct Since {
+    int step;
+    double dt;
+    B2E_DEVICE bool operator()(double t) const { return _timestep(t, dt) >= step; }
+};
+
+B2E_DEVICE Since since(int step, double dt) { return {step, dt}; }
+#endif
+
+}  // namespace b2e

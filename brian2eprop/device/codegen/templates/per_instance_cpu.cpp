@@ -2,12 +2,16 @@
 #pragma omp parallel num_threads(workers)
 {
     const int worker = omp_get_thread_num();
+    // No store can change a thread's own: what follows from them alone is worked out once.
+    double held[n_constants];
+    std::memcpy(held, constants, sizeof held);
     {% for view in arrays if view.sum is not none %}
     {{ view.type }}* {{ view.pointer }} = ({{ view.type }}*)partial_sums[{{ view.sum }}] + (long long)worker * {{ view.array.size }};
     std::memset({{ view.pointer }}, 0, sizeof({{ view.type }}) * {{ view.array.size }});
     {% endfor %}
     #pragma omp for schedule(static)
     for (int instance = 0; instance < instances; ++instance) {
+        const double* const constants = held;
         {% for view in arrays if view.sum is none %}
         {{ view.type }}* {{ view.pointer }} = {{ frame.array_base(view) }} + (long long){{ owners[view.array.access] }} * {{ view.size }};
         {% endfor %}

@@ -43,16 +43,30 @@ B2E_BARRIER();
 {% endfor %}
 {% endmacro %}
 
-{% macro ForEach(view) %}
-{{ lines(view.lines.before) }}
-{{ element_loop(view) }} {
-    {{ lines(view.lines.each) | trim | indent(4) }}
+{# The body for each element, and what follows it; random numbers are drawn for some at once. #}
+{% macro for_each_element(view, then="") %}
+{% set own = view.part == "element" %}
+{% if view.lines.some %}
+{% set stop = "mine.last(" ~ view.phase.size ~ ")" if own else view.phase.size %}
+for (int first = {{ "mine.first(" ~ view.phase.size ~ ")" if own else 0 }}; first < {{ stop }}; first += {{ at_once }}) {
+    const int n = b2e::between(0, {{ stop }} - first, {{ at_once }});
+    {{ lines(view.lines.some) | trim | indent(4) }}
+    {{ words.simd_loop("number", "n") | indent(4) }} {
+        const int element = first + number;
+        {{ (lines(view.lines.each) ~ then) | trim | indent(8) }}
+    }
 }
+{% else %}
+{{ (dialect.own_loop if own else words.simd_loop)("element", view.phase.size) }} {
+    {{ (lines(view.lines.each) ~ then) | trim | indent(4) }}
+}
+{% endif %}
 {% endmacro %}
 
-{% macro element_loop(view) -%}
-{{ (dialect.own_loop if view.part == "element" else words.simd_loop)("element", view.phase.size) }}
-{%- endmacro %}
+{% macro ForEach(view) %}
+{{ lines(view.lines.before) }}
+{{ for_each_element(view) | trim }}
+{% endmacro %}
 
 {# Those of a member's own neurons lie side by side. #}
 {% macro events_at(events, offset, own) %}
@@ -86,13 +100,18 @@ B2E_SHARED(unsigned char, flags, {{ round8(view.phase.size) }});
 {% if view.own_flags and view.phase.size % 8 %}
 {{ words.loop("beyond", 8 - view.phase.size % 8) }} flags[{{ view.phase.size }} + beyond] = 0;
 {% endif %}
-{{ words.simd_loop("element", view.phase.size) }} {
-    {{ lines(view.lines.each) | trim | indent(4) }}
-    flags[element] = _cond;
-}
+{{ for_each_element(view, "flags[element] = _cond;") | trim }}
 B2E_BARRIER();
-const int count = b2e::compact(flags, {{ view.phase.size }}, {{ slot(index_of[events]) }});
+b2e::ptr<int> indices = {{ slot(index_of[events]) }};
+const int count = b2e::compact(flags, {{ view.phase.size }}, indices);
 if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = count;
+{% if view.lines.on_event %}
+B2E_BARRIER();
+{{ words.loop("event", "count") }} {
+    const int element = indices[event];
+    {{ lines(view.lines.on_event) | trim | indent(4) }}
+}
+{% endif %}
 {% endmacro %}
 
 {# The two halves of a Detect that a team shares. #}
@@ -104,10 +123,7 @@ unsigned char* flags = mine.flags({{ view.phase.size }});
 {% else %}
 b2e::ptr<int> flags = {{ slot(index_of[events]) }};
 {% endif %}
-{{ element_loop(view) }} {
-    {{ lines(view.lines.each) | trim | indent(4) }}
-    flags[element] = _cond;
-}
+{{ for_each_element(view, "flags[element] = _cond;") | trim }}
 {% if dialect.meets %}
 mine.mark({{ view.number }}, {{ view.phase.size }});
 {% endif %}
@@ -115,13 +131,22 @@ mine.mark({{ view.number }}, {{ view.phase.size }});
 
 {% macro Gather(view) %}
 {% set events = view.phase.events %}
+{{ lines(view.lines.before) }}
 b2e::ptr<int> indices = {{ slot(index_of[events]) }};
 {% if dialect.meets %}
-const int count = mine.gather({{ view.number }}, {{ view.phase.size }}, indices);
-if (mine.leads()) {{ slot(count_of[events]) }}[0] = count;
+const b2e::List list = mine.gather({{ view.number }}, {{ view.phase.size }}, indices);
+if (mine.leads()) {{ slot(count_of[events]) }}[0] = list.length;
+const int before = list.start, count = list.own;
 {% else %}
-const int count = b2e::compact(indices, {{ view.phase.size }}, indices);
+const int before = 0, count = b2e::compact(indices, {{ view.phase.size }}, indices);
 if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = count;
+B2E_BARRIER();
+{% endif %}
+{% if view.lines.on_event %}
+{{ words.loop("event", "count") }} {
+    const int element = indices[before + event];
+    {{ lines(view.lines.on_event) | trim | indent(4) }}
+}
 {% endif %}
 {% endmacro %}
 
@@ -223,6 +248,13 @@ if (B2E_LEADER) {{ slot(view.phase.into) }}[0] = result;
 {% endfor %}
 {% endmacro %}
 
+{# One thread: a node waits for its children, and its parent for the node. #}
+{% macro TreeSolve(view) %}
+{% set phase = view.phase %}
+if (B2E_LEADER)
+    b2e::solve_tree({{ sizes[phase.parent] }}, {{ pointers[phase.parent] }}, {{ pointers[phase.leak] }}, {{ pointers[phase.coupling] }}, {{ pointers[phase.source] }});
+{% endmacro %}
+
 {% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Mark": Mark, "Gather": Gather, "Feed": Feed, "Record": Record, "Count": Count,
                  "Propagate": Propagate, "ForEachSynapse": ForEachSynapse, "Reduce": Reduce,
-                 "Clear": Clear} %}
+                 "Clear": Clear, "TreeSolve": TreeSolve} %}

@@ -5,6 +5,7 @@ extern "C" void b2e_run(void* const* arrays, const long long* lengths, const lon
                         const double* constants, void* const* streams,
                         const long long* stream_steps, void* const* partial_sums,
                         long long first_step, long long n_steps, int instances, int workers) {
+    constexpr int n_constants = {{ n_constants }};
     {{ frame.constants_and_depths() | indent(4) }}
     {% for part in parts %}
     {{ part | trim | indent(4) }}

@@ -1,6 +1,6 @@
 // The members of a team, each with its own range of every population. Ranges begin at multiples
-// of 64 elements, so that no cache line is two members', and what is done in vectors and what is
-// left over does not depend on the number of members.
+// of 128 elements, which share blocks of random words: no cache line is two members', and what is
+// done in vectors and what is left over does not depend on the number of members.
 namespace b2e {
 
 // Some entries of a row.
@@ -27,8 +27,8 @@ struct Member {
 
    private:
     B2E_DEVICE int start_of(int member, int n) const {
-        const int lines = (n - 1) / 64 + 1;
-        const long long start = (long long)((lines - 1) / members + 1) * 64 * member;
+        const int blocks = (n - 1) / 128 + 1;
+        const long long start = (long long)((blocks - 1) / members + 1) * 128 * member;
         return start < n ? int(start) : n;
     }
 };

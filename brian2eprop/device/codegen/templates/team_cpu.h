@@ -18,6 +18,11 @@ inline void pause() {
 #endif
 }
 
+// A list that a team made: its length, and where a member's own part of it stands.
+struct List {
+    int length, start, own;
+};
+
 struct Team {
     alignas(64) std::atomic<int> arrived{0};
     alignas(64) std::atomic<int> round{0};
@@ -69,18 +74,18 @@ struct Teammate : Member {
         team.marks[number * team.line + list] = set;
     }
 
-    // Writes the indices of its own set flags to where they stand in the list of all; gives the
-    // length of this list.
-    int gather(int list, int n, int* indices) {
+    // Writes the indices of its own set flags to where they stand in the list of all.
+    List gather(int list, int n, int* indices) {
         int before = 0, all = 0;
         for (int other = 0; other < members; ++other) {
             if (other == number) before = all;
             all += team.marks[other * team.line + list];
         }
+        int end = before;
         for (int at = first(n); at < last(n); at += 8)
             for (unsigned long long word = eight(at); word; word &= word - 1)
-                indices[before++] = at + (__builtin_ctzll(word) >> 3);
-        return all;
+                indices[end++] = at + (__builtin_ctzll(word) >> 3);
+        return {all, before, end - before};
     }
 
    private:

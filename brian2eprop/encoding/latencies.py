@@ -1,12 +1,11 @@
-"""Encoders: real-valued data become spikes."""
+"""Values as the times of single spikes."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.encoding.checks import check_threshold, flattened, unit_interval, whole
 from brian2eprop.spikes import Spikes
 
 
@@ -45,20 +44,66 @@ def latency(
         If a value is no number, outside [0, 1] or NaN, or if the steps are no whole numbers
         or do not lie in order.
     """
-    x = _unit_interval("latency", values)
-    n_steps, first_step = _whole("latency", n_steps=n_steps, first_step=first_step)
-    (last,) = _whole("latency", last_step=n_steps - 1 if last_step is None else last_step)
-    if not 0 <= first_step <= last < n_steps:
-        raise ValueError(
-            f"latency: the spikes are to lie in the steps {first_step} .. {last} of {n_steps}; "
-            "give 0 <= first_step <= last_step < n_steps."
-        )
-    _check_threshold("latency", threshold)
-    flat = x.reshape(len(x), int(np.prod(x.shape[1:])))
+    x = unit_interval("latency", values)
+    n_steps, first_step, last = _span("latency", n_steps, first_step, last_step)
+    check_threshold("latency", threshold)
+    flat = flattened(x)
     samples, neurons = np.nonzero(flat > threshold)
     lateness = (1 - flat[samples, neurons]) / (1 - threshold)
     steps = first_step + np.rint(lateness * (last - first_step)).astype(np.int64)
     return Spikes.from_events(samples, steps, neurons, (len(flat), n_steps, flat.shape[1]))
+
+
+def linear_latency(
+    values: npt.ArrayLike,
+    n_steps: int,
+    first_step: int = 0,
+    last_step: int | None = None,
+    bias_step: int | None = None,
+) -> Spikes:
+    """Exactly one spike a value, the later the larger the value.
+
+    A value of 0 spikes at ``first_step``, a value of 1 at ``last_step``, linearly between. So
+    are the four values of a point of the Yin-Yang data set encoded (Kriener, Göltz and Petrovici,
+    "The Yin-Yang dataset", 2022, https://doi.org/10.1145/3517343.3517380), together with a bias
+    neuron that always spikes at the same time.
+
+    Parameters
+    ----------
+    values : array, shape (samples, ...)
+        Values in [0, 1]; the trailing axes, flattened in C order, are the neurons.
+    n_steps : int
+        Number of time steps of every sample.
+    first_step, last_step : int
+        The steps of the values 0 and 1; ``last_step`` is ``n_steps - 1`` unless given.
+    bias_step : int, optional
+        The step in which one more neuron, the last one, spikes in every sample.
+
+    Returns
+    -------
+    Spikes
+        One spike for every sample and neuron.
+
+    Raises
+    ------
+    ValueError
+        If a value is no number, outside [0, 1] or NaN, or if the steps are no whole numbers
+        or do not lie in order.
+
+    Examples
+    --------
+    >>> linear_latency([[0.0, 0.5, 1.0]], n_steps=5).to_dense()[0].argmax(axis=0)
+    array([0, 2, 4])
+    """
+    flat = flattened(unit_interval("linear_latency", values))
+    n_steps, first_step, last = _span("linear_latency", n_steps, first_step, last_step)
+    steps = first_step + np.rint(flat * (last - first_step)).astype(np.int64)
+    if bias_step is not None:
+        _, bias, _ = _span("linear_latency", n_steps, bias_step, None)
+        steps = np.concatenate([steps, np.full((len(flat), 1), bias)], axis=1)
+    samples, neurons = np.indices(steps.shape)
+    shape = (len(steps), n_steps, steps.shape[1])
+    return Spikes.from_events(samples.ravel(), steps.ravel(), neurons.ravel(), shape)
 
 
 def row_scan(
@@ -94,16 +139,16 @@ def row_scan(
         If the array has another shape, a pixel is outside [0, 1] or NaN, or a number of
         steps is not positive (``blank_steps``: negative).
     """
-    pixels = _unit_interval("row_scan", images)
+    pixels = unit_interval("row_scan", images)
     if pixels.ndim != 3:
         raise ValueError(
             f"row_scan: the images have the shape {pixels.shape}; "
             "give an array of shape (samples, rows, columns)."
         )
-    steps_per_row, blank_steps = _whole(
+    steps_per_row, blank_steps = whole(
         "row_scan", steps_per_row=steps_per_row, blank_steps=blank_steps
     )
-    _check_threshold("row_scan", threshold)
+    check_threshold("row_scan", threshold)
     if steps_per_row < 1 or blank_steps < 0:
         raise ValueError(
             f"row_scan: steps_per_row is {steps_per_row} and blank_steps is {blank_steps}; "
@@ -123,32 +168,13 @@ def _one_after_another(rows: Spikes, n_samples: int, n_rows: int, blank_steps: i
     return Spikes(rows.n_neurons, start.shape[1] - 1, start, rows.index)
 
 
-def _whole(name: str, **steps: Any) -> tuple[int, ...]:
-    """Numbers of steps as ints, refused where they are not whole."""
-    for argument, value in steps.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise ValueError(f"{name}: {argument} is {value!r}; give a whole number.")
-    return tuple(int(value) for value in steps.values())
-
-
-def _check_threshold(name: str, threshold: Any) -> None:
-    if not (isinstance(threshold, int | float | np.number) and 0 <= threshold < 1):
-        raise ValueError(f"{name}: threshold is {threshold!r}; give a number in [0, 1).")
-
-
-def _unit_interval(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """The values as floats, refused where they are no numbers in [0, 1]."""
-    x = np.asarray(values)
-    if x.dtype.kind not in "biuf":
-        raise ValueError(f"{name}: the values are {x.dtype}; give real numbers in [0, 1].")
-    if x.ndim < 2:
+def _span(encoder: str, n_steps: int, first: int, last: int | None) -> tuple[int, int, int]:
+    """Number of steps, first and last step, refused where they do not lie in order."""
+    n_steps, first = whole(encoder, n_steps=n_steps, first_step=first)
+    (last,) = whole(encoder, last_step=n_steps - 1 if last is None else last)
+    if not 0 <= first <= last < n_steps:
         raise ValueError(
-            f"{name}: the values have the shape {x.shape}; let the first of at least two axes "
-            "count the samples."
+            f"{encoder}: the spikes are to lie in the steps {first} .. {last} of {n_steps}; "
+            "give 0 <= first_step <= last_step < n_steps."
         )
-    if not ((x >= 0) & (x <= 1)).all():
-        raise ValueError(
-            f"{name}: the values lie between {x.min()} and {x.max()}; scale them to [0, 1] "
-            "and replace NaN."
-        )
-    return x.astype(np.float64)
+    return n_steps, first, last

@@ -1,0 +1,129 @@
+"""The adjoint's way across a spike by a pseudo-derivative.
+
+A spike is taken for a number that depends on the state by the surrogate's slope, in every step,
+whether there is one or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from brian2eprop.device.program import (
+    Array,
+    Connectivity,
+    Detect,
+    ForEach,
+    ForEachEvent,
+    ForEachSynapse,
+    Index,
+    Phase,
+    Propagate,
+    Ref,
+)
+from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped, unmoved
+from brian2eprop.learning.adjoint.tape import Origin
+from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing, adjoint_name
+from brian2eprop.learning.model.feedback import Feedback
+from brian2eprop.learning.model.linearise import Condition, Effect, common_delay
+from brian2eprop.learning.model.surrogates import Surrogate
+from brian2eprop.learning.objective.rates import rate_terms
+
+Cross = Callable[[Propagate, Effect], Feedback | None]
+
+
+class SurrogateCrossing(Crossing):
+    """Crosses spikes by a surrogate, and pathways where the rule says so.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+        What takes the place of a spike's derivative.
+    cross : callable
+        By which feedback, if any, the adjoint crosses a pathway from a target's state to the
+        source's spikes.
+
+    Attributes
+    ----------
+    feedbacks : list of Feedback
+        Those that were asked for.
+    signalled : set of str
+        The events that a learning signal reaches.
+    """
+
+    def __init__(self, surrogate: Surrogate, cross: Cross) -> None:
+        self.surrogate = surrogate
+        self.cross = cross
+        self.feedbacks: list[Feedback] = []
+        self.signalled: set[str] = set()
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """See :attr:`Crossing.arrays`."""
+        return tuple(array for feedback in self.feedbacks for array in feedback.arrays)
+
+    @property
+    def connectivities(self) -> tuple[Connectivity, ...]:
+        """See :attr:`Crossing.connectivities`."""
+        return tuple(feedback.connectivity for feedback in self.feedbacks if feedback.turned)
+
+    def pathway(self, writer: AdjointWriter, origin: Origin, phase: Propagate) -> Iterable[Phase]:
+        """See :meth:`Crossing.pathway`."""
+        effect = writer.model.effects[origin.number]
+        feedback = self.cross(phase, effect)
+        if feedback is None:
+            return
+        self.feedbacks.append(feedback)
+        self.signalled.add(phase.events)
+        delay = common_delay(phase)
+        scope = CoefficientScope(writer.tape, swapped if feedback.turned else unmoved)
+        weight = scope.bind("feedback", Ref(feedback.weight, Index.SYNAPSE))
+        known = {writer.model.weight(phase): weight}
+        terms = [
+            f"{scope.coefficient(origin, increment, known)}*{adjoint_name(scope, origin, x)}"
+            for x, increment in effect.increments.items()
+        ]
+        signal = writer.signal(phase.events, feedback.sender, delay)
+        scope.line(scope.bind("adjoint_spike", signal), "+=", terms)
+        yield ForEachSynapse(
+            f"learning signal through {phase.label}", feedback.connectivity.name, scope.body()
+        )
+
+    def reset(self, writer: AdjointWriter, origin: Origin, phase: ForEachEvent) -> Iterable[Phase]:
+        """See :meth:`Crossing.reset`."""
+        reset = writer.model.maps[origin.number]
+        scope = CoefficientScope(writer.tape)
+        terms = [
+            scope.product(origin, reset.jump(x), adjoint_name(scope, origin, x))
+            for x in reset.values
+            if phase.body.refs[x].array not in writer.model.detached
+        ]
+        signal = scope.bind("adjoint_spike", writer.signal(phase.events, Index.ELEMENT))
+        scope.line(signal, "+=", terms)
+        if not scope.empty:
+            yield ForEach(f"adjoint of spikes by {phase.label}", origin.size, scope.body())
+
+    def spike(self, writer: AdjointWriter, origin: Origin, phase: Detect) -> Iterable[Phase]:
+        """See :meth:`Crossing.spike`."""
+        model = writer.model
+        condition = model.conditions[phase.events]
+        scope = CoefficientScope(writer.tape)
+        signal = scope.bind("adjoint_spike", writer.signal(phase.events, Index.ELEMENT))
+        pseudo = scope.coefficient(origin, self.surrogate(condition))
+        rates = rate_terms(scope, writer.task, model.dt, phase.events, Index.ELEMENT)
+        sent = scope.local("_signal")
+        scope.line(sent, "=", [f"{pseudo}*({' + '.join([signal, *rates])})"])
+        pass_on(writer, scope, origin, condition, sent)
+        scope.line(signal, "=", ["0.0"])
+        yield ForEach(f"adjoint of {phase.label}", phase.size, scope.body())
+
+
+def pass_on(
+    writer: AdjointWriter, scope: CoefficientScope, origin: Origin, condition: Condition, sent: str
+) -> None:
+    """Add what is known of the distance to threshold to what that depends on."""
+    for name in condition.state:
+        term = scope.product(origin, condition.slope(name), sent)
+        scope.line(adjoint_name(scope, origin, name), "+=", [term])
+    for name, parameter in writer.parameters(condition.body, Index.ELEMENT):
+        term = scope.product(origin, condition.slope(name), sent)
+        writer.add_gradient(scope, parameter, [term])

@@ -1,0 +1,305 @@
+"""SpatialNeuron against Brian2's runtime, and the solve on a tree against dense algebra."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from brian2 import (
+    Cylinder,
+    Network,
+    NeuronGroup,
+    Section,
+    Soma,
+    SpatialNeuron,
+    SpikeGeneratorGroup,
+    SpikeMonitor,
+    StateMonitor,
+    Synapses,
+    amp,
+    cm,
+    ms,
+    msiemens,
+    mV,
+    nA,
+    ohm,
+    set_device,
+    siemens,
+    uF,
+    um,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import brian2eprop as b2e
+from brian2eprop.device.backends import registry
+from brian2eprop.device.backends.base import Call
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Direction,
+    DType,
+    Precision,
+    Program,
+    Sweep,
+    TreeSolve,
+)
+from brian2eprop.device.program.verify import ProgramError, Stage, verify
+from tests.device.alike import Found, check_alike, drives, on_device
+
+CHANNELS = """
+Im = gl*(El - v) + g_na*m**3*(E_na - v) + g_k*n*(E_k - v) : amp/meter**2
+dm/dt = (1/(1 + exp(-(v + 40*mV)/(5*mV))) - m)/(0.5*ms) : 1
+dn/dt = (1/(1 + exp(-(v + 30*mV)/(6*mV))) - n)/(3*ms) : 1
+I : amp (point current)
+g_na : siemens/meter**2
+"""
+CONSTANTS = {
+    "gl": 1e-4 * siemens / cm**2,
+    "El": -70 * mV,
+    "E_na": 50 * mV,
+    "g_k": 5 * msiemens / cm**2,
+    "E_k": -80 * mV,
+}
+
+
+def cable() -> Any:
+    return Cylinder(length=200 * um, diameter=2 * um, n=9)
+
+
+def star() -> Any:
+    root = Cylinder(length=30 * um, diameter=20 * um, n=2)
+    root.axon = Cylinder(length=100 * um, diameter=1 * um, n=7)
+    root.left = Cylinder(length=50 * um, diameter=2 * um, n=1)
+    root.right = Section(
+        diameter=[2, 1.5, 1, 1] * um,  # type: ignore[operator]
+        length=[20, 20, 30] * um,  # type: ignore[operator]
+        n=3,
+    )
+    return root
+
+
+def chain() -> Any:
+    """A section with one child with one child, and branches at the end."""
+    root = Cylinder(length=20 * um, diameter=10 * um, n=1)
+    root.a = Cylinder(length=40 * um, diameter=3 * um, n=3)
+    root.a.b = Cylinder(length=60 * um, diameter=2 * um, n=1)
+    for name in "LR":
+        root.a.b[name] = Cylinder(length=25 * um, diameter=1 * um, n=2)
+        root.a.b[name].L = Cylinder(length=15 * um, diameter=0.5 * um, n=1)
+    return root
+
+
+SHAPES = {"cable": cable, "star": star, "chain": chain}
+
+# Brian2 superposes three solutions a section, and their differences cancel some digits.
+TOLERANCE = 1e-8
+
+
+def neuron_of(morphology: Any, **more: Any) -> SpatialNeuron:
+    made = SpatialNeuron(
+        morphology=morphology,
+        model=CHANNELS,
+        Cm=1 * uF / cm**2,
+        Ri=100 * ohm * cm,
+        method="exponential_euler",
+        namespace=CONSTANTS,
+        name="cell",
+        **more,
+    )
+    made.v = -70 * mV
+    made.g_na = "20*msiemens/cm**2*exp(-distance/(100*um))"
+    return made
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_potentials_are_brians(shape: str, batch: bool, backend: str) -> None:
+    def script(drive: np.ndarray) -> Found:
+        cell = neuron_of(SHAPES[shape]())
+        cell.I[0] = 0.15 * nA * drive[..., 0]
+        seen = StateMonitor(cell, ["v", "Ic", "Im", "m"], record=True)
+        network = Network(cell, seen)
+        network.run(6 * ms)
+        cell.I = 0 * amp
+        cell.I[len(cell) - 1] = 0.05 * nA
+        network.run(4 * ms)
+        return {name: np.asarray(getattr(seen, name)) for name in ("v", "Ic", "Im", "m")}
+
+    found = check_alike(script, backend, 1, batch, TOLERANCE)
+    assert np.ptp(found["v"]) > 0.02
+
+
+def test_a_spike_in_an_axon(backend: str) -> None:
+    """Threshold at one place, refractoriness, synapses onto parts, and a code run on a part."""
+
+    def script(drive: np.ndarray) -> Found:
+        shape = star()
+        cell = neuron_of(
+            shape, threshold="v > -30*mV", refractory="v > -30*mV", threshold_location=shape.axon[3]
+        )
+        source = SpikeGeneratorGroup(2, [0, 1, 0], [1, 2, 4] * ms)  # type: ignore[operator]
+        synapses = Synapses(source, cell.right, "w : amp", on_pre="I_post += w*5")
+        synapses.connect()
+        synapses.w = 0.02 * nA
+        cell.right.run_regularly("I *= 0.9", dt=0.5 * ms)
+        target = NeuronGroup(1, "x : 1", name="target")
+        out = Synapses(cell, target, on_pre="x_post += 1")
+        out.connect(i=shape.axon.indices[3], j=0)
+        spikes, seen = SpikeMonitor(cell), StateMonitor(cell.right, "v", record=True)
+        Network(cell, source, synapses, target, out, spikes, seen).run(12 * ms)
+        return {
+            "i": np.asarray(spikes.i),
+            "t": np.asarray(spikes.t),
+            "v": np.asarray(seen.v),
+            "x": np.asarray(target.x),
+        }
+
+    found = check_alike(script, backend, 1, batch=False, tolerance=TOLERANCE)
+    assert len(found["i"]) > 0
+    assert found["x"][0] == len(found["i"])
+
+
+def test_shapes_may_differ_in_resistance_by_instance(backend: str) -> None:
+    """A sweep of the axial resistance is one call; each instance is what a run alone gives."""
+
+    def script(drive: np.ndarray) -> Found:
+        cell = neuron_of(star())
+        cell.Ri = np.squeeze(drive[..., 0]) * 100 * ohm * cm
+        cell.I[0] = 0.2 * nA
+        seen = StateMonitor(cell, "v", record=True)
+        Network(cell, seen).run(5 * ms)
+        return {"v": np.asarray(seen.v)}
+
+    ours = on_device(
+        script,
+        drives(1, 3),
+        "eprop_cuda",
+        backend=backend,
+        precision="float64",
+        batch_size=3,
+    )
+    assert not np.allclose(ours["v"][0], ours["v"][1], rtol=1e-4)
+    for instance, drive in enumerate(drives(1, 3)):
+        theirs = on_device(script, drive, "runtime")
+        np.testing.assert_allclose(ours["v"][instance], theirs["v"], rtol=TOLERANCE)
+
+
+def test_a_soma_hardly_resists() -> None:
+    """A Soma couples 1e8 times more strongly than its neighbours, where Brian2 loses digits."""
+
+    def script(drive: np.ndarray) -> Found:
+        shape = Soma(diameter=30 * um)
+        shape.axon = Cylinder(length=100 * um, diameter=1 * um, n=5)
+        cell = neuron_of(shape)
+        cell.I[0] = 0.2 * nA
+        seen = StateMonitor(cell, "v", record=True)
+        Network(cell, seen).run(5 * ms)
+        return {"v": np.asarray(seen.v)}
+
+    check_alike(script, "cpu", 1, batch=False, tolerance=1e-5)
+
+
+def test_single_precision_is_close() -> None:
+    def script(drive: np.ndarray) -> Found:
+        cell = neuron_of(star())
+        cell.I[0] = 0.1 * nA
+        seen = StateMonitor(cell, "v", record=True)
+        Network(cell, seen).run(5 * ms)
+        return {"v": np.asarray(seen.v)}
+
+    single, double = (
+        on_device(script, drives(1), "eprop_cuda", backend="cpu", precision=precision)["v"]
+        for precision in ("float32", "float64")
+    )
+    assert 0 < np.abs(single - double).max() < 1e-4 * np.abs(double).max()
+
+
+def program_of(parent: np.ndarray, access: Access = Access.PER_INSTANCE) -> Program:
+    size = len(parent)
+    return Program(
+        "tree",
+        1e-3,
+        (
+            Array("parent", DType.INT, size, Access.SHARED),
+            Array("leak", DType.REAL, size, access),
+            Array("coupling", DType.REAL, size, Access.SHARED),
+            Array("source", DType.REAL, size, access),
+        ),
+        (Sweep(Direction.FORWARD, (TreeSolve("solve", "parent", "leak", "coupling", "source"),)),),
+    )
+
+
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@given(st.integers(1, 12), st.integers(0, 2**16), st.sampled_from(["reference", "cpu"]))
+def test_any_tree_is_solved(size: int, seed: int, on: str) -> None:
+    """Any parents before their children, and coefficients over ten decades."""
+    rng = np.random.default_rng(seed)
+    parent = np.array([0, *(int(rng.integers(0, node)) for node in range(1, size))])
+    leak = 10.0 ** rng.uniform(-5, 0, (2, size)) * (rng.random((2, size)) < 0.7)
+    leak[:, 0] += 0.1
+    coupling = 10.0 ** rng.uniform(-5, 5, size)
+    source = rng.normal(0, 1, (2, size))
+    program = program_of(parent)
+    backend = registry.create(on, Precision.FLOAT64)
+    memory = backend.memory(2)
+    memory.reserve(program, 1)
+    for name, values in (("parent", parent), ("leak", leak), ("coupling", coupling)):
+        memory.write(name, np.broadcast_to(values, memory.arrays[name].shape))
+    memory.write("source", source)
+    backend.compile(program).run(memory, Call(0, 1))
+    for instance in range(2):
+        matrix = np.diag(leak[instance])
+        for node in range(1, size):
+            above = parent[node]
+            matrix[[node, above], [node, above]] += coupling[node]
+            matrix[[node, above], [above, node]] -= coupling[node]
+        found = memory.read("source")[instance]
+        # The residual is what rounding of the largest term leaves.
+        left = matrix @ found - source[instance]
+        assert np.abs(left).max() <= 1e-13 * (np.abs(matrix) @ np.abs(found)).max()
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"dtype": DType.REAL}, "cannot hold the nodes' parents"),
+        ({"size": 3}, "cannot hold a number for each node"),
+    ],
+)
+def test_illegal_solves_are_refused(changed: dict[str, Any], sentence: str) -> None:
+    program = program_of(np.zeros(4, int))
+    arrays = (
+        Array(
+            "parent",
+            changed.get("dtype", DType.INT),
+            changed.get("size", 4),
+            Access.SHARED,
+        ),
+        *program.arrays[1:],
+    )
+    with pytest.raises(ProgramError, match=sentence):
+        verify(Program(program.name, program.dt, arrays, program.sweeps), Stage.GENERATION)
+
+
+def test_shared_unknowns_are_refused() -> None:
+    with pytest.raises(ProgramError, match="give each instance its own"):
+        verify(program_of(np.zeros(4, int), Access.SHARED), Stage.GENERATION)
+
+
+def test_a_training_refuses_a_spatial_neuron() -> None:
+    set_device("eprop_cuda", backend="reference")
+    cell = neuron_of(cable(), threshold="v > -30*mV", threshold_location=2)
+    source = b2e.SpikeSource(2)
+    synapses = Synapses(source, cell, "w : amp", on_pre="I_post += w")
+    synapses.connect()
+    with pytest.raises(b2e.LearningError, match="potentials of compartments"):
+        b2e.Trainer(
+            Network(cell, source, synapses),
+            output=cell.v,
+            loss=b2e.MeanSquaredError(),
+            rule=b2e.EProp(),
+            parameters=[synapses.w],
+            optimiser=b2e.SGD(0.1),
+        )

@@ -1,0 +1,171 @@
+"""EventProp without a grid: the crossings that the package derives, in an event-exact solution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from brian2eprop.device.program import Body, Propagate
+from brian2eprop.learning.model.derivative import derivative
+from brian2eprop.learning.model.flow import ADDED, Flows
+from brian2eprop.learning.model.model import Model
+from brian2eprop.learning.model.numbers import function_of
+from brian2eprop.learning.model.symbolic import Expression, names
+from tests.oracles import event_exact as exact
+
+MS = 1e-3
+
+# Made once for each expression: it is evaluated at every step of the solution.
+function = lru_cache(maxsize=None)(function_of)
+slope = lru_cache(maxsize=None)(derivative)
+
+
+class Adjoint:
+    """Goes back through a solution; all rates are by second, as the package has them."""
+
+    def __init__(self, model: Model, run: exact.Run) -> None:
+        self.model, self.run, self.net = model, run, run.net
+        self.flows = Flows(model)
+        self.signal = np.zeros(len(run.spikes))
+        self.gradient: dict[str, Any] = {
+            name: np.zeros_like(found.weights) for name, found in self.net.synapses.items()
+        }
+        self.own = {
+            f"{group}.{name}": np.zeros_like(values)
+            for group, found in self.net.populations.items()
+            for name, values in found.own.items()
+        }
+        self.pathways = {
+            phase.connectivity: (number, phase)
+            for number, phase in enumerate(model.phases)
+            if isinstance(phase, Propagate)
+        }
+
+    def gradients(self) -> dict[str, Any]:
+        """The gradient of the loss by weights and neurons' parameters, the latter by ms."""
+        adjoint = np.zeros(self.run.size)
+        for piece in reversed(self.run.pieces):
+            match piece.event:
+                case exact.Spike():
+                    adjoint = self._spike(adjoint, piece, piece.event)
+                case exact.Arrival():
+                    self._arrival(adjoint, piece, piece.event)
+            adjoint = self._back(adjoint, piece)
+        return self.gradient | {key: values * MS for key, values in self.own.items()}
+
+    def _numbers(self, body: Body, state: Any) -> dict[str, Any]:
+        """What the names of a body of neurons stand for."""
+        found: dict[str, Any] = {"t": 0.0, "dt": 0.0, **body.constants}
+        for name, ref in body.refs.items():
+            group, _, variable = ref.array.partition(".")
+            if (group, variable) in self.run.places:
+                found[name] = state[self.run.places[group, variable]]
+            elif variable in self.net.populations[group].own:
+                found[name] = self.net.populations[group].own[variable] * MS
+        return found
+
+    def _value(self, expression: Expression, body: Body, state: Any) -> Any:
+        return function(expression)(self._numbers(body, state))
+
+    def _place(self, array: str) -> slice:
+        group, _, variable = array.partition(".")
+        return self.run.places[group, variable]
+
+    def _back(self, adjoint: Any, piece: exact.Piece) -> Any:
+        """The adjoint from the end of a piece to its start, and the parameters' integrals."""
+        if piece.stop == piece.start:
+            return adjoint
+        sizes = [len(values) for values in self.own.values()]
+        output = self.run.places[self.net.output]
+
+        def change(time: float, both: Any) -> Any:
+            state, a = piece.solution(time)[:-1], both[: self.run.size]
+            da = np.zeros_like(a)
+            dp = {key: np.zeros_like(values) for key, values in self.own.items()}
+            da[output] -= (state[output] - self.net.goal) / self.net.duration
+            for array, flow in self.flows._flows.items():
+                own = a[self._place(array)]
+                for name in names(flow.value) & set(flow.body.refs):
+                    by = flow.body.refs[name].array
+                    term = own * self._value(slope(flow.value, name), flow.body, state)
+                    if by in self.flows._flows:
+                        da[self._place(by)] -= term * MS
+                    elif by in dp:
+                        dp[by] -= term * MS
+            return np.concatenate([da, *dp.values()])
+
+        begin = np.concatenate([adjoint, np.zeros(sum(sizes))])
+        solved = solve_ivp(
+            change,
+            (piece.stop, piece.start),
+            begin,
+            method="DOP853",
+            rtol=1e-10,
+            atol=1e-12,
+            max_step=2.0,
+        )
+        end = solved.y[:, -1]
+        parts = np.split(end[self.run.size :], np.cumsum(sizes)[:-1]) if sizes else []
+        for key, part in zip(self.own, parts, strict=True):
+            self.own[key] += part
+        return end[: self.run.size]
+
+    def _arrival(self, adjoint: Any, piece: exact.Piece, event: exact.Arrival) -> None:
+        found = self.net.synapses[event.synapses]
+        place = self.run.places[found.target, found.variable]
+        self.gradient[event.synapses][event.source, event.target] += adjoint[
+            place.start + event.target
+        ]
+        if event.spike is None:
+            return
+        state = piece.solution(piece.stop)[: self.run.size]
+        number, phase = self.pathways[event.synapses]
+        for arrival in self.flows.arrivals(number, phase):
+            weight = found.weights[event.source, event.target]
+            (name,) = names(arrival.increment)
+            increment = function(arrival.increment)({name: weight})
+            numbers = {**self._numbers(arrival.body, state), ADDED: increment}
+            values = function(arrival.change)(numbers)
+            change = np.broadcast_to(values, (found.weights.shape[1],))[event.target]
+            own = adjoint[self._place(arrival.array).start + event.target]
+            self.signal[event.spike] -= change * own
+
+    def _spike(self, adjoint: Any, piece: exact.Piece, event: exact.Spike) -> Any:
+        (condition,) = self.model.conditions.values()
+        (events,) = self.model.conditions
+        state = piece.solution(piece.stop)[: self.run.size]
+        neuron, size = event.neuron, self.net.populations[event.group].size
+
+        def at(expression: Expression, body: Body) -> float:
+            return float(np.broadcast_to(self._value(expression, body, state), (size,))[neuron])
+
+        signal = self.signal[event.number]
+        for array, shift in self.flows.reset(events).items():
+            own = adjoint[self._place(array).start + neuron]
+            signal += own * at(shift, condition.body)
+        before = adjoint.copy()
+        for number, phase in enumerate(self.model.phases):
+            reset = self.model.maps.get(number)
+            if reset is None or events not in phase.hears():
+                continue
+            for by in reset.state:
+                place = self._place(reset.body.refs[by].array).start + neuron
+                before[place] = sum(
+                    adjoint[self._place(reset.body.refs[of].array).start + neuron]
+                    * at(reset.slope(of, by), reset.body)
+                    for of in {**reset.values, by: None}
+                )
+        later = -signal / at(self.flows.rise(condition), condition.body)
+        for name in condition.state:
+            place = self._place(condition.body.refs[name].array).start + neuron
+            before[place] += later * at(condition.slope(name), condition.body)
+        return before
+
+
+def gradients(model: Model, net: exact.Net) -> Mapping[str, Any]:
+    """EventProp's gradients of a network, by the oracle's keys."""
+    return Adjoint(model, exact.Run(net)).gradients()

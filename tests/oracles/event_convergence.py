@@ -1,0 +1,68 @@
+"""python -m tests.oracles.event_convergence: how EventProp's error on a grid falls with dt.
+
+Prints the median over random networks, relative to central differences of solutions with spikes
+at their exact times, and the slope of its logarithm; with a file name, draws it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+import brian2eprop as b2e
+from tests.oracles import event_exact
+from tests.oracles.event_models import MODELS, by_key, network, samples, trainer_of
+
+KEYS = ("w_in", "w_rec", "w_out")
+STEPS = (0.2, 0.1, 0.05, 0.025, 0.0125)
+NETWORKS = 20
+
+
+def errors(name: str, seed: int, steps: tuple[float, ...], backend: str = "cpu") -> list[float]:
+    """Errors of the compiled gradient, relative to the exact one, along a random direction.
+
+    One direction in all weights at once, so that a difference costs two solutions.
+    """
+    neurons = MODELS[name]
+    net = network(neurons, seed)
+    rng = np.random.default_rng(seed)
+    direction = dict(event_exact.directions(net, KEYS, rng))
+    expected = event_exact.slope(net, direction)
+    found = []
+    for dt in steps:
+        trainer = trainer_of(neurons, net, b2e.EventProp(), backend, dt)
+        values = by_key(net, trainer.gradients(*samples(net, dt)))
+        along = sum((values[key] * step).sum() for key, step in direction.items())
+        found.append(abs(along - expected) / abs(expected))
+    return found
+
+
+def main() -> None:
+    """The table, and perhaps the figure."""
+    found = {}
+    print(f"median of {NETWORKS} networks, dt in ms:", *STEPS, "slope", sep=" | ")
+    for name in ("LIF, hard reset", "ALIF", "alpha synapse", "conductance"):
+        each = [errors(name, seed, STEPS) for seed in range(100, 100 + NETWORKS)]
+        found[name] = np.nanmedian(each, axis=0)
+        slope = np.polyfit(np.log(STEPS), np.log(found[name]), 1)[0]
+        print(name, *(f"{error:.4f}" for error in found[name]), f"{slope:.2f}", sep=" | ")
+    if len(sys.argv) > 1:
+        draw(found, sys.argv[1])
+
+
+def draw(found: dict[str, np.ndarray], file: str) -> None:
+    """The errors against dt."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5, 3.5), layout="constrained")
+    for name, median in found.items():
+        axes.loglog(STEPS, median, "o-", label=name)
+    axes.loglog(STEPS, np.array(STEPS) / STEPS[0], "k:", label="proportional to dt")
+    axes.set(xlabel="dt (ms)", ylabel="relative error of the gradient (median)")
+    axes.legend(frameon=False)
+    figure.savefig(file, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
