@@ -1,6 +1,7 @@
 """One of Brian2's example scripts, run on a device; what its monitors hold is written to a file.
 
-``python -m tests.conformance.example SCRIPT DEVICE SEED RESULT``
+``python -m tests.conformance.example SCRIPT DEVICE SEED RESULT``, where the device may be
+``runtime:cython``.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def main(script: str, device: str, seed: int, result: str) -> int:
     """Run the script; the exit status says how it ended."""
     mpl.use("Agg")
     warnings.simplefilter("ignore")
-    brian2.prefs.codegen.target = "numpy"
+    device, _, target = device.partition(":")
+    brian2.prefs.codegen.target = target or "numpy"
     brian2.BrianLogger.suppress_hierarchy("brian2")
     sys.excepthook = sys.__excepthook__  # Brian2's writes to a log
     os.chdir(Path(script).parent)

@@ -231,19 +231,25 @@ class Captured:
         return any(isinstance(row, Clock) and clock.dt_ != row.dt for clock, row in rows)
 
     def other_than(self, was: Captured) -> str | None:
-        """Name of something that is not as it was; None where nothing is."""
+        """Name of something that is not as it was, monitors apart; None where nothing is."""
         now, before = (
             {phase.label: phase for phase in captured.program.phases()} for captured in (self, was)
         )
-        for label in sorted(now.keys() | before.keys()):
+        for label in sorted((now.keys() | before.keys()) - self.monitors - was.monitors):
             if now.get(label) != before.get(label):
                 return label
-        if self.program != was.program:
+        if self.program.connectivities != was.program.connectivities:
             return self.program.name
         for name, table in self.tables.items():
-            if not np.array_equal(table, was.tables[name]):
+            if name in was.tables and not np.array_equal(table, was.tables[name]):
                 return name.split(":")[0]
         return None
+
+    @property
+    def monitors(self) -> frozenset[str]:
+        """Names of the objects that only record."""
+        found: tuple[Any, ...] = (*self.recordings, *self.logs, *self.rates)
+        return frozenset(each.monitor.name for each in found)
 
     @cached_property
     def names(self) -> Mapping[Any, str]:
