@@ -22,6 +22,7 @@ from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import make_inert
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Origin, Watched, origin_of
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.memory.loop import InstanceLoop
 from brian2eprop.device.memory.randomness import Randomness
 from brian2eprop.device.memory.recorders import fit_instances
@@ -35,7 +36,7 @@ from brian2eprop.device.memory.snapshot import (
 from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.transit import Transit, delays_that_matter
 from brian2eprop.device.networks import Kept
-from brian2eprop.device.options import AUTO_LAYOUT, Options, check_duration, read_options
+from brian2eprop.device.options import Options, check_duration, read_options
 from brian2eprop.device.run.progress import Progress
 from brian2eprop.device.run.run import run
 from brian2eprop.device.training import TrainingServices
@@ -68,7 +69,7 @@ class EpropDevice(TrainingServices):
         backend: str = registry.AUTO,
         precision: str = "float32",
         seed: int | None = None,
-        layout: str = AUTO_LAYOUT,
+        layout: str = Layout.PER_INSTANCE.value,
         **others: Any,
     ) -> None:
         """Make it the current device; called by ``set_device('eprop_cuda', ...)``.
@@ -91,9 +92,8 @@ class EpropDevice(TrainingServices):
         seed : int, optional
             Seed of the random numbers, as Brian2's ``seed()`` gives it.
         layout : str
-            'per_instance' (a core or a block of a GPU for each instance), 'team' (all cores or
-            all of a GPU share the loops of each) or 'auto': a team where there are fewer
-            instances than cores. It changes no result.
+            'per_instance' (a core or a block of a GPU for each instance) or 'team' (all cores, or
+            blocks, share the loops of each; for few instances of tens of thousands of neurons).
         **others
             ``directory``, ``with_output`` and the like, which other devices take.
 
@@ -345,7 +345,7 @@ class EpropDevice(TrainingServices):
 
 _DEFAULTS = {
     "batch_size": None, "backend": registry.AUTO, "precision": "float32", "seed": None,
-    "layout": AUTO_LAYOUT,
+    "layout": Layout.PER_INSTANCE.value,
 }  # fmt: skip
 
 

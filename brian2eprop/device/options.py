@@ -28,15 +28,15 @@ class Options:
         Precision of the floating point arrays.
     seed : int, optional
         Seed of the random numbers.
-    layout : Layout, optional
-        How the instances of a run are spread over the machine; None as it suits their number.
+    layout : Layout
+        How the instances of a run are spread over the machine.
     """
 
     batch_size: int | None = None
     backend: str = registry.AUTO
     precision: Precision = Precision.FLOAT32
     seed: int | None = None
-    layout: Layout | None = None
+    layout: Layout = Layout.PER_INSTANCE
 
     @property
     def instances(self) -> int:
@@ -44,7 +44,6 @@ class Options:
         return 1 if self.batch_size is None else self.batch_size
 
 
-AUTO_LAYOUT = "auto"
 LAYOUTS = {layout.value: layout for layout in (Layout.PER_INSTANCE, Layout.TEAM)}
 
 # Steps are int64 in Brian2, and doubles where they are times dt.
@@ -100,10 +99,9 @@ def read_options(
     names = [choice.value for choice in Precision]
     if precision not in names:
         raise _refusal("precision", precision, f"one of {', '.join(map(repr, names))}")
-    if layout not in (AUTO_LAYOUT, *LAYOUTS):
-        choices = ", ".join(map(repr, (AUTO_LAYOUT, *LAYOUTS)))
-        raise _refusal("layout", layout, f"one of {choices}")
-    return Options(batch_size, backend, Precision(precision), seed, LAYOUTS.get(layout))
+    if layout not in LAYOUTS:
+        raise _refusal("layout", layout, f"one of {', '.join(map(repr, LAYOUTS))}")
+    return Options(batch_size, backend, Precision(precision), seed, LAYOUTS[layout])
 
 
 def _check_names(others: Iterable[str]) -> None:

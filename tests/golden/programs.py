@@ -37,7 +37,7 @@ from brian2eprop.device.program import (
     Sweep,
 )
 
-N_IN, N = 5, 150  # more than two members of a team need
+N_IN, N = 5, 12
 DELAY = 2
 
 OWN, SHARED, SCRATCH = Access.PER_INSTANCE, Access.SHARED, Access.SCRATCH
@@ -45,8 +45,8 @@ OWN, SHARED, SCRATCH = Access.PER_INSTANCE, Access.SHARED, Access.SCRATCH
 CONNECTIVITIES = {
     "dense": Dense("dense", N_IN, N),
     "others": Dense("others", N, N, diagonal=False),
-    "sparse": Sparse("sparse", N, N, 900),
-    "repeated": Sparse("repeated", N, N, 1500, repeats=True),
+    "sparse": Sparse("sparse", N, N, 30),
+    "repeated": Sparse("repeated", N, N, 20, repeats=True),
 }
 
 

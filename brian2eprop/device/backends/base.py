@@ -370,7 +370,3 @@ class Backend(ABC):
         layout : Layout
             How its instances are spread over the machine, which changes no result.
         """
-
-    def layout_for(self, program: Program, instances: int) -> Layout:
-        """How that many instances of a Program are best spread over the machine."""
-        return Layout.PER_INSTANCE

@@ -17,7 +17,7 @@ from brian2eprop.device.backends.crew import Crew
 from brian2eprop.device.backends.forks import parallel_function
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.dialect import CPU
-from brian2eprop.device.codegen.parts import Layout, layout_for
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.source import Source, generate
 from brian2eprop.device.program import Precision, Program
 
@@ -162,10 +162,6 @@ class CpuBackend(Backend):
     def memory(self, instances: int) -> Memory:
         """See :meth:`Backend.memory`."""
         return Memory(np, self.precision, instances, min(self.workers, instances))
-
-    def layout_for(self, program: Program, instances: int) -> Layout:
-        """See :meth:`Backend.layout_for`."""
-        return layout_for(program, instances, self.workers, CPU.worth)
 
     def compile(self, program: Program, layout: Layout = Layout.PER_INSTANCE) -> CpuKernel:
         """See :meth:`Backend.compile`.

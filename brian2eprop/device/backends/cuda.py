@@ -6,7 +6,6 @@ import math
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from brian2eprop.device.backends.launch import (
 from brian2eprop.device.backends.nvrtc import code_file
 from brian2eprop.device.backends.queue import Queue
 from brian2eprop.device.codegen.dialect import CUDA
-from brian2eprop.device.codegen.parts import Layout, layout_for
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.source import Launch, generate
 from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.program import Array, Events, Precision, Program
@@ -175,8 +174,8 @@ class CudaKernel(Kernel):
         for by_step, found in in_turns((pair[0], pair) for pair in launched):
             if by_step:
                 now = _upload(cupy, [call.first_step], np.int64)
-                step = partial(self._start, found, memory, (*tables, now, *numbers), TEAM_THREADS)
-                self.queue.repeat(step, call.n_steps)
+                for _ in range(call.n_steps):
+                    self._start(found, memory, (*tables, now, *numbers), TEAM_THREADS)
             else:
                 first = np.int64(call.first_step)
                 self._start(found, memory, (*tables, first, *numbers), MAX_THREADS)
@@ -247,10 +246,6 @@ class CudaBackend(Backend):
         """See :meth:`Backend.memory`."""
         workers = min(instances, BLOCKS_PER_MULTIPROCESSOR * self.queue.gpu.multiprocessors)
         return CudaMemory(self.queue, self.precision, instances, workers)
-
-    def layout_for(self, program: Program, instances: int) -> Layout:
-        """See :meth:`Backend.layout_for`."""
-        return layout_for(program, instances, self.queue.gpu.multiprocessors, CUDA.worth)
 
     def compile(self, program: Program, layout: Layout = Layout.PER_INSTANCE) -> CudaKernel:
         """See :meth:`Backend.compile`.

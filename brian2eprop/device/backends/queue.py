@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from brian2eprop.device.backends.forks import FORKED, opened_before_a_fork
 from brian2eprop.device.backends.gpu import Gpu
-
-# Steps of one graph: its launch costs about as much as that of a kernel.
-REPEATED = 32
 
 
 class Queue:
@@ -57,29 +54,6 @@ class Queue:
                 f"The GPU '{self.gpu.name}' failed to {what} ({error}). {remedy}; "
                 "backend='emulated' tells whether the kernel itself is at fault."
             ) from error
-
-    def repeat(self, step: Callable[[], None], times: int) -> None:
-        """Start the same kernels many times, by a graph of some repetitions; within work.
-
-        Parameters
-        ----------
-        step : callable
-            Starts the kernels of one repetition.
-        times : int
-            Number of repetitions.
-        """
-        whole, rest = divmod(times, REPEATED)
-        if whole > 1:
-            self.stream.begin_capture()
-            for _ in range(REPEATED):
-                step()
-            graph = self.stream.end_capture()
-            for _ in range(whole):
-                graph.launch(self.stream)
-        else:
-            rest = times
-        for _ in range(rest):
-            step()
 
     def _usable(self) -> bool:
         """Whether an error is over; after some, CUDA answers every call with the same one."""

@@ -72,8 +72,6 @@ class Dialect:
         The head of a loop over a team member's own elements, as ``Words.simd_loop``.
     meets : bool
         Whether members of a team can meet within a launch.
-    worth : int
-        Iterations of a step from which on a team is faster than one worker.
     draws_in_groups : bool
         Whether one thread draws the random numbers of neighbouring elements together.
     """
@@ -89,7 +87,6 @@ class Dialect:
     flag_bytes: int
     own_loop: LoopHead
     meets: bool
-    worth: int
     draws_in_groups: bool
 
 
@@ -191,7 +188,6 @@ CPU = Dialect(
     flag_bytes=256 * 1024,  # of a thread's stack, which may be as small as 2 MiB
     own_loop=_own_simd_loop,
     meets=True,
-    worth=2000,
     draws_in_groups=True,
 )
 
@@ -214,6 +210,5 @@ CUDA = Dialect(
     flag_bytes=16 * 1024,  # of the 48 KiB that a kernel may declare
     own_loop=_own_block_loop,
     meets=False,
-    worth=4096,
     draws_in_groups=False,
 )

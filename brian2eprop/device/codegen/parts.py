@@ -80,32 +80,6 @@ class Part:
         return max((phase.longest(program) for phase in self.phases()), default=1)
 
 
-def layout_for(program: Program, instances: int, workers: int, worth: int) -> Layout:
-    """How instances are spread where nobody has chosen.
-
-    Parameters
-    ----------
-    program : Program
-        The Program.
-    instances : int
-        Number of instances.
-    workers : int
-        Number of threads of a CPU, or of multiprocessors of a GPU.
-    worth : int
-        Fewer iterations than this in a step are not worth sharing.
-
-    Returns
-    -------
-    Layout
-        TEAM where an instance each would leave workers idle, and there is enough to do.
-    """
-    if 2 * instances > workers or not may_share(program):
-        return Layout.PER_INSTANCE
-    (sweep,) = program.sweeps
-    enough = sum(phase.longest(program) for phase in sweep.phases) >= worth
-    return Layout.TEAM if enough else Layout.PER_INSTANCE
-
-
 def may_share(program: Program) -> bool:
     """Whether members of a team can share a Program's loops: whether it is a simulation."""
     access = {array.access for array in program.arrays}

@@ -57,7 +57,9 @@ class Piece:
             if met == {(Index.SYNAPSE, None)}:
                 return self.split, self.phase.connectivity
             return Split.ELEMENT if met == {(Index(self.split.value), None)} else None
-        return Split.ELEMENT if self.phase.own(array) else None
+        # Who makes a list sees the marks of all.
+        others = self.kind == GATHER and array not in self.writes
+        return Split.ELEMENT if self.phase.own(array) and not others else None
 
 
 MARK, GATHER = "Mark", "Gather"

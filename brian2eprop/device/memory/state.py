@@ -60,8 +60,8 @@ class State:
         Number of steps that are wanted; a call runs up to :attr:`capacity` of them.
     kernel : Kernel, optional
         A kernel that may be one of this very Program.
-    layout : Layout, optional
-        How instances are spread over the machine; by default as it suits their number.
+    layout : Layout
+        How instances are spread over the machine.
 
     Raises
     ------
@@ -77,14 +77,13 @@ class State:
         captured: Captured,
         n_steps: int,
         kernel: Kernel | None = None,
-        layout: Layout | None = None,
+        layout: Layout = Layout.PER_INSTANCE,
     ) -> None:
         self.host = host
         self.captured = captured
         self.memory: Memory = backend.memory(instances)
         self.capacity = capacity_for(captured, self.memory, n_steps)
         _require_room(captured, self.memory, self.capacity)
-        layout = layout or backend.layout_for(captured.program, instances)
         made_for = None if kernel is None else (kernel.program, kernel.layout)
         if kernel is None or made_for != (captured.program, layout):
             kernel = backend.compile(captured.program, layout)
