@@ -172,11 +172,66 @@ def small(
             "depends on 'not_refractory'",
         ),
         ({"threshold": "v > 0"}, "EventProp has no min_slope"),
+        ({"hidden": EQUATIONS.replace("(I - v)", "(I - v - int(v > 0.5))")}, "jumps with 'int"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(b2e.LearningError, match=sentence):
         small(**changes)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "reset"),
+    [
+        (("v > 1 + c", "v > 1 + 0.02*(t + dt)/ms"), ("v = 0", "v = 0")),
+        (("v > 1", "v > 1"), ("v = -c*v", "v = -0.02*(t + dt)/ms*v")),
+    ],
+)
+def test_time_may_stand_in_thresholds_and_resets(
+    threshold: tuple[str, str], reset: tuple[str, str]
+) -> None:
+    """A variable that is the time, and the time itself, are the same."""
+    sent = np.zeros((1, 40, 2), bool)
+    sent[:, [2, 9, 20]] = True
+    found = [
+        small(
+            hidden=f"{EQUATIONS}\ndc/dt = 0.02/ms : 1", threshold=threshold[n], reset=reset[n]
+        ).gradients(b2e.Spikes.from_dense(sent), np.zeros((1, 40, 1)))
+        for n in range(2)
+    ]
+    for name, expected in found[0].items():
+        assert np.abs(expected).max() > 0
+        np.testing.assert_allclose(found[1][name], expected, rtol=1e-5)
+
+
+def test_trained_thresholds_and_resets_are_followed() -> None:
+    """What a neuron's threshold and reset value do is what a variable of its own would do."""
+    neurons = MODELS["LIF, hard reset"]
+    net = network(neurons, seed=3)
+    hidden = net.populations["hidden"]
+    own = {**hidden.own, "th": np.full(3, 1.0), "low": np.full(3, -0.1)}
+    hidden = replace(hidden, own=own, distance="v - th", reset=(("v", "low + 0*v"),))
+    net = replace(net, populations={**net.populations, "hidden": hidden})
+    changed = replace(
+        neurons,
+        threshold=("v > th/(10*ms)", "v - th"),
+        reset=(("v", "low/(10*ms)"),),
+        own=dict.fromkeys(own, 10.0),
+    )
+    direction = {key: np.array([0.7, -1.1, 0.4]) for key in ("hidden.th", "hidden.low")}
+    scaled = {name: values * (10 if name != "tau" else 1) for name, values in own.items()}
+    for key, step in direction.items():
+        expected = event_exact.slope(net, {key: step})
+        found = []
+        for dt in (0.1, 0.0125):
+            here = replace(
+                net, populations={**net.populations, "hidden": replace(hidden, own=scaled)}
+            )
+            trainer = trainer_of(changed, here, b2e.EventProp(), "cpu", dt)
+            values = by_key(here, trainer.gradients(*samples(here, dt)))
+            # A parameter in ms is ten times the number.
+            found.append(abs(10 * (values[key] * step).sum() - expected) / abs(expected))
+        assert found[1] < min(0.06, found[0]), key
 
 
 @pytest.mark.parametrize("min_slope", [0, -1.0, float("nan"), "fast", True])

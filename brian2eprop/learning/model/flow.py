@@ -6,10 +6,10 @@ the right-hand side of the equations that the user wrote, whatever method integr
 With ``a`` the loss's derivative by the state, a spike that comes a moment later changes the loss
 by (Wunderlich & Pehle 2021, written for any equations)
 
-    a+ . (R' f(x) - f(R(x)))      in its own neuron, R the reset
+    a+ . (dR/dt - f(R(x)))        in its own neuron, R the reset; dR/dt = R' f(x) + R_t
     a . (f(y) - f(y + e))         in each neuron where it arrives and adds e
 
-and it comes later by ``-g'/(g' . f)`` of what moves the state at its threshold ``g(x) = 0``.
+and it comes later by ``-g'/(dg/dt)`` of what moves the state at its threshold ``g(x) = 0``.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from sympy import Pow
 from brian2eprop.device.program import Body, DType, ForEach, ForEachEvent, Propagate
 from brian2eprop.device.program.assignments import ALWAYS_THERE
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.model.derivative import derivative
+from brian2eprop.learning.model.derivative import STEPS, derivative
 from brian2eprop.learning.model.linearise import Condition
 from brian2eprop.learning.model.model import Model, condition_arrays
 from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.model.numbers import function_of
-from brian2eprop.learning.model.symbolic import Expression, names, substitute, symbol
+from brian2eprop.learning.model.symbolic import Expression, names, substitute, symbol, text_of
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,15 @@ class Flows:
         self._flows = _find_flows(model)
 
     def rise(self, condition: Condition) -> Expression:
-        """``g' . f``: how fast a neuron comes to its threshold, in the condition's names."""
+        """``dg/dt``: how fast a neuron comes to its threshold, in the condition's names."""
         return _simple(
             sympy.Add(
+                derivative(condition.distance, "t"),
                 *(
                     condition.slope(name)
                     * self._within(condition.body.refs[name].array, condition.body)
                     for name in condition.state
-                )
+                ),
             )
         )
 
@@ -131,11 +132,12 @@ class Flows:
         for array in sorted(self._population(condition)):
             own = after.get(array, symbol(state.get(array, "")))
             moved = sympy.Add(
+                derivative(own, "t"),
                 *(
                     derivative(own, name) * self._within(other, body)
                     for other, name in state.items()
                     if other in self._flows and name in names(own)
-                )
+                ),
             )
             shift = _simple(moved - substitute(self._within(array, body), replaced))
             if shift != 0:
@@ -216,9 +218,20 @@ def _find_flows(model: Model) -> dict[str, Flow]:
                     "run_regularly and the like."
                 )
             value = _simple(_at_zero(derivative(after, "dt")))
+            _check_continuous(phase.label, array, value, model.maps[number].state)
             _check_running(phase.label, array, value, phase.body, model)
             found[array] = Flow(phase.body, value)
     return found
+
+
+def _check_continuous(label: str, array: str, value: Expression, state: tuple[str, ...]) -> None:
+    for step in value.atoms(*STEPS):
+        if names(step) & set(state):
+            raise LearningError(
+                f"In {label} the change of '{public_name(array)}' jumps with "
+                f"'{text_of(step)}', and EventProp does not follow when it does. Write it with "
+                "functions that do not jump, such as clip or tanh, or use SurrogateBPTT or EProp."
+            )
 
 
 def _check_running(label: str, array: str, value: Expression, body: Body, model: Model) -> None:
