@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,9 +202,9 @@ def test_kernel_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
     original = ReferenceBackend.compile
 
-    def counting(self: ReferenceBackend, program: object) -> object:
+    def counting(self: ReferenceBackend, program: Any, *layout: Any) -> object:
         compiled.append(program)
-        return original(self, program)
+        return original(self, program, *layout)
 
     monkeypatch.setattr(ReferenceBackend, "compile", counting)
     result = run_on("eprop_cuda", replace(Spec(), runs=(5, 5, 5, 7)), **float64("reference"))

@@ -596,21 +596,34 @@ FIRES = Events("spikes", 3, OWN, Slots())
 
 
 @pytest.mark.parametrize(
-    "phase",
+    ("phase", "sees"),
     [
-        ForEachEvent("set", "spikes", SET.body),
-        replace(SET, body=body("s = 1", s=Ref("s", ELEMENT), free=FREE, guards={"s": "free"})),
-        ForEach("set", 3, body("s += 1", s=Ref("s", ELEMENT))),
+        (ForEachEvent("set", "spikes", SET.body), "add"),
+        (
+            replace(SET, body=body("s = 1", s=Ref("s", ELEMENT), free=FREE, guards={"s": "free"})),
+            "set",
+        ),
+        (ForEach("set", 3, body("s += 1", s=Ref("s", ELEMENT))), "set"),
     ],
     ids=["events", "guarded", "added"],
 )
-def test_an_array_is_set_where_every_element_of_it_is(phase):
+def test_an_array_is_set_where_every_element_of_it_is(phase, sees):
     network = training(phase, ADD)
     network = replace(network, arrays=(*network.arrays, FLAG), events=(FIRES,))
     assert training_sentence(network, {}) == (
-        "Program 'net': phase 'set' sees what another instance left in scratch array 's'; set or "
-        "clear it before."
+        f"Program 'net': phase '{sees}' sees what another instance left in scratch array 's'; set "
+        "or clear it before."
     )
+
+
+def test_what_is_set_at_events_may_be_read_at_the_same_ones():
+    first = ForEachEvent("set", "spikes", SET.body)
+    own, late = ForEachEvent("add", "spikes", ADD.body), ForEachEvent("add", "spikes", ADD.body, 1)
+    network = replace(training(first, own), events=(replace(FIRES, slots=Slots(1)),))
+    verify(network, Stage.ADJOINT, {})
+    for phases in ((first, late), (own, first)):
+        other = replace(training(*phases), events=(replace(FIRES, slots=Slots(1)),))
+        assert "'add' sees what another instance left" in training_sentence(other, {})
 
 
 def test_what_an_instance_has_set_is_gone_after_a_sweep_over_what_is_shared():
