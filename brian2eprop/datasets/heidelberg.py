@@ -45,7 +45,7 @@ def shd(
 
     B. Cramer, Y. Stradmann, J. Schemmel, F. Zenke, "The Heidelberg Spiking Data Sets for the
     Systematic Evaluation of Spiking Neural Networks", 2022,
-    https://doi.org/10.1109/TNNLS.2020.3044364. Needs h5py: ``pip install 'brian2eprop[data]'``.
+    https://doi.org/10.1109/TNNLS.2020.3044364. Needs h5py (the extra ``data``).
 
     Parameters
     ----------

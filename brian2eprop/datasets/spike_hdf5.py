@@ -147,7 +147,7 @@ def _h5py() -> Any:
         import h5py
     except ImportError as error:
         raise ImportError(
-            "SHD and SSC are HDF5 files, which need h5py. Run pip install h5py, or "
-            "pip install 'brian2eprop[data]'."
+            "SHD and SSC are HDF5 files, which need h5py. Run pip install h5py, or pip install "
+            "'.[data]' in the folder of brian2eprop's source."
         ) from error
     return h5py

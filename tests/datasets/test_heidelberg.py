@@ -224,7 +224,5 @@ def test_more_samples_than_there_can_be(folder, tmp_path):
 
 def test_without_h5py(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(
-        ImportError, match=r"Run pip install h5py, or pip install 'brian2eprop\[data"
-    ):
+    with pytest.raises(ImportError, match=r"Run pip install h5py, or pip install '\.\[data\]'"):
         shd("test", folder=folder)
