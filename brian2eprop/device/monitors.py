@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -64,10 +64,15 @@ class BatchedStateMonitorView(StateMonitorView):  # type: ignore[misc]
         return Quantity(values, dim=self.monitor.variables[name].dim)
 
 
+class _Instances(Protocol):
+    def _each(self) -> Sequence[Any]:
+        """What each instance alone has recorded."""
+
+
 class _BatchedRates:
     """Brian2's rates of a monitor, one instance after the other."""
 
-    def binned_rate(self, bin_size: Any) -> Any:
+    def binned_rate(self: _Instances, bin_size: Any) -> Any:
         """The rates in bins; of a population, of all its neurons.
 
         Parameters
@@ -85,13 +90,9 @@ class _BatchedRates:
         bins, rates = zip(*(one.binned_rate(bin_size) for one in self._each()), strict=True)
         return bins[0], _stacked(rates)
 
-    def smooth_rate(self, window: Any = "gaussian", width: Any = None) -> Any:
+    def smooth_rate(self: _Instances, window: Any = "gaussian", width: Any = None) -> Any:
         """The smoothed rates, with a leading instance axis; see Brian2's."""
         return _stacked([one.smooth_rate(window, width) for one in self._each()])
-
-    def _each(self) -> Sequence[Any]:
-        """What each instance alone has recorded."""
-        raise NotImplementedError
 
 
 class BatchedEventMonitor(_BatchedRates, EventMonitor):  # type: ignore[misc]

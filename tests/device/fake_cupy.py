@@ -91,10 +91,31 @@ class FakeKernel:
         for value in arguments:
             if isinstance(value, DeviceArray):
                 value.check()
-        self.launches.append((grid, block, shared_mem))
-        lengths = {f"array {i}": int(n) for i, n in enumerate(np.asarray(arguments[1]))}
-        values = [as_parameter(value) for value in arguments]
-        self.function.launch(*grid, *block, values, lengths, shared_mem)
+
+        def launch():
+            self.launches.append((grid, block, shared_mem))
+            lengths = {f"array {i}": int(n) for i, n in enumerate(np.asarray(arguments[1]))}
+            values = [as_parameter(value) for value in arguments]
+            self.function.launch(*grid, *block, values, lengths, shared_mem)
+
+        if self.cupy.captured is None:
+            launch()
+        else:
+            self.cupy.captured.append(launch)
+
+
+class FakeGraph:
+    """Launches in the order in which a stream captured them."""
+
+    def __init__(self, cupy, launches):
+        self.cupy, self.captured, self.place = cupy, launches, cupy.place()
+
+    def launch(self, stream):
+        assert stream.name == self.cupy.stream
+        self.cupy.check(self.place)
+        self.cupy.graphs += 1
+        for launch in self.captured:
+            launch()
 
 
 class FakeStream:
@@ -114,7 +135,18 @@ class FakeStream:
         self.cupy.stream = self.cupy.entered.pop()
 
     def synchronize(self):
+        if self.cupy.captured is not None:
+            raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported")
         self.synchronized += 1
+
+    def begin_capture(self):
+        if self.cupy.captured is not None:
+            raise CUDARuntimeError("cudaErrorIllegalState")
+        self.cupy.captured = []
+
+    def end_capture(self):
+        launches, self.cupy.captured = self.cupy.captured, None
+        return FakeGraph(self.cupy, launches)
 
 
 class FakeDevice:
@@ -150,6 +182,7 @@ class FakeCupy(ModuleType):
         self.limit = limit
         self.used = 0
         self.kernels = []
+        self.captured, self.graphs = None, 0
         self.device, self.stream, self.entered = 0, "the default stream", []
         self.cuda = SimpleNamespace(
             Device=lambda number=None: FakeDevice(
@@ -188,6 +221,8 @@ class FakeCupy(ModuleType):
         return np.array(array)
 
     def _on_device(self, array):
+        if self.captured is not None:
+            raise CUDARuntimeError("cudaErrorStreamCaptureUnsupported")
         if self.used + array.nbytes > self.limit:
             raise OutOfMemoryError(f"{array.nbytes} bytes")
         self.used += array.nbytes

@@ -56,6 +56,12 @@ class Case:
     values: dict = field(default_factory=dict)
 
 
+def simulation(case):
+    """The case with events of its instances' own, as a captured Program has them."""
+    events = tuple(replace(found, access=Access.PER_INSTANCE) for found in case.program.events)
+    return replace(case, program=replace(case.program, events=events))
+
+
 def real(name, size=N, access=PER_INSTANCE, slots=None):
     return Array(name, DType.REAL, size, access, slots)
 

@@ -14,6 +14,7 @@ from brian2eprop.device.backends.cuda import CudaBackend
 from brian2eprop.device.backends.gpu import Gpu, GpuUnavailable, find
 from brian2eprop.device.backends.launch import block_threads
 from brian2eprop.device.backends.reference import ReferenceBackend
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.program import Access, Precision
 from tests.device.fake_cupy import (
     CUDADriverError,
@@ -22,19 +23,19 @@ from tests.device.fake_cupy import (
     WrongPlace,
     installed,
 )
-from tests.device.programs import CASES, spikes
+from tests.device.programs import CASES, simulation, spikes
 
 
 def refusal(kind, text):
     return pytest.raises(kind, match=re.escape(text))
 
 
-def run(backend, case, instances=5, n_steps=10):
+def run(backend, case, instances=5, n_steps=10, layout=Layout.PER_INSTANCE):
     memory = backend.memory(instances)
     memory.reserve(case.program, n_steps)
     for name, value in case.values.items():
         memory.write(name, value)
-    kernel = backend.compile(case.program)
+    kernel = backend.compile(case.program, layout)
     for first_step in (0, n_steps):
         kernel.run(memory, Call(first_step, n_steps, spikes(instances, 2 * n_steps)))
     return memory
@@ -333,14 +334,43 @@ def test_a_machine_without_a_gpu_says_so_after_a_fork_too(monkeypatch, tmp_path)
             find()
 
 
+@pytest.mark.parametrize(("n_steps", "graphs"), [(7, 0), (8, 2), (11, 2), (12, 3)])
+def test_the_steps_of_a_team_are_launched_as_graphs(cupy, monkeypatch, n_steps, graphs):
+    monkeypatch.setattr("brian2eprop.device.backends.cuda.GRAPH_STEPS", 4)
+    case = simulation(CASES["alif"])
+    memory = run(CudaBackend(Precision.FLOAT64), case, 2, n_steps, Layout.TEAM)
+    expected = run(ReferenceBackend(Precision.FLOAT64), case, 2, n_steps)
+    for array in case.program.all_arrays().values():
+        np.testing.assert_allclose(
+            memory.read(array.name), expected.read(array.name), rtol=200 * 2.2e-16, atol=1e-14
+        )
+    assert cupy.graphs == 2 * graphs  # in each of two calls
+    assert {len(kernel.launches) for kernel in cupy.kernels} == {2 * n_steps}
+
+
+def test_a_stream_takes_work_after_a_launch_that_was_not_captured(cupy, monkeypatch):
+    monkeypatch.setattr("brian2eprop.device.backends.cuda.GRAPH_STEPS", 4)
+    case = simulation(CASES["alif"])
+    backend = CudaBackend(Precision.FLOAT64)
+    memory = backend.memory(2)
+    memory.reserve(case.program, 10)
+    kernel = backend.compile(case.program, Layout.TEAM)
+    functions, kernel._functions = kernel._functions, [fail for _ in kernel._functions]
+    with refusal(RuntimeError, "failed to run program 'network' (CUDA_ERROR_LAUNCH_FAILED)"):
+        kernel.run(memory, Call(0, 10, spikes(2, 10)))
+    kernel._functions = functions
+    kernel.run(memory, Call(0, 10, spikes(2, 10)))
+
+
+def fail(*arguments, **options):
+    raise CUDADriverError("CUDA_ERROR_LAUNCH_FAILED")
+
+
 def test_a_launch_that_fails(cupy):
     case = CASES["lif"]
     backend = CudaBackend(Precision.FLOAT64)
     memory, kernel = backend.memory(2), backend.compile(case.program)
     memory.reserve(case.program, 10)
-
-    def fail(*arguments, **options):
-        raise CUDADriverError("CUDA_ERROR_LAUNCH_FAILED")
 
     kernel._functions = [fail]
     text = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -27,18 +26,12 @@ from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.parts import Layout, may_share
 from brian2eprop.device.codegen.source import generate
-from brian2eprop.device.program import Access, Precision
+from brian2eprop.device.program import Precision
 from tests.device.alike import Found, assert_alike, drives, on_device
-from tests.device.programs import CASES, Case, spikes
+from tests.device.programs import CASES, Case, simulation, spikes
 from tests.device.test_nvrtc import ARCHITECTURES
 
 STEPS = 20
-
-
-def simulation(case: Case) -> Case:
-    """The case with events of its instances' own, as a captured Program has them."""
-    events = tuple(replace(found, access=Access.PER_INSTANCE) for found in case.program.events)
-    return replace(case, program=replace(case.program, events=events))
 
 
 SHARED = {name: simulation(case) for name, case in CASES.items()}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,9 @@ BLOCKS_PER_MULTIPROCESSOR = 4
 # A team has as many blocks as it takes for a thread for each element: small ones reach more
 # multiprocessors.
 TEAM_THREADS = 128
+
+# Steps whose kernels are launched as one graph: enough that its launch costs little beside them.
+GRAPH_STEPS = 64
 
 # Static and dynamic shared memory beyond this has to be asked for.
 DEFAULT_SHARED_BYTES = 48 * 1024
@@ -174,13 +178,26 @@ class CudaKernel(Kernel):
         for by_step, found in in_turns((pair[0], pair) for pair in launched):
             if by_step:
                 now = _upload(cupy, [call.first_step], np.int64)
-                for _ in range(call.n_steps):
-                    self._start(found, memory, (*tables, now, *numbers), TEAM_THREADS)
+                values = (*tables, now, *numbers)
+                step = partial(self._start, found, memory, values, TEAM_THREADS)
+                self._repeat(step, call.n_steps)
             else:
                 first = np.int64(call.first_step)
                 self._start(found, memory, (*tables, first, *numbers), MAX_THREADS)
         # Until then the tables and the spikes must stay.
         self.queue.stream.synchronize()
+
+    def _repeat(self, step: Callable[[], None], n_steps: int) -> None:
+        """Launch a step's kernels for each step; those of some steps are one launch of a graph."""
+        graphs, alone = divmod(n_steps, GRAPH_STEPS)
+        if graphs > 1:
+            graph = self.queue.graph(step, GRAPH_STEPS)
+            for _ in range(graphs):
+                graph.launch(self.queue.stream)
+        else:
+            alone = n_steps
+        for _ in range(alone):
+            step()
 
     @staticmethod
     def _start(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from brian2eprop.device.backends.forks import FORKED, opened_before_a_fork
 from brian2eprop.device.backends.gpu import Gpu
@@ -54,6 +55,32 @@ class Queue:
                 f"The GPU '{self.gpu.name}' failed to {what} ({error}). {remedy}; "
                 "backend='emulated' tells whether the kernel itself is at fault."
             ) from error
+
+    def graph(self, launches: Callable[[], None], times: int) -> Any:
+        """Launches that the GPU keeps, to be done again and again at the cost of one; within work.
+
+        Parameters
+        ----------
+        launches : callable
+            Launches kernels in this stream, all with the same arguments each time.
+        times : int
+            How many times they follow one another.
+
+        Returns
+        -------
+        cupy.cuda.Graph
+            What ``launch(stream)`` does.
+        """
+        self.stream.begin_capture()
+        try:
+            for _ in range(times):
+                launches()
+        except BaseException:
+            # A stream in which capturing goes on takes no other work; the error is the launch's.
+            with suppress(self.gpu.cupy.cuda.runtime.CUDARuntimeError):
+                self.stream.end_capture()
+            raise
+        return self.stream.end_capture()
 
     def _usable(self) -> bool:
         """Whether an error is over; after some, CUDA answers every call with the same one."""

@@ -35,7 +35,7 @@ from brian2eprop.device.program import (
 _EQUATIONS = """
 _leak = _capacitive*area*(Cm/dt + _gtot)
 _source = _capacitive*area*(Cm/dt*v + _I0)
-_coupling = 1.0/(Ri*(_from_parent/r_length_2 + _to_own/r_length_1))
+_coupling = 1.0/(Ri*(_from_parent/r_length_2 + _capacitive/r_length_1))
 """
 _SYSTEM = ("leak", "coupling", "source")
 _SOLUTION = """
@@ -113,12 +113,11 @@ def _add_diffusion(builder: Builder, updater: SpatialStateUpdater) -> None:
             ("place", tree.place),
         )
     }
-    # The parent's half of the axial resistance is that of a compartment, and so is the node's
-    # own; a branching point is where two halves meet.
+    # Half of the axial resistance between a node and its parent is the parent's, half its own;
+    # a branching point, where two compartments' halves meet, has none.
     for what, values in (
         ("capacitive", tree.capacitive),
         ("from_parent", tree.capacitive[np.maximum(tree.parent, 0)]),
-        ("to_own", tree.capacitive),
     ):
         table[what] = builder.table(f"{name}:{what}", values, DType.DOUBLE)
     for what in _SYSTEM:
@@ -151,7 +150,7 @@ def _equations(builder: Builder, updater: SpatialStateUpdater, table: dict[str, 
             f"_{x}": Ref(f"{updater.name}:{x}", Index.ELEMENT)
             for x in ("leak", "coupling", "source")
         },
-        **{f"_{x}": Ref(table[x], Index.ELEMENT) for x in ("capacitive", "from_parent", "to_own")},
+        **{f"_{x}": Ref(table[x], Index.ELEMENT) for x in ("capacitive", "from_parent")},
         **{x: at("compartment", x) for x in ("area", "Cm", "v", "r_length_1")},
         "r_length_2": at("above", "r_length_2"),
         "Ri": Ref(builder.array_of(group.variables["Ri"]), Index.SCALAR),
