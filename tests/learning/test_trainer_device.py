@@ -135,6 +135,22 @@ def test_training_reaches_the_networks_own_variables(data, batch_size):
     np.testing.assert_allclose(trained, in_runtime(values, spikes[:3]), rtol=1e-9)
 
 
+def test_training_is_the_same_beside_runs_by_a_team(data):
+    """A layout is for runs: each worker trains instances of its own."""
+    spikes, labels = data
+    found = []
+    for layout in ("per_instance", "team"):
+        set_device("eprop_cuda", backend="cpu", precision="float64", layout=layout)
+        model = Model(SpikeSource(N_IN, spikes[:1], name="inputs"))
+        model.network.run(10 * ms, namespace={})
+        trainer = make_trainer(model)
+        trainer.fit(spikes, labels, 2, 8, verbose=False)
+        model.network.run(10 * ms, namespace={})
+        found.append({**model.values(), "v": np.array(model.hidden.v[:])})
+    for name, values in found[0].items():
+        np.testing.assert_allclose(found[1][name], values, rtol=1e-12, atol=1e-15, err_msg=name)
+
+
 def test_training_starts_where_the_network_was(data):
     """Spikes of an earlier run keep neurons refractory at the start of every sample."""
     spikes, _ = data

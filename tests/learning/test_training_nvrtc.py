@@ -7,11 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 import brian2eprop as b2e
+from brian2eprop.device.backends.base import Kernel
 from brian2eprop.device.backends.nvrtc import machine_code
+from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.codegen.dialect import CUDA
+from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.source import generate
 from brian2eprop.device.program import Access, Array, DType, Precision, Program
 from tests.device.test_nvrtc import ARCHITECTURES
+from tests.learning import test_analogue_input, test_constraints
 from tests.learning.test_gradients import FORMS, trainer_of
 from tests.oracles import event_models
 from tests.oracles.test_eprop_in_brian2 import CASES
@@ -47,6 +51,32 @@ def test_every_rule_compiles(rule: b2e.EventProp | b2e.SurrogateBPTT, name: str)
     for turn, architecture in enumerate(ARCHITECTURES):
         precision = tuple(Precision)[turn % 2]
         assert_compiles(trainer._engine.training.program, precision, architecture)
+
+
+@pytest.mark.parametrize("case", ["clip", "dale", "non-negative", "driven", "driven forward"])
+def test_whatever_a_fit_compiles_compiles_for_a_gpu(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Program] = []
+    compile_it = ReferenceBackend.compile
+
+    def noted(backend: ReferenceBackend, program: Program, *layout: Layout) -> Kernel:
+        found.append(program)
+        return compile_it(backend, program, *layout)
+
+    monkeypatch.setattr(ReferenceBackend, "compile", noted)
+    if case in test_constraints.MADE:
+        made, _ = test_constraints.MADE[case]
+        test_constraints.Case(made(), "reference", signed=case != "non-negative").fit()
+    else:
+        rule = b2e.EProp(form="forward" if case.endswith("forward") else "adjoint")
+        driven = test_analogue_input.Case(rule, "reference").trainer
+        data = test_analogue_input.INPUT, test_analogue_input.PATHS
+        driven.fit(*data, epochs=1, batch_size=3, verbose=False)
+    assert len(found) > 1
+    for number, program in enumerate(found):
+        for turn, architecture in enumerate(ARCHITECTURES):
+            assert_compiles(program, tuple(Precision)[(number + turn) % 2], architecture)
 
 
 def programs_of(trainer: b2e.Trainer) -> Iterator[Program]:
