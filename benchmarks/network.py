@@ -15,9 +15,8 @@ from workload import Workload
 
 import brian2eprop as b2e
 from brian2eprop.device.backends.base import Call
-from brian2eprop.learning.training.data import Batch, batches, make_dataset
+from brian2eprop.learning.training.data import Batch, batches
 from brian2eprop.learning.training.engine import Engine
-from brian2eprop.learning.training.labels import with_labels
 from brian2eprop.learning.training.numbers import fetch
 from brian2eprop.learning.training.tally import Tally
 
@@ -88,12 +87,7 @@ class Step:
         engine: Engine = trainer._engine
         trainer.parameter_values()  # brings the network's values into the engine
         spikes = b2e.Spikes.from_dense(work.spikes())
-        data = make_dataset(spikes, engine.programs.train.streams)
-        return cls(
-            engine,
-            trainer._outputs,
-            with_labels(data, work.labels(), trainer._outputs),
-        )
+        return cls(engine, trainer._outputs, trainer._labelled(spikes, work.labels()))
 
     def batch(self) -> Batch:
         """The batch, cut out of the data set as an epoch does."""
