@@ -42,10 +42,10 @@ conformance: $(VENV)/installed-test
 
 gpu: $(VENV)/installed-test $(VENV)/installed-$(CUDA) $(JAX)/installed
 	$(BIN)/python -m pytest -m gpu
-	$(BIN)/python tools/benchmark.py
+	$(BIN)/python benchmarks/run_all.py
 
 benchmark: $(VENV)/installed-test $(JAX)/installed
-	$(BIN)/python tools/benchmark.py
+	$(BIN)/python benchmarks/run_all.py
 
 clean:
 	rm -rf $(VENV) $(JAX) $(NEXT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

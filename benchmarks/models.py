@@ -1,46 +1,36 @@
-"""Time a neuron and step on one core, in both precisions, beside Brian2's C++ standalone.
-
-    python -m benchmarks.one_core [--networks cuba adex] [--no-standalone]
-
-The networks are those of Brian2's published examples in other words and sizes. Printed is the
-least of several runs: in nanoseconds a neuron and step the time in the kernel, that of
-``Network.run`` with its monitor, and that which C++ standalone measures of its own simulation.
-"""
+"""Networks like those of Brian2's published examples, written anew."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import tempfile
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-os.environ["OMP_NUM_THREADS"] = "1"
-
 import brian2 as b
-
-import brian2eprop  # noqa: F401 (registers the device)
-from brian2eprop.device.backends.cpu import CpuKernel
-
-RUNS = 7
-STEP = 0.1 * b.ms
-FIRST = 50 * b.ms  # of which no time is taken
+import numpy as np
 
 
-def cuba(n: int) -> list[Any]:
+def cuba(n: int, rest: str = "-49*mV", more: str = "") -> list[Any]:
     """Currents of excitatory and inhibitory synapses; refractory neurons."""
     names = {"mV": b.mV, "ms": b.ms}
     cells = b.NeuronGroup(
         n,
-        """dv/dt = (ge + gi - (v + 49*mV))/(20*ms) : volt (unless refractory)
-           dge/dt = -ge/(5*ms) : volt
-           dgi/dt = -gi/(10*ms) : volt""",
+        f"""dv/dt = (ge + gi - (v - ({rest})))/(20*ms) : volt (unless refractory)
+            dge/dt = -ge/(5*ms) : volt
+            dgi/dt = -gi/(10*ms) : volt
+            {more}""",
         threshold="v > -50*mV", reset="v = -60*mV", refractory=5 * b.ms, method="exact",
         namespace=names,
     )  # fmt: skip
     cells.v = "-60*mV + rand()*10*mV"
     return [cells, *balanced(cells, n, "ge += 1.62*mV", "gi -= 9*mV", names)]
+
+
+def swept_cuba(n: int) -> list[Any]:
+    """CUBA with the level at which neurons rest as a variable, to be swept."""
+    objects = cuba(n, "level", "level : volt (shared)")
+    objects[0].level = -49 * b.mV
+    return objects
 
 
 def balanced(cells: Any, n: int, excite: str, inhibit: str, names: dict[str, Any]) -> list[Any]:
@@ -138,91 +128,38 @@ def stdp(n: int) -> list[Any]:
     return [inputs, cell, synapses]
 
 
-NETWORKS: list[tuple[Callable[[int], list[Any]], int, Any]] = [
-    (cuba, 4000, 500 * b.ms),
-    (cuba, 40000, 100 * b.ms),
-    (cobahh, 4000, 50 * b.ms),
-    (adex, 4000, 500 * b.ms),
-    (adex, 40000, 50 * b.ms),
-    (adex, 100000, 20 * b.ms),
-    (brunel_hakim, 5000, 100 * b.ms),
-    (stdp, 4000, 500 * b.ms),
-]
+@dataclass(frozen=True)
+class Model:
+    """A network, its sizes, and the seconds that a run of each simulates.
+
+    A sweep gives ``swept``, a shared variable of the first object, a value between ``least`` and
+    ``most`` in each instance.
+    """
+
+    build: Callable[[int], list[Any]]
+    seconds: dict[int, float]
+    swept: str = ""
+    least: Any = None
+    most: Any = None
 
 
-def made(build: Callable[[int], list[Any]], n: int) -> b.Network:
-    """The network, with a SpikeMonitor."""
+MODELS = {
+    "cuba": Model(cuba, {4000: 10.0, 40000: 10.0}),
+    "cobahh": Model(cobahh, {4000: 1.0}),
+    "brunel_hakim": Model(brunel_hakim, {5000: 5.0}),
+    "stdp": Model(stdp, {4000: 10.0}),
+    "adex": Model(adex, {4000: 10.0, 40000: 1.0, 100000: 0.5}),
+    "swept_cuba": Model(swept_cuba, {4000: 1.0}, "level", -49.5 * b.mV, -48.5 * b.mV),
+}
+
+
+def make(name: str, n: int, instances: int = 1) -> tuple[b.Network, b.SpikeMonitor]:
+    """A network on the device that is set, and the monitor of its spikes."""
     b.start_scope()
     b.seed(1)
-    objects = build(n)
-    return b.Network(*objects, b.SpikeMonitor(objects[0]))
-
-
-class Stopwatch:
-    """Adds up the time that is spent in kernels."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        run = CpuKernel.run
-
-        def timed(*given: Any) -> None:
-            began = time.perf_counter()
-            run(*given)
-            self.seconds += time.perf_counter() - began
-
-        CpuKernel.run = timed  # type: ignore[method-assign]
-
-
-def ours(network: b.Network, duration: Any, stopwatch: Stopwatch) -> tuple[float, float]:
-    """Least seconds in the kernel and in ``Network.run``."""
-    network.run(FIRST)
-    kernel, whole = [], []
-    for _ in range(RUNS):
-        stopwatch.seconds = 0.0
-        began = time.perf_counter()
-        network.run(duration)
-        whole.append(time.perf_counter() - began)
-        kernel.append(stopwatch.seconds)
-    return min(kernel), min(whole)
-
-
-def standalone(build: Callable[[int], list[Any]], n: int, duration: Any) -> float:
-    """Least seconds of standalone's simulation."""
-    b.prefs.codegen.cpp.extra_compile_args_gcc = ["-w", "-O3", "-ffast-math", "-march=native"]
-    with tempfile.TemporaryDirectory() as folder:
-        b.set_device("cpp_standalone", directory=folder, build_on_run=False)
-        network = made(build, n)
-        network.run(FIRST)
-        network.run(duration)
-        b.device.build(folder, run=False)
-        times = []
-        for _ in range(RUNS):
-            b.device.run(folder, with_output=False)
-            times.append(b.device._last_run_time)  # of the last run() in the script
-        b.device.reinit()
-    return min(times)
-
-
-def main() -> None:
-    """Print a line for each network."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--networks", nargs="*", default=None)
-    parser.add_argument("--no-standalone", action="store_true")
-    chosen = parser.parse_args()
-    stopwatch = Stopwatch()
-    print(f"{'':22}{'float64':>17}{'float32':>17}{'standalone':>12}   [ns a neuron and step]")
-    for build, n, duration in NETWORKS:
-        if chosen.networks and build.__name__ not in chosen.networks:
-            continue
-        per = 1e9 / n / float(duration / STEP)
-        cells = []
-        for precision in ("float64", "float32"):
-            b.set_device("eprop_cuda", backend="cpu", precision=precision)
-            kernel, whole = ours(made(build, n), duration, stopwatch)
-            cells.append(f"{kernel * per:9.3f}{whole * per:8.3f}")
-        rest = "" if chosen.no_standalone else f"{standalone(build, n, duration) * per:12.3f}"
-        print(f"{build.__name__:13}{n:8d} {''.join(cells)}{rest}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    model = MODELS[name]
+    objects = model.build(n)
+    if instances > 1:
+        setattr(objects[0], model.swept, np.linspace(model.least, model.most, instances))
+    monitor = b.SpikeMonitor(objects[0])
+    return b.Network(*objects, monitor), monitor
