@@ -18,7 +18,7 @@ from brian2 import Hz, Network, NeuronGroup, Synapses, defaultclock, ms, set_dev
 
 import brian2eprop as b2e
 
-N_STEPS, LAST_SPIKE, N_VALIDATION = 40, 25, 5000
+N_STEPS, LAST_SPIKE = 40, 25
 LEARNING_RATE = 5e-3
 
 
@@ -71,7 +71,7 @@ def run(data: dict[str, tuple[b2e.Spikes, Any]], options: argparse.Namespace, se
     """Train and test with one seed; prints its line and returns the test accuracy."""
     trainer = build(options.hidden, seed)
     spikes, labels = data["train"]
-    kept = len(labels) - N_VALIDATION
+    kept = len(labels) - options.validation
 
     def rate(epoch: int) -> float:
         return LEARNING_RATE * (1 + math.cos(math.pi * (epoch - 1) / options.epochs)) / 2
@@ -104,6 +104,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--validation", type=int, default=5000, help="images that are held out")
     options = parser.parse_args()
     data = {"train": load(options.data, "train"), "test": load(options.data, "test")}
     found = [100 * run(data, options, seed) for seed in range(options.seeds)]

@@ -47,13 +47,14 @@ def main() -> None:
     """Print a line for each number of neurons and each thing that is recorded."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", nargs="*", type=int, default=[4000, 40000])
+    parser.add_argument("--monitors", nargs="*", choices=MONITORS, default=list(MONITORS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="simulated seconds of a run")
     options = parser.parse_args()
     for n in options.sizes:
-        for name, monitor in MONITORS.items():
+        for name in options.monitors:
             b.set_device("eprop_cuda", backend="cpu", precision="float64")
-            taken = seconds(n, monitor, options.rounds, options.seconds)
+            taken = seconds(n, MONITORS[name], options.rounds, options.seconds)
             print(f"{n:6d} neurons, recording {name:18s} {taken:7.3f} s", flush=True)
 
 

@@ -1,0 +1,189 @@
+"""Every benchmark runs: at a size at which its figures mean nothing, so none is looked at."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import brian2 as b
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+JAX = ROOT / ".venv-jax" / "bin" / "python"
+SMALL = {
+    "forms": ["--steps", "20", "--batch", "1"],
+    "rules": ["--rounds", "1", "--hidden", "8", "--steps", "20"],
+    "recording": ["--sizes", "50", "--monitors", "spikes", "--rounds", "1", "--seconds", "0.01"],
+    "second_run": ["--synapses", "100", "--repeats", "1"],
+}
+# These have tests of their own, or are run by other benchmarks.
+OTHERS = {
+    "brian2_examples", "inner_ear", "jax_training_step", "mnist", "run_all", "simulation", "teams",
+    "training_step",
+}  # fmt: skip
+
+
+def run(name: str, *options: str | Path) -> str:
+    """What a benchmark prints."""
+    command = [sys.executable, BENCHMARKS / f"{name}.py", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Imports a benchmark's file, as the benchmarks import each other."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if (BENCHMARKS / f"{name}.py").exists():
+            del sys.modules[name]
+
+
+def test_no_benchmark_is_left_out() -> None:
+    scripts = {path.stem for path in BENCHMARKS.glob("*.py") if "__main__" in path.read_text()}
+    assert scripts == set(SMALL) | OTHERS
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_it_runs(name: str) -> None:
+    assert run(name, *SMALL[name]).strip()
+
+
+def test_a_training_step_beside_jax(tmp_path: Path) -> None:
+    stub = tmp_path / "python"
+    stub.write_text("""#!/bin/sh\necho '{"ms": 1.0, "loss": 2.0, "rate": 0.5}'\n""")
+    stub.chmod(0o755)
+    printed = run("training_step", "--rounds", "1", "--repeats", "1", "--jax", stub)
+    assert "brian2eprop / JAX" in printed
+
+
+@pytest.mark.skipif(not JAX.exists(), reason="no JAX: make benchmark installs it")
+def test_jax() -> None:
+    command = [JAX, BENCHMARKS / "jax_training_step.py", "--repeats", "1"]
+    assert json.loads(subprocess.check_output(command, text=True))["ms"] > 0
+
+
+def test_mnist(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split, n in (("train", 12), ("t10k", 4)):
+        images = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        header = struct.pack(">IIII", 0x803, n, 28, 28)
+        (tmp_path / f"{split}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+        labels = rng.integers(0, 10, n, dtype=np.uint8)
+        header = struct.pack(">II", 0x801, n)
+        (tmp_path / f"{split}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+    small = ["--hidden", "4", "--epochs", "1", "--seeds", "1", "--validation", "4"]
+    assert "test" in run("mnist", "--data", tmp_path, *small)
+
+
+def test_the_inner_ear(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 3000, 2000).astype(np.int16)
+    wavfile.write(tmp_path / "sound.wav", 20_000, sound)
+    spikes = np.array([rng.uniform(0, 0.1, 300), rng.integers(0, 70, 300)])
+    np.savez(tmp_path / "spikes.npz", spikes)
+    files = ["--sound", tmp_path / "sound.wav", "--spikes", tmp_path / "spikes.npz"]
+    assert "700 channels" in run("inner_ear", *files, "--seeds", "2")
+
+
+@pytest.mark.parametrize("name", ["adex", "brunel_hakim", "cobahh", "cuba", "stdp", "swept_cuba"])
+def test_every_model_runs(load: Any, name: str) -> None:
+    models = load("models")
+    assert set(models.MODELS) == {
+        "adex", "brunel_hakim", "cobahh", "cuba", "stdp", "swept_cuba"
+    }  # fmt: skip
+    b.set_device("eprop_cuda", backend="reference", precision="float64")
+    network, _ = models.make(name, 1000 if name == "brunel_hakim" else 100)
+    network.run(0.5 * b.ms)
+    assert all(np.isfinite(each.get_states()["v"]).all() for each in groups(network))
+
+
+def groups(network: b.Network) -> list[Any]:
+    """The groups of neurons that have a membrane."""
+    return [each for each in network.objects if isinstance(each, b.NeuronGroup)]
+
+
+@pytest.mark.parametrize("device", ["eprop_cuda", "cython", "cpp_standalone"])
+def test_a_contestant_runs_again(load: Any, device: str, tmp_path: Path) -> None:
+    contestants = load("contestants")
+    setup = contestants.Setup(device, "adex", 10, 0.001, 0.001, threads=device != "cpp_standalone")
+    contestant = contestants.Contestant(setup, tmp_path)
+    try:
+        stamps = contestant.started
+        points = ["imported", "built", *(["stepping"] if device == "eprop_cuda" else []), "result"]
+        assert sorted(stamps, key=stamps.__getitem__) == points
+        found = [contestant.again() for _ in range(2)]
+        assert all(each["run"] >= each.get("kernel", 0.0) for each in found)
+    finally:
+        contestant.end()
+
+
+class Paper:
+    """A contestant that takes the time that it is said to."""
+
+    SECONDS: ClassVar = {"eprop_cuda": 2.0, "cython": 6.0, "cpp_standalone": 8.0}
+
+    def __init__(self, setup: Any, folder: Path) -> None:
+        seconds = self.SECONDS[setup.device]
+        self.run = seconds * (0.5 if setup.precision == "float32" else 1.0)
+        self.started = {"imported": 0.5, "built": 0.75, "stepping": 1.0, "result": seconds}
+
+    def again(self) -> dict[str, float]:
+        return {"run": self.run, "kernel": self.run / 2}
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.fixture
+def table(load: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Prints a benchmark's table, of contestants on paper."""
+
+    def rows(name: str, *options: str) -> list[str]:
+        examples: ModuleType = load("brian2_examples")
+        monkeypatch.setattr(examples, "Contestant", Paper)
+        monkeypatch.setattr(sys, "argv", [name, *options])
+        load(name).main()
+        return [line for line in capsys.readouterr().out.splitlines() if " | " in line][1:]
+
+    return rows
+
+
+def test_the_table_of_examples(table: Any) -> None:
+    rows = table("brian2_examples", "--networks", "cuba:10", "--rounds", "1", "--seconds", "1")
+    start = "cuba 10 | 1 s | start to result"
+    assert rows[:4] == [
+        f"{start}, cold | 2 | cython | 6 | 3.00 | ",
+        f"{start}, cold | 2 | cpp_standalone | 8 | 4.00 | 3",
+        f"{start}, warm | 2 | cython | 6 | 3.00 | ",
+        f"{start}, warm | 2 | cpp_standalone | 8 | 4.00 | 3",
+    ]
+    assert (
+        rows[6] == "cuba 10 | 1 s | warm: run() before the first step | 0.25 |  |  |  | below 0.5 s"
+    )
+    assert rows[7:11] == [
+        "cuba 10 | 1 s | run, 1 core | 2 | standalone | 8 | 4.00 | 2",
+        "cuba 10 | 1 s | kernel, 1 core | 1 | standalone | 8 | 8.00 | 3",
+        "cuba 10 | 1 s | run in float32, 1 core | 1 | float64 | 2 | 2.00 | 1.4",
+        "cuba 10 | 1 s | kernel in float32, 1 core | 0.5 | float64 | 1 | 2.00 | 1.4",
+    ]
+    sweep = "swept_cuba 4000 | 1 s | an instance of 64, float64, 1 thread | 0.0312"
+    assert rows[15] == f"{sweep} | standalone | 8 | 256.00 | 5"
+
+
+def test_the_table_of_teams(table: Any) -> None:
+    rows = table("teams", "--sizes", "10", "--rounds", "1")
+    assert rows == ["10 | float64 | 1 | 1 | 1 | 1.00", "10 | float32 | 0.5 | 0.5 | 0.5 | 1.00"]
