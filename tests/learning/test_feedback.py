@@ -10,8 +10,8 @@ import pytest
 from brian2 import Network, NeuronGroup, Synapses, set_device
 
 import brian2eprop as b2e
-from brian2eprop.device.program import Dense
-from brian2eprop.learning.model.feedback import random
+from brian2eprop.device.program import Dense, Sparse
+from brian2eprop.learning.model.feedback import random, symmetric
 
 Form = Literal["adjoint", "forward"]
 
@@ -102,6 +102,18 @@ def test_feedback_that_does_not_fit(feedback: Any, cause: str, remedy: str) -> N
 def test_feedback_without_the_synapses_name() -> None:
     with pytest.raises(ValueError, match=r"EProp's feedback is neither.*\{'w_out': array\}"):
         b2e.EProp(feedback=np.ones((6, 3)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n_targets", [63, 64])
+def test_rows_that_are_long_in_the_mean_are_summed_as_they_lie(n_targets: int) -> None:
+    """Whatever the kind of connectivity: half of 128 targets is as long a row as all of 64."""
+    tables = {
+        "w_out:row": n_targets * np.arange(11),
+        "w_out:target": np.tile(2 * np.arange(n_targets), 10),
+    }
+    for pathway in (Dense("w_out", 10, n_targets), Sparse("w_out", 10, 128, 10 * n_targets)):
+        turned = symmetric("w_out_pre", pathway, tables, "w_out.w").turned
+        assert turned == (n_targets < 64)
 
 
 def drawn(name: str, scale: float | None, seed: int = 3) -> Any:

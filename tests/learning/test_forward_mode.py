@@ -242,11 +242,13 @@ def test_fixed_models(case: str, on: str) -> None:
 
 @pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
 @pytest.mark.parametrize("delays", [(0, 0, 0), (2, 3, 1)])
+@pytest.mark.parametrize("density", [1.0, 0.7])
 def test_long_rows_are_summed_as_they_lie(
-    on: str, delays: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+    on: str, delays: tuple[int, int, int], density: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feedback, "_LONG_ROW", 1)
-    case = Case(adds=("w", "w*exp(-(x_pre - x_post)**2)", "w*g_pre"), delays=delays)
+    adds = ("w", "w*exp(-(x_pre - x_post)**2)", "w*g_pre")
+    case = Case(adds=adds, delays=delays, density=density)
     check(case, on, E_PROP | BPTT)
 
 

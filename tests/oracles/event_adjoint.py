@@ -87,12 +87,12 @@ class Adjoint:
             da = np.zeros_like(a)
             dp = {key: np.zeros_like(values) for key, values in self.own.items()}
             da[output] -= (state[output] - self.net.goal) / self.net.duration
-            for array, flow in self.flows._flows.items():
+            for array, flow in self.flows.by_array.items():
                 own = a[self._place(array)]
                 for name in names(flow.value) & set(flow.body.refs):
                     by = flow.body.refs[name].array
                     term = own * self._value(slope(flow.value, name), flow.body, state)
-                    if by in self.flows._flows:
+                    if by in self.flows.by_array:
                         da[self._place(by)] -= term * MS
                     elif by in dp:
                         dp[by] -= term * MS

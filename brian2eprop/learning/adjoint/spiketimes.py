@@ -21,7 +21,6 @@ from brian2eprop.device.program import (
     Ref,
 )
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope, at_target
-from brian2eprop.learning.adjoint.surrogate import pass_on
 from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing, adjoint_of
 from brian2eprop.learning.model.flow import ADDED, Flows
@@ -136,7 +135,7 @@ class SpikeTimeCrossing(Crossing):
         scope.line(clipped, "+=", [f"int({rise} < {slowest})"])
         later = scope.local("_later")
         scope.line(later, "=", [f"-{signal}/clip({rise}, {slowest}, abs({rise}) + {slowest})"])
-        pass_on(writer, scope, origin, condition, later)
+        writer.pass_on(scope, origin, condition, later)
         scope.line(signal, "=", ["0.0"])
         yield ForEachEvent(f"adjoint of {phase.label}", phase.events, scope.body())
         if writer.task.regularisers:
@@ -149,7 +148,7 @@ class SpikeTimeCrossing(Crossing):
         rates = rate_terms(scope, writer.task, writer.model.dt, phase.events, Index.ELEMENT)
         sent = scope.local("_signal")
         scope.line(sent, "=", [f"{pseudo}*({' + '.join(rates)})"])
-        pass_on(writer, scope, origin, condition, sent)
+        writer.pass_on(scope, origin, condition, sent)
         return ForEach(f"regularisers of {phase.label}", phase.size, scope.body())
 
 

@@ -24,7 +24,7 @@ from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped,
 from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing, adjoint_name
 from brian2eprop.learning.model.feedback import Feedback
-from brian2eprop.learning.model.linearise import Condition, Effect, common_delay
+from brian2eprop.learning.model.linearise import Effect, common_delay
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.objective.rates import rate_terms
 
@@ -112,18 +112,6 @@ class SurrogateCrossing(Crossing):
         rates = rate_terms(scope, writer.task, model.dt, phase.events, Index.ELEMENT)
         sent = scope.local("_signal")
         scope.line(sent, "=", [f"{pseudo}*({' + '.join([signal, *rates])})"])
-        pass_on(writer, scope, origin, condition, sent)
+        writer.pass_on(scope, origin, condition, sent)
         scope.line(signal, "=", ["0.0"])
         yield ForEach(f"adjoint of {phase.label}", phase.size, scope.body())
-
-
-def pass_on(
-    writer: AdjointWriter, scope: CoefficientScope, origin: Origin, condition: Condition, sent: str
-) -> None:
-    """Add what is known of the distance to threshold to what that depends on."""
-    for name in condition.state:
-        term = scope.product(origin, condition.slope(name), sent)
-        scope.line(adjoint_name(scope, origin, name), "+=", [term])
-    for name, parameter in writer.parameters(condition.body, Index.ELEMENT):
-        term = scope.product(origin, condition.slope(name), sent)
-        writer.add_gradient(scope, parameter, [term])

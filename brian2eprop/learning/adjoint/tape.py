@@ -196,11 +196,12 @@ class Tape:
 
     def _recording(self, number: int, phase: Phase) -> list[Phase]:
         found = self._recorded.get(number, [])
-        recorded = [each for each in found if each.events is None]
-        at_events = {each.events: [e for e in found if e.events == each.events] for each in found}
-        at_events.pop(None, None)
+        at_events: dict[str, list[Recorded]] = {}
+        for each in found:
+            if each.events is not None:
+                at_events.setdefault(each.events, []).append(each)
         return [
-            *self._recording_all(phase, recorded),
+            *self._recording_all(phase, [each for each in found if each.events is None]),
             *(_recording_events(phase, events, each) for events, each in at_events.items()),
         ]
 
@@ -219,8 +220,7 @@ class Tape:
         return [ForEach(f"tape before {phase.label}", size, before), phase]
 
 
-def _recording_events(phase: Phase, events: str | None, recorded: list[Recorded]) -> Phase:
-    assert events is not None
+def _recording_events(phase: Phase, events: str, recorded: list[Recorded]) -> Phase:
     scope = Scope()
     code = "\n".join([found.line(scope) for found in recorded])
     return ForEachEvent(f"tape at {phase.label}", events, replace(scope.body(), code=code))

@@ -38,7 +38,7 @@ from brian2eprop.device.program import (
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope, parameter_names
 from brian2eprop.learning.adjoint.tape import Origin, Tape
-from brian2eprop.learning.model.linearise import Map
+from brian2eprop.learning.model.linearise import Condition, Map
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.model.symbolic import Expression
@@ -221,6 +221,17 @@ class AdjointWriter:
             yield replace(phase, label=f"gradient of {parameter}", body=scope.body())
         if phase.events in self.model.conditions:
             yield from self.crossing.pathway(self, origin, phase)
+
+    def pass_on(
+        self, scope: CoefficientScope, origin: Origin, condition: Condition, sent: str
+    ) -> None:
+        """Add what is known of the distance to threshold to what that depends on."""
+        for name in condition.state:
+            term = scope.product(origin, condition.slope(name), sent)
+            scope.line(adjoint_name(scope, origin, name), "+=", [term])
+        for name, parameter in self.parameters(condition.body, Index.ELEMENT):
+            term = scope.product(origin, condition.slope(name), sent)
+            self.add_gradient(scope, parameter, [term])
 
     def signal(self, events: str, index: Index, delay: int | str = 0) -> Ref:
         """Where the loss's derivative by a spike of some steps ago is added up."""

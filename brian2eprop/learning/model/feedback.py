@@ -15,7 +15,6 @@ from brian2eprop.device.program import (
     Array,
     Body,
     Connectivity,
-    Dense,
     DType,
     ForEach,
     Index,
@@ -70,8 +69,8 @@ class Feedback:
         return self.connectivity.n_target if self.turned else self.connectivity.n_source
 
 
-# A row of fewer weights is not worth a sum along it: the sum of a vector costs as much as so
-# many products.
+# Rows of fewer weights in the mean are not worth a sum along each: the sum of a vector costs as
+# much as so many products.
 _LONG_ROW = 64
 
 
@@ -83,7 +82,7 @@ def symmetric(
     Long rows are summed up as they lie; of short ones there is a copy in the order of the
     targets. Here and below ``name`` is the pathway's own: synapses may have several.
     """
-    if pathway.n_target >= _LONG_ROW and isinstance(pathway, Dense):
+    if pathway.n_synapses >= _LONG_ROW * pathway.n_source:
         return Feedback(pathway.name, pathway, weight, turned=False)
     turned = pathway.transposed(_name(name), contents)
     name = turned.connectivity.name

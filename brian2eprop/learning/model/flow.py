@@ -94,6 +94,11 @@ class Flows:
     model : Model
         The model.
 
+    Attributes
+    ----------
+    by_array : dict of str to Flow
+        The right-hand side of each state array that has a differential equation.
+
     Raises
     ------
     LearningError
@@ -103,7 +108,7 @@ class Flows:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._flows = _find_flows(model)
+        self.by_array = _find_flows(model)
 
     def rise(self, condition: Condition) -> Expression:
         """``dg/dt``: how fast a neuron comes to its threshold, in the condition's names."""
@@ -136,7 +141,7 @@ class Flows:
                 *(
                     derivative(own, name) * self._within(other, body)
                     for other, name in state.items()
-                    if other in self._flows and name in names(own)
+                    if other in self.by_array and name in names(own)
                 ),
             )
             shift = _simple(moved - substitute(self._within(array, body), replaced))
@@ -149,7 +154,7 @@ class Flows:
         body = phase.body
         for name, increment in self._model.effects[number].increments.items():
             jumped = body.refs[name].array
-            for array, flow in self._flows.items():
+            for array, flow in self.by_array.items():
                 own = next((n for n, ref in flow.body.refs.items() if ref.array == jumped), None)
                 if own is None or own not in names(flow.value):
                     continue
@@ -157,7 +162,7 @@ class Flows:
                 yield Arrival(array, _simple(after - flow.value), flow.body, increment)
 
     def _within(self, array: str, body: Body) -> Expression:
-        return self._flows[array].within(body) if array in self._flows else sympy.Integer(0)
+        return self.by_array[array].within(body) if array in self.by_array else sympy.Integer(0)
 
     def _population(self, condition: Condition) -> frozenset[str]:
         return frozenset().union(
