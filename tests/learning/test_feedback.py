@@ -19,7 +19,7 @@ N_IN, N_HIDDEN, N_OUT, STEPS = 5, 6, 3, 40
 
 
 def make_trainer(
-    feedback: Any, form: Form, dense: bool, seed: int | None = None
+    feedback: Any, form: Form, dense: bool, seed: int | None = None, optimiser: Any = None
 ) -> tuple[b2e.Trainer, Any]:
     """A trainer, and its output weights as an array (nan where there is no synapse)."""
     set_device("eprop_cuda", backend="cpu", precision="float64")
@@ -49,7 +49,7 @@ def make_trainer(
         loss=b2e.CrossEntropy(),
         rule=b2e.EProp(feedback=feedback, form=form),
         parameters=[w_in.w, w_out.w],
-        optimiser=b2e.SGD(0.1),
+        optimiser=optimiser or b2e.SGD(0.1),
         seed=seed,
     )
     return trainer, matrix
@@ -114,6 +114,134 @@ def test_rows_that_are_long_in_the_mean_are_summed_as_they_lie(n_targets: int) -
     for pathway in (Dense("w_out", 10, n_targets), Sparse("w_out", 10, 128, 10 * n_targets)):
         turned = symmetric("w_out_pre", pathway, tables, "w_out.w").turned
         assert turned == (n_targets < 64)
+
+
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_the_signal_may_come_straight_to_neurons_with_synapses_onto_the_output(form: Form) -> None:
+    symmetric, weights = make_trainer("symmetric", form, dense=True)
+    expected = gradients(symmetric)
+    found = gradients(make_trainer({"hidden": weights}, form, dense=True)[0])
+    for name, reference in expected.items():
+        np.testing.assert_allclose(found[name], reference, rtol=1e-12)
+
+
+def layered(feedback: Any, form: Form, n_readouts: int = 1) -> b2e.Trainer:
+    """A layer between input and the one with synapses onto one or more readouts."""
+    set_device("eprop_cuda", backend="cpu", precision="float64")
+    rng = np.random.default_rng(6)
+    inputs = b2e.SpikeSource(N_IN, name="inputs")
+    model = {"threshold": "v > 1", "reset": "v -= 1", "method": "exact"}
+    first = NeuronGroup(4, "dv/dt = -v/(10*ms) : 1", name="first", **model)
+    last = NeuronGroup(N_HIDDEN, "dv/dt = -v/(10*ms) : 1", name="last", **model)
+    readouts = [
+        NeuronGroup(N_OUT + n, "dy/dt = -y/(20*ms) : 1", method="exact", name=f"readout_{n}")
+        for n in range(n_readouts)
+    ]
+    pairs = [(inputs, first), (first, last), *((last, readout) for readout in readouts)]
+    made = []
+    for source, target in pairs:
+        variable = "y" if target in readouts else "v"
+        w = Synapses(
+            source, target, "w : 1", on_pre=f"{variable}_post += w", name=f"to_{target.name}"
+        )
+        w.connect()
+        w.w = rng.normal(0.5, 0.5, len(w))
+        made.append(w)
+    return b2e.Trainer(
+        Network(inputs, first, last, *readouts, *made),
+        output=[readout.y for readout in readouts],
+        loss=[b2e.CrossEntropy() for _ in readouts],
+        rule=b2e.EProp(feedback=feedback, form=form),
+        parameters=[w.w for w in made],
+        optimiser=b2e.SGD(0.1),
+        seed=2,
+    )
+
+
+def layered_gradients(trainer: b2e.Trainer, n_readouts: int = 1) -> Any:
+    spikes = np.random.default_rng(4).random((1, STEPS, N_IN)) < 0.5
+    labels = [[1]] * n_readouts if n_readouts > 1 else [1]
+    return trainer.gradients(b2e.Spikes.from_dense(spikes), labels)
+
+
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_outputs_stand_side_by_side_in_what_is_given_to_neurons(form: Form) -> None:
+    matrix = np.random.default_rng(7).normal(0, 1, (N_HIDDEN, 2 * N_OUT + 1))
+    first = np.random.default_rng(8).normal(0, 1, (4, 2 * N_OUT + 1))
+    apart = {"to_readout_0": matrix[:, :N_OUT], "to_readout_1": matrix[:, N_OUT:]}
+    expected = layered_gradients(layered({"first": first, **apart}, form, 2), 2)
+    found = layered_gradients(layered({"first": first, "last": matrix}, form, 2), 2)
+    for name, reference in expected.items():
+        assert np.abs(reference).max() > 0
+        np.testing.assert_allclose(found[name], reference, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("feedback", ["random", {"first": "random", "to_readout_0": "random"}])
+def test_random_feedback_comes_straight_where_there_are_no_synapses(feedback: Any) -> None:
+    both = [layered_gradients(layered(feedback, form)) for form in ("adjoint", "forward")]
+    for name, reference in both[0].items():
+        assert np.abs(reference).max() > 0
+        np.testing.assert_allclose(both[1][name], reference, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("feedback", "text"),
+    [
+        (
+            "symmetric",
+            "'to_first.w' is to be trained, but the neurons it acts on ('first.v') have no "
+            "synapses onto the output, so e-prop has no learning signal for them. Connect them to "
+            "the output, send it straight to them (feedback='random', or feedback={'first': "
+            "array}), or take it out of the parameters.",
+        ),
+        (
+            {"first": np.ones((3, 4)), "to_readout_0": "symmetric"},
+            "EProp's feedback for the neurons 'first' has the shape (3, 4). Give one weight for "
+            "every neuron and output: an array of shape (4, 3).",
+        ),
+        (
+            {"first": "symmetric", "to_readout_0": "symmetric"},
+            "EProp's feedback for the neurons 'first' is 'symmetric', which is made of the weights "
+            "of synapses, and their signal comes straight from the output. Give 'random', or an "
+            "array.",
+        ),
+        (
+            {"first": "random", "to_readout_0": "symmetric", "second": "random"},
+            "EProp was given feedback for 'second', but no synapses of that name lead to the "
+            "output, and no neurons of that name spike. Those that do are first, to_readout_0.",
+        ),
+    ],
+)
+def test_signals_that_cannot_come_straight(feedback: Any, text: str) -> None:
+    with pytest.raises(b2e.LearningError) as caught:
+        layered(feedback, "adjoint")
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
+@pytest.mark.parametrize("optimiser", [b2e.SGD(0.3), b2e.AdamW(0.05, weight_decay=2.0)])
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_adaptive_feedback_learns_as_the_output_weights_do(
+    form: Form, optimiser: Any, dense: bool, tmp_path: Path
+) -> None:
+    """Both get the same updates, so their distance changes by what both lose of themselves."""
+    trainer, matrix = make_trainer("adaptive", form, dense, optimiser=optimiser)
+    places = [np.argwhere(matrix == value)[0] for value in trainer.parameter_values()["w_out_w"]]
+    by_target = np.lexsort(np.transpose(places))
+
+    def both(name: str) -> Any:
+        """Output weights and feedback, in the order of their targets."""
+        trainer.save(tmp_path / name)
+        with np.load(tmp_path / name) as file:
+            return file["array.w_out.w"][by_target], file["array.feedback:w_out_pre"]
+
+    before, drawn_at_first = both("before.npz")
+    samples = b2e.Spikes.from_dense(np.random.default_rng(4).random((3, STEPS, N_IN)) < 0.3)
+    trainer.fit(samples, [0, 1, 2], batch_size=1, verbose=False)
+    after, learned = both("after.npz")
+    left = (1 - 0.05 * 2.0) ** 3 if isinstance(optimiser, b2e.AdamW) else 1.0
+    assert np.abs(learned - drawn_at_first).max() > 1e-3
+    np.testing.assert_allclose(after - learned, left * (before - drawn_at_first), rtol=1e-9)
 
 
 def drawn(name: str, scale: float | None, seed: int = 3) -> Any:

@@ -252,77 +252,111 @@ def test_long_rows_are_summed_as_they_lie(
     check(case, on, E_PROP | BPTT)
 
 
+@dataclass(frozen=True)
+class Layers:
+    """Two layers: a recurrent network of which only the synapses between halves are there."""
+
+    rule: Any
+    crosses: bool = False
+    straight: Any = None
+
+    def check(self, on: str) -> None:
+        rng = np.random.default_rng(3)
+        sent = rng.random((STEPS, N_IN)) < 0.4
+        target = rng.normal(0, 1, (STEPS, N_OUT))
+        net = self.network(rng)
+        expected = oracle.gradients(net, sent, target)
+        samples = b2e.Spikes.from_dense(sent[None])
+        *weights, th_first, th_second = (
+            self.trainer(net, on).gradients(samples, target[None]).values()
+        )
+        found = [*weights, np.concatenate([th_first, th_second])]
+        scale = max(np.abs(part).max() for part in expected.values())
+        for (name, reference), values in zip(expected.items(), found, strict=True):
+            assert np.abs(reference).max() > 0, name
+            assert np.abs(values - reference).max() < TOLERANCE * scale, name
+
+    def network(self, rng: np.random.Generator) -> oracle.Network:
+        def pathway(sources: Any, targets: Any, delay: int) -> oracle.Synapses:
+            i, j = (part.ravel() for part in np.meshgrid(sources, targets, indexing="ij"))
+            return oracle.Synapses(i, j, rng.normal(0.5, 0.3, len(i)), "w", delay)
+
+        first, second = np.arange(3), np.arange(3, 5)
+        return oracle.Network(
+            {"v": "-1/10", "a": "-1/50"},
+            {"v": "0", "a": "0"},
+            True,
+            "v - th - 0.2*a",
+            RESETS["v -= th; a += 1"],
+            None,
+            {"th": rng.uniform(0.5, 0.9, 5)},
+            {},
+            pathway(np.arange(N_IN), first, 1),
+            pathway(first, second, 2),
+            pathway(second, np.arange(N_OUT), 0),
+            tau_out=8.0,
+            crosses=self.crosses,
+            surrogate="SuperSpike",
+            straight=self.straight,
+        )
+
+    def trainer(self, net: oracle.Network, on: str) -> b2e.Trainer:
+        set_device("eprop_cuda", backend=on, precision="float64")
+        defaultclock.dt = 1 * ms
+        layers = [
+            NeuronGroup(
+                size,
+                "dv/dt = -v/(10*ms) : 1\nda/dt = -a/(50*ms) : 1\nth : 1",
+                threshold="v > th + 0.2*a",
+                reset="v -= th; a += 1",
+                method="exact",
+                name=name,
+            )
+            for name, size in (("first", 3), ("second", 2))
+        ]
+        layers[0].th, layers[1].th = net.own["th"][:3], net.own["th"][3:]
+        inputs = b2e.SpikeSource(N_IN, name="inputs")
+        readout = NeuronGroup(N_OUT, "dy/dt = -y/(8*ms) : 1", method="exact", name="readout")
+        made = []
+        for name, path, source, target, variable, shift in (
+            ("s_in", net.s_in, inputs, layers[0], "v", (0, 0)),
+            ("s_between", net.s_rec, layers[0], layers[1], "v", (0, 3)),
+            ("s_out", net.s_out, layers[1], readout, "y", (3, 0)),
+        ):
+            synapses = brian2.Synapses(
+                source,
+                target,
+                "w : 1",
+                on_pre=f"{variable}_post += w",
+                delay=path.delay * ms,
+                name=name,
+            )
+            synapses.connect(i=path.i - shift[0], j=path.j - shift[1])
+            synapses.w = path.weights
+            made.append(synapses)
+        return b2e.Trainer(
+            brian2.Network(inputs, *layers, readout, *made),
+            output=readout.y,
+            loss=b2e.MeanSquaredError(),
+            rule=self.rule,
+            parameters=[*(synapses.w for synapses in made), *(layer.th for layer in layers)],
+            optimiser=b2e.SGD(0.1),
+        )
+
+
 @pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
 def test_layers_are_followed_through(on: str) -> None:
-    """Two layers are a recurrent network of which only the synapses between halves are there."""
-    rng = np.random.default_rng(3)
-    sent = rng.random((STEPS, N_IN)) < 0.4
-    target = rng.normal(0, 1, (STEPS, N_OUT))
-    first, second = np.arange(3), np.arange(3, 5)
+    Layers(b2e.SurrogateBPTT(b2e.SuperSpike(oracle.GAMMA)), crosses=True).check(on)
 
-    def pathway(sources: Any, targets: Any, delay: int) -> oracle.Synapses:
-        i, j = (part.ravel() for part in np.meshgrid(sources, targets, indexing="ij"))
-        return oracle.Synapses(i, j, rng.normal(0.5, 0.3, len(i)), "w", delay)
 
-    net = oracle.Network(
-        {"v": "-1/10", "a": "-1/50"},
-        {"v": "0", "a": "0"},
-        True,
-        "v - th - 0.2*a",
-        RESETS["v -= th; a += 1"],
-        None,
-        {"th": rng.uniform(0.5, 0.9, 5)},
-        {},
-        pathway(np.arange(N_IN), first, 1),
-        pathway(first, second, 2),
-        pathway(second, np.arange(N_OUT), 0),
-        tau_out=8.0,
-        crosses=True,
-        surrogate="SuperSpike",
+@pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
+@pytest.mark.parametrize("form", ["adjoint", "forward"])
+def test_a_layer_hears_the_output_straight(on: str, form: Any) -> None:
+    """The first layer's spikes change the outputs for the sake of their derivatives only."""
+    given = np.random.default_rng(8).normal(0, 1, (3, N_OUT))
+    rule = b2e.EProp(
+        surrogate=b2e.SuperSpike(oracle.GAMMA),
+        feedback={"first": given, "s_out": "symmetric"},
+        form=form,
     )
-    expected = oracle.gradients(net, sent, target)
-    set_device("eprop_cuda", backend=on, precision="float64")
-    defaultclock.dt = 1 * ms
-    layers = [
-        NeuronGroup(
-            len(members),
-            "dv/dt = -v/(10*ms) : 1\nda/dt = -a/(50*ms) : 1\nth : 1",
-            threshold="v > th + 0.2*a",
-            reset="v -= th; a += 1",
-            method="exact",
-            name=name,
-        )
-        for name, members in (("first", first), ("second", second))
-    ]
-    for layer, members in zip(layers, (first, second), strict=True):
-        layer.th = net.own["th"][members]
-    inputs = b2e.SpikeSource(N_IN, name="inputs")
-    readout = NeuronGroup(N_OUT, "dy/dt = -y/(8*ms) : 1", method="exact", name="readout")
-    made = []
-    for path, source, target_group, variable, shift in (
-        (net.s_in, inputs, layers[0], "v", (0, 0)),
-        (net.s_rec, layers[0], layers[1], "v", (0, 3)),
-        (net.s_out, layers[1], readout, "y", (3, 0)),
-    ):
-        synapses = brian2.Synapses(
-            source, target_group, "w : 1", on_pre=f"{variable}_post += w", delay=path.delay * ms
-        )
-        synapses.connect(i=path.i - shift[0], j=path.j - shift[1])
-        synapses.w = path.weights
-        made.append(synapses)
-    trainer = b2e.Trainer(
-        brian2.Network(inputs, *layers, readout, *made),
-        output=readout.y,
-        loss=b2e.MeanSquaredError(),
-        rule=b2e.SurrogateBPTT(b2e.SuperSpike(oracle.GAMMA)),
-        parameters=[*(synapses.w for synapses in made), *(layer.th for layer in layers)],
-        optimiser=b2e.SGD(0.1),
-    )
-    *weights, th_first, th_second = trainer.gradients(
-        b2e.Spikes.from_dense(sent[None]), target[None]
-    ).values()
-    found = [*weights, np.concatenate([th_first, th_second])]
-    scale = max(np.abs(part).max() for part in expected.values())
-    for (name, reference), values in zip(expected.items(), found, strict=True):
-        assert np.abs(reference).max() > 0, name
-        assert np.abs(values - reference).max() < TOLERANCE * scale, name
+    Layers(rule, straight=np.vstack([given, np.zeros((2, N_OUT))])).check(on)

@@ -104,7 +104,8 @@ class Network:
     Euler steps; ``distance`` is positive at a spike; ``reset`` are assignments in order;
     ``own`` are the neurons' parameters, ``fixed`` their other values. Times are in steps.
     ``crosses`` says whether spikes among hidden neurons carry derivatives, ``attached`` whether
-    the membrane's reset does.
+    the membrane's reset does. ``straight``, of shape (hidden, outputs), is how spikes would add to
+    the outputs for the derivatives' sake only.
     """
 
     rate: Mapping[str, str]
@@ -122,6 +123,7 @@ class Network:
     crosses: bool = False
     attached: bool = False
     surrogate: str = "Triangular"
+    straight: Any = None
 
 
 def gradients(net: Network, sent: Any, target: Any) -> dict[str, Any]:
@@ -165,6 +167,8 @@ def gradients(net: Network, sent: Any, target: Any) -> dict[str, Any]:
         sent_on = spikes if net.crosses else [s.value for s in spikes]
         _arrive(net.s_rec, known["s_rec"], sent_on, step, state["v"], net.fixed)
         _arrive(net.s_out, known["s_out"], spikes, step, y, net.fixed)
+        if net.straight is not None:
+            y.slope += z.slope @ net.straight
         before, after = dict(state), dict(state)
         for x, text in net.reset:
             after[x] = of(text, {**around, **after})

@@ -6,7 +6,7 @@ whether there is one or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from brian2eprop.device.program import (
     Array,
@@ -44,8 +44,6 @@ class SurrogateCrossing(Crossing):
 
     Attributes
     ----------
-    feedbacks : list of Feedback
-        Those that were asked for.
     signalled : set of str
         The events that a learning signal reaches.
     """
@@ -53,18 +51,23 @@ class SurrogateCrossing(Crossing):
     def __init__(self, surrogate: Surrogate, cross: Cross) -> None:
         self.surrogate = surrogate
         self.cross = cross
-        self.feedbacks: list[Feedback] = []
+        self._feedbacks: list[Feedback] = []
         self.signalled: set[str] = set()
+
+    @property
+    def feedbacks(self) -> Sequence[Feedback]:
+        """See :attr:`Crossing.feedbacks`."""
+        return self._feedbacks
 
     @property
     def arrays(self) -> tuple[Array, ...]:
         """See :attr:`Crossing.arrays`."""
-        return tuple(array for feedback in self.feedbacks for array in feedback.arrays)
+        return tuple(array for feedback in self._feedbacks for array in feedback.arrays)
 
     @property
     def connectivities(self) -> tuple[Connectivity, ...]:
         """See :attr:`Crossing.connectivities`."""
-        return tuple(feedback.connectivity for feedback in self.feedbacks if feedback.turned)
+        return tuple(feedback.connectivity for feedback in self._feedbacks if feedback.turned)
 
     def pathway(self, writer: AdjointWriter, origin: Origin, phase: Propagate) -> Iterable[Phase]:
         """See :meth:`Crossing.pathway`."""
@@ -72,7 +75,7 @@ class SurrogateCrossing(Crossing):
         feedback = self.cross(phase, effect)
         if feedback is None:
             return
-        self.feedbacks.append(feedback)
+        self._feedbacks.append(feedback)
         self.signalled.add(phase.events)
         delay = common_delay(phase)
         scope = CoefficientScope(writer.tape, swapped if feedback.turned else unmoved)

@@ -14,7 +14,7 @@ Nothing in it is stored by synapse.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from brian2eprop.device.program import (
@@ -38,6 +38,7 @@ from brian2eprop.device.program import (
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope, parameter_names
 from brian2eprop.learning.adjoint.tape import Origin, Tape
+from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.linearise import Condition, Map
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.scope import Scope
@@ -94,6 +95,11 @@ class Crossing(ABC):
         return ()
 
     @property
+    def feedbacks(self) -> Sequence[Feedback]:
+        """The synapses by which it follows pathways back, where they are not the pathways' own."""
+        return ()
+
+    @property
     def cleared(self) -> tuple[str, ...]:
         """Those of its arrays that are zero when the way back begins."""
         return ()
@@ -116,7 +122,7 @@ class AdjointWriter:
         self.model = model
         self.task = task
         self.crossing = crossing
-        self.tape = Tape(model.phases, model.arrays)
+        self.tape = Tape(model.run, model.arrays)
         self._touched: set[str] = set()
         self._partial: dict[str, Array] = {}
         self._history: dict[str, int] = {}

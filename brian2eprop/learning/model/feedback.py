@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from brian2eprop.device.program import (
     Index,
     Ref,
 )
-from brian2eprop.errors import LearningError
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,6 @@ class Feedback:
 
     Attributes
     ----------
-    pathway : str
-        Name of the synapses that it follows back.
     connectivity : Connectivity
         The pathway's own, or one from its targets to its sources.
     weight : str
@@ -43,15 +40,20 @@ class Feedback:
         What the SHARED arrays hold at the start.
     refresh : ForEach, optional
         What copies the pathway's own weights (symmetric feedback).
+    gradient : str, optional
+        The array of the gradient by which the weights are updated (adaptive feedback).
+    learn : ForEach, optional
+        What copies the gradient of the pathway's own weights there.
     """
 
-    pathway: str
     connectivity: Connectivity
     weight: str
     turned: bool = True
     arrays: tuple[Array, ...] = ()
     shared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     refresh: ForEach | None = None
+    gradient: str | None = None
+    learn: ForEach | None = None
 
     @property
     def sender(self) -> Index:
@@ -83,7 +85,7 @@ def symmetric(
     targets. Here and below ``name`` is the pathway's own: synapses may have several.
     """
     if pathway.n_synapses >= _LONG_ROW * pathway.n_source:
-        return Feedback(pathway.name, pathway, weight, turned=False)
+        return Feedback(pathway, weight, turned=False)
     turned = pathway.transposed(_name(name), contents)
     name = turned.connectivity.name
     origin = f"{name}:origin"
@@ -92,7 +94,6 @@ def symmetric(
         "w": Ref(weight, Index.ELEMENT, via=origin),
     }
     return Feedback(
-        pathway.name,
         turned.connectivity,
         name,
         arrays=(
@@ -121,54 +122,47 @@ def random(
     return _fixed(name, pathway, contents, values)
 
 
+def adaptive(
+    name: str,
+    pathway: Connectivity,
+    contents: Mapping[str, npt.NDArray[Any]],
+    scale: float | None,
+    seed: int,
+    gradient: str,
+) -> Feedback:
+    """Feedback by weights that begin as random ones and are updated as the pathway's own are.
+
+    ``gradient`` is the array of the gradient of the pathway's weights.
+    """
+    found = random(name, pathway, contents, scale, seed)
+    turned = pathway.transposed(_name(name), contents)
+    own, origin = f"gradient:{found.weight}", f"{found.weight}:origin"
+    refs = {
+        "own": Ref(own, Index.ELEMENT),
+        "gradient": Ref(gradient, Index.ELEMENT, via=origin),
+    }
+    size = pathway.n_synapses
+    return replace(
+        found,
+        arrays=(
+            *found.arrays,
+            Array(own, DType.REAL, size, Access.SHARED),
+            Array(origin, DType.INT, size, Access.SHARED),
+        ),
+        shared={**found.shared, origin: turned.order.astype(np.int32)},
+        gradient=own,
+        learn=ForEach(f"gradient of {found.weight}", size, Body("own = gradient", refs)),
+    )
+
+
 def given(
     name: str,
     pathway: Connectivity,
     contents: Mapping[str, npt.NDArray[Any]],
-    weights: Mapping[str, npt.ArrayLike],
+    matrix: npt.NDArray[np.float64],
 ) -> Feedback:
-    """Feedback by fixed weights of shape (sources, targets), by name of the pathway.
-
-    Raises
-    ------
-    LearningError
-        If there are none for the pathway, or they are of another shape or not finite.
-    """
-    synapses, shape = pathway.name, (pathway.n_source, pathway.n_target)
-    if synapses not in weights:
-        raise LearningError(
-            f"EProp was given no feedback for the synapses '{synapses}', which lead to the output. "
-            f"Add '{synapses}': an array of shape {shape}."
-        )
-    matrix = np.asarray(weights[synapses], dtype=float)
-    if matrix.shape != shape:
-        raise LearningError(
-            f"EProp's feedback for the synapses '{synapses}' has the shape {matrix.shape}. Give "
-            f"one weight for every source and target: an array of shape {shape}."
-        )
-    if not np.all(np.isfinite(matrix)):
-        raise LearningError(
-            f"EProp's feedback for the synapses '{synapses}' is not finite everywhere. Give finite "
-            "weights."
-        )
+    """Feedback by fixed weights of shape (sources, targets), read where there is a synapse."""
     return _fixed(name, pathway, contents, matrix[pathway.pairs(contents)])
-
-
-def check_used(weights: Mapping[str, npt.ArrayLike], feedbacks: Iterable[Feedback]) -> None:
-    """Every name that weights were given for must be a pathway that carries a signal back.
-
-    Raises
-    ------
-    LearningError
-        If one is not.
-    """
-    known = sorted({feedback.pathway for feedback in feedbacks})
-    for name in weights:
-        if name not in known:
-            raise LearningError(
-                f"EProp was given feedback for '{name}', but no synapses of that name lead to the "
-                f"output. Those that do are {', '.join(known) or 'none'}."
-            )
 
 
 def _name(pathway: str) -> str:
@@ -185,4 +179,4 @@ def _fixed(
     turned = pathway.transposed(_name(name), contents)
     array = Array(_name(name), DType.REAL, pathway.n_synapses, Access.SHARED)
     shared: dict[str, npt.NDArray[Any]] = {**turned.tables, array.name: values[turned.order]}
-    return Feedback(pathway.name, turned.connectivity, array.name, arrays=(array,), shared=shared)
+    return Feedback(turned.connectivity, array.name, arrays=(array,), shared=shared)

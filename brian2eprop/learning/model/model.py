@@ -41,7 +41,7 @@ class Model:
     Attributes
     ----------
     phases : tuple of Phase
-        The phases of a step.
+        The phases of a step, imagined ones last.
     state : mapping of str to Array
         Arrays a gradient flows through.
     maps : mapping of int to Map
@@ -57,6 +57,8 @@ class Model:
     detached : frozenset of str
         State arrays whose jump at a spike is taken as given: its derivative through the spike
         is left out.
+    n_imagined : int
+        How many of the phases are pathways that no spike takes.
     """
 
     dt: float
@@ -71,6 +73,17 @@ class Model:
     populations: tuple[frozenset[str], ...]
     spiking: Mapping[str, str]
     detached: frozenset[str]
+    n_imagined: int = 0
+
+    @property
+    def run(self) -> tuple[Phase, ...]:
+        """The phases that are run on the way there."""
+        return self.phases[: len(self.phases) - self.n_imagined]
+
+    @property
+    def imagined(self) -> tuple[Phase, ...]:
+        """The pathways that are followed back only."""
+        return self.phases[len(self.phases) - self.n_imagined :]
 
     def population(self, array: str) -> frozenset[str]:
         """The population that a state array belongs to."""

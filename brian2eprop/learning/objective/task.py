@@ -140,6 +140,9 @@ class TrainingPrograms:
         parameters.
     roles : Roles
         The parts that the Programs' arrays play.
+    following : mapping of str to str
+        The rule's own SHARED arrays that are updated as parameters are, each with the array of
+        its gradient.
     """
 
     train: Program
@@ -147,6 +150,7 @@ class TrainingPrograms:
     shared: Mapping[str, npt.NDArray[Any]]
     refresh: Program | None
     roles: Roles
+    following: Mapping[str, str] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy.typing as npt
 
-from brian2eprop.device.program import Body, Direction, Program, Propagate, Sweep
-from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.surrogate import Cross, SurrogateCrossing
+from brian2eprop.device.program import Direction, Program, Sweep
+from brian2eprop.learning.adjoint.surrogate import SurrogateCrossing
 from brian2eprop.learning.adjoint.writer import gradient_array
-from brian2eprop.learning.model.feedback import Feedback, check_used, given, random, symmetric
-from brian2eprop.learning.model.linearise import Effect
+from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.model.surrogates import Surrogate, Triangular
 from brian2eprop.learning.objective.task import Task, TrainingPrograms
@@ -22,10 +20,12 @@ from brian2eprop.learning.rules.programs import (
     adjoint_program,
     check_settings,
     check_surrogate,
+    learning_feedback,
     no_gradients,
     training_programs,
     with_weight,
 )
+from brian2eprop.learning.rules.signals import KINDS, Kind, Signals
 from brian2eprop.learning.traces.routes import find_routes
 from brian2eprop.learning.traces.writer import TraceWriter
 
@@ -45,10 +45,15 @@ class EProp:
 
     Parameters
     ----------
-    feedback : {'symmetric', 'random'} or mapping of str to array
-        Whether :math:`B` are the output weights, fixed random ones, or fixed ones that are
-        given: for the synapses of each name, such as ``{'w_out': B}``, an array of shape
-        (sources, targets) in the unit of the output weights, read where there is a synapse.
+    feedback : {'symmetric', 'random', 'adaptive'} or mapping of str to one of these or array
+        Whether :math:`B` are the output weights, fixed random ones, random ones that are updated
+        as the output weights are, decay included, or fixed ones that are given. A mapping says
+        so for the synapses of each name: ``{'w_out': B}`` is an array of shape (sources,
+        targets) in the unit of the output weights, read where there is a synapse. With the name
+        of a group the signal comes straight to its neurons, which need no synapses onto the
+        output, as if each of their spikes added its weight to the output: ``{'first': B}`` has
+        the shape (neurons, outputs), with the neurons of all outputs in order. With 'random' it
+        does so to all trained neurons that have no synapses onto the output.
     surrogate : Surrogate
         The pseudo-derivative :math:`\psi`.
     form : {'adjoint', 'forward'}
@@ -72,7 +77,7 @@ class EProp:
     Bellec et al. 2020, Nature Communications 11:3625, equations 1 to 4 and 13, 14, 23 to 26.
     """
 
-    feedback: Literal["symmetric", "random"] | Mapping[str, npt.ArrayLike] = "symmetric"
+    feedback: Kind | Mapping[str, Kind | npt.ArrayLike] = "symmetric"
     surrogate: Surrogate = field(default_factory=Triangular)
     form: Literal["adjoint", "forward"] = "adjoint"
     feedback_scale: float | None = None
@@ -87,16 +92,12 @@ class EProp:
         if not isinstance(self.feedback, str | Mapping):
             raise ValueError(
                 "EProp's feedback is neither a name nor a mapping. Choose one of symmetric, "
-                "random, or give arrays by the name of their synapses: {'w_out': array}."
+                "random, adaptive, or give arrays by the name of their synapses or neurons: "
+                "{'w_out': array}."
             )
-        for name, value, choices in (
-            ("feedback", self.feedback, ("symmetric", "random")),
-            ("form", self.form, ("adjoint", "forward")),
-        ):
-            if isinstance(value, str) and value not in choices:
-                raise ValueError(
-                    f"EProp has no {name} '{value}'. Choose one of {', '.join(choices)}."
-                )
+        kinds = self.feedback.values() if isinstance(self.feedback, Mapping) else [self.feedback]
+        _check_choices("feedback", (kind for kind in kinds if isinstance(kind, str)), KINDS)
+        _check_choices("form", (self.form,), ("adjoint", "forward"))
 
     def training_program(self, model: Program, task: Task) -> TrainingPrograms:
         """The Programs that train a model on a task.
@@ -107,45 +108,32 @@ class EProp:
             If the model, or what is asked of it, cannot be trained by e-prop.
         """
         trial = with_weight(make_trial(model, task, kept=self.form == "adjoint"))
-        analysed = analyse(trial.model, self.detach, task.values)
-        check_surrogate(self.surrogate, analysed, task)
-        cross = self._crossing(analysed, task)
+        found = analyse(trial.model, self.detach, task.values)
+        check_surrogate(self.surrogate, found, task)
+        signals = Signals(found, task, self.feedback, self.feedback_scale)
+        analysed = signals.model
         if self.form == "adjoint":
-            crossing = SurrogateCrossing(self.surrogate, cross)
+            crossing = SurrogateCrossing(self.surrogate, signals.cross)
             train = adjoint_program("e-prop, adjoint form", trial, analysed, task, crossing)
-            check_signals(analysed, crossing.signalled, task)
+            signals.check(crossing.signalled)
             feedbacks = crossing.feedbacks
         else:
-            train, feedbacks = forward_program(trial, analysed, task, self.surrogate, cross)
-        if isinstance(self.feedback, Mapping):
-            check_used(self.feedback, feedbacks)
+            train, feedbacks = forward_program(trial, analysed, task, self.surrogate, signals)
         return training_programs(train, trial, analysed, task, feedbacks)
 
-    def _crossing(self, model: Model, task: Task) -> Cross:
-        """E-prop's rule: only the output's neurons, which do not spike, send a signal back."""
-        output = outputs_state(model, task)
 
-        def cross(phase: Propagate, effect: Effect) -> Feedback | None:
-            targets = {phase.body.refs[name].array for name in effect.increments}
-            if not targets & output or targets & set(model.spiking):
-                return None
-            pathway = model.connectivities[phase.connectivity]
-            weight = phase.body.refs[model.weight(phase)].array
-            if isinstance(self.feedback, Mapping):
-                return given(phase.label, pathway, task.contents, self.feedback)
-            if self.feedback == "symmetric":
-                return symmetric(phase.label, pathway, task.contents, weight)
-            return random(phase.label, pathway, task.contents, self.feedback_scale, task.seed)
-
-        return cross
+def _check_choices(name: str, values: Iterable[str], choices: Sequence[str]) -> None:
+    for value in values:
+        if value not in choices:
+            raise ValueError(f"EProp has no {name} '{value}'. Choose one of {', '.join(choices)}.")
 
 
 def forward_program(
-    trial: Trial, model: Model, task: Task, surrogate: Surrogate, cross: Cross
+    trial: Trial, model: Model, task: Task, surrogate: Surrogate, signals: Signals
 ) -> tuple[Program, list[Feedback]]:
     """The Program that carries eligibility traces along."""
-    routes = find_routes(model, task, cross)
-    check_signals(model, set(routes), task)
+    routes = find_routes(model, task, signals.cross)
+    signals.check(set(routes))
     writer = TraceWriter(model, task, surrogate, routes)
     feedbacks = [route.feedback for found in routes.values() for route in found]
     train = Program(
@@ -166,36 +154,10 @@ def forward_program(
                 (*writer.tape.forward(), *trial.after, *writer.flag_phases(), *writer.step)
             ),
             Sweep(Direction.ONCE, (*trial.end, *writer.end)),
+            *learning_feedback(feedbacks),
         ),
         events=trial.events,
         connectivities=(*trial.connectivities, *(f.connectivity for f in feedbacks if f.turned)),
         streams=trial.streams,
     )
     return train, feedbacks
-
-
-def check_signals(model: Model, signalled: set[str], task: Task) -> None:
-    """What is trained must act on the output's neurons, or on some that hear from the output.
-
-    Raises
-    ------
-    LearningError
-        If it does not.
-    """
-    output = outputs_state(model, task)
-    for number, phase in enumerate(model.phases):
-        body = getattr(phase, "body", Body(""))
-        trained = {ref.array for ref in body.refs.values()} & set(task.parameters)
-        others = model.acted_on(number) - output
-        deaf = {array for array in others if model.spiking.get(array) not in signalled}
-        if trained and deaf:
-            raise LearningError(
-                f"'{min(trained)}' is to be trained, but the neurons it acts on ('{min(deaf)}') "
-                "have no synapses onto the output, so e-prop has no learning signal for them. "
-                "Connect them to the output, or take it out of the parameters."
-            )
-
-
-def outputs_state(model: Model, task: Task) -> frozenset[str]:
-    """All state of the outputs' neurons."""
-    return frozenset().union(*(model.population(output.array) for output in task.outputs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -71,6 +71,7 @@ def adjoint_program(
             Sweep(Direction.ONCE, (*trial.end, *adjoint.begin)),
             trial.backward(adjoint.step),
             Sweep(Direction.ONCE, adjoint.end),
+            *learning_feedback(crossing.feedbacks),
         ),
         events=trial.events,
         connectivities=(*trial.connectivities, *adjoint.connectivities),
@@ -82,6 +83,12 @@ def no_gradients(task: Task) -> Sweep:
     """What clears the gradients before the instances add to them."""
     names = tuple(gradient_of(parameter) for parameter in task.parameters)
     return Sweep(Direction.ONCE, (Clear("no gradient yet", names),), Over.SHARED)
+
+
+def learning_feedback(feedbacks: Iterable[Feedback]) -> list[Sweep]:
+    """What gives feedback that learns its gradients, once those of the parameters are there."""
+    phases = tuple(feedback.learn for feedback in feedbacks if feedback.learn is not None)
+    return [Sweep(Direction.ONCE, phases, Over.SHARED)] if phases else []
 
 
 def training_programs(
@@ -101,6 +108,7 @@ def training_programs(
         shared={name: v for f in feedbacks for name, v in f.shared.items()},
         refresh=_refresh_program(feedbacks, model),
         roles=replace(trial.roles, gradients=gradients, clipped=clipped),
+        following={f.weight: f.gradient for f in feedbacks if f.gradient is not None},
     )
 
 

@@ -86,7 +86,9 @@ class Engine:
         return store
 
     def _program(self, optimiser: Optimiser) -> Program:
-        update = optimiser.program(self.trained, self.gradients)
+        following, arrays = self.programs.following, self.programs.train.all_arrays()
+        updated = (*self.trained, *(arrays[name] for name in following))
+        update = optimiser.program(updated, {**self.gradients, **following})
         return self.constraints.added(update, self.trained)
 
     def follow(self, programs: TrainingPrograms) -> None:
@@ -120,8 +122,12 @@ class Engine:
     def _own(self, update: Program) -> set[str]:
         arrays = self.programs.train.all_arrays()
         drawn = {name for name in self.programs.shared if arrays[name].dtype is DType.REAL}
-        updated = set(update.all_arrays()) - set(self.gradients.values())
+        updated = set(update.all_arrays()) - self._gradient_arrays
         return updated | drawn | set(self.parameters)
+
+    @property
+    def _gradient_arrays(self) -> set[str]:
+        return {*self.gradients.values(), *self.programs.following.values()}
 
     def layout(self, optimiser: Optimiser) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shape and type of each array of the state to be kept, were this the optimiser."""
@@ -136,14 +142,15 @@ class Engine:
     def follows(self) -> Mapping[str, str]:
         """The parameter that each array lies beside, element by element."""
         own = {name: name for name in self.parameters}
-        return own | self.optimiser.follows(self._update)
+        beside = self.optimiser.follows(self._update)
+        return own | {name: leader for name, leader in beside.items() if leader in own}
 
     @property
     def given(self) -> tuple[str, ...]:
         """Names of the arrays whose contents come from the network, initial values included."""
         refresh = self.programs.refresh
         derived = set() if refresh is None else changed_arrays(refresh.phases())
-        derived |= set(self.own) | set(self.programs.shared) | set(self.gradients.values())
+        derived |= set(self.own) | set(self.programs.shared) | self._gradient_arrays
         return tuple(sorted(set(self.store.arrays) - (derived - set(self.parameters))))
 
     def source_of(self, name: str) -> str:
