@@ -10,6 +10,7 @@ from brian2eprop.device.program import (
     Array,
     At,
     Body,
+    Chunks,
     Clear,
     Count,
     Dense,
@@ -106,6 +107,7 @@ def per_instance() -> Program:
             Sweep(Direction.FORWARD, forward()),
             Sweep(Direction.ONCE, summary()),
             Sweep(Direction.BACKWARD, backward()),
+            Chunks(3, chunked()),
         ),
         events=(
             Events("inputs", N_IN, SCRATCH, Slots(kept=True)),
@@ -113,6 +115,15 @@ def per_instance() -> Program:
         ),
         connectivities=tuple(CONNECTIVITIES.values()),
         streams=(Stream("source", N_IN),),
+    )
+
+
+def chunked() -> tuple[Sweep, ...]:
+    """What is done with every chunk."""
+    refs = {"v": element("v"), "past": element("past")}
+    directions = (Direction.ONCE, Direction.FORWARD, Direction.BACKWARD)
+    return tuple(
+        Sweep(way, (ForEach(way.value, N, Body("v += past", refs)),)) for way in directions
     )
 
 

@@ -20,6 +20,7 @@ from brian2eprop.device.program import (
     Array,
     At,
     Body,
+    Chunks,
     Clear,
     Count,
     Detect,
@@ -121,14 +122,23 @@ class _Instance:
         self.call = call
         self.arrays = stored_arrays(program)
 
-    def run(self, sweeps: tuple[Sweep, ...]) -> None:
+    def run(self, sweeps: tuple[Sweep | Chunks, ...]) -> None:
         for sweep in sweeps:
-            for step in _walk(sweep, self.steps(sweep)):
-                for phase in sweep.phases:
-                    now = self.due(phase, step)
-                    if now is not None:
-                        self.now = now
-                        self.run_phase(phase, now.step)
+            steps = self.steps(sweep)
+            if isinstance(sweep, Sweep):
+                self.sweep(sweep, steps)
+                continue
+            for first in steps[:: sweep.length]:
+                for each in sweep.sweeps:
+                    self.sweep(each, range(first, min(first + sweep.length, steps.stop)))
+
+    def sweep(self, sweep: Sweep, steps: range) -> None:
+        for step in _walk(sweep, steps):
+            for phase in sweep.phases:
+                now = self.due(phase, step)
+                if now is not None:
+                    self.now = now
+                    self.run_phase(phase, now.step)
 
     def due(self, phase: Phase, step: int) -> Now | None:
         """What a phase is done at in a step of the Program; None where it is not due."""
@@ -140,7 +150,7 @@ class _Instance:
         own, rest = divmod(step, clock.every)
         return None if rest else Now(step, own, np.float64(own * clock.dt), clock.dt)
 
-    def steps(self, sweep: Sweep) -> range:
+    def steps(self, sweep: Sweep | Chunks) -> range:
         """The steps of the call that the instance goes through."""
         first, n_steps = self.call.first_step, self.call.n_steps
         if sweep.steps is not None:

@@ -9,6 +9,7 @@ from enum import Enum
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of
 from brian2eprop.device.program import (
     Access,
+    Chunks,
     Direction,
     Loop,
     Over,
@@ -53,7 +54,7 @@ class Part:
     """
 
     layout: Layout
-    sweeps: tuple[Sweep, ...]
+    sweeps: tuple[Sweep | Chunks, ...]
 
     def phases(self) -> Iterator[Phase]:
         """Its phases in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from brian2eprop.device.codegen.bodies import AT_ONCE, depth_name
 from brian2eprop.device.codegen.dialect import Dialect, Words, one_block
 from brian2eprop.device.codegen.parts import Layout, Part, parts
-from brian2eprop.device.codegen.phases import PhaseWriter, by_clock
+from brian2eprop.device.codegen.phases import PhaseView, PhaseWriter, by_clock
 from brian2eprop.device.codegen.sharing import go_on, pieces, runs
 from brian2eprop.device.codegen.statements import STORED_TYPES
 from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
@@ -20,6 +20,7 @@ from brian2eprop.device.program import (
     OWNED,
     Access,
     Array,
+    Chunks,
     DType,
     Loop,
     Precision,
@@ -119,6 +120,21 @@ class ArrayView:
     def is_kept(self) -> bool:
         """Whether its content outlives the instance's turn."""
         return self.array.access is Access.PER_INSTANCE
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """A sweep, or chunks, as the templates see it.
+
+    ``steps`` is the C++ of the number of its steps; a sweep has the ``views`` of its phases,
+    chunks have ``sweeps`` of their own and the ``length`` of each.
+    """
+
+    kind: str
+    steps: str
+    views: Sequence[PhaseView] = ()
+    sweeps: Sequence[SweepView] = ()
+    length: int = 0
 
 
 def generate(
@@ -224,15 +240,18 @@ class _Generator:
             return self._team(part, entry, words)
         views, resident_bytes = self._array_views(part, words.by_instance)
         summed = self.program.summed if words.by_instance else frozenset()
-        sweeps = [
-            (sweep.direction.value, self._steps(sweep), self.writer.views(sweep.phases, summed))
-            for sweep in part.sweeps
-        ]
+        sweeps = [self._sweep_view(sweep, self._steps(sweep), summed) for sweep in part.sweeps]
         text = self._rendered(
             words, entry=entry, arrays=views, sweeps=sweeps, resident_bytes=resident_bytes
         )
         largest = part.largest_loop(self.program)
         return text, [Launch(entry, words.blocks, largest, resident_bytes)]
+
+    def _sweep_view(self, sweep: Sweep | Chunks, steps: str, summed: frozenset[str]) -> SweepView:
+        if isinstance(sweep, Sweep):
+            return SweepView(sweep.direction.value, steps, self.writer.views(sweep.phases, summed))
+        views = [self._sweep_view(each, "chunk_steps", summed) for each in sweep.sweeps]
+        return SweepView("chunks", steps, sweeps=views, length=sweep.length)
 
     def _team(self, part: Part, entry: str, words: Words) -> tuple[str, list[Launch]]:
         """The text of a part that a team shares, in runs from meeting to meeting."""
@@ -257,7 +276,7 @@ class _Generator:
         template = environment().get_template(words.template)
         return str(template.render(self.context | context | {"words": words}))
 
-    def _steps(self, sweep: Sweep) -> str:
+    def _steps(self, sweep: Sweep | Chunks) -> str:
         """The C++ of the number of steps that an instance goes through."""
         if sweep.steps is None:
             return "n_steps"

@@ -137,7 +137,7 @@ class State:
     def _kernel_of(self, part: Part) -> Kernel:
         if part not in self._parts:
             program = self.captured.program
-            (sweep,) = program.sweeps
+            (sweep,) = program.single_sweeps()
             phases = sweep.phases[part.first : part.end]
             sweeps = (replace(sweep, phases=phases),)
             some = replace(program, sweeps=sweeps, numbered=program.draws)

@@ -31,7 +31,7 @@ from brian2eprop.device.program.phases import (
     Reduce,
     Reduction,
 )
-from brian2eprop.device.program.program import Direction, Program, Sweep
+from brian2eprop.device.program.program import Chunks, Direction, Program, Sweep
 from brian2eprop.device.program.record import Count, Record
 from brian2eprop.device.program.timed import Timed
 from brian2eprop.device.program.tree import TreeSolve
@@ -43,6 +43,7 @@ __all__ = [
     "Array",
     "At",
     "Body",
+    "Chunks",
     "Clear",
     "Clock",
     "Connectivity",

@@ -9,7 +9,7 @@ from enum import Enum
 from brian2eprop.device.program.arrays import Over
 from brian2eprop.device.program.phase import Phase
 from brian2eprop.device.program.phases import Clear, Reduce
-from brian2eprop.device.program.program import Direction, Program
+from brian2eprop.device.program.program import Chunks, Direction, Program
 
 
 class Stage(Enum):
@@ -34,12 +34,15 @@ class Legal:
         The kinds of phases that it does not have.
     sweeps : int, optional
         The number of sweeps, where it is fixed.
+    chunks : bool
+        Whether there may be chunks.
     """
 
     overs: frozenset[Over]
     directions: frozenset[Direction]
     without: tuple[type[Phase], ...] = ()
     sweeps: int | None = None
+    chunks: bool = True
 
 
 _ANYTHING = Legal(frozenset(Over), frozenset(Direction))
@@ -48,7 +51,7 @@ _ANYTHING = Legal(frozenset(Over), frozenset(Direction))
 # can go through every kind of connectivity.
 LEGAL: dict[Stage | Over, Legal] = {
     Stage.CAPTURED: Legal(
-        frozenset({Over.INSTANCES}), frozenset({Direction.FORWARD}), (Reduce, Clear), sweeps=1
+        frozenset({Over.INSTANCES}), frozenset({Direction.FORWARD}), (Reduce, Clear), 1, False
     ),
     Stage.ADJOINT: _ANYTHING,
     Stage.GENERATION: _ANYTHING,
@@ -76,7 +79,9 @@ def form_faults(program: Program, stage: Stage) -> Iterable[str]:
     legal, owner = LEGAL[stage], f"a {stage.value} program"
     if legal.sweeps is not None and len(program.sweeps) != legal.sweeps:
         yield f"it has {len(program.sweeps)} sweeps; {owner} must have {legal.sweeps}"
-    for sweep in program.sweeps:
+    if not legal.chunks and any(isinstance(sweep, Chunks) for sweep in program.sweeps):
+        yield f"{owner} has no chunks; let its sweep go through all steps"
+    for sweep in program.single_sweeps():
         if sweep.over not in legal.overs:
             yield f"{owner} has no sweep over {sweep.over.value}; use one over instances"
         here = f"a sweep over {sweep.over.value}"

@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
+from typing import ClassVar
 
 from brian2eprop.device.program.arrays import Access, Array, Events, Over, Stream
 from brian2eprop.device.program.clocks import AnyClock, Clock
@@ -53,6 +54,34 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Chunks:
+    """Sweeps through some steps at a time: all of them through the first ones, and so on.
+
+    So what each step leaves need not be kept for longer than a chunk.
+
+    Parameters
+    ----------
+    length : int
+        Number of steps of a chunk; the last one is what is left.
+    sweeps : tuple of Sweep
+        What is done with each chunk, over instances; one that runs once does so at its first step.
+    steps : str, optional
+        As for a Sweep, the steps of all chunks together.
+    """
+
+    over: ClassVar[Over] = Over.INSTANCES
+
+    length: int
+    sweeps: tuple[Sweep, ...]
+    steps: str | None = None
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of its sweeps in order."""
+        return tuple(phase for sweep in self.sweeps for phase in sweep.phases)
+
+
+@dataclass(frozen=True)
 class Program:
     """A whole computation: its arrays and its sweeps.
 
@@ -66,7 +95,7 @@ class Program:
     name: str
     dt: float
     arrays: tuple[Array, ...]
-    sweeps: tuple[Sweep, ...]
+    sweeps: tuple[Sweep | Chunks, ...]
     events: tuple[Events, ...] = ()
     connectivities: tuple[Connectivity, ...] = ()
     streams: tuple[Stream, ...] = ()
@@ -98,7 +127,12 @@ class Program:
         for sweep in self.sweeps:
             yield from sweep.phases
 
-    def groups(self) -> Iterator[tuple[Over, tuple[Sweep, ...]]]:
+    def single_sweeps(self) -> Iterator[Sweep]:
+        """Every sweep in order, those of chunks too."""
+        for sweep in self.sweeps:
+            yield from sweep.sweeps if isinstance(sweep, Chunks) else (sweep,)
+
+    def groups(self) -> Iterator[tuple[Over, tuple[Sweep | Chunks, ...]]]:
         """Neighbouring sweeps over the same thing; every group is done before the next begins.
 
         An instance goes through all sweeps of its group before the next instance begins.

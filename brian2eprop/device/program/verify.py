@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from brian2eprop.device.program.arrays import Access, Array, DType
 from brian2eprop.device.program.legal import Stage, form_faults
-from brian2eprop.device.program.program import Program
+from brian2eprop.device.program.program import Chunks, Program
 from brian2eprop.device.program.verify_clocks import clock_faults
 from brian2eprop.device.program.verify_flow import gradient_faults, order_faults, race_fault
 from brian2eprop.device.program.verify_phase import phase_faults
@@ -68,7 +68,19 @@ def _program_faults(program: Program) -> Iterable[str]:
         yield from _array_faults(array)
     for connectivity in program.connectivities:
         yield from connectivity.faults()
+    for chunks in program.sweeps:
+        if isinstance(chunks, Chunks):
+            yield from _chunk_faults(chunks)
     yield from clock_faults(program)
+
+
+def _chunk_faults(chunks: Chunks) -> Iterable[str]:
+    if chunks.length < 1:
+        yield f"it has chunks of {chunks.length} steps; give a number from 1 up"
+    if any(sweep.over is not chunks.over for sweep in chunks.sweeps):
+        yield f"its chunks have a sweep over what is shared; make it one over {chunks.over.value}"
+    if any(sweep.steps is not None for sweep in chunks.sweeps):
+        yield "a sweep of its chunks has steps of its own; it goes through those of a chunk"
 
 
 def _steps_faults(program: Program) -> Iterable[str]:

@@ -198,7 +198,8 @@ class Constraints:
     def added(self, update: Program, parameters: Sequence[Array]) -> Program:
         """The Program of an update, and of what puts its outcome back within bounds."""
         known = {array.name: array for array in parameters}
-        arrays, phases = list(update.arrays), list(update.sweeps[0].phases)
+        (sweep,) = update.single_sweeps()
+        arrays, phases = list(update.arrays), list(sweep.phases)
         for name, constraint in self.of.items():
             parameter, refs = known[name], {"w": Ref(name, Index.ELEMENT)}
             if name in self.signs:
@@ -206,8 +207,8 @@ class Constraints:
                 refs["own_sign"] = Ref(_sign_of(name), Index.ELEMENT)
             body = Body(constraint.code, refs, constraint.constants())
             phases.append(ForEach(f"constrain_{name}", parameter.size, body))
-        sweep = replace(update.sweeps[0], phases=tuple(phases))
-        return replace(update, arrays=tuple(arrays), sweeps=(sweep,))
+        sweeps = (replace(sweep, phases=tuple(phases)),)
+        return replace(update, arrays=tuple(arrays), sweeps=sweeps)
 
     def check(self, name: str, values: Values) -> None:
         """Refuse to begin outside of the bounds.

@@ -27,23 +27,28 @@ B2E_KERNEL {{ name }}(void* const* arrays, const long long* lengths, const long 
 const long long step = first_step;
 const double t = step * dt_double;
 {%- endmacro %}
-{% macro sweeps_in_order() %}
-{% for direction, steps, views in sweeps %}
-{% if direction == "once" %}
-{
-    const long long step = first_step;
-    const double t = step * dt_double;
-    {{ phases.body(views) | trim | indent(4) }}
+{% macro sweeps_in_order(found=sweeps, first="first_step") %}
+{% for sweep in found %}
+{% if sweep.kind == "chunks" %}
+for (long long chunk = {{ first }}; chunk < {{ first }} + {{ sweep.steps }}; chunk += {{ sweep.length }}) {
+    const long long chunk_steps = b2e::between(0, {{ first }} + {{ sweep.steps }} - chunk, {{ sweep.length }});
+    {{ sweeps_in_order(sweep.sweeps, "chunk") | trim | indent(4) }}
 }
-{% elif direction == "forward" %}
-for (long long step = first_step; step < first_step + {{ steps }}; ++step) {
+{% elif sweep.kind == "once" %}
+{
+    const long long step = {{ first }};
     const double t = step * dt_double;
-    {{ phases.body(views) | trim | indent(4) }}
+    {{ phases.body(sweep.views) | trim | indent(4) }}
+}
+{% elif sweep.kind == "forward" %}
+for (long long step = {{ first }}; step < {{ first }} + {{ sweep.steps }}; ++step) {
+    const double t = step * dt_double;
+    {{ phases.body(sweep.views) | trim | indent(4) }}
 }
 {% else %}
-for (long long step = first_step + {{ steps }} - 1; step >= first_step; --step) {
+for (long long step = {{ first }} + {{ sweep.steps }} - 1; step >= {{ first }}; --step) {
     const double t = step * dt_double;
-    {{ phases.body(views) | trim | indent(4) }}
+    {{ phases.body(sweep.views) | trim | indent(4) }}
 }
 {% endif %}
 {% endfor %}

@@ -5,7 +5,7 @@
     {% for view in arrays %}
     b2e::ptr<{{ view.type }}> {{ view.pointer }} = {{ frame.array_base(view) }};
     {% endfor %}
-    {% for _, _, views in sweeps %}
-    {{ phases.body(views) | trim | indent(4) }}
+    {% for sweep in sweeps %}
+    {{ phases.body(sweep.views) | trim | indent(4) }}
     {% endfor %}
 }
