@@ -11,7 +11,13 @@ from brian2eprop.learning.settings import difference, settings
 from brian2eprop.learning.training.numbers import fetch
 
 OBJECTS = [
-    (b2e.SGD(0.5), {"is": "SGD", "learning_rate": 0.5, "momentum": 0.0}),
+    (
+        b2e.SGD(0.5, clipnorm=2),
+        {
+            **{"is": "SGD", "learning_rate": 0.5, "momentum": 0.0},
+            **{"clipnorm": 2.0, "global_clipnorm": None, "clipvalue": None},
+        },
+    ),
     (
         b2e.MeanSquaredError((1 * ms, 3 * ms)),
         {
@@ -58,6 +64,7 @@ def test_repr_is_how_it_is_made():
     for value in (
         b2e.Adam(0.5),
         b2e.SGD(0.5),
+        b2e.AdamW(0.5, clipvalue=2),
         b2e.CrossEntropy(),
         b2e.EProp(form="forward"),
         b2e.Triangular(),

@@ -97,7 +97,9 @@ def assert_compiles(program: Program, precision: Precision, architecture: str) -
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("precision", Precision)
 @pytest.mark.parametrize(
-    "optimiser", [b2e.Adam(1e-3), b2e.SGD(0.1)], ids=lambda o: type(o).__name__
+    "optimiser",
+    [b2e.Adam(1e-3), b2e.SGD(0.1, clipvalue=1), b2e.AdamW(global_clipnorm=1), b2e.SGD(clipnorm=1)],
+    ids=repr,
 )
 def test_every_optimiser_compiles(
     optimiser: b2e.Adam | b2e.SGD, precision: Precision, architecture: str

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from brian2eprop.learning.training.arguments import explains_arguments
 from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.history import History
-from brian2eprop.learning.training.optimisers import Optimiser
+from brian2eprop.learning.training.optimiser import Optimiser
 
 
 class Trained(Protocol):

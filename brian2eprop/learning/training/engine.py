@@ -16,7 +16,7 @@ from brian2eprop.learning.objective.task import TrainingPrograms
 from brian2eprop.learning.objective.trial import changed_arrays
 from brian2eprop.learning.training.constraints import Constraints
 from brian2eprop.learning.training.numbers import Key, Numbers, fetch
-from brian2eprop.learning.training.optimisers import Optimiser
+from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.learning.training.session import Session
 
 Values = npt.NDArray[Any]

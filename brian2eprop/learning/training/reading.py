@@ -31,7 +31,7 @@ from brian2eprop.learning.training.checkpoint import (
     State,
     Values,
 )
-from brian2eprop.learning.training.optimisers import Optimiser
+from brian2eprop.learning.training.optimiser import Optimiser
 
 _UNREADABLE = (
     AttributeError,

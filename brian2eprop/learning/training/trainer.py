@@ -40,7 +40,7 @@ from brian2eprop.learning.training.history import History, Metrics
 from brian2eprop.learning.training.keeping import Keeper
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.network import description
-from brian2eprop.learning.training.optimisers import Optimiser
+from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import Progress
 from brian2eprop.learning.training.tally import evaluate, mean_gradients, predict

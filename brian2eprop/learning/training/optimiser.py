@@ -1,0 +1,228 @@
+"""What every optimiser is: an update of parameters by their gradients, as a Program."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.device.backends.base import Memory
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Direction,
+    ForEach,
+    Index,
+    Over,
+    Program,
+    Ref,
+    Sweep,
+)
+from brian2eprop.learning.training.clipping import LIMIT, Clipped, by_norm, by_value
+
+LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")
+LEARNING_RATE = dict.fromkeys(("lr", "rate", "eta", "step_size"), "learning_rate")
+
+
+@dataclass(repr=False)
+class Optimiser(ABC):
+    """An update rule for parameters.
+
+    What changes from update to update, such as the learning rate, lies in arrays of size 1
+    that :meth:`prepare` fills: the compiled Program stays the same. The arrays it uses have
+    names with a colon, which no variable of Brian2 can have.
+
+    Parameters
+    ----------
+    learning_rate : float
+        How far an update goes; may be changed during training.
+    clipnorm : float, optional
+        Largest norm of the gradient of each parameter; a longer one is scaled down to it.
+    global_clipnorm : float, optional
+        Largest norm of all gradients together, as one vector.
+    clipvalue : float, optional
+        Largest size of an element of a gradient; larger ones are put to it.
+
+    Raises
+    ------
+    ValueError
+        If a limit is no finite number above zero, or more than one is given.
+    """
+
+    learning_rate: float
+    clipnorm: float | None = field(default=None, kw_only=True)
+    global_clipnorm: float | None = field(default=None, kw_only=True)
+    clipvalue: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.learning_rate = self._rate()
+        for name in LIMITS if self._limit() else ():
+            limit = getattr(self, name)
+            setattr(self, name, None if limit is None else float(limit))
+
+    def _limit(self) -> dict[str, float]:
+        """The limit of gradients by its array, if there is one."""
+        given = [name for name in LIMITS if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(
+                f"{type(self).__name__}: {' and '.join(given)} are given; give one of them."
+            )
+        values = [above_zero(self, name, getattr(self, name)) for name in given]
+        return dict(zip([LIMIT], values, strict=False))
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{f.name}={getattr(self, f.name)!r}"
+            for f in sorted(fields(self), key=lambda f: f.kw_only is True)
+            if not f.kw_only or getattr(self, f.name) is not None
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def program(self, parameters: Sequence[Array], gradients: Mapping[str, str]) -> Program:
+        """The Program of one update.
+
+        Parameters
+        ----------
+        parameters : sequence of Array
+            The arrays that are trained.
+        gradients : mapping of str to str
+            For each of them the array of its gradient.
+
+        Returns
+        -------
+        Program
+            A sweep over what is shared: every parameter, its gradient and the optimiser's own
+            arrays.
+        """
+        own = [like(p, gradients[p.name]) for p in parameters]
+        clipping, clips = self._clipped(own)
+        parts = [self._update(p, gradient) for p, gradient in zip(parameters, own, strict=True)]
+        used = [*own, *clipping, *(array for _, arrays in parts for array in arrays)]
+        arrays = {array.name: array for array in used}
+        phases = (*clips, *(phase for phase, _ in parts))
+        return Program(
+            name=f"{type(self).__name__.lower()}_update",
+            dt=1.0,
+            arrays=tuple(arrays.values()),
+            sweeps=(Sweep(Direction.ONCE, phases, Over.SHARED),),
+        )
+
+    def _clipped(self, gradients: Sequence[Array]) -> Clipped:
+        """What is done to the gradients before the update."""
+        self._limit()
+        if self.clipvalue is not None:
+            return by_value(gradients)
+        if self.global_clipnorm is not None:
+            return by_norm(gradients)
+        if self.clipnorm is None:
+            return (), ()
+        each = [by_norm([gradient]) for gradient in gradients]
+        arrays, phases = zip(*each, strict=True)
+        return tuple(chain(*arrays)), tuple(chain(*phases))
+
+    def prepare(self, memory: Memory, iteration: int) -> None:
+        """Fill the arrays of size 1 for one update.
+
+        Parameters
+        ----------
+        memory : Memory
+            Memory that has been reserved for the Program.
+        iteration : int
+            Number of the update, 1 for the first.
+        """
+        for name, value in {**self._limit(), **self._numbers(self._rate(), iteration)}.items():
+            memory.write(name, value)
+
+    @abstractmethod
+    def _numbers(self, rate: float, iteration: int) -> dict[str, float]:
+        """What the arrays of size 1 hold in an update."""
+
+    @abstractmethod
+    def _update(self, parameter: Array, gradient: Array) -> tuple[ForEach, tuple[Array, ...]]:
+        """The phase that updates one parameter, and the arrays it uses."""
+
+    def follows(self, program: Program) -> dict[str, str]:
+        """The optimiser's own arrays that lie beside a parameter, element by element.
+
+        Parameters
+        ----------
+        program : Program
+            One that :meth:`program` gave.
+
+        Returns
+        -------
+        dict of str to str
+            The parameter of each.
+        """
+        return {
+            ref.array: phase.body.refs["w"].array
+            for phase in program.phases()
+            if isinstance(phase, ForEach) and "w" in phase.body.refs
+            for name, ref in phase.body.refs.items()
+            if ref.index is Index.ELEMENT and name not in ("w", "g")
+        }
+
+    def fault(self, name: str, values: npt.NDArray[Any]) -> str | None:
+        """What is impossible about the contents of one of its arrays, if anything.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+        values : array
+            Its contents.
+        """
+        return None
+
+    def _rate(self) -> float:
+        """The learning rate, which a callback may have changed."""
+        return number(self, "learning_rate", self.learning_rate, 0.0, math.inf)
+
+
+def like(parameter: Array, name: str) -> Array:
+    """An array beside a parameter."""
+    return Array(name, parameter.dtype, parameter.size, Access.SHARED)
+
+
+def update_phase(
+    kind: str, parameter: Array, code: str, own: dict[str, Array], constants: dict[str, float]
+) -> tuple[ForEach, tuple[Array, ...]]:
+    """The phase that runs some code for each element, and the arrays it uses."""
+    arrays = {"w": parameter, **own}
+    body = Body(code, _refs(arrays.items(), scalars={"rate", "decay"}), constants)
+    return ForEach(f"{kind}_{parameter.name}", parameter.size, body), tuple(arrays.values())
+
+
+def _refs(arrays: Iterable[tuple[str, Array]], scalars: set[str]) -> dict[str, Ref]:
+    return {
+        name: Ref(array.name, Index.SCALAR if name in scalars else Index.ELEMENT)
+        for name, array in arrays
+    }
+
+
+def number(owner: Optimiser, name: str, value: float, low: float, below: float) -> float:
+    """The number, refused where it is not in ``[low, below)``."""
+    real = isinstance(value, int | float | np.integer | np.floating)
+    if isinstance(value, bool) or not real or not low <= value < below:
+        limit = "a finite number" if math.isinf(below) else f"a number below {below:g}"
+        raise ValueError(
+            f"{type(owner).__name__}: {name} is {value!r}; give {limit}, not below {low:g}."
+        )
+    return float(value)
+
+
+def above_zero(owner: Optimiser, name: str, value: float) -> float:
+    """The number, refused where it is not finite and above zero."""
+    checked = number(owner, name, value, 0.0, math.inf)
+    if checked == 0.0:
+        raise ValueError(
+            f"{type(owner).__name__}: {name} is 0; give a number above zero, such as 1e-8."
+        )
+    return checked
