@@ -39,6 +39,7 @@ from brian2eprop.device.networks import Kept
 from brian2eprop.device.options import Options, check_duration, read_options
 from brian2eprop.device.run.progress import Progress
 from brian2eprop.device.run.run import run
+from brian2eprop.device.standalone import StandaloneCalls
 from brian2eprop.device.training import TrainingServices
 from brian2eprop.errors import Unsupported
 
@@ -46,7 +47,7 @@ _SETTERS = ("group_variable_set", "group_variable_set_conditional")
 _GETTERS = ("group_variable_get", "group_variable_get_conditional")
 
 
-class EpropDevice(TrainingServices):
+class EpropDevice(StandaloneCalls, TrainingServices):
     """Brian2's runtime device, but runs are compiled as a whole, for one or many instances.
 
     See ``brian2.set_device`` and :meth:`activate` for its options.
@@ -101,6 +102,8 @@ class EpropDevice(TrainingServices):
         ------
         ValueError
             If a value is none that the option takes, or there is no such option.
+        Unsupported
+            If there are ``run_args``, which C++ standalone would run with.
         """
         chosen = {
             "batch_size": batch_size, "backend": backend, "precision": precision, "seed": seed,

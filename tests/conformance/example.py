@@ -1,7 +1,8 @@
 """One of Brian2's example scripts, run on a device; what its monitors hold is written to a file.
 
 ``python -m tests.conformance.example SCRIPT DEVICE SEED RESULT``, where the device may be
-``runtime:cython``.
+``runtime:cython``. What a user's two lines replace is replaced here: a script's own
+``set_device``. With another seed than 0, the seeds that a script sets itself are others too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,8 @@ import numpy as np
 
 import brian2eprop
 
-# What a script ends with, for whoever called it.
-REFUSED = 3
+# What a script ends with, for whoever called it; the reason is the last line that is printed.
+REFUSED, CRASHED = 3, 4
 
 
 class Watch:
@@ -72,31 +75,80 @@ def _values(item: Any) -> list[tuple[str, np.ndarray]]:
     return [(name, np.array(getattr(item, name + "_"))) for name in names]
 
 
+def kept(variables: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays among a script's own variables, for one whose runs were in other processes."""
+    found = {}
+    for name, value in variables.items():
+        if isinstance(value, list | np.ndarray) and not name.startswith("_"):
+            with warnings.catch_warnings(action="ignore"):
+                try:
+                    found[f"script.{name}"] = np.array(value, dtype=float)
+                except (TypeError, ValueError):
+                    continue  # text, objects, lists of several lengths
+    return found
+
+
+def choose(device: str) -> Callable[..., None]:
+    """The ``set_device`` that chooses this device, whatever a script asks for."""
+    set_device = brian2.set_device
+    own = {} if device == "runtime" else {"backend": device, "precision": "float64"}
+    name = "runtime" if device == "runtime" else "eprop_cuda"
+
+    def choose_ours(_: Any, build_on_run: bool = True, **options: Any) -> None:
+        set_device(name, build_on_run=build_on_run, **options, **own)
+
+    return choose_ours
+
+
+def shift_seeds(module: Any, by: int) -> None:
+    """Let the seeds that a script sets be others."""
+    seed = module.seed
+    module.seed = lambda given=None: seed(given if given is None else given + by)
+
+
+def prepare(device: str, seed: int) -> None:
+    """What a user's two lines, and a seed, are in a script."""
+    device, _, target = device.partition(":")
+    brian2.prefs.codegen.target = target or "numpy"
+    brian2.set_device = choose(device)
+    brian2.set_device(device)
+    brian2.seed(seed)
+    np.random.seed(seed)
+    shift_seeds(brian2, seed)
+    shift_seeds(np.random, seed)
+
+
+def reason(error: BaseException) -> str:
+    """What an error began with, in a line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
 def main(script: str, device: str, seed: int, result: str) -> int:
     """Run the script; the exit status says how it ended."""
     mpl.use("Agg")
     warnings.simplefilter("ignore")
-    device, _, target = device.partition(":")
-    brian2.prefs.codegen.target = target or "numpy"
     brian2.BrianLogger.suppress_hierarchy("brian2")
     sys.excepthook = sys.__excepthook__  # Brian2's writes to a log
     os.chdir(Path(script).parent)
     sys.path.insert(0, str(Path(script).parent))
     sys.argv = [script]
-    watch = Watch()
-    if device != "runtime":
-        brian2.set_device("eprop_cuda", backend=device, precision="float64")
-    brian2.seed(seed)
-    np.random.seed(seed)
+    watch, variables = Watch(), {}
+    prepare(device, seed)
     try:
-        runpy.run_path(script, run_name="__main__")
+        variables = runpy.run_path(script, run_name="__main__")
     except brian2eprop.Unsupported as refusal:
         print(refusal)
         return REFUSED
     except SystemExit:
         pass
-    found = watch.found()
-    np.savez(result, **found)
+    except Exception as error:
+        traceback.print_exc()
+        print(reason(error))
+        return CRASHED
+    finally:
+        np.savez(result, **(watch.found() or kept(variables)))
     return 0
 
 

@@ -158,6 +158,33 @@ def test_options_of_other_devices_are_accepted() -> None:
     set_device("eprop_cuda", directory=None, with_output=False, build_on_run=False)
 
 
+def test_a_build_finds_all_done() -> None:
+    use(build_on_run=False)
+    group = cells()
+    group.v = 1
+    network = Network(group)
+    network.run(1 * ms)
+    done = group.v[:]
+    get_device().build(directory=None, compile=True, run=True)
+    np.testing.assert_array_equal(group.v[:], done)
+    assert (done < 1).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda: get_device().run(), r"device\.run\(\)"),
+        (lambda: get_device().run(run_args={"cells.v": 2}), r"device\.run\(\)"),
+        (lambda: get_device().build(run_args={"cells.v": 2}), "run_args"),
+        (lambda: use(run_args=["cells.v=2"]), "run_args"),
+    ],
+)
+def test_what_has_run_is_not_run_with_other_values(call: Callable[[], Any], what: str) -> None:
+    use(run_args={})
+    with pytest.raises(Unsupported, match=what + r" would .*Set the values before run\(\)"):
+        call()
+
+
 @pytest.mark.parametrize("gpu", [None, "Some GPU"])
 def test_auto_says_in_one_line_what_it_took(
     gpu: str | None, monkeypatch: pytest.MonkeyPatch

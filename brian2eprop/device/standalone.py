@@ -1,0 +1,63 @@
+"""What a script for Brian2's C++ standalone asks of its device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from brian2eprop.errors import Unsupported
+
+
+class StandaloneCalls:
+    """Calls that build a simulation and run it later; here it has run when ``run`` returns."""
+
+    def build(self, **options: Any) -> None:
+        """Do nothing: whatever ``build_on_run`` is, what ``run`` was called for has run.
+
+        Parameters
+        ----------
+        **options
+            As Brian2's C++ standalone takes them.
+
+        Raises
+        ------
+        Unsupported
+            If ``run_args`` would have it run with other values.
+        """
+        check_run_args(options)
+
+    def run(self, *_: Any, **__: Any) -> None:
+        """Refuse to run once more, from the start, what has been compiled.
+
+        Raises
+        ------
+        Unsupported
+            Always.
+        """
+        raise _refusal("device.run()")
+
+
+def check_run_args(options: Mapping[str, Any]) -> None:
+    """Refuse values that a compiled simulation would be run with later.
+
+    Parameters
+    ----------
+    options : mapping
+        What a script gives to ``set_device`` or ``device.build``.
+
+    Raises
+    ------
+    Unsupported
+        If there are any, since they would change nothing.
+    """
+    if options.get("run_args"):
+        raise _refusal("run_args")
+
+
+def _refusal(what: str) -> Unsupported:
+    return Unsupported(
+        f"{what} would run with other values what Brian2's C++ standalone has compiled; on "
+        "eprop_cuda a simulation has run when run() returns. Set the values before run(), and "
+        "use store() and restore() to run again; or have all sets of values in one run, one for "
+        "each instance (batch_size)."
+    )
