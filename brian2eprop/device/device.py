@@ -18,6 +18,7 @@ from brian2.units.fundamentalunits import check_units
 from brian2eprop.device import brian
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Backend
+from brian2eprop.device.capture.builder import Before
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import make_inert
 from brian2eprop.device.capture.support import check_network
@@ -273,9 +274,9 @@ class EpropDevice(StandaloneCalls, TrainingServices):
         self._fit_monitors(network)
         watched = Watched(namespace)
         read: set[Any] = set()
-        captured = self.capture_program(
-            network, watched, read, delays=partial(delays_that_matter, transit)
-        )
+        delays = partial(delays_that_matter, transit)
+        before = Before(self.formed.relevant, delays, forgets=True)
+        captured = self.capture_program(network, watched, read, before)
         for name in captured.written:
             if self.instances.size is not None:
                 self.instances.promote(captured.variables[name])

@@ -16,10 +16,8 @@ from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import (
-    DelaysOf,
-    FormedSince,
+    Before,
     array_name,
-    present_delays,
 )
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import capture
@@ -92,7 +90,7 @@ class TrainingServices(ValuesDevice):
     def _followed(self, network: Network, namespace: Watched) -> Captured:
         """A network as a Program, and what it was made from is kept."""
         read: set[Any] = set()
-        captured = self.capture_program(network, namespace, read, since_ever)
+        captured = self.capture_program(network, namespace, read, Before(since_ever))
         origin = origin_of(network.sorted_objects, namespace, read, self.stamps, ())
         self._made_from[captured] = origin, namespace
         return captured
@@ -128,22 +126,20 @@ class TrainingServices(ValuesDevice):
         network: Network,
         namespace: Mapping[str, Any],
         read: set[Any],
-        formed: FormedSince | None = None,
-        delays: DelaysOf = present_delays,
+        before: Before | None = None,
     ) -> Captured:
         """A network as a Program; the variables whose values were read are added to ``read``.
 
-        ``formed`` tells since when synapses are there, if not since when they were seen first,
-        ``delays`` which delays of a pathway still matter.
+        ``before`` is what is to be known of the runs before, if not only since when synapses are
+        there.
         """
         with self.capturing(read):
             return capture(
                 network,
                 namespace,
                 self.memo,
-                formed or self.formed.relevant,
+                before or Before(self.formed.relevant),
                 self.instances.arrays,
-                delays,
             )
 
     def array_name(self, view: VariableView) -> str:
@@ -214,15 +210,19 @@ class TrainingServices(ValuesDevice):
         captured : Captured
             The same as a Program.
         """
-        sent = self.networks.of(network).transit.sent
+        transit = self.networks.of(network).transit
+        # The run may have kept what they hear elsewhere than a training does.
+        pathways = {**captured.pathways, **transit.pathways}
         return tuple(
             name
-            for name, pathway in captured.pathways.items()
-            if pathway.events in sent and sent[pathway.events].any_within(pathway.longest)
+            for name, pathway in pathways.items()
+            if name in captured.pathways
+            and pathway.events in transit.sent
+            and transit.sent[pathway.events].any_within(pathway.longest)
         )
 
 
-def since_ever(pathway: Any, delay: int, step: int) -> None:
+def since_ever(pathway: Any, delay: int, time: float) -> None:
     """Samples begin at a time of their own: every synapse is there from their first step on."""
 
 

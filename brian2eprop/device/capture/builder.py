@@ -50,18 +50,33 @@ SPIKE = "spike"  # Brian2's name of the event that a threshold detects
 
 NO_REFS: Mapping[str, Ref] = {}
 
-# From a pathway, its longest delay and the step to run next: the step in which each synapse was
+# From a pathway, its longest delay and the network's time: the step in which each synapse was
 # formed, in Brian2's order; None where every synapse is older than what it may hear.
-FormedSince = Callable[[Any, int, int], npt.NDArray[np.int64] | None]
+FormedSince = Callable[[Any, int, float], npt.NDArray[np.int64] | None]
 
-# From a pathway's name, its events, its present delays and the step that is run next: all the
-# delays that still matter.
-DelaysOf = Callable[[str, str, Delays, int], tuple[Delays, ...]]
+# From a pathway's name, its events, its present delays, and the step that is the first to be heard
+# with them, of how many seconds: all the delays that still matter.
+DelaysOf = Callable[[str, str, Delays, int, float], tuple[Delays, ...]]
 
 
-def present_delays(name: str, events: str, now: Delays, step: int) -> tuple[Delays, ...]:
-    """The present delays, where nothing is on its way."""
-    return (now,)
+@dataclass(frozen=True)
+class Before:
+    """What a capture must know of the runs before.
+
+    Parameters
+    ----------
+    formed : callable
+        Tells since when the synapses of a pathway are there, where it matters.
+    delays : callable, optional
+        Tells which delays of a pathway still matter; None where nothing is on its way.
+    forgets : bool
+        Whether a run may end while others follow: then what thresholds found in its last step is
+        forgotten by who would hear of it a step late, as in Brian2.
+    """
+
+    formed: FormedSince
+    delays: DelaysOf | None = None
+    forgets: bool = False
 
 
 @dataclass
@@ -76,10 +91,8 @@ class Builder:
         What Brian2 wants done, by name of the object.
     memo : Memo
         What was made of connections in earlier captures.
-    formed : callable
-        Tells since when the synapses of a pathway are there, where it matters.
-    delays : callable
-        Tells which delays of a pathway still matter.
+    before : Before
+        What there was before.
     time : float
         The network's time in seconds.
     drawers : mapping of str to str
@@ -89,8 +102,7 @@ class Builder:
     grid: Grid
     pieces: Mapping[str, Piece]
     memo: Memo
-    formed: FormedSince
-    delays: DelaysOf
+    before: Before
     time: float
     drawers: Mapping[str, str] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
@@ -103,6 +115,7 @@ class Builder:
     tables: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     sources: dict[str, Any] = field(default_factory=dict)
     emitters: dict[str, Any] = field(default_factory=dict)
+    late: dict[str, str] = field(default_factory=dict)
     recordings: list[Recording] = field(default_factory=list)
     logs: list[EventLog] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
@@ -178,8 +191,19 @@ class Builder:
         self.emitters[name] = group
         return name
 
-    def heard(self, listener: Any, group: Any, event: str = SPIKE) -> str:
-        """Name of the event buffer that a listener reads."""
+    def emit_late(self, group: Any, event: str = SPIKE) -> str | None:
+        """Name of the event buffer for those who hear a group's events a step late, if any do."""
+        name = self.late.get(events_name(group, event))
+        if name is not None:
+            self.events[name] = Events(name, len(group), Access.PER_INSTANCE, Slots())
+        return name
+
+    def heard(self, listener: Any, group: Any, event: str = SPIKE) -> tuple[str, int]:
+        """Name of the event buffer that a listener reads, and how many steps late.
+
+        A listener that comes before what it listens to hears it in the next step. At the border
+        of two runs that is another thing than to hear it in time, so it has a buffer of its own.
+        """
         name = events_name(group, event)
         if name not in self.emitters:
             what = "spikes" if event == SPIKE else f"the event '{event}'"
@@ -188,13 +212,14 @@ class Builder:
                 "none in this run; give it a threshold, keep it active and in the network, or set "
                 f"'{listener.name}' inactive."
             )
-        return name
-
-    def lateness(self, events: str) -> int:
-        """How many steps late a listener that is next hears events: one where they come later."""
-        late = int(events not in self.events)
-        self.widen(events, late)
-        return late
+        if name in self.events:
+            return name, 0
+        if self.before.forgets:
+            own = self.late.setdefault(name, f"{name}:late")
+            self.emitters[own] = self.emitters[name]
+            name = own
+        self.widen(name, 1)
+        return name, 1
 
     def widen(self, events: str, history: int) -> None:
         """Keep more of an event buffer's steps, also where it is yet to be declared."""
@@ -249,6 +274,8 @@ class Builder:
             tuple(self.operations),
             tuple(self.owners),
             tuple(self.order),
+            frozenset(self.late.values()),
+            frozenset(own for name, own in self.late.items() if name not in self.sources),
         )
 
     def _keep_double(self, variable: Any) -> None:

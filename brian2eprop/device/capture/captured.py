@@ -201,6 +201,10 @@ class Captured:
         The name of the object that each phase is of.
     order : tuple of str
         The names of all objects in order.
+    late : frozenset of str
+        The event buffers of those who hear events a step late.
+    forgotten : frozenset of str
+        Those of them whose last step is forgotten at the end of a run.
     """
 
     program: Program
@@ -218,6 +222,8 @@ class Captured:
     operations: tuple[Operation, ...] = ()
     owners: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
+    late: frozenset[str] = frozenset()
+    forgotten: frozenset[str] = frozenset()
 
     @property
     def clocks(self) -> tuple[Any, ...]:

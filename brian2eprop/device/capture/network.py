@@ -8,7 +8,7 @@ from typing import Any
 from brian2.core.network import Network
 
 from brian2eprop.device import brian
-from brian2eprop.device.capture.builder import Builder, DelaysOf, FormedSince, present_delays
+from brian2eprop.device.capture.builder import Before, Builder
 from brian2eprop.device.capture.captured import Captured, Piece
 from brian2eprop.device.capture.clocks import grid_of
 from brian2eprop.device.capture.objects import add_phases
@@ -66,9 +66,8 @@ def capture(
     network: Network,
     namespace: Mapping[str, Any],
     memo: Memo,
-    formed: FormedSince,
+    before: Before,
     varying: Container[Any] = (),
-    delays: DelaysOf = present_delays,
 ) -> Captured:
     """Turn a network into a Program without compiling any of Brian2's code objects.
 
@@ -82,12 +81,10 @@ def capture(
         Where external names are looked up.
     memo : Memo
         What was made of connections in earlier captures.
-    formed : callable
-        Tells since when synapses are there, where it matters.
+    before : Before
+        What is to be known of the runs before.
     varying : container of brian2 Variable
         Variables that differ between instances although the run does not write them.
-    delays : callable
-        Tells which delays of a pathway still matter.
 
     Returns
     -------
@@ -105,7 +102,7 @@ def capture(
     network.before_run(namespace)
     pieces = _pieces(objects)
     drawers = find_drawers(pieces)
-    builder = Builder(grid_of(clocks), pieces, memo, formed, delays, network.t_, drawers)
+    builder = Builder(grid_of(clocks), pieces, memo, before, network.t_, drawers)
     add_phases(builder, objects)
     promoted = {name for name, found in builder.variables.items() if found in varying}
     captured = builder.finish(network.name, promoted)

@@ -16,28 +16,32 @@ Steps = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Growth:
-    """The sizes that Synapses had, and the step from which on they had it.
+    """The sizes that Synapses had, and since when they had it.
 
     Parameters
     ----------
-    sizes, steps : tuple of int
-        From step ``steps[k]`` on there were ``sizes[k]`` synapses; both ascend.
+    sizes : tuple of int
+        How many synapses there were; ascends.
+    times : tuple of float
+        Since when, in seconds of the network's time; ascends. Clocks may differ, and change.
     """
 
     sizes: tuple[int, ...] = ()
-    steps: tuple[int, ...] = ()
+    times: tuple[float, ...] = ()
 
-    def grown(self, size: int, step: int) -> Growth:
-        """The same, when there are ``size`` synapses at a step."""
-        # A restore may have taken synapses away, a change of dt the meaning of steps.
-        kept = [(n, min(s, step)) for n, s in zip(self.sizes, self.steps, strict=True) if n < size]
-        last = next((s for n, s in zip(self.sizes, self.steps, strict=True) if n >= size), step)
-        sizes, steps = zip(*kept, (size, min(last, step)), strict=True)
-        return Growth(sizes, steps)
+    def grown(self, size: int, time: float) -> Growth:
+        """The same, when there are ``size`` synapses at a time."""
+        # A restore may have taken synapses away, and the time back.
+        before = list(zip(self.sizes, self.times, strict=True))
+        kept = [(n, min(t, time)) for n, t in before if n < size]
+        last = next((t for n, t in before if n >= size), time)
+        sizes, times = zip(*kept, (size, min(last, time)), strict=True)
+        return Growth(sizes, times)
 
-    def each(self) -> Steps:
-        """The step at which each synapse was formed, in Brian2's order."""
-        return np.repeat(np.array(self.steps, np.int64), np.diff([0, *self.sizes]))
+    def each(self, clock: Any) -> Steps:
+        """The step of a clock at which each synapse was formed, in Brian2's order."""
+        steps = [brian.step_of(clock, time) for time in self.times]
+        return np.repeat(np.array(steps, np.int64), np.diff([0, *self.sizes]))
 
 
 class Formed:
@@ -47,14 +51,14 @@ class Formed:
         # A Synapses object may be known by a proxy only; its variable is one and the same.
         self._growth: WeakKeyDictionary[Any, Growth] = WeakKeyDictionary()
 
-    def note(self, synapses: Any, step: int) -> Growth:
-        """Note the synapses that are there when a step is to be run."""
+    def note(self, synapses: Any, time: float) -> Growth:
+        """Note the synapses that are there when a run begins."""
         key = brian.ends(synapses)[0]
         known = self._growth.get(key, Growth())
-        found = self._growth[key] = known.grown(len(synapses), step)
+        found = self._growth[key] = known.grown(len(synapses), time)
         return found
 
-    def relevant(self, pathway: Any, delay: int, step: int) -> Steps | None:
+    def relevant(self, pathway: Any, delay: int, time: float) -> Steps | None:
         """The steps at which synapses were formed, where spikes may be older than a synapse.
 
         Parameters
@@ -63,16 +67,18 @@ class Formed:
             The pathway of a network.
         delay : int
             Its longest delay in steps.
-        step : int
-            The step to run next.
+        time : float
+            The network's time in seconds.
 
         Returns
         -------
         int array, shape (n_synapses,), or None
             In Brian2's order; None where every synapse is older than what it may hear.
         """
-        growth = self.note(pathway.synapses, step)
-        return growth.each() if growth.steps[-1] > max(0, step - delay) else None
+        growth = self.note(pathway.synapses, time)
+        steps = growth.each(pathway.clock)
+        oldest = max(0, brian.step_of(pathway.clock, time) - delay)
+        return steps if steps.max(initial=0) > oldest else None
 
     def stored(self, found: Any) -> Growth | None:
         """What is to be stored of a Synapses object."""

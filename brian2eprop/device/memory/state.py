@@ -14,7 +14,7 @@ from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.memory.limits import require_memory
-from brian2eprop.device.memory.transit import Sent, Transit, put_transit, take_transit
+from brian2eprop.device.memory.transit import Sent, Transit, forget_late, put_transit, take_transit
 from brian2eprop.device.program import Access, Array, Slots
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
 from brian2eprop.errors import Unsupported
@@ -133,6 +133,10 @@ class State:
     def end_step(self) -> None:
         """Go on to the next step, all parts of this one being done."""
         self.next_step += 1
+
+    def end_run(self) -> None:
+        """Do to spikes in transit what Brian2 does after a run."""
+        forget_late(self.memory, self.captured, self.next_step)
 
     def _kernel_of(self, part: Part) -> Kernel:
         if part not in self._parts:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.capture.captured import Captured, Delays, Pathway
+from brian2eprop.device.capture.captured import EVER, Captured, Delays, Pathway
 from brian2eprop.device.codegen.storage import count_of, index_of
 from brian2eprop.device.program import Clock, Events
 from brian2eprop.errors import Unsupported
@@ -33,6 +34,16 @@ class Sent:
     def any_within(self, steps: int) -> bool:
         """Whether there were spikes in that many last steps."""
         return steps > 0 and bool(self.counts[:, -steps:].any())
+
+    def finer(self, ratio: int, late: int) -> Sent:
+        """The same in steps of which one was ``ratio``; see :class:`Transit`."""
+        before = np.arange(self.counts.shape[1], 0, -1)
+        now = _finer(before, ratio, late)
+        n, *rest = self.index.shape[::2]
+        counts = np.zeros((n, now.max(initial=0)), np.int32)
+        index = np.zeros((n, now.max(initial=0), *rest), np.int32)
+        counts[:, -now], index[:, -now] = self.counts, self.index
+        return Sent(counts, index)
 
 
 @dataclass(frozen=True)
@@ -66,12 +77,26 @@ class Transit:
         What is to deliver them.
     due : mapping of str to Due
         When the clock of each event buffer is due next.
+    late : collection of str
+        The event buffers whose spikes are heard a step late.
+
+    Notes
+    -----
+    In finer steps, what is to arrive after ``n`` steps arrives after ``n*ratio``, as in Brian2's
+    queue. What is heard late gets into the queue one step after it was sent, however long it is.
     """
 
     sent: Mapping[str, Sent] = field(default_factory=dict)
     emitters: Mapping[str, int] = field(default_factory=dict)
     pathways: Mapping[str, Pathway] = field(default_factory=dict)
     due: Mapping[str, Due] = field(default_factory=dict)
+    late: Collection[str] = frozenset()
+
+    def in_steps_of(self, dt: float, events: str) -> tuple[int, int]:
+        """Into how many steps one of an event buffer is cut, and how many late it is heard."""
+        due = self.due.get(events)
+        ratio = 1 if due is None else max(1, round(due.dt / dt))
+        return ratio, int(events in self.late)
 
 
 def take_transit(memory: Memory, captured: Captured, next_step: int) -> Transit:
@@ -94,7 +119,7 @@ def take_transit(memory: Memory, captured: Captured, next_step: int) -> Transit:
     due = {events.name: due_next(captured, events, next_step) for events in captured.program.events}
     sent = {e.name: _take(memory, e, due[e.name].step) for e in captured.program.events}
     some = {name: spikes for name, spikes in sent.items() if spikes.counts.any()}
-    return Transit(some, captured.emitters, captured.pathways, due)
+    return Transit(some, captured.emitters, captured.pathways, due, captured.late)
 
 
 def due_next(captured: Captured, events: Events, next_step: int) -> Due:
@@ -118,6 +143,26 @@ def _take(memory: Memory, events: Events, next_step: int) -> Sent:
     steps = np.arange(next_step - events.slots.history, next_step)
     counts = memory.read_slots(count_of(events).name, steps)[..., 0]
     return Sent(counts, memory.read_slots(index_of(events).name, steps))
+
+
+def forget_late(memory: Memory, captured: Captured, next_step: int) -> None:
+    """Forget what thresholds found in the last step, where it would be heard late.
+
+    Parameters
+    ----------
+    memory : Memory
+        Where the event buffers lie.
+    captured : Captured
+        The network.
+    next_step : int
+        The step that is run next.
+    """
+    for name in sorted(captured.forgotten):
+        events = captured.program.find_events(name)
+        count = count_of(events).name
+        counts = memory.read(count)
+        counts[:, (due_next(captured, events, next_step).step - 1) % counts.shape[1]] = 0
+        memory.write(count, counts)
 
 
 def put_transit(
@@ -187,25 +232,32 @@ def deliverable(
         and transit.emitters.get(name, captured.emitters[name]) == captured.emitters[name]
     }
     if sent:
-        for name in sent:
-            events = captured.program.find_events(name)
-            _check_time(transit.due.get(name), due_next(captured, events, first_step), captured)
         _check_instances(sent, instances)
         _check_pathways(transit.pathways, captured, sent)
+        for name, spikes in sent.items():
+            due = due_next(captured, captured.program.find_events(name), first_step)
+            _check_time(transit.due.get(name), due, captured)
+            ratio, late = transit.in_steps_of(due.dt, name)
+            sent[name] = spikes if ratio == 1 else spikes.finer(ratio, late)
     return sent
 
 
 _ON_THEIR_WAY = "while spikes are on their way to"
 _WAY_OUT = "change it before the first run, or run without input until they have arrived"
+_ROUNDING = 1e-9
 
 
 def _check_time(before: Due | None, now: Due, captured: Captured) -> None:
-    if before is not None and before.dt != now.dt:
+    if before is None:
+        return
+    ratio = round(before.dt / now.dt)
+    if abs(before.dt - ratio * now.dt) > _ROUNDING * before.dt:
         raise Unsupported(
-            f"The dt of '{captured.program.name}' was changed {_ON_THEIR_WAY} their targets; "
-            f"{_WAY_OUT}."
+            f"The dt of '{captured.program.name}' was changed from {before.dt:g} s to {now.dt:g} s "
+            f"{_ON_THEIR_WAY} their targets, and Brian2 loses or shifts some of them unless a step "
+            f"is cut into equal ones; {_WAY_OUT}."
         )
-    if before is not None and before.step != now.step:
+    if before.step * ratio != now.step:
         raise Unsupported(
             f"The time of '{captured.program.name}' was changed {_ON_THEIR_WAY} their targets; "
             "run without input until they have arrived, or make the network anew."
@@ -240,7 +292,7 @@ def _check_pathways(
 
 
 def delays_that_matter(
-    transit: Transit, name: str, events: str, now: Delays, step: int
+    transit: Transit, name: str, events: str, now: Delays, step: int, dt: float
 ) -> tuple[Delays, ...]:
     """The delays of a pathway that still matter: those of what is on its way, and the present.
 
@@ -257,7 +309,9 @@ def delays_that_matter(
     now : Delays
         Its delays now.
     step : int
-        The step that is run next, in those of the source's clock.
+        The first step, in those of the source's clock, whose spikes the present delays hold for.
+    dt : float
+        That clock's dt in seconds.
 
     Returns
     -------
@@ -267,7 +321,7 @@ def delays_that_matter(
     path, sent = transit.pathways.get(name), transit.sent.get(events)
     if path is None or path.events != events or sent is None:
         return (now,)
-    *older, last = path.delays
+    *older, last = (_in_finer(each, *transit.in_steps_of(dt, events)) for each in path.delays)
     if now.agrees_with(last):
         now = replace(now, since=last.since)
     else:
@@ -277,6 +331,20 @@ def delays_that_matter(
     while older and [*older[1:], now][0].since + older[0].longest <= step:
         del older[0]
     return (*older, now)
+
+
+def _in_finer(delays: Delays, ratio: int, late: int) -> Delays:
+    if ratio == 1:
+        return delays
+    steps = _finer(delays.known, ratio, late).astype(np.int32).tobytes()
+    # A step in which a spike was sent is as long ago as the spike.
+    since = delays.since if delays.since == EVER else delays.since * ratio + (ratio - 1) * late
+    return Delays(delays.size, steps, since)
+
+
+def _finer(steps: npt.NDArray[Any], ratio: int, late: int) -> npt.NDArray[Any]:
+    """Numbers of steps in finer ones, where of each the last ``late`` ones are as they are."""
+    return (steps - late) * ratio + late
 
 
 def _what_changed(name: str, old: Pathway | None, new: Pathway | None) -> str:

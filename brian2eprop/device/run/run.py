@@ -93,6 +93,7 @@ def run(
     brian.note_run(device, progress.elapsed, completed)
     brian.warn_of_invalid_states(network)
     progress.tell(completed)
+    state.end_run()
     network.after_run()
 
 

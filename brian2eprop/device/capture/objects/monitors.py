@@ -89,8 +89,7 @@ def _recorded(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], R
 
 
 def _record_events(builder: Builder, monitor: EventMonitor) -> None:
-    events = builder.heard(monitor, monitor.source, monitor.event)
-    late = builder.lateness(events)
+    events, late = builder.heard(monitor, monitor.source, monitor.event)
     first, stop = brian.chosen_neurons(monitor.source)
     types = {name: dtype_of(monitor.variables[name]) for name in sorted(monitor.record_variables)}
     types["i"] = DType.INT  # also where only the number of events is wanted
@@ -115,8 +114,7 @@ def _record_events(builder: Builder, monitor: EventMonitor) -> None:
 
 
 def _count_events(builder: Builder, monitor: PopulationRateMonitor) -> None:
-    events = builder.heard(monitor, monitor.source)
-    late = builder.lateness(events)
+    events, late = builder.heard(monitor, monitor.source)
     first, stop = brian.chosen_neurons(monitor.source)
     (counts,) = _columns(builder, monitor, {"count": DType.INT}, 1).values()
     builder.phases.append(Count(monitor.name, events, first, stop, counts, delay=late))

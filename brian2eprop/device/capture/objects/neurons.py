@@ -128,6 +128,9 @@ def _detect(builder: Builder, thresholder: Thresholder) -> None:
     on_event = ("not_refractory", "lastspike") if refractory else ()
     flags = {name: Ref(builder.array_of(group.variables[name]), Index.ELEMENT) for name in on_event}
     body = builder.body(thresholder, neuron(builder, thresholder), flags)
+    late = builder.emit_late(group, thresholder.event)
+    if late is not None:  # first: what happens to a neuron at an event may undo the condition
+        builder.phases.append(Detect(f"{thresholder.name}:late", len(group), late, body))
     events = builder.emit(group, thresholder.event)
     builder.phases.append(Detect(thresholder.name, len(group), events, body, on_event))
 
@@ -137,8 +140,7 @@ def _reset(builder: Builder, resetter: Resetter) -> None:
     refuse_scalar_writes(resetter, body)
     _refuse_own_links(resetter, body)
     if body.code:
-        events = builder.heard(resetter, resetter.group, resetter.event)
-        late = builder.lateness(events)
+        events, late = builder.heard(resetter, resetter.group, resetter.event)
         builder.phases.append(ForEachEvent(resetter.name, events, body, late))
 
 

@@ -17,6 +17,9 @@ from brian2eprop.errors import Unsupported
 
 def _feed(builder: Builder, source: SpikeSource | SpikeGeneratorGroup) -> None:
     builder.sources[source.name] = source
+    late = builder.emit_late(source)
+    if late is not None:
+        builder.phases.append(Feed(f"{source.name}:late", source.name, late))
     builder.phases.append(Feed(source.name, source.name, builder.emit(source)))
 
 

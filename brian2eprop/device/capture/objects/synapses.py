@@ -33,32 +33,37 @@ from brian2eprop.errors import Unsupported
 
 def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     synapses = pathway.synapses
-    events = builder.heard(pathway, brian.whole(pathway.source), pathway.event)
-    # The queue of a pathway that runs before its source still gets the last step's spikes.
-    steps = _delay_steps(builder, pathway) + builder.lateness(events)
+    # The queue of a pathway that runs before its source gets the last step's spikes.
+    events, late = builder.heard(pathway, brian.whole(pathway.source), pathway.event)
+    steps = _delay_steps(builder, pathway) + late
     own = steps.size > 1 and steps.min() != steps.max()
     kept = (steps if own else steps[:1]).astype(np.int32).tobytes()
     now = Delays(len(synapses), kept)
-    step = builder.next_step(pathway.clock)
-    found = Pathway(events, builder.delays(pathway.name, events, now, step))
+    first = builder.next_step(pathway.clock) - late
+    of = builder.before.delays
+    dt = pathway.source.clock.dt_
+    delays = (now,) if of is None else of(pathway.name, events, now, first, dt)
+    found = Pathway(events, delays)
     builder.pathways[pathway.name] = found
     if not len(synapses):
         return
     body = builder.body(pathway, synaptic(builder, pathway, synapses))
     refuse_scalar_writes(pathway, body)
     if body.code:
-        builder.phases.extend(_deliveries(builder, pathway, found, body))
+        builder.phases.extend(_deliveries(builder, pathway, found, body, late))
 
 
 def _deliveries(
-    builder: Builder, pathway: SynapticPathway, found: Pathway, body: Body
+    builder: Builder, pathway: SynapticPathway, found: Pathway, body: Body, late: int
 ) -> Iterator[Phase]:
     """A phase for each of the delays that matter; what was sent first arrives first."""
     synapses = pathway.synapses
     there = connectivity(builder, synapses)
     order = slice(None) if there.order is None else there.order
     step = builder.next_step(pathway.clock)
-    formed = builder.formed(pathway, found.longest, step)
+    formed = builder.before.formed(pathway, found.longest, builder.time)
+    if formed is not None:
+        formed = formed - late  # what is heard late was not in the queue yet
 
     def table(name: str, steps: npt.NDArray[Any], number: int) -> str:
         which = f":{number}" if number else ""
