@@ -27,6 +27,7 @@ from brian2eprop.learning.model.surrogates import (
 )
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.regularisers import FiringRate
+from brian2eprop.learning.objective.spike_losses import FirstSpikeTime, SpikeCount
 from brian2eprop.learning.rules.bptt import SurrogateBPTT
 from brian2eprop.learning.rules.eprop import EProp
 from brian2eprop.learning.rules.eventprop import EventProp
@@ -60,6 +61,7 @@ __all__ = [
     "EventProp",
     "FastSigmoid",
     "FiringRate",
+    "FirstSpikeTime",
     "Gaussian",
     "History",
     "LearningError",
@@ -68,6 +70,7 @@ __all__ = [
     "Metrics",
     "ModelCheckpoint",
     "NonNegative",
+    "SpikeCount",
     "SpikeSource",
     "Spikes",
     "SuperSpike",

@@ -18,6 +18,7 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import (
     Before,
     array_name,
+    events_name,
 )
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import capture
@@ -145,6 +146,10 @@ class TrainingServices(ValuesDevice):
     def array_name(self, view: VariableView) -> str:
         """Name of the Program's array of ``group.variable``."""
         return array_name(view.variable)
+
+    def events_name(self, group: Any) -> str:
+        """Name of the Program's events that are the spikes of a group."""
+        return events_name(group)
 
     def read_array(self, captured: Captured, name: str) -> npt.NDArray[Any]:
         """The values of a variable or table, in the order of the Program's array.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import brian2
@@ -66,6 +66,8 @@ class Case:
     density: float = 1.0
     seed: int = 0
     surrogate: str = "Triangular"
+
+    judge: oracle.Judge | None = None
 
     def network(self, crosses: bool = False, attached: bool = False) -> oracle.Network:
         """The case with numbers."""
@@ -161,14 +163,25 @@ def trainer_of(case: Case, net: oracle.Network, way: Way, backend: str) -> b2e.T
         synapses.w = given.weights
         made.append(synapses)
     own = [getattr(hidden, name) for name in net.own]
+    output, loss = readout.y, b2e.MeanSquaredError()
+    if case.judge is not None:
+        output, loss = hidden, loss_of(case.judge)
+        made.pop()
     return b2e.Trainer(
         brian2.Network(inputs, hidden, readout, *made),
-        output=readout.y,
-        loss=b2e.MeanSquaredError(),
+        output=output,
+        loss=loss,
         rule=way.rule(getattr(b2e, case.surrogate)(oracle.GAMMA, case.width)),
         parameters=[*(synapses.w for synapses in made), *own],
         optimiser=b2e.SGD(0.1),
     )
+
+
+def loss_of(judge: oracle.Judge) -> Any:
+    window = (judge.start * ms, judge.stop * ms)
+    if judge.tau is None:
+        return b2e.SpikeCount(window, scale=judge.scale)
+    return b2e.FirstSpikeTime(window, judge.tau * ms, judge.alpha, judge.late * ms)
 
 
 def check(case: Case, backend: str, ways: Mapping[str, Way]) -> None:
@@ -176,9 +189,12 @@ def check(case: Case, backend: str, ways: Mapping[str, Way]) -> None:
     sent, target = rng.random((STEPS, N_IN)) < 0.4, rng.normal(0, 1, (STEPS, N_OUT))
     for label, way in ways.items():
         net = case.network(way.crosses, way.attached)
-        expected = oracle.gradients(net, sent, target)
+        expected = oracle.gradients(net, sent, target, case.judge)
         trainer = trainer_of(case, net, way, backend)
-        found = list(trainer.gradients(b2e.Spikes.from_dense(sent[None]), target[None]).values())
+        labels = target[None] if case.judge is None else [case.judge.label]
+        found = list(trainer.gradients(b2e.Spikes.from_dense(sent[None]), labels).values())
+        if case.judge is not None:
+            assert not expected.pop("s_out").any()
         scale = max(np.abs(part).max() for part in expected.values())
         for (name, reference), values in zip(expected.items(), found, strict=True):
             error = np.abs(values - reference).max() / scale
@@ -220,6 +236,27 @@ def test_random_models(case: Case) -> None:
 @given(cases())
 def test_random_models_by_bptt(case: Case) -> None:
     check(case, "reference", BPTT)
+
+
+FIRST = oracle.Judge(1, 0, 25, tau=2.0, alpha=0.3, late=9.0)
+JUDGED = {
+    "first": Case(width=0.7, judge=FIRST),
+    "first of a later window": Case(
+        "driven adaptation", delays=(1, 2, 0), judge=replace(FIRST, start=4, stop=18), seed=2
+    ),
+    "some are silent": Case("shunted", judge=replace(FIRST, stop=3), surrogate="ArcTan", seed=7),
+    "count": Case(judge=oracle.Judge(2, 0, 25, scale=0.7)),
+    "count in a window": Case(
+        "rational", judge=oracle.Judge(0, 5, 15), delays=(0, 1, 0), surrogate="SuperSpike"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", JUDGED)
+@pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
+def test_judged_spikes(case: str, on: str) -> None:
+    """Spikes that a loss judges are differentiated as the map of their surrogates is."""
+    check(JUDGED[case], on, {"adjoint": E_PROP["adjoint"], **BPTT})
 
 
 HANDFUL = {

@@ -217,6 +217,9 @@ class Device:
     def array_name(self, view):
         return view.name
 
+    def events_name(self, group):
+        return group.name
+
     def read_array(self, captured, name):
         return self.values[name]
 

@@ -17,6 +17,7 @@ from brian2eprop.device.program import Access, Array, DType, Precision, Program
 from tests.device.test_nvrtc import ARCHITECTURES
 from tests.learning import test_analogue_input, test_constraints
 from tests.learning.test_gradients import FORMS, trainer_of
+from tests.learning.test_spike_losses import LOSSES, Layers
 from tests.oracles import event_models
 from tests.oracles.test_eprop_in_brian2 import CASES
 
@@ -77,6 +78,17 @@ def test_whatever_a_fit_compiles_compiles_for_a_gpu(
     for number, program in enumerate(found):
         for turn, architecture in enumerate(ARCHITECTURES):
             assert_compiles(program, tuple(Precision)[(number + turn) % 2], architecture)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("rule", [b2e.EventProp(), b2e.SurrogateBPTT()], ids=repr)
+def test_losses_of_spikes_compile(
+    rule: b2e.EventProp | b2e.SurrogateBPTT, loss: b2e.FirstSpikeTime | b2e.SpikeCount
+) -> None:
+    trainer = Layers(rule, loss).trainer
+    for turn, architecture in enumerate(ARCHITECTURES):
+        for program in programs_of(trainer):
+            assert_compiles(program, tuple(Precision)[turn % 2], architecture)
 
 
 def programs_of(trainer: b2e.Trainer) -> Iterator[Program]:

@@ -86,7 +86,8 @@ class Adjoint:
             state, a = piece.solution(time)[:-1], both[: self.run.size]
             da = np.zeros_like(a)
             dp = {key: np.zeros_like(values) for key, values in self.own.items()}
-            da[output] -= (state[output] - self.net.goal) / self.net.duration
+            if self.net.first is None:
+                da[output] -= (state[output] - self.net.goal) / self.net.duration
             for array, flow in self.flows.by_array.items():
                 own = a[self._place(array)]
                 for name in names(flow.value) & set(flow.body.refs):
@@ -134,16 +135,25 @@ class Adjoint:
             own = adjoint[self._place(arrival.array).start + event.target]
             self.signal[event.spike] -= change * own
 
+    def _judged(self, event: exact.Spike, time: float) -> float:
+        """The derivative of the loss by the time of a spike as such."""
+        first = self.net.first
+        if first is None or event.group != first.group:
+            return 0.0
+        if time != self.run.first_times[event.neuron]:
+            return 0.0
+        return float(first.slopes(self.run.first_times)[event.neuron]) / MS
+
     def _spike(self, adjoint: Any, piece: exact.Piece, event: exact.Spike) -> Any:
-        (condition,) = self.model.conditions.values()
-        (events,) = self.model.conditions
+        events = event.group
+        condition = self.model.conditions[events]
         state = piece.solution(piece.stop)[: self.run.size]
         neuron, size = event.neuron, self.net.populations[event.group].size
 
         def at(expression: Expression, body: Body) -> float:
             return float(np.broadcast_to(self._value(expression, body, state), (size,))[neuron])
 
-        signal = self.signal[event.number]
+        signal = self.signal[event.number] + self._judged(event, piece.stop)
         for array, shift in self.flows.reset(events).items():
             own = adjoint[self._place(array).start + neuron]
             signal += own * at(shift, condition.body)

@@ -7,6 +7,7 @@ at their exact times, and the slope of its logarithm; with a file name, draws it
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,15 +20,22 @@ STEPS = (0.2, 0.1, 0.05, 0.025, 0.0125)
 NETWORKS = 20
 
 
-def errors(name: str, seed: int, steps: tuple[float, ...], backend: str = "cpu") -> list[float]:
+def errors(
+    name: str,
+    seed: int,
+    steps: tuple[float, ...],
+    backend: str = "cpu",
+    change: Callable[[event_exact.Net], event_exact.Net] = lambda net: net,
+    keys: tuple[str, ...] = KEYS,
+) -> list[float]:
     """Errors of the compiled gradient, relative to the exact one, along a random direction.
 
     One direction in all weights at once, so that a difference costs two solutions.
     """
     neurons = MODELS[name]
-    net = network(neurons, seed)
+    net = change(network(neurons, seed))
     rng = np.random.default_rng(seed)
-    direction = dict(event_exact.directions(net, KEYS, rng))
+    direction = dict(event_exact.directions(net, keys, rng))
     expected = event_exact.slope(net, direction)
     found = []
     for dt in steps:

@@ -55,8 +55,47 @@ class Population:
 
 
 @dataclass(frozen=True)
+class FirstSpikes:
+    """A loss of a population's first spikes: cross-entropy of ``softmax(-t/tau)``.
+
+    To it is added ``alpha*(exp(t/late) - 1)`` of the label's own time. Who is silent has ``end``.
+    """
+
+    group: str
+    label: int
+    tau: float
+    alpha: float
+    late: float
+    end: float
+
+    def times(self, spikes: list[tuple[float, str, int]], size: int) -> Floats:
+        """The first time of every neuron."""
+        found = np.full(size, self.end)
+        for time, group, neuron in spikes:
+            if group == self.group:
+                found[neuron] = min(found[neuron], time)
+        return found
+
+    def loss(self, times: Floats) -> float:
+        """The loss of these times."""
+        logits = -times / self.tau
+        early = self.alpha * (np.exp(times[self.label] / self.late) - 1)
+        return float(np.log(np.exp(logits).sum()) - logits[self.label] + early)
+
+    def slopes(self, times: Floats) -> Floats:
+        """Its derivative by each of them."""
+        found = -np.exp(-times / self.tau) / np.exp(-times / self.tau).sum() / self.tau
+        found[self.label] += 1 / self.tau
+        found[self.label] += self.alpha / self.late * np.exp(times[self.label] / self.late)
+        return found
+
+
+@dataclass(frozen=True)
 class Net:
-    """A network, with a loss ``1/T integral sum((y - goal)**2)/2`` of the output's variable."""
+    """A network, with a loss ``1/T integral sum((y - goal)**2)/2`` of the output's variable.
+
+    With ``first`` the loss is that of first spikes instead.
+    """
 
     populations: Mapping[str, Population]
     synapses: Mapping[str, Synapses]
@@ -64,6 +103,7 @@ class Net:
     output: tuple[str, str]
     goal: float
     duration: float
+    first: FirstSpikes | None = None
 
     def moved(self, direction: Mapping[str, Floats], by: float) -> Net:
         """The network with all parameters moved along a direction.
@@ -144,6 +184,9 @@ class Run:
         self._queue: list[tuple[float, int, Arrival]] = []
         self._number = 0
         self.loss = self._solve()
+        if net.first is not None:
+            self.first_times = net.first.times(self.spikes, net.populations[net.first.group].size)
+            self.loss = net.first.loss(self.first_times)
 
     def names(self, group: str, state: Floats) -> dict[str, Any]:
         """What the names of a population's formulas mean."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import brian2
@@ -123,6 +123,19 @@ def network(neurons: Neurons, seed: int, duration: float = 15.0, grid: float = 0
     )
 
 
+def judged_by_spikes(net: exact.Net, alpha: float = 0.05) -> exact.Net:
+    """The network with a loss of the hidden neurons' first spikes.
+
+    Some neurons get less input, so that they first spike when others have done so.
+    """
+    found = dict(net.synapses)
+    share, drive = np.array([0.35, 0.5, 1.0]), 0.6 * np.abs(found["w_rec"].weights).max()
+    found["w_in"] = replace(found["w_in"], weights=found["w_in"].weights * share)
+    found["w_rec"] = replace(found["w_rec"], weights=found["w_rec"].weights + drive)
+    first = exact.FirstSpikes("hidden", 1, 3.0, alpha, 12.0, net.duration)
+    return replace(net, first=first, synapses=found)
+
+
 def trainer_of(
     neurons: Neurons,
     net: exact.Net,
@@ -165,10 +178,14 @@ def trainer_of(
         if per_synapse:
             synapses.delay = found.delays.ravel() * ms
         made.append(synapses)
+    output, loss = readout.y, b2e.MeanSquaredError()
+    if (first := net.first) is not None:
+        output = hidden
+        loss = b2e.FirstSpikeTime(tau=first.tau * ms, alpha=first.alpha, tau_late=first.late * ms)
     return b2e.Trainer(
         brian2.Network(inputs, hidden, readout, *made),
-        output=readout.y,
-        loss=b2e.MeanSquaredError(),
+        output=output,
+        loss=loss,
         rule=rule,
         parameters=[*(synapses.w for synapses in made), *(getattr(hidden, n) for n in neurons.own)],
         optimiser=b2e.SGD(1.0),
@@ -181,7 +198,8 @@ def samples(net: exact.Net, dt: float) -> tuple[b2e.Spikes, Any]:
     sent = np.zeros((1, steps, N_IN), np.int64)
     for time, neuron in net.inputs:
         sent[0, round(time / dt) - 1, neuron] = 1
-    return b2e.Spikes.from_dense(sent > 0), np.full((1, steps, N_OUT), net.goal)
+    labels = np.full((1, steps, N_OUT), net.goal) if net.first is None else [net.first.label]
+    return b2e.Spikes.from_dense(sent > 0), labels
 
 
 def by_key(net: exact.Net, gradients: Mapping[str, Any]) -> dict[str, Any]:

@@ -126,8 +126,43 @@ class Network:
     straight: Any = None
 
 
-def gradients(net: Network, sent: Any, target: Any) -> dict[str, Any]:
-    """Derivatives of ``sum((y - target)**2)/(2*steps)`` by all parameters.
+@dataclass(frozen=True)
+class Judge:
+    """A loss of the hidden neurons' spikes in ``start <= step < stop``: cross-entropy of a softmax.
+
+    The logits are the spikes' numbers times ``scale``; with a ``tau`` minus the times of the first
+    ones by it, and to the loss is added ``alpha*(exp(t/late) - 1)`` of the label's time since
+    ``start``. A time is the number of steps, from the sample's beginning, before the spike.
+    """
+
+    label: int
+    start: int
+    stop: int
+    tau: float | None = None
+    alpha: float = 0.0
+    late: float = 1.0
+    scale: float = 1.0
+
+    def gradient(self, spikes: list[Dual]) -> tuple[Any, Any]:
+        """Its derivative by all parameters, and the times or numbers."""
+        size = len(spikes[0].value)
+        total, silent = Dual(np.zeros(size), np.zeros_like(spikes[0].slope)), Dual(1.0, 0.0)
+        for step, z in enumerate(spikes[: self.stop]):
+            counts = z * float(step >= self.start)
+            silent = silent * (-counts + 1)
+            total = total + (counts if self.tau is None else silent)
+        logits = total * (self.scale if self.tau is None else -1 / self.tau)
+        by_logit = np.exp(logits.value) / np.exp(logits.value).sum()
+        by_logit[self.label] -= 1
+        gradient = logits.slope @ by_logit
+        if self.tau is not None:
+            early = np.exp((total.value[self.label] - self.start) / self.late)
+            gradient += self.alpha / self.late * early * total.slope[:, self.label]
+        return gradient, total.value
+
+
+def gradients(net: Network, sent: Any, target: Any, judge: Judge | None = None) -> dict[str, Any]:
+    """Derivatives of ``sum((y - target)**2)/(2*steps)``, or of what is judged, by all parameters.
 
     ``sent`` has shape (steps, inputs), ``target`` (steps, outputs).
     """
@@ -177,6 +212,8 @@ def gradients(net: Network, sent: Any, target: Any) -> dict[str, Any]:
         state = {"v": before["v"] + (after["v"] - before["v"]) * own}
         state["a"] = before["a"] + (after["a"] - before["a"]) * z
         gradient += y.slope @ (y.value - target[step]) / len(sent)
+    if judge is not None:
+        gradient, _ = judge.gradient(spikes)
     return {name: gradient[ends[n] : ends[n + 1]] for n, name in enumerate(parts)}
 
 

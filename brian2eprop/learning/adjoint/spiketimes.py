@@ -27,7 +27,8 @@ from brian2eprop.learning.model.flow import ADDED, Flows
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
-from brian2eprop.learning.objective.rates import rate_terms
+from brian2eprop.learning.objective.rates import loss_terms, rate_terms, weighted
+from brian2eprop.learning.objective.spike_losses import SpikeTimeLoss
 
 
 class SpikeTimeCrossing(Crossing):
@@ -43,7 +44,8 @@ class SpikeTimeCrossing(Crossing):
         By events, the least rate at which a neuron is taken to come to its threshold, in the
         condition's names.
     surrogate : Surrogate
-        What takes the place of a spike's derivative for regularisers, which count spikes.
+        What takes the place of a spike's derivative for what counts spikes: regularisers, and
+        some losses.
 
     Attributes
     ----------
@@ -131,6 +133,9 @@ class SpikeTimeCrossing(Crossing):
         )
         slowest = scope.local("_slowest")
         scope.line(slowest, "=", [scope.coefficient(origin, self._slowest[phase.events])])
+        where = writer.model.dt, phase.events, Index.ELEMENT
+        judged = [loss.by_time(scope, *where) for loss in self._of_times(writer, phase)]
+        scope.line(signal, "+=", weighted(scope, judged))
         clipped = scope.bind("clipped", Ref(self.clipped[phase.events], Index.ELEMENT))
         scope.line(clipped, "+=", [f"int({rise} < {slowest})"])
         later = scope.local("_later")
@@ -138,18 +143,42 @@ class SpikeTimeCrossing(Crossing):
         writer.pass_on(scope, origin, condition, later)
         scope.line(signal, "=", ["0.0"])
         yield ForEachEvent(f"adjoint of {phase.label}", phase.events, scope.body())
-        if writer.task.regularisers:
-            yield self._regularisers(writer, origin, phase)
+        yield from self._phantoms(writer, origin, phase)
+        yield from self._counts(writer, origin, phase)
 
-    def _regularisers(self, writer: AdjointWriter, origin: Origin, phase: Detect) -> Phase:
-        condition = writer.model.conditions[phase.events]
+    def _of_times(self, writer: AdjointWriter, phase: Detect) -> list[SpikeTimeLoss]:
+        found = writer.task.spike_losses(phase.events)
+        return [loss for loss in found if isinstance(loss, SpikeTimeLoss)]
+
+    def _phantoms(self, writer: AdjointWriter, origin: Origin, phase: Detect) -> Iterable[Phase]:
+        """What the losses say about spikes that they wanted and that did not come."""
+        losses = self._of_times(writer, phase)
+        if not losses:
+            return
         scope = CoefficientScope(writer.tape)
+        where = writer.model.dt, phase.events, Index.ELEMENT
+        wanted = weighted(scope, [loss.by_phantom(scope, *where) for loss in losses])
+        slowest = scope.coefficient(origin, self._slowest[phase.events])
+        later = scope.local("_later")
+        scope.line(later, "=", [f"-({' + '.join(wanted)})/{slowest}"])
+        writer.pass_on(scope, origin, writer.model.conditions[phase.events], later)
+        yield ForEach(f"phantoms of {phase.label}", phase.size, scope.body())
+
+    def _counts(self, writer: AdjointWriter, origin: Origin, phase: Detect) -> Iterable[Phase]:
+        """What counts spikes, by a surrogate: regularisers of rates, and some losses."""
+        scope = CoefficientScope(writer.tape)
+        where = writer.model.dt, phase.events, Index.ELEMENT
+        judged = writer.task.spike_losses(phase.events)
+        losses = [loss for loss in judged if not isinstance(loss, SpikeTimeLoss)]
+        terms = [*loss_terms(scope, losses, *where), *rate_terms(scope, writer.task, *where)]
+        if not terms:
+            return
+        condition = writer.model.conditions[phase.events]
         pseudo = scope.coefficient(origin, self._surrogate(condition))
-        rates = rate_terms(scope, writer.task, writer.model.dt, phase.events, Index.ELEMENT)
         sent = scope.local("_signal")
-        scope.line(sent, "=", [f"{pseudo}*({' + '.join(rates)})"])
+        scope.line(sent, "=", [f"{pseudo}*({' + '.join(terms)})"])
         writer.pass_on(scope, origin, condition, sent)
-        return ForEach(f"regularisers of {phase.label}", phase.size, scope.body())
+        yield ForEach(f"counted spikes of {phase.label}", phase.size, scope.body())
 
 
 def _threshold(model: Model, events: str) -> Origin:

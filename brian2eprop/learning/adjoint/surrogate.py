@@ -26,7 +26,7 @@ from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing, adjoint
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.linearise import Effect, common_delay
 from brian2eprop.learning.model.surrogates import Surrogate
-from brian2eprop.learning.objective.rates import rate_terms
+from brian2eprop.learning.objective.rates import loss_terms, rate_terms
 
 Cross = Callable[[Propagate, Effect], Feedback | None]
 
@@ -112,9 +112,11 @@ class SurrogateCrossing(Crossing):
         scope = CoefficientScope(writer.tape)
         signal = scope.bind("adjoint_spike", writer.signal(phase.events, Index.ELEMENT))
         pseudo = scope.coefficient(origin, self.surrogate(condition))
-        rates = rate_terms(scope, writer.task, model.dt, phase.events, Index.ELEMENT)
+        where = model.dt, phase.events, Index.ELEMENT
+        judged = loss_terms(scope, writer.task.spike_losses(phase.events), *where)
+        rates = rate_terms(scope, writer.task, *where)
         sent = scope.local("_signal")
-        scope.line(sent, "=", [f"{pseudo}*({' + '.join([signal, *rates])})"])
+        scope.line(sent, "=", [f"{pseudo}*({' + '.join([signal, *judged, *rates])})"])
         writer.pass_on(scope, origin, condition, sent)
         scope.line(signal, "=", ["0.0"])
         yield ForEach(f"adjoint of {phase.label}", phase.size, scope.body())

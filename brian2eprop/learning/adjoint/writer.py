@@ -135,7 +135,7 @@ class AdjointWriter:
         LearningError
             If a phase cannot be followed, or a parameter has no influence that can be.
         """
-        step: list[Phase] = [self._inject(output) for output in self.task.outputs]
+        step: list[Phase] = [self._inject(output) for output in self.task.states]
         for number, phase in reversed(list(enumerate(self.model.phases))):
             step += self._transpose(number, phase)
         self._check_touched()

@@ -26,7 +26,7 @@ from brian2eprop.device.program.assignments import ALWAYS_THERE
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.derivative import STEPS, derivative
 from brian2eprop.learning.model.linearise import Condition
-from brian2eprop.learning.model.model import Model, condition_arrays
+from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.model.numbers import function_of
 from brian2eprop.learning.model.symbolic import Expression, names, substitute, symbol, text_of
@@ -134,7 +134,7 @@ class Flows:
         state = {ref.array: name for name, ref in body.refs.items()}
         replaced = {state[array]: value for array, value in after.items()}
         found = {}
-        for array in sorted(self._population(condition)):
+        for array in sorted(self._model.population(events)):
             own = after.get(array, symbol(state.get(array, "")))
             moved = sympy.Add(
                 derivative(own, "t"),
@@ -163,11 +163,6 @@ class Flows:
 
     def _within(self, array: str, body: Body) -> Expression:
         return self.by_array[array].within(body) if array in self.by_array else sympy.Integer(0)
-
-    def _population(self, condition: Condition) -> frozenset[str]:
-        return frozenset().union(
-            *(self._model.population(array) for array in condition_arrays(condition))
-        )
 
     def _after_reset(self, events: str, body: Body) -> dict[str, Expression]:
         """The values after the reset, by array."""

@@ -86,7 +86,10 @@ class Model:
         return self.phases[len(self.phases) - self.n_imagined :]
 
     def population(self, array: str) -> frozenset[str]:
-        """The population that a state array belongs to."""
+        """The population that a state array, or some events, belong to."""
+        if array in self.conditions:
+            found = condition_arrays(self.conditions[array])
+            return frozenset().union(*(p for p in self.populations if p & found))
         return next(population for population in self.populations if array in population)
 
     def acted_on(self, number: int) -> set[str]:

@@ -36,6 +36,9 @@ Window = tuple[Quantity, Quantity] | None
 
 _LAST_STEP = 2**31 - 1
 
+# PER_INSTANCE, INT, size 1: the number of steps of an instance.
+TRIAL_STEPS = "trial:steps"
+
 # One in a step of the window, zero elsewhere.
 IN_WINDOW = "int(step >= window_start and step < window_stop)"
 
@@ -234,6 +237,52 @@ def numbers(loss: str, labels: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:
             f"{wanted}."
         )
     return values
+
+
+def one_hot(loss: str, labels: npt.ArrayLike, n_outputs: int) -> npt.NDArray[np.float64]:
+    """One row for each label, which is 1 at its class and 0 elsewhere.
+
+    Parameters
+    ----------
+    loss : str
+        Whose labels they are, for the sentences.
+    labels : int array, shape (samples,)
+        The classes.
+    n_outputs : int
+        How many classes there are.
+
+    Returns
+    -------
+    array, shape (samples, outputs)
+        The rows.
+
+    Raises
+    ------
+    ValueError
+        If a label is no class.
+    """
+    values = numbers(
+        loss,
+        labels,
+        "whole numbers, such as numpy.unique(labels, return_inverse=True)[1] makes of names",
+    )
+    if values.ndim != 1:
+        raise ValueError(
+            f"{loss} takes one label a sample, an array of shape (samples,), not of "
+            f"shape {values.shape}."
+        )
+    if not np.all(np.isfinite(values)):
+        raise ValueError(
+            f"Label {int(np.argmin(np.isfinite(values)))} is not a finite number. Remove the "
+            "sample or mend its label."
+        )
+    if np.any(values != np.floor(values)) or np.any((values < 0) | (values >= n_outputs)):
+        wrong = values[(values != np.floor(values)) | (values < 0) | (values >= n_outputs)][0]
+        raise ValueError(
+            f"The label {wrong} is no class of an output of {n_outputs} neurons. Labels are "
+            f"whole numbers from 0 to {n_outputs - 1}."
+        )
+    return np.asarray(np.eye(n_outputs)[values.astype(int)])
 
 
 def scratch(name: str, size: int, kept: bool = False) -> Array:

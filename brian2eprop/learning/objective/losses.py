@@ -26,6 +26,7 @@ from brian2eprop.learning.objective.loss import (
     LossPhases,
     elements,
     numbers,
+    one_hot,
     scalars,
     scratch,
     sum_of,
@@ -48,28 +49,7 @@ class CrossEntropy(Loss):
         self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
     ) -> npt.NDArray[np.float64]:
         """One-hot rows, shape (samples, outputs), of integer labels of shape (samples,)."""
-        values = numbers(
-            "CrossEntropy",
-            labels,
-            "whole numbers, such as numpy.unique(labels, return_inverse=True)[1] makes of names",
-        )
-        if values.ndim != 1:
-            raise ValueError(
-                f"CrossEntropy takes one label a sample, an array of shape (samples,), not of "
-                f"shape {values.shape}."
-            )
-        if not np.all(np.isfinite(values)):
-            raise ValueError(
-                f"Label {int(np.argmin(np.isfinite(values)))} is not a finite number. Remove the "
-                "sample or mend its label."
-            )
-        if np.any(values != np.floor(values)) or np.any((values < 0) | (values >= n_outputs)):
-            wrong = values[(values != np.floor(values)) | (values < 0) | (values >= n_outputs)][0]
-            raise ValueError(
-                f"The label {wrong} is no class of an output of {n_outputs} neurons. Labels are "
-                f"whole numbers from 0 to {n_outputs - 1}."
-            )
-        return np.asarray(np.eye(n_outputs)[values.astype(int)])
+        return one_hot("CrossEntropy", labels, n_outputs)
 
     def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
         """Share of the samples whose largest mean probability is at the label."""

@@ -1,12 +1,16 @@
-"""What regularisation adds to a spike's adjoint, in every step."""
+"""What the losses of spikes, and regularisation, add to a spike's adjoint in a step."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from brian2eprop.device.program import Index, Ref
 from brian2eprop.learning.model.scope import Scope
+from brian2eprop.learning.objective.loss import TRIAL_STEPS
 from brian2eprop.learning.objective.regularisers import SpikeCount
+from brian2eprop.learning.objective.spike_losses import SpikeLoss
 from brian2eprop.learning.objective.task import WEIGHT, Task
-from brian2eprop.learning.objective.trial import TRIAL_STEPS, count_of
+from brian2eprop.learning.objective.trial import count_of
 
 
 def rate_terms(scope: Scope, task: Task, dt: float, events: str, index: Index) -> list[str]:
@@ -34,7 +38,36 @@ def rate_terms(scope: Scope, task: Task, dt: float, events: str, index: Index) -
         return []
     count = scope.bind("spike_count", Ref(count_of(events), index))
     steps = scope.bind("trial_steps", Ref(TRIAL_STEPS, Index.SCALAR))
-    weight = scope.bind("weight", Ref(WEIGHT, Index.SCALAR))
     spikes = SpikeCount(count, steps, dt)
-    found = [term for part in task.regularisers for term in part.terms(scope, spikes)]
-    return [f"{weight}*{term}" for term in found]
+    return weighted(scope, (t for part in task.regularisers for t in part.terms(scope, spikes)))
+
+
+def loss_terms(
+    scope: Scope, losses: Iterable[SpikeLoss], dt: float, events: str, index: Index
+) -> list[str]:
+    """The derivative of weighted losses by a neuron's spike in the step in hand.
+
+    Parameters
+    ----------
+    scope : Scope
+        The body that the terms are for; what they need is bound there.
+    losses : iterable of SpikeLoss
+        Losses that judge the population's spikes.
+    dt : float
+        Length of a step in seconds.
+    events : str
+        The population's events.
+    index : Index
+        How the body finds the neuron.
+
+    Returns
+    -------
+    list of str
+        Terms of a sum; none without losses.
+    """
+    return weighted(scope, (loss.by_spike(scope, dt, events, index) for loss in losses))
+
+
+def weighted(scope: Scope, terms: Iterable[str]) -> list[str]:
+    """Terms by what an instance counts."""
+    return [f"{scope.bind('weight', Ref(WEIGHT, Index.SCALAR))}*{term}" for term in terms]

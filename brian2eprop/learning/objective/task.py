@@ -11,6 +11,7 @@ import numpy.typing as npt
 from brian2eprop.device.program import Program
 from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.regularisers import Regulariser
+from brian2eprop.learning.objective.spike_losses import SpikeLoss, SpikeTimeLoss
 
 
 def _no_values(name: str) -> npt.NDArray[Any]:
@@ -23,7 +24,10 @@ WEIGHT = "trial:weight"
 
 @dataclass(frozen=True)
 class Output:
-    """An array that a loss reads at the end of every step, and what the loss counts."""
+    """What a loss reads, and what the loss counts.
+
+    That is an array, at the end of every step, or the events of a population by their name.
+    """
 
     array: str
     loss: Loss
@@ -58,6 +62,25 @@ class Task:
     values: Callable[[str], npt.NDArray[Any]] = field(default=_no_values, repr=False)
     seed: int = 0
 
+    @property
+    def states(self) -> tuple[Output, ...]:
+        """The outputs of which state is judged."""
+        return tuple(o for o in self.outputs if not isinstance(o.loss, SpikeLoss))
+
+    @property
+    def counts_spikes(self) -> bool:
+        """Whether something is judged by how many spikes there are, not by when they are."""
+        losses = (o.loss for o in self.outputs if isinstance(o.loss, SpikeLoss))
+        return bool(self.regularisers) or not all(isinstance(x, SpikeTimeLoss) for x in losses)
+
+    def spike_losses(self, events: str) -> tuple[SpikeLoss, ...]:
+        """The losses that judge a population's spikes."""
+        return tuple(
+            output.loss
+            for output in self.outputs
+            if output.array == events and isinstance(output.loss, SpikeLoss)
+        )
+
 
 @dataclass(frozen=True)
 class OutputRoles:
@@ -66,7 +89,7 @@ class OutputRoles:
     Attributes
     ----------
     output : str
-        The output's array.
+        The output's array or events.
     target, prediction, loss : str
         PER_INSTANCE: what the loss compares with, what ``predict`` returns, and the loss of an
         instance (REAL, size 1).

@@ -34,10 +34,9 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.scope import Scope
-from brian2eprop.learning.objective.loss import LossArrays, LossPhases
+from brian2eprop.learning.objective.loss import TRIAL_STEPS, LossArrays, LossPhases
+from brian2eprop.learning.objective.spike_losses import SpikeLoss
 from brian2eprop.learning.objective.task import Output, OutputRoles, Roles, Task
-
-TRIAL_STEPS = "trial:steps"
 
 
 @dataclass(frozen=True)
@@ -151,6 +150,8 @@ def make_trial(model: Program, task: Task, kept: bool) -> Trial:
 
 
 def _loss(output: Output, model: Program, changed: set[str], kept: bool) -> LossPhases:
+    if isinstance(output.loss, SpikeLoss):
+        return _spike_loss(output, model, kept)
     array = model.all_arrays()[output.array]
     if array.name not in changed or array.dtype is not DType.REAL:
         raise LearningError(
@@ -158,6 +159,17 @@ def _loss(output: Output, model: Program, changed: set[str], kept: bool) -> Loss
             "network's equations change, such as readout.y."
         )
     return output.loss.phases(array.name, array.size, model.dt, kept)
+
+
+def _spike_loss(output: Output, model: Program, kept: bool) -> LossPhases:
+    found = [p for p in model.phases() if isinstance(p, Detect) and p.events == output.array]
+    if not found:
+        raise LearningError(
+            f"The neurons of the output '{output.array}' have no threshold, and "
+            f"{type(output.loss).__name__} judges spikes. Name a group that spikes, or read one of "
+            "its variables by CrossEntropy or MeanSquaredError."
+        )
+    return output.loss.phases(output.array, found[0].size, model.dt, kept)
 
 
 def _roles(output: Output, dt: float) -> OutputRoles:

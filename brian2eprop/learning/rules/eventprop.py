@@ -52,7 +52,8 @@ class EventProp:
 
     A spike must change its targets smoothly: synapses add to a current or a conductance, not to
     the variable in the threshold, nor to that in the loss. Neurons that never spike get no
-    gradient from the loss; regularise rates.
+    gradient from the loss, save those that :class:`FirstSpikeTime` wants to spike; regularise
+    rates.
 
     Parameters
     ----------
@@ -62,8 +63,9 @@ class EventProp:
         bound. By default the distance to threshold where all state is zero, per second. How
         often that happened stands in ``Metrics.clipped``.
     surrogate : Surrogate
-        What takes the place of a spike's derivative for the regularisers of rates; the loss is
-        differentiated without one.
+        What takes the place of a spike's derivative where spikes are counted: for the
+        regularisers of rates, and for the loss :class:`SpikeCount`. All else is differentiated
+        without one.
 
     Examples
     --------
@@ -98,7 +100,7 @@ class EventProp:
         trial = with_weight(make_trial(model, task, kept=True))
         analysed = analyse(trial.model, (), task.values)
         check_smooth(analysed, task)
-        if task.regularisers:
+        if task.counts_spikes:
             check_surrogate(self.surrogate, analysed, task)
         flows = Flows(analysed)
         crossing = SpikeTimeCrossing(analysed, flows, self._slowest(analysed, task), self.surrogate)
@@ -135,7 +137,7 @@ def check_smooth(model: Model, task: Task) -> None:
         raise LearningError(
             f"The neurons of the output '{public_name(min(spiking))}' spike, and EventProp does "
             "not follow the jumps of the loss at their resets. Take as output a group without a "
-            "threshold."
+            "threshold, or let the spikes be judged: by FirstSpikeTime, with the group as output."
         )
     at_threshold = frozenset().union(*map(condition_arrays, model.conditions.values()))
     for number, phase in enumerate(model.phases):

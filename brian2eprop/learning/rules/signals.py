@@ -66,10 +66,13 @@ class Signals:
             if isinstance(phase, Propagate) and model.acted_on(number) & self._output
         }
         acting = {events for _, events, _ in trained(model, self._task)}
-        return [events for events in model.conditions if events in acting - heard]
+        judged = {output.array for output in self._task.outputs}
+        return [events for events in model.conditions if events in acting - heard - judged]
 
     def cross(self, phase: Propagate, effect: Effect) -> Feedback | None:
-        """E-prop's rule: only the output's neurons, which do not spike, send a signal back.
+        """E-prop's rule: only the output's neurons send a signal back, to others than their own.
+
+        Those that spike do so only where it is the spikes that are judged.
 
         Raises
         ------
@@ -78,7 +81,9 @@ class Signals:
         """
         model, task = self.model, self._task
         targets = {phase.body.refs[name].array for name in effect.increments}
-        if not targets & self._output or targets & set(model.spiking):
+        spiking = {model.spiking[array] for array in targets & model.spiking.keys()}
+        unheard = {e for e in spiking if e == phase.events or not task.spike_losses(e)}
+        if not targets & self._output or unheard:
             return None
         straight = phase in model.imagined
         if not straight and self._given(phase.events) is not None:
@@ -192,10 +197,10 @@ def outputs_state(model: Model, task: Task) -> frozenset[str]:
 
 
 def _columns(model: Model, task: Task) -> dict[str, slice]:
-    """Where the neurons of each output stand among those of all."""
+    """Where the neurons of each output of which state is judged stand among those of all."""
     found: dict[str, slice] = {}
     start = 0
-    for output in task.outputs:
+    for output in task.states:
         stop = start + model.arrays[output.array].size
         found[output.array] = slice(start, stop)
         start = stop

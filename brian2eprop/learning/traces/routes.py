@@ -65,7 +65,7 @@ def find_routes(model: Model, task: Task, cross: Cross) -> dict[str, tuple[Route
     """
     found: dict[str, tuple[Route, ...]] = {}
     for population in dict.fromkeys(model.population(output.array) for output in task.outputs):
-        outputs = tuple(o.array for o in task.outputs if o.array in population)
+        outputs = tuple(o.array for o in task.outputs if model.population(o.array) == population)
         if population & set(model.spiking):
             raise LearningError(
                 f"The neurons of the output '{outputs[0]}' spike, which the forward form does not "

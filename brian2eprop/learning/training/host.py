@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 from brian2.devices.device import get_device
+from brian2.groups.group import Group
+from brian2.groups.neurongroup import NeuronGroup
 from brian2.synapses.synapses import Synapses
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
@@ -17,6 +19,7 @@ from brian2eprop.device.lent import Borrower
 from brian2eprop.device.program import Access, Array, DType, Program
 from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.objective.loss import Loss
+from brian2eprop.learning.objective.spike_losses import SpikeLoss
 from brian2eprop.learning.training.labels import Output
 
 
@@ -56,6 +59,9 @@ class TrainingDevice(Protocol):
 
     def array_name(self, view: Any) -> str:
         """Name of the array of a variable."""
+
+    def events_name(self, group: Any) -> str:
+        """Name of the spikes of a group."""
 
     def read_array(self, captured: Any, name: str) -> npt.NDArray[Any]:
         """Values of a variable or table, with an instance axis where instances differ."""
@@ -281,22 +287,55 @@ def find_outputs(
         The device.
     captured : CapturedNetwork
         The network.
-    heads : sequence of (VariableView, Loss, float)
-        Each variable, such as ``readout.y``, with its loss and what that counts.
+    heads : sequence of (VariableView or NeuronGroup, Loss, float)
+        Each variable, such as ``readout.y``, or for losses that judge spikes each group, with its
+        loss and what that counts.
 
     Raises
     ------
     TypeError, ValueError
-        If one is no variable of the network, or is there twice.
+        If one is no variable of the network, or no group that spikes, or is there twice.
     """
     found: list[Output] = []
     for view, loss, weight in heads:
-        name = find_array(device, captured, view, "output")
-        size = captured.program.all_arrays()[name].size
+        judged = _judged_spikes if isinstance(loss, SpikeLoss) else _judged_state
+        name, size = judged(device, captured, view, type(loss).__name__)
         if name in {output.name for output in found}:
             raise ValueError(f"Trainer: '{name}' is an output twice; give each variable one loss.")
         found.append(Output(name, size, loss, getattr(view, "dim", DIMENSIONLESS), weight))
     return tuple(found)
+
+
+def _judged_state(
+    device: TrainingDevice, captured: CapturedNetwork, view: Any, loss: str
+) -> tuple[str, int]:
+    """Name and size of the array of a variable that a loss reads."""
+    if isinstance(view, Group):
+        raise TypeError(
+            f"Trainer: the output is the group '{view.name}', and {loss} reads a variable; give "
+            f"one, such as {view.name}.v, or judge spikes by FirstSpikeTime or SpikeCount."
+        )
+    name = find_array(device, captured, view, "output")
+    return name, captured.program.all_arrays()[name].size
+
+
+def _judged_spikes(
+    device: TrainingDevice, captured: CapturedNetwork, group: Any, loss: str
+) -> tuple[str, int]:
+    """Name and size of the events of a group that a loss judges."""
+    if not isinstance(group, NeuronGroup):
+        raise TypeError(
+            f"Trainer: {loss} judges spikes, and the output is {_shown(group)}; give a "
+            "NeuronGroup, such as output=hidden."
+        )
+    sizes = {events.name: events.size for events in captured.program.events}
+    name = device.events_name(group)
+    if name not in sizes:
+        raise ValueError(
+            f"Trainer: {loss} judges spikes, and '{group.name}' has none in this network; give a "
+            "group with a threshold, and add it to the Network."
+        )
+    return name, sizes[name]
 
 
 def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, role: str) -> str:

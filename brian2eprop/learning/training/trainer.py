@@ -70,9 +70,10 @@ class Trainer(TrainerState):
     ----------
     network : Network
         What is trained; its SpikeSources take the samples.
-    output : VariableView or sequence of VariableView
-        State variable that the loss reads, such as ``readout.y``; several for several losses,
-        whose labels are then a list with those of each.
+    output : VariableView, NeuronGroup, or sequence of these
+        State variable that the loss reads, such as ``readout.y``, or the group whose spikes it
+        judges, such as ``hidden``; several for several losses, whose labels are then a list with
+        those of each.
     loss : Loss or sequence of Loss
         How each output is judged.
     rule : Rule

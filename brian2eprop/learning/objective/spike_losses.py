@@ -1,0 +1,353 @@
+"""Losses that judge spikes: by when a class's neuron first spikes, by how often it does.
+
+Both are the cross-entropy of a softmax over one number a neuron, the logit, which is known when
+the sample is over. A spike enters it in one of two ways: by its time, which moves smoothly, or by
+being there at all, for which rules have a surrogate.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from brian2.units import Quantity, ms, second
+from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+
+from brian2eprop.device.program import (
+    Access,
+    Array,
+    Body,
+    Clear,
+    DType,
+    ForEach,
+    ForEachEvent,
+    Index,
+    Number,
+    Reduce,
+    Reduction,
+    Ref,
+)
+from brian2eprop.learning.model.scope import Scope
+from brian2eprop.learning.objective.loss import (
+    IN_WINDOW,
+    TRIAL_STEPS,
+    Loss,
+    LossArrays,
+    LossPhases,
+    elements,
+    one_hot,
+    scalars,
+    scratch,
+    sum_of,
+)
+
+
+@dataclass(frozen=True)
+class SpikeLoss(Loss):
+    """Cross-entropy of the softmax of one logit a neuron, which its spikes make."""
+
+    has_accuracy: ClassVar[bool] = True
+
+    def targets(
+        self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
+    ) -> npt.NDArray[np.float64]:
+        """One-hot rows, shape (samples, outputs), of integer labels of shape (samples,)."""
+        return one_hot(type(self).__name__, labels, n_outputs)
+
+    def phases(self, output: str, size: int, dt: float, kept: bool) -> LossPhases:
+        """See :class:`Loss`; the output is a population's events."""
+        found = LossArrays(output)
+        logit, power, share, peak, total = map(
+            found.own, ("logit", "exponential", "share", "peak", "sum")
+        )
+        known = elements(
+            logit=logit,
+            power=power,
+            loss=share,
+            target=found.target,
+            prediction=found.prediction,
+            gradient=found.gradient,
+            **{name: found.own(name) for name in self._own},
+        )
+        known |= scalars(peak=peak, total=total, steps=TRIAL_STEPS, weight=found.weight)
+        numbers = self.constants(dt)
+
+        def body(code: str) -> Body:
+            return used(code, known, numbers)
+
+        largest, exponential = "_value = logit", "power = exp(logit - peak)\n_value = power"
+        own = [scratch(found.own(name), size) for name in self._own]
+        judged = [scratch(name, size) for name in (logit, power, share, found.gradient)]
+        return LossPhases(
+            arrays=(
+                Array(found.target, DType.REAL, size, Access.PER_INSTANCE),
+                Array(found.prediction, DType.REAL, size, Access.PER_INSTANCE),
+                *found.numbers(),
+                *own,
+                *judged,
+                scratch(peak, 1),
+                scratch(total, 1),
+            ),
+            begin=(
+                Clear("loss begin", (share,)),
+                ForEach("no spike yet", size, body(self._before)),
+            ),
+            step=(ForEachEvent("judge spikes", output, body(self._at_spike)),),
+            end=(
+                ForEach("loss logits", size, body(self._logit)),
+                Reduce("loss peak", size, Reduction.MAX, body(largest), peak),
+                Reduce("loss sum", size, Reduction.SUM, body(exponential), total),
+                ForEach("loss gradient", size, body(self._gradient)),
+                sum_of(share, size, found.value),
+            ),
+        )
+
+    # Bodies in the names of `phases`; `_own` are the arrays that only this loss has.
+    _own: ClassVar[tuple[str, ...]]
+    _before: ClassVar[str]
+    _at_spike: ClassVar[str]
+    _logit: ClassVar[str]
+    _gradient: ClassVar[str]
+
+    @abstractmethod
+    def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
+        """The derivative of an instance's loss by whether a neuron spikes in the step in hand.
+
+        Parameters
+        ----------
+        scope : Scope
+            The body that the term is for; what it needs is bound there.
+        dt : float
+            Length of a step in seconds.
+        events : str
+            The population's events.
+        index : Index
+            How the body finds the neuron.
+        """
+
+    def _bound(self, scope: Scope, dt: float, events: str, index: Index) -> dict[str, str]:
+        """What the arrays and numbers of the loss are called in a body."""
+        found = LossArrays(events)
+        arrays = {name: found.own(name) for name in self._own}
+        arrays |= {"gradient": found.gradient, "target": found.target}
+        names = {name: scope.bind(name, Ref(array, index)) for name, array in arrays.items()}
+        return names | {n: scope.define(n, value) for n, value in self.constants(dt).items()}
+
+
+class SpikeTimeLoss(SpikeLoss):
+    """One whose logits are functions of the times of spikes; the arguments are those of others."""
+
+    @abstractmethod
+    def by_time(self, scope: Scope, dt: float, events: str, index: Index) -> str:
+        """The derivative of an instance's loss by the time of the spike in hand."""
+
+    @abstractmethod
+    def by_phantom(self, scope: Scope, dt: float, events: str, index: Index) -> str:
+        """The same by a spike that was wanted and did not come until the end of this step."""
+
+
+def used(code: str, refs: Mapping[str, Ref], constants: Mapping[str, Number]) -> Body:
+    """A body with those of the names that its code uses."""
+    lines = Body(code).lines
+    names = {line.target for line in lines}.union(*(line.names for line in lines))
+    return Body(
+        code,
+        {name: ref for name, ref in refs.items() if name in names},
+        {name: value for name, value in constants.items() if name in names},
+    )
+
+
+@dataclass(frozen=True)
+class FirstSpikeTime(SpikeTimeLoss):
+    r"""Cross-entropy of the softmax of first-spike times: the class's neuron should be first.
+
+    .. math:: E = -\log \frac{e^{-t_{k^*}/\tau}}{\sum_k e^{-t_k/\tau}}
+              + \alpha \left(e^{(t_{k^*} - t_0)/\tau_\text{late}} - 1\right)
+
+    with :math:`t_k` the time of neuron k's first spike in the window, which begins at
+    :math:`t_0`. A neuron that is silent counts as one that spikes when the window, or the
+    sample, ends.
+
+    What a spike's time depends on is followed exactly by :class:`EventProp`. The class's own
+    neuron, if it is silent, is given a phantom spike at the end, to which it comes as slowly as
+    ``min_slope``: so it learns to spike. In rules with a surrogate the time is the sum over steps
+    of :math:`\prod_{s \le t} (1 - z^s)`, which silent neurons have a derivative of, too.
+
+    The prediction is the time of every neuron's first spike in seconds, as a SpikeMonitor has it,
+    shape (samples, neurons); infinity for a silent one.
+
+    Parameters
+    ----------
+    window : (Quantity, Quantity), optional
+        Start and end of the time that counts; by default the whole trial.
+    tau : Quantity
+        By how much earlier a neuron must be to be e times as likely (seconds).
+    alpha : float
+        Weight of what asks for early spikes of the class's neuron.
+    tau_late : Quantity
+        Its time constant (seconds).
+
+    Raises
+    ------
+    ValueError
+        If a time constant is not positive, or the weight is negative.
+
+    Examples
+    --------
+    >>> from brian2 import ms
+    >>> import brian2eprop as b2e
+    >>> b2e.FirstSpikeTime(tau=2*ms).alpha
+    0.0
+
+    References
+    ----------
+    Wunderlich & Pehle 2021, Scientific Reports 11:12829, "Latency-encoded MNIST".
+    Göltz et al. 2021, Nature Machine Intelligence 3:823, equation 6.
+    """
+
+    tau: Quantity = field(default_factory=lambda: 5 * ms)
+    alpha: float = 0.0
+    tau_late: Quantity = field(default_factory=lambda: 20 * ms)
+
+    _own: ClassVar[tuple[str, ...]] = ("first", "second")
+    # Times are counted in steps; without a spike they are the end of what counts.
+    _before: ClassVar[str] = (
+        "first = clip(steps, 0, window_stop)\nsecond = clip(steps, 0, window_stop)"
+    )
+    _at_spike: ClassVar[str] = (
+        f"_counts = {IN_WINDOW}\n"
+        "_again = _counts*int(first < step)*int(second > step)\n"
+        "_new = _counts*int(first > step)\n"
+        "second = second + _again*(step - second)\n"
+        "first = first + _new*(step - first)"
+    )
+    _logit: ClassVar[str] = "logit = -first*step_length/tau"
+    _gradient: ClassVar[str] = (
+        "_softmax = power/total\n"
+        "_late = exp((first - window_start)*step_length/tau_late)\n"
+        "prediction = first*step_length/int(first < clip(steps, 0, window_stop))\n"
+        "loss = weight*target*(log(total) + peak - logit + alpha*(_late - 1))\n"
+        "gradient = weight*((target - _softmax)/tau + alpha/tau_late*_late*target)"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, value in (("tau", self.tau), ("tau_late", self.tau_late)):
+            sentence = f"FirstSpikeTime's {name} is a time; give one such as 5*ms."
+            fail_for_dimension_mismatch(value, second, sentence)
+            if not 0 < float(value) < float("inf"):
+                raise ValueError(f"FirstSpikeTime's {name} is {value}. Give a positive time.")
+        if not 0 <= float(self.alpha) < float("inf"):
+            raise ValueError(
+                f"FirstSpikeTime's alpha is {self.alpha}. Give a number of zero or more."
+            )
+
+    def constants(self, dt: float) -> dict[str, Number]:
+        """See :class:`Loss`."""
+        return super().constants(dt) | {
+            "step_length": dt,
+            "tau": float(self.tau),
+            "tau_late": float(self.tau_late),
+            "alpha": float(self.alpha),
+        }
+
+    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
+        """Share of the samples whose label's neuron spikes, and before all others."""
+        first = prediction.argmin(axis=1)
+        return ((first == labels) & (prediction.min(axis=1) < float("inf"))).mean()
+
+    def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
+        """See :class:`SpikeLoss`; one that comes first moves the time, up to the next one's."""
+        n = self._bound(scope, dt, events, index)
+        first, after = n["first"], n["second"]
+        earlier = f"int(step < {first})*(step - {first}) + int(step == {first})*(step - {after})"
+        return f"{_within(n)}*{n['gradient']}*{n['step_length']}*({earlier})"
+
+    def by_time(self, scope: Scope, dt: float, events: str, index: Index) -> str:
+        """See :class:`SpikeTimeLoss`."""
+        n = self._bound(scope, dt, events, index)
+        return f"int(step == {n['first']})*{n['gradient']}"
+
+    def by_phantom(self, scope: Scope, dt: float, events: str, index: Index) -> str:
+        """See :class:`SpikeTimeLoss`; only the class's neuron is wanted to spike."""
+        n = self._bound(scope, dt, events, index)
+        steps = scope.bind("steps", Ref(TRIAL_STEPS, Index.SCALAR))
+        silent = f"int({n['first']} >= clip({steps}, 0, {n['window_stop']}))"
+        return f"{silent}*int(step + 1 == {n['first']})*{n['target']}*{n['gradient']}"
+
+
+@dataclass(frozen=True)
+class SpikeCount(SpikeLoss):
+    r"""Cross-entropy of the softmax of spike counts: the class's neuron should spike most.
+
+    .. math:: E = -\log \frac{e^{c n_{k^*}}}{\sum_k e^{c n_k}}
+
+    with :math:`n_k` the spikes of neuron k in the window. A count does not change with the times
+    of spikes, so :class:`EventProp` has no exact gradient of it: there, as for rates that are
+    regularised, a spike's derivative is the rule's surrogate, and from the neuron's state on all
+    is exact.
+
+    The prediction is the number of every neuron's spikes, shape (samples, neurons).
+
+    Parameters
+    ----------
+    window : (Quantity, Quantity), optional
+        Start and end of the time that counts; by default the whole trial.
+    scale : float
+        :math:`c`: what one spike more counts.
+
+    Raises
+    ------
+    ValueError
+        If the scale is not positive.
+
+    Examples
+    --------
+    >>> import brian2eprop as b2e
+    >>> b2e.SpikeCount(scale=0.5)
+    SpikeCount(window=None, scale=0.5)
+
+    References
+    ----------
+    Eshraghian et al. 2023, Proceedings of the IEEE 111:1016, "cross entropy spike count".
+    """
+
+    scale: float = 1.0
+
+    _own: ClassVar[tuple[str, ...]] = ("count",)
+    _before: ClassVar[str] = "count = 0.0"
+    _at_spike: ClassVar[str] = f"count += {IN_WINDOW}"
+    _logit: ClassVar[str] = "logit = count_scale*count"
+    _gradient: ClassVar[str] = (
+        "prediction = count\n"
+        "loss = weight*target*(log(total) + peak - logit)\n"
+        "gradient = weight*count_scale*(power/total - target)"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < float(self.scale) < float("inf"):
+            raise ValueError(f"SpikeCount's scale is {self.scale}. Give a positive number.")
+
+    def constants(self, dt: float) -> dict[str, Number]:
+        """See :class:`Loss`."""
+        return super().constants(dt) | {"count_scale": float(self.scale)}
+
+    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
+        """Share of the samples whose label's neuron spikes most, and at all."""
+        most = prediction.argmax(axis=1)
+        return ((most == labels) & (prediction.max(axis=1) > 0)).mean()
+
+    def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
+        """See :class:`SpikeLoss`."""
+        n = self._bound(scope, dt, events, index)
+        return f"{_within(n)}*{n['gradient']}"
+
+
+def _within(names: Mapping[str, str]) -> str:
+    """:data:`IN_WINDOW` in other names."""
+    return f"int(step >= {names['window_start']} and step < {names['window_stop']})"
