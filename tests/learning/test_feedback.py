@@ -13,7 +13,7 @@ import brian2eprop as b2e
 from brian2eprop.device.program import Dense, Sparse
 from brian2eprop.learning.model.feedback import random, symmetric
 
-Form = Literal["adjoint", "forward"]
+Form = Literal["adjoint", "forward", "chunked"]
 
 N_IN, N_HIDDEN, N_OUT, STEPS = 5, 6, 3, 40
 
@@ -47,7 +47,7 @@ def make_trainer(
         Network(inputs, hidden, readout, w_in, w_out),
         output=readout.y,
         loss=b2e.CrossEntropy(),
-        rule=b2e.EProp(feedback=feedback, form=form),
+        rule=b2e.EProp(feedback=feedback, form=form, chunk=7),
         parameters=[w_in.w, w_out.w],
         optimiser=optimiser or b2e.SGD(0.1),
         seed=seed,
@@ -151,7 +151,7 @@ def layered(feedback: Any, form: Form, n_readouts: int = 1) -> b2e.Trainer:
         Network(inputs, first, last, *readouts, *made),
         output=[readout.y for readout in readouts],
         loss=[b2e.CrossEntropy() for _ in readouts],
-        rule=b2e.EProp(feedback=feedback, form=form),
+        rule=b2e.EProp(feedback=feedback, form=form, chunk=7),
         parameters=[w.w for w in made],
         optimiser=b2e.SGD(0.1),
         seed=2,
@@ -164,7 +164,7 @@ def layered_gradients(trainer: b2e.Trainer, n_readouts: int = 1) -> Any:
     return trainer.gradients(b2e.Spikes.from_dense(spikes), labels)
 
 
-@pytest.mark.parametrize("form", ["adjoint", "forward"])
+@pytest.mark.parametrize("form", ["adjoint", "forward", "chunked"])
 def test_outputs_stand_side_by_side_in_what_is_given_to_neurons(form: Form) -> None:
     matrix = np.random.default_rng(7).normal(0, 1, (N_HIDDEN, 2 * N_OUT + 1))
     first = np.random.default_rng(8).normal(0, 1, (4, 2 * N_OUT + 1))
@@ -178,10 +178,13 @@ def test_outputs_stand_side_by_side_in_what_is_given_to_neurons(form: Form) -> N
 
 @pytest.mark.parametrize("feedback", ["random", {"first": "random", "to_readout_0": "random"}])
 def test_random_feedback_comes_straight_where_there_are_no_synapses(feedback: Any) -> None:
-    both = [layered_gradients(layered(feedback, form)) for form in ("adjoint", "forward")]
+    both = [
+        layered_gradients(layered(feedback, form)) for form in ("adjoint", "forward", "chunked")
+    ]
     for name, reference in both[0].items():
         assert np.abs(reference).max() > 0
-        np.testing.assert_allclose(both[1][name], reference, rtol=1e-9, atol=1e-15)
+        for other in both[1:]:
+            np.testing.assert_allclose(other[name], reference, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +223,7 @@ def test_signals_that_cannot_come_straight(feedback: Any, text: str) -> None:
 
 @pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
 @pytest.mark.parametrize("optimiser", [b2e.SGD(0.3), b2e.AdamW(0.05, weight_decay=2.0)])
-@pytest.mark.parametrize("form", ["adjoint", "forward"])
+@pytest.mark.parametrize("form", ["adjoint", "forward", "chunked"])
 def test_adaptive_feedback_learns_as_the_output_weights_do(
     form: Form, optimiser: Any, dense: bool, tmp_path: Path
 ) -> None:

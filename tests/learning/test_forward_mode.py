@@ -114,6 +114,7 @@ class Way:
 E_PROP = {
     "adjoint": Way(lambda surrogate: b2e.EProp(surrogate=surrogate)),
     "forward": Way(lambda surrogate: b2e.EProp(surrogate=surrogate, form="forward")),
+    "chunked": Way(lambda surrogate: b2e.EProp(surrogate=surrogate, form="chunked", chunk=4)),
 }
 BPTT = {
     "bptt": Way(lambda surrogate: b2e.SurrogateBPTT(surrogate), crosses=True),
@@ -387,7 +388,7 @@ def test_layers_are_followed_through(on: str) -> None:
 
 
 @pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
-@pytest.mark.parametrize("form", ["adjoint", "forward"])
+@pytest.mark.parametrize("form", ["adjoint", "forward", "chunked"])
 def test_a_layer_hears_the_output_straight(on: str, form: Any) -> None:
     """The first layer's spikes change the outputs for the sake of their derivatives only."""
     given = np.random.default_rng(8).normal(0, 1, (3, N_OUT))
@@ -395,5 +396,6 @@ def test_a_layer_hears_the_output_straight(on: str, form: Any) -> None:
         surrogate=b2e.SuperSpike(oracle.GAMMA),
         feedback={"first": given, "s_out": "symmetric"},
         form=form,
+        chunk=6,
     )
     Layers(rule, straight=np.vstack([given, np.zeros((2, N_OUT))])).check(on)

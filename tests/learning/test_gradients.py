@@ -17,7 +17,7 @@ from tests.oracles.test_eprop_in_brian2 import CASES, INPUTS, STEPS
 # operations of rounding 1e-16 each, relative to the largest gradient.
 TOLERANCE = 1e-10
 
-FORMS = ("adjoint", "forward")
+FORMS = ("adjoint", "forward", "chunked")
 NAMES = {"w_in": "w_in_w", "w_rec": "w_rec_w", "w_out": "w_out_w", "bias": "readout_b"}
 
 
@@ -92,6 +92,7 @@ def trainer_of(model: Model, goal: Goal, form: str, backend: str, precision: str
             feedback="symmetric" if model.feedback is None else {"w_out": model.feedback},
             surrogate=b2e.Triangular(model.hidden.gamma, model.hidden.width),
             form=form,
+            chunk=7,
         ),
         parameters=[w_in.w, w_rec.w, w_out.w, readout.b],
         optimiser=b2e.SGD(1.0),
@@ -138,7 +139,8 @@ def test_forms_agree_on_every_backend(case: str, backend: str) -> None:
         trainer = trainer_of(model, goal, form, backend, "float64")
         found[form] = trainer.gradients(sent, labels, batch_size=2)
     for name in NAMES.values():
-        assert relative(found["adjoint"][name], found["forward"][name]) < TOLERANCE, name
+        for form in FORMS[1:]:
+            assert relative(found[form][name], found["adjoint"][name]) < TOLERANCE, (form, name)
 
 
 def test_single_precision_is_close(backend: str) -> None:

@@ -28,7 +28,7 @@ import brian2eprop as b2e
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Form = Literal["adjoint", "forward"]
+Form = Literal["adjoint", "forward", "chunked"]
 
 UPDATES = 5
 RATE = 10 * Hz
@@ -138,7 +138,7 @@ def make_trainer(neurons: Neurons, weights: Weights, form: Form, **learning: Any
     return b2e.Trainer(
         Network(inputs, hidden, readout, *synapses),
         output=readout.y,
-        rule=b2e.EProp(feedback={"w_out": weights.feedback}, form=form),
+        rule=b2e.EProp(feedback={"w_out": weights.feedback}, form=form, chunk=70),
         parameters=[pathway.w for pathway in synapses],
         **learning,
     )
@@ -173,7 +173,7 @@ def sines(rng: np.random.RandomState, steps: int) -> Floats:
     return np.asarray(curve / np.abs(curve).max())
 
 
-@pytest.mark.parametrize("form", ["adjoint", "forward"])
+@pytest.mark.parametrize("form", ["adjoint", "forward", "chunked"])
 def test_pattern_generation(form: Form) -> None:
     """The published loss and gradient are sums over 1000 steps; these are means."""
     steps, size, tau = 1000, 100, 30 * ms
@@ -217,7 +217,7 @@ def evidence(rng: np.random.RandomState) -> tuple[Bools, int]:
     return spikes, int(cues.sum() > 3)
 
 
-@pytest.mark.parametrize("form", ["adjoint", "forward"])
+@pytest.mark.parametrize("form", ["adjoint", "forward", "chunked"])
 def test_evidence_accumulation(form: Form) -> None:
     """The published loss and gradient, regulariser included, are means over the window."""
     size, window, tau, limit = 100, 150, 20 * ms, np.sqrt(3 / 51)

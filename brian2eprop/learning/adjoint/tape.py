@@ -99,6 +99,9 @@ class Recorded:
         return f"{tape} = {render(substitute(self.expression, own))}"
 
 
+_EVERY_STEP = Slots(kept=True)
+
+
 class Tape:
     """Decides what is taped, and makes the forward phases write it.
 
@@ -108,15 +111,19 @@ class Tape:
         The model's phases in a step.
     arrays : mapping of str to Array
         The model's arrays.
-    kept : bool
-        Whether a step's values are wanted after the step.
+    slots : Slots, optional
+        For how long a step's values are wanted; by default until the call's end. None: for no
+        longer than the step.
     """
 
     def __init__(
-        self, phases: tuple[Phase, ...], arrays: Mapping[str, Array], kept: bool = True
+        self,
+        phases: tuple[Phase, ...],
+        arrays: Mapping[str, Array],
+        slots: Slots | None = _EVERY_STEP,
     ) -> None:
         self.phases = phases
-        self._slots = Slots(kept=True) if kept else None
+        self._slots = slots
         self._arrays = arrays
         self._changed = changed_arrays(phases)
         self._recorded: dict[int, list[Recorded]] = {}

@@ -116,13 +116,17 @@ class AdjointWriter:
         Outputs, parameters and regularisers.
     crossing : Crossing
         How the adjoint crosses a spike.
+    tape : Tape, optional
+        What is kept of the way there; by default one of its own, of all steps.
     """
 
-    def __init__(self, model: Model, task: Task, crossing: Crossing) -> None:
+    def __init__(
+        self, model: Model, task: Task, crossing: Crossing, tape: Tape | None = None
+    ) -> None:
         self.model = model
         self.task = task
         self.crossing = crossing
-        self.tape = Tape(model.run, model.arrays)
+        self.tape = tape or Tape(model.run, model.arrays)
         self._touched: set[str] = set()
         self._partial: dict[str, Array] = {}
         self._history: dict[str, int] = {}
@@ -135,26 +139,35 @@ class AdjointWriter:
         LearningError
             If a phase cannot be followed, or a parameter has no influence that can be.
         """
-        step: list[Phase] = [self._inject(output) for output in self.task.states]
-        for number, phase in reversed(list(enumerate(self.model.phases))):
-            step += self._transpose(number, phase)
+        step = self.backward()
         self._check_touched()
         partial = list(self._partial.values())
-        cleared = [a.name for a in (*self._adjoint_arrays(), *partial)]
+        cleared = [a.name for a in (*self.adjoint_arrays(), *partial)]
         return Adjoint(
             forward=self.tape.forward(),
             arrays=(
                 *self.tape.arrays(),
-                *self._adjoint_arrays(),
+                *self.adjoint_arrays(),
                 *partial,
                 *(gradient_array(self.model, p) for p in self.task.parameters),
                 *self.crossing.arrays,
             ),
             connectivities=self.crossing.connectivities,
             begin=(Clear("no adjoint yet", (*cleared, *self.crossing.cleared)),),
-            step=tuple(step),
+            step=step,
             end=tuple(self._add_partial(parameter) for parameter in self._partial),
         )
+
+    def backward(self) -> tuple[Phase, ...]:
+        """A step of the way back."""
+        step = list(self._injections())
+        for number, phase in reversed(list(enumerate(self.model.phases))):
+            step += self._transpose(number, phase)
+        return tuple(step)
+
+    def _injections(self) -> Iterable[Phase]:
+        """What is added to adjoints at the end of a step."""
+        return (self._inject(output) for output in self.task.states)
 
     def _transpose(self, number: int, phase: Phase) -> Iterable[Phase]:
         match phase:
@@ -245,7 +258,8 @@ class AdjointWriter:
         self._history[events] = max(self._history.get(events, 0), longest)
         return Ref(adjoint_of(events), index, At.SENT if isinstance(delay, str) else -delay)
 
-    def _adjoint_arrays(self) -> list[Array]:
+    def adjoint_arrays(self) -> list[Array]:
+        """The adjoints of state and spikes, once :meth:`backward` has said how long they last."""
         state = [
             Array(adjoint_of(a.name), DType.REAL, a.size, Access.SCRATCH)
             for a in self.model.state.values()

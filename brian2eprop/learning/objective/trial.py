@@ -13,6 +13,7 @@ from brian2eprop.device.program import (
     Access,
     Array,
     Body,
+    Chunks,
     Clear,
     Connectivity,
     Count,
@@ -78,6 +79,25 @@ class Trial:
     def backward(self, phases: tuple[Phase, ...]) -> Sweep:
         """The same from the last step to the first."""
         return Sweep(Direction.BACKWARD, phases, steps=TRIAL_STEPS)
+
+    def within(self, steps: int) -> Trial:
+        """The trial with what is to be known of so many steps before the present one."""
+        gradients = {LossArrays(output.output).gradient for output in self.roles.outputs}
+        return replace(
+            self,
+            arrays=tuple(
+                replace(array, slots=Slots(steps - 1)) if array.name in gradients else array
+                for array in self.arrays
+            ),
+            events=tuple(
+                replace(buffer, slots=Slots(buffer.slots.history + steps - 1))
+                for buffer in self.events
+            ),
+        )
+
+    def chunks(self, length: int, sweeps: tuple[Sweep, ...]) -> Chunks:
+        """Sweeps through chunks of the steps that each sample has."""
+        return Chunks(length, sweeps, TRIAL_STEPS)
 
     def program(self, name: str) -> Program:
         """The trial alone as a Program."""

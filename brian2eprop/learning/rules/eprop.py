@@ -8,11 +8,11 @@ from typing import Literal
 
 import numpy.typing as npt
 
-from brian2eprop.device.program import Direction, Program, Sweep
+from brian2eprop.device.program import Array, Chunks, Connectivity, Direction, Program, Sweep
 from brian2eprop.learning.adjoint.surrogate import SurrogateCrossing
 from brian2eprop.learning.adjoint.writer import gradient_array
 from brian2eprop.learning.model.feedback import Feedback
-from brian2eprop.learning.model.model import Model, analyse
+from brian2eprop.learning.model.model import analyse
 from brian2eprop.learning.model.surrogates import Surrogate, Triangular
 from brian2eprop.learning.objective.task import Task, TrainingPrograms
 from brian2eprop.learning.objective.trial import Trial, make_trial
@@ -26,6 +26,7 @@ from brian2eprop.learning.rules.programs import (
     with_weight,
 )
 from brian2eprop.learning.rules.signals import KINDS, Kind, Signals
+from brian2eprop.learning.traces.chunks import ChunkWriter
 from brian2eprop.learning.traces.routes import find_routes
 from brian2eprop.learning.traces.writer import TraceWriter
 
@@ -56,11 +57,14 @@ class EProp:
         does so to all trained neurons that have no synapses onto the output.
     surrogate : Surrogate
         The pseudo-derivative :math:`\psi`.
-    form : {'adjoint', 'forward'}
-        How the sum over time is computed; both give the same numbers. 'adjoint' goes back
+    form : {'adjoint', 'forward', 'chunked'}
+        How the sum over time is computed; all give the same numbers. 'adjoint' goes back
         through a trial, at the cost of its spikes; its memory grows with neurons times steps.
         'forward' carries an eligibility trace for every synapse along, at the cost of all
-        synapses in every step; its memory does not depend on the number of steps.
+        synapses in every step; its memory does not depend on the number of steps. 'chunked'
+        goes back through so many steps at a time and carries traces across their borders only,
+        so that its memory does not depend on the number of steps either, and its cost is that
+        of the adjoint form, once for the gradient and once for each trace.
     feedback_scale : float, optional
         Standard deviation of random feedback (in the unit of the output weights); by default
         one over the root of the number of neurons that receive it. Every pathway has weights
@@ -71,6 +75,9 @@ class EProp:
         those are membranes whose rise alone takes a neuron from below its threshold to above
         it, by the values that constants and variables have when the Trainer is made. How the
         inequality is written does not matter. What cannot be told so is refused.
+    chunk : int
+        Number of steps of a chunk of the chunked form. Its memory grows with them; the shorter
+        they are, the more often all synapses are gone through.
 
     References
     ----------
@@ -79,9 +86,10 @@ class EProp:
 
     feedback: Kind | Mapping[str, Kind | npt.ArrayLike] = "symmetric"
     surrogate: Surrogate = field(default_factory=Triangular)
-    form: Literal["adjoint", "forward"] = "adjoint"
+    form: Literal["adjoint", "forward", "chunked"] = "adjoint"
     feedback_scale: float | None = None
     detach: tuple[str, ...] | None = None
+    chunk: int = 256
 
     def __post_init__(self) -> None:
         check_settings(self, self.surrogate, self.detach)
@@ -97,7 +105,9 @@ class EProp:
             )
         kinds = self.feedback.values() if isinstance(self.feedback, Mapping) else [self.feedback]
         _check_choices("feedback", (kind for kind in kinds if isinstance(kind, str)), KINDS)
-        _check_choices("form", (self.form,), ("adjoint", "forward"))
+        _check_choices("form", (self.form,), ("adjoint", "forward", "chunked"))
+        if isinstance(self.chunk, bool) or not isinstance(self.chunk, int) or self.chunk < 1:
+            raise ValueError(f"EProp's chunk is {self.chunk!r}. Give a whole number from 1 up.")
 
     def training_program(self, model: Program, task: Task) -> TrainingPrograms:
         """The Programs that train a model on a task.
@@ -112,13 +122,22 @@ class EProp:
         check_surrogate(self.surrogate, found, task)
         signals = Signals(found, task, self.feedback, self.feedback_scale)
         analysed = signals.model
+        feedbacks: Sequence[Feedback]
         if self.form == "adjoint":
             crossing = SurrogateCrossing(self.surrogate, signals.cross)
             train = adjoint_program("e-prop, adjoint form", trial, analysed, task, crossing)
             signals.check(crossing.signalled)
             feedbacks = crossing.feedbacks
         else:
-            train, feedbacks = forward_program(trial, analysed, task, self.surrogate, signals)
+            routes = find_routes(analysed, task, signals.cross)
+            signals.check(set(routes))
+            feedbacks = [route.feedback for found in routes.values() for route in found]
+            if self.form == "forward":
+                forward = TraceWriter(analysed, task, self.surrogate, routes)
+                train = forward_program(trial, forward, feedbacks)
+            else:
+                chunks = ChunkWriter(analysed, task, self.surrogate, routes, self.chunk)
+                train = chunked_program(trial.within(self.chunk), chunks, self.chunk, feedbacks)
         return training_programs(train, trial, analysed, task, feedbacks)
 
 
@@ -128,36 +147,72 @@ def _check_choices(name: str, values: Iterable[str], choices: Sequence[str]) -> 
             raise ValueError(f"EProp has no {name} '{value}'. Choose one of {', '.join(choices)}.")
 
 
-def forward_program(
-    trial: Trial, model: Model, task: Task, surrogate: Surrogate, signals: Signals
-) -> tuple[Program, list[Feedback]]:
+def forward_program(trial: Trial, writer: TraceWriter, feedbacks: Sequence[Feedback]) -> Program:
     """The Program that carries eligibility traces along."""
-    routes = find_routes(model, task, signals.cross)
-    signals.check(set(routes))
-    writer = TraceWriter(model, task, surrogate, routes)
-    feedbacks = [route.feedback for found in routes.values() for route in found]
-    train = Program(
-        name="e-prop, forward form",
-        dt=model.dt,
+    return _program(
+        "e-prop, forward form",
+        trial,
+        writer.task,
+        feedbacks,
         arrays=(
-            *trial.arrays,
             *writer.tape.arrays(),
             *writer.arrays,
             *writer.flags(),
-            *(gradient_array(model, parameter) for parameter in task.parameters),
+            *(gradient_array(writer.model, parameter) for parameter in writer.task.parameters),
             *(array for feedback in feedbacks for array in feedback.arrays),
         ),
+        connectivities=tuple(f.connectivity for f in feedbacks if f.turned),
         sweeps=(
-            no_gradients(task),
             Sweep(Direction.ONCE, (*trial.begin, writer.begin())),
             trial.forward(
                 (*writer.tape.forward(), *trial.after, *writer.flag_phases(), *writer.step)
             ),
             Sweep(Direction.ONCE, (*trial.end, *writer.end)),
-            *learning_feedback(feedbacks),
         ),
+    )
+
+
+def chunked_program(
+    trial: Trial, writer: ChunkWriter, chunk: int, feedbacks: Sequence[Feedback]
+) -> Program:
+    """The Program that goes back through some steps at a time."""
+    sweeps = (
+        Sweep(Direction.FORWARD, (*writer.loss.forward, *trial.after)),
+        Sweep(Direction.ONCE, writer.turn()),
+        Sweep(Direction.BACKWARD, writer.back()),
+        Sweep(Direction.ONCE, writer.border()),
+    )
+    return _program(
+        "e-prop, chunked form",
+        trial,
+        writer.task,
+        feedbacks,
+        arrays=writer.arrays,
+        connectivities=writer.loss.connectivities,
+        sweeps=(
+            Sweep(Direction.ONCE, (*trial.begin, *writer.begin())),
+            trial.chunks(chunk, sweeps),
+            Sweep(Direction.ONCE, (*trial.end, *writer.end())),
+        ),
+    )
+
+
+def _program(
+    name: str,
+    trial: Trial,
+    task: Task,
+    feedbacks: Sequence[Feedback],
+    arrays: tuple[Array, ...],
+    connectivities: tuple[Connectivity, ...],
+    sweeps: tuple[Sweep | Chunks, ...],
+) -> Program:
+    """What the forms with traces have in common."""
+    return Program(
+        name=name,
+        dt=trial.model.dt,
+        arrays=(*trial.arrays, *arrays),
+        sweeps=(no_gradients(task), *sweeps, *learning_feedback(feedbacks)),
         events=trial.events,
-        connectivities=(*trial.connectivities, *(f.connectivity for f in feedbacks if f.turned)),
+        connectivities=(*trial.connectivities, *connectivities),
         streams=trial.streams,
     )
-    return train, feedbacks

@@ -12,13 +12,11 @@ from brian2eprop.device.program import (
     ForEach,
     ForEachEvent,
     Index,
-    Loop,
     Phase,
     Propagate,
     Ref,
 )
-from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.coefficients import CoefficientScope, parameter_names
+from brian2eprop.learning.adjoint.coefficients import CoefficientScope
 from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import partial_of, total_phase
 from brian2eprop.learning.model.linearise import common_delay
@@ -28,7 +26,8 @@ from brian2eprop.learning.objective.rates import rate_terms
 from brian2eprop.learning.objective.task import WEIGHT
 from brian2eprop.learning.traces.parts import TraceParts
 from brian2eprop.learning.traces.routes import Route, check_uniform
-from brian2eprop.learning.traces.trace_body import Place, TraceBody
+from brian2eprop.learning.traces.trace_body import TraceBody
+from brian2eprop.learning.traces.trained import find_trained
 
 
 class ParameterTraces:
@@ -38,10 +37,9 @@ class ParameterTraces:
         self.writer = writer
         self.model = writer.model
         self.parameter = parameter
-        uses = self._uses()
-        self.place = self._place(uses)
-        self.population = self._population(uses)
-        self.events = next((self.model.spiking.get(a) for a in sorted(self.population)), None)
+        trained = find_trained(self.model, parameter)
+        self.place, self.population = trained.place, trained.population
+        self.events = trained.events
         self.routes = writer.routes[self.events] if self.events is not None else ()
         self.heard = {member for route in self.routes for member in self._reached(route)}
         self.body = TraceBody(self.place, writer.tape)
@@ -84,42 +82,6 @@ class ParameterTraces:
         """The lines so far become a loop; collecting starts anew."""
         self.writer.step += self.body.phases(label)
         self.body = TraceBody(self.place, self.writer.tape)
-
-    def _uses(self) -> list[Loop]:
-        found = [
-            phase
-            for phase in self.model.phases
-            if isinstance(phase, Loop) and parameter_names(phase.body, self.parameter, _of(phase))
-        ]
-        if not found:
-            raise LearningError(
-                f"'{self.parameter}' has no influence on the output that can be followed: it "
-                "stands in no equation, threshold, reset or on_pre of the network. Take it out "
-                "of the parameters."
-            )
-        return found
-
-    def _place(self, uses: list[Loop]) -> Place:
-        size = self.model.arrays[self.parameter].size
-        pathways = {p.connectivity for p in uses if isinstance(p, Propagate)}
-        if not pathways:
-            return Place(self.parameter, size, None)
-        return Place(self.parameter, size, self.model.connectivities[pathways.pop()])
-
-    def _population(self, uses: list[Loop]) -> frozenset[str]:
-        state = {
-            ref.array
-            for phase in uses
-            for name, ref in phase.body.refs.items()
-            if ref.array in self.model.state
-        }
-        populations = {self.model.population(array) for array in state}
-        if len(populations) != 1:
-            raise LearningError(
-                f"'{self.parameter}' acts on several populations, which the forward form does "
-                "not follow. Use EProp(form='adjoint')."
-            )
-        return populations.pop()
 
     def _write_spike_arrays(self) -> None:
         delay = max((common_delay(route.phase) for route in self.routes), default=0)
@@ -277,8 +239,3 @@ class ParameterTraces:
         """The parameter's own derivative, where it stands in a neuron's phase."""
         found = [n for n, r in origin.body.refs.items() if r.array == self.parameter]
         return [self.body.coefficient(origin, slope(n)) for n in found if slope(n) != 0]
-
-
-def _of(phase: Loop) -> Index:
-    """What a parameter is one value of, in a phase."""
-    return Index.SYNAPSE if isinstance(phase, Propagate) else Index.ELEMENT

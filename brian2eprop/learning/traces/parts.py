@@ -57,7 +57,7 @@ class TraceParts:
         self.task = task
         self.surrogate = surrogate
         self.routes = routes
-        self.tape = Tape(model.run, model.arrays, kept=False)
+        self.tape = Tape(model.run, model.arrays, None)
         self.arrays: list[Array] = []
         self.step: list[Phase] = []
         self.end: list[Phase] = []

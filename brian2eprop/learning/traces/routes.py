@@ -7,11 +7,20 @@ from dataclasses import dataclass
 
 import sympy
 
-from brian2eprop.device.program import Index, Propagate
+from brian2eprop.device.program import (
+    Body,
+    ForEach,
+    ForEachSynapse,
+    Index,
+    Phase,
+    Propagate,
+    Ref,
+)
 from brian2eprop.device.program.assignments import ALWAYS_THERE
 from brian2eprop.errors import LearningError
+from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped, unmoved
 from brian2eprop.learning.adjoint.surrogate import Cross
-from brian2eprop.learning.adjoint.tape import Origin
+from brian2eprop.learning.adjoint.tape import Origin, Tape
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.symbolic import Expression, names
@@ -51,8 +60,33 @@ class Route:
     ratios: Mapping[str, Expression]
 
     def signal(self, output: str) -> str:
-        """Array of the population's learning signal from an output."""
+        """Array of the population's learning signal from one of the readout's variables."""
         return f"signal:{self.phase.events}:{output}"
+
+    def send(self, model: Model, tape: Tape, values: str, into: str) -> tuple[Phase, ...]:
+        """What weighs values of the readout's neurons by what a spike adds to each.
+
+        Parameters
+        ----------
+        model, tape
+            The model, and where past values are found.
+        values : str
+            Array with one element a neuron of the readout.
+        into : str
+            Array with one element a neuron that sends spikes.
+        """
+        forget = Body("signal = 0.0", {"signal": Ref(into, Index.ELEMENT)})
+        scope = CoefficientScope(tape, swapped if self.feedback.turned else unmoved)
+        signal = scope.bind("signal", Ref(into, self.feedback.sender))
+        gradient = scope.bind("gradient", Ref(values, self.feedback.receiver))
+        feedback = scope.bind("feedback", Ref(self.feedback.weight, Index.SYNAPSE))
+        known = {model.weight(self.phase): feedback}
+        sent = scope.coefficient(self.origin, self.size, known)
+        scope.line(signal, "+=", [f"{sent}*{gradient}"])
+        return (
+            ForEach(f"forget {into}", self.feedback.n_senders, forget),
+            ForEachSynapse(into, self.feedback.connectivity.name, scope.body()),
+        )
 
 
 def find_routes(model: Model, task: Task, cross: Cross) -> dict[str, tuple[Route, ...]]:
@@ -68,8 +102,8 @@ def find_routes(model: Model, task: Task, cross: Cross) -> dict[str, tuple[Route
         outputs = tuple(o.array for o in task.outputs if model.population(o.array) == population)
         if population & set(model.spiking):
             raise LearningError(
-                f"The neurons of the output '{outputs[0]}' spike, which the forward form does not "
-                "follow. Use EProp(form='adjoint')."
+                f"The neurons of the output '{outputs[0]}' spike, which only the adjoint form "
+                "follows. Use EProp(form='adjoint')."
             )
         for events, route in _routes_to(model, outputs, cross).items():
             found[events] = (*found.get(events, ()), route)
@@ -89,7 +123,7 @@ def _routes_to(model: Model, outputs: tuple[str, ...], cross: Cross) -> dict[str
         if phase.events in found:
             raise LearningError(
                 f"{phase.label} is a second pathway from {phase.events} to the output, which "
-                "the forward form does not follow. Use EProp(form='adjoint')."
+                "only the adjoint form follows. Use EProp(form='adjoint')."
             )
         if feedback is not None:
             found[phase.events] = _route(model, number, phase, feedback, outputs)
@@ -109,8 +143,8 @@ def _route(
     for name in sorted(names(size)):
         if name in ALWAYS_THERE - {"dt"} or _array(origin, name) in changing:
             raise LearningError(
-                f"What {phase.label} adds depends on '{name}', which changes in a run; the forward "
-                "form does not follow that. Use EProp(form='adjoint')."
+                f"What {phase.label} adds depends on '{name}', which changes in a run; only the "
+                "adjoint form follows that. Use EProp(form='adjoint')."
             )
     return Route(origin, phase, feedback, outputs, size, ratios)
 
@@ -133,6 +167,7 @@ def check_uniform(origin: Origin, coefficient: Expression) -> None:
     )
     if differing:
         raise LearningError(
-            f"The forward form needs readouts that filter alike, but '{differing[0]}' in "
-            f"'{origin.body.code}' may differ from neuron to neuron. Use EProp(form='adjoint')."
+            "Only the adjoint form follows readouts that do not filter alike, and "
+            f"'{differing[0]}' in '{origin.body.code}' may differ from neuron to neuron. Use "
+            "EProp(form='adjoint')."
         )

@@ -17,15 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brian2eprop.device.program import (
-    Body,
-    ForEach,
-    ForEachSynapse,
-    Index,
-    Phase,
-    Ref,
-)
-from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped, unmoved
+from brian2eprop.device.program import Phase
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.objective.loss import LossArrays
@@ -56,18 +48,6 @@ class TraceWriter(TraceParts):
         for parameter in task.parameters:
             ParameterTraces(self, parameter).write()
 
-    def _learning_signal(self, route: Route, output: str) -> list[Phase]:
-        size = route.feedback.n_senders
-        array = self.scratch(route.signal(output), size)
-        forget = Body("signal = 0.0", {"signal": Ref(array, Index.ELEMENT)})
-        scope = CoefficientScope(self.tape, swapped if route.feedback.turned else unmoved)
-        signal = scope.bind("signal", Ref(array, route.feedback.sender))
-        gradient = scope.bind("gradient", Ref(LossArrays(output).gradient, route.feedback.receiver))
-        feedback = scope.bind("feedback", Ref(route.feedback.weight, Index.SYNAPSE))
-        known = {self.model.weight(route.phase): feedback}
-        sent = scope.coefficient(route.origin, route.size, known)
-        scope.line(signal, "+=", [f"{sent}*{gradient}"])
-        return [
-            ForEach(f"forget {array}", size, forget),
-            ForEachSynapse(array, route.feedback.connectivity.name, scope.body()),
-        ]
+    def _learning_signal(self, route: Route, output: str) -> tuple[Phase, ...]:
+        array = self.scratch(route.signal(output), route.feedback.n_senders)
+        return route.send(self.model, self.tape, LossArrays(output).gradient, array)
