@@ -40,6 +40,11 @@ from brian2eprop.learning.training.callbacks import (
 from brian2eprop.learning.training.constraints import Clip, Constraint, Dale, NonNegative
 from brian2eprop.learning.training.history import History, Metrics
 from brian2eprop.learning.training.optimisers import SGD, Adam, AdamW
+from brian2eprop.learning.training.schedules import (
+    CosineDecay,
+    ExponentialDecay,
+    PiecewiseConstantDecay,
+)
 from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
 
@@ -53,12 +58,14 @@ __all__ = [
     "Clip",
     "CompileError",
     "Constraint",
+    "CosineDecay",
     "CrossEntropy",
     "Dale",
     "DatasetError",
     "EProp",
     "EarlyStopping",
     "EventProp",
+    "ExponentialDecay",
     "FastSigmoid",
     "FiringRate",
     "FirstSpikeTime",
@@ -70,6 +77,7 @@ __all__ = [
     "Metrics",
     "ModelCheckpoint",
     "NonNegative",
+    "PiecewiseConstantDecay",
     "SpikeCount",
     "SpikeSource",
     "Spikes",

@@ -42,6 +42,9 @@ NAMES = {
     "Constraint",
     "Dale",
     "NonNegative",
+    "CosineDecay",
+    "ExponentialDecay",
+    "PiecewiseConstantDecay",
     "datasets",
     "encoding",
 }

@@ -64,6 +64,8 @@ def read(path, size=3):
             state=file.state,
             optimiser=optimiser,
             rng=file.generator(),
+            frozen=file.frozen(["net_w"]),
+            position=file.position(),
         )
 
 
@@ -228,6 +230,13 @@ IMPOSSIBLE = [
     {"settings": {"optimiser": {"is": "Adam", "learning_rate": -1.0}}},
     {"connectivity": 3},
     {"values": 3},
+    {"position": 3},
+    {"position": {"source": {}, "order": {"state": 1}, "batch": 1, "sums": [1, 1, []]}},
+    {"position": {"source": {}, "order": None, "batch": -1, "sums": [1, 1, []]}},
+    {"position": {"source": {}, "order": None, "batch": 1, "sums": [1, 1, [["loss", 3]]]}},
+    {"frozen": 3},
+    {"frozen": ["net_w"]},
+    {"frozen": ["nobody's"]},
 ]
 
 

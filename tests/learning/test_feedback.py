@@ -247,6 +247,29 @@ def test_adaptive_feedback_learns_as_the_output_weights_do(
     np.testing.assert_allclose(after - learned, left * (before - drawn_at_first), rtol=1e-9)
 
 
+def test_adaptive_feedback_rests_while_the_output_weights_do(tmp_path: Path) -> None:
+    trainer, _ = make_trainer("adaptive", "adjoint", True)
+    output_weights = trainer._mirror._network["w_out"].w
+    samples = b2e.Spikes.from_dense(np.random.default_rng(4).random((3, STEPS, N_IN)) < 0.3)
+
+    def after(name: str) -> Any:
+        trainer.fit(samples, [0, 1, 2], batch_size=3, verbose=False)
+        trainer.save(tmp_path / name)
+        with np.load(tmp_path / name) as file:
+            return [file[f"array.{a}"] for a in ("w_in.w", "w_out.w", "feedback:w_out_pre")]
+
+    first = after("first.npz")
+    trainer.freeze(output_weights)
+    second = after("second.npz")
+    trainer.unfreeze(output_weights)
+    third = after("third.npz")
+    moved = [
+        [not np.array_equal(one, other) for one, other in zip(*pair, strict=True)]
+        for pair in ((first, second), (second, third))
+    ]
+    assert moved == [[True, False, False], [True, True, True]]
+
+
 def drawn(name: str, scale: float | None, seed: int = 3) -> Any:
     pathway = Dense(name, 100, 400)
     found = random(name, pathway, {}, scale, seed)

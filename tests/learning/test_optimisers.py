@@ -110,6 +110,20 @@ def test_momentum_repeats_earlier_gradients(data):
     np.testing.assert_allclose(found, start - 0.1 * weight @ gradients, rtol=1e-12)
 
 
+@pytest.mark.parametrize("precision", list(Precision))
+def test_nesterov_is_that_of_keras(data, precision):
+    gradients, start = data
+    found = run(SGD(0.1, momentum=0.8, nesterov=True), gradients, start, precision)
+    w, velocity, expected = start, np.zeros(6), []
+    for g in gradients:
+        velocity = 0.8 * velocity - 0.1 * g
+        w = w + 0.8 * velocity - 0.1 * g
+        expected.append(w)
+    np.testing.assert_allclose(found, expected, rtol=TOLERANCE[precision], atol=1e-7)
+    with pytest.raises(ValueError, match="SGD: nesterov is 1; give True or False"):
+        SGD(nesterov=1)
+
+
 def test_one_program_for_all_learning_rates():
     assert Adam(0.1).program(PARAMETERS, GRADIENTS) == Adam(0.2).program(PARAMETERS, GRADIENTS)
     assert SGD(0.1).program(PARAMETERS, GRADIENTS) == SGD(0.2).program(PARAMETERS, GRADIENTS)
@@ -153,10 +167,10 @@ def test_names_of_other_packages():
         Adam(lr=0.1)
     assert str(caught.value) == "Adam has no argument 'lr'; it is called learning_rate here."
     with pytest.raises(TypeError) as caught:
-        SGD(nesterov=True)
+        SGD(dampening=True)
     assert str(caught.value) == (
-        "SGD has no argument 'nesterov'; it takes learning_rate, momentum, clipnorm, "
-        "global_clipnorm, clipvalue."
+        "SGD has no argument 'dampening'; it takes learning_rate, momentum, "
+        "nesterov, clipnorm, global_clipnorm, clipvalue."
     )
 
 

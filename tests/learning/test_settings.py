@@ -14,7 +14,7 @@ OBJECTS = [
     (
         b2e.SGD(0.5, clipnorm=2),
         {
-            **{"is": "SGD", "learning_rate": 0.5, "momentum": 0.0},
+            **{"is": "SGD", "learning_rate": 0.5, "momentum": 0.0, "nesterov": False},
             **{"clipnorm": 2.0, "global_clipnorm": None, "clipvalue": None},
         },
     ),

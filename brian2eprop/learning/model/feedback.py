@@ -23,6 +23,22 @@ from brian2eprop.device.program import (
 
 
 @dataclass(frozen=True)
+class Follower:
+    """How an array is updated that is no parameter.
+
+    Attributes
+    ----------
+    leader : str
+        The parameter that it is updated as.
+    gradient : str
+        The array of its gradient.
+    """
+
+    leader: str
+    gradient: str
+
+
+@dataclass(frozen=True)
 class Feedback:
     """The synapses by which a pathway is followed back, with their weights.
 
@@ -40,8 +56,8 @@ class Feedback:
         What the SHARED arrays hold at the start.
     refresh : ForEach, optional
         What copies the pathway's own weights (symmetric feedback).
-    gradient : str, optional
-        The array of the gradient by which the weights are updated (adaptive feedback).
+    follower : Follower, optional
+        How the weights are updated (adaptive feedback).
     learn : ForEach, optional
         What copies the gradient of the pathway's own weights there.
     """
@@ -52,7 +68,7 @@ class Feedback:
     arrays: tuple[Array, ...] = ()
     shared: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     refresh: ForEach | None = None
-    gradient: str | None = None
+    follower: Follower | None = None
     learn: ForEach | None = None
 
     @property
@@ -128,11 +144,12 @@ def adaptive(
     contents: Mapping[str, npt.NDArray[Any]],
     scale: float | None,
     seed: int,
+    weight: str,
     gradient: str,
 ) -> Feedback:
     """Feedback by weights that begin as random ones and are updated as the pathway's own are.
 
-    ``gradient`` is the array of the gradient of the pathway's weights.
+    ``weight`` is the array of the pathway's weights, ``gradient`` that of their gradient.
     """
     found = random(name, pathway, contents, scale, seed)
     turned = pathway.transposed(_name(name), contents)
@@ -150,7 +167,7 @@ def adaptive(
             Array(origin, DType.INT, size, Access.SHARED),
         ),
         shared={**found.shared, origin: turned.order.astype(np.int32)},
-        gradient=own,
+        follower=Follower(weight, own),
         learn=ForEach(f"gradient of {found.weight}", size, Body("own = gradient", refs)),
     )
 

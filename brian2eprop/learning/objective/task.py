@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
 from brian2eprop.device.program import Program
+from brian2eprop.learning.model.feedback import Follower
 from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.regularisers import Regulariser
 from brian2eprop.learning.objective.spike_losses import SpikeLoss, SpikeTimeLoss
@@ -44,6 +45,8 @@ class Task:
         What is judged; the loss of the task is the sum of theirs.
     parameters : tuple of str
         Arrays to train, such as ``w_in_w``.
+    frozen : frozenset of str
+        Arrays that are parameters as well, and are not trained for now.
     regularisers : tuple of Regulariser
         What is added to the loss.
     contents : mapping of str to array
@@ -57,10 +60,16 @@ class Task:
 
     outputs: tuple[Output, ...]
     parameters: tuple[str, ...]
+    frozen: frozenset[str] = frozenset()
     regularisers: tuple[Regulariser, ...] = ()
     contents: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     values: Callable[[str], npt.NDArray[Any]] = field(default=_no_values, repr=False)
     seed: int = 0
+
+    def without(self, frozen: frozenset[str]) -> Task:
+        """The task while some of its parameters are not trained."""
+        trained = tuple(name for name in self.parameters if name not in frozen)
+        return replace(self, parameters=trained, frozen=frozen)
 
     @property
     def states(self) -> tuple[Output, ...]:
@@ -163,9 +172,8 @@ class TrainingPrograms:
         parameters.
     roles : Roles
         The parts that the Programs' arrays play.
-    following : mapping of str to str
-        The rule's own SHARED arrays that are updated as parameters are, each with the array of
-        its gradient.
+    following : mapping of str to Follower
+        The rule's own SHARED arrays that are updated as parameters are.
     """
 
     train: Program
@@ -173,7 +181,7 @@ class TrainingPrograms:
     shared: Mapping[str, npt.NDArray[Any]]
     refresh: Program | None
     roles: Roles
-    following: Mapping[str, str] = field(default_factory=dict)
+    following: Mapping[str, Follower] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -108,7 +108,7 @@ def training_programs(
         shared={name: v for f in feedbacks for name, v in f.shared.items()},
         refresh=_refresh_program(feedbacks, model),
         roles=replace(trial.roles, gradients=gradients, clipped=clipped),
-        following={f.weight: f.gradient for f in feedbacks if f.gradient is not None},
+        following={f.weight: f.follower for f in feedbacks if f.follower is not None},
     )
 
 

@@ -104,10 +104,12 @@ class Signals:
         if kind == "random":
             return random(label, pathway, contents, self._scale, seed)
         weight = phase.body.refs[self.model.weight(phase)].array
+        if kind == "adaptive" and weight in self._task.frozen:
+            return random(label, pathway, contents, self._scale, seed)
         self._check_own(name, kind, phase in self.model.imagined, weight)
         if kind == "symmetric":
             return symmetric(label, pathway, contents, weight)
-        return adaptive(label, pathway, contents, self._scale, seed, gradient_of(weight))
+        return adaptive(label, pathway, contents, self._scale, seed, weight, gradient_of(weight))
 
     def _given(self, name: str) -> Any:
         return self._feedback.get(name) if isinstance(self._feedback, Mapping) else None

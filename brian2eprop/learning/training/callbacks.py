@@ -263,6 +263,14 @@ class LearningRateSchedule(Callback):
                 "function of the epoch."
             )
 
+    def on_train_begin(self, trainer: Trained) -> None:
+        """Refuse to have two schedules."""
+        if callable(trainer.optimiser.learning_rate):
+            raise ValueError(
+                "LearningRateSchedule: the optimiser has a schedule already, "
+                f"{trainer.optimiser.learning_rate!r}; leave out one of them."
+            )
+
     def on_epoch_begin(self, trainer: Trained, epoch: int) -> None:
         """Set the epoch's learning rate."""
         rate = self.schedule(epoch)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -53,6 +53,10 @@ class State:
         A hash of the connectivity of each Synapses.
     values : mapping of str to str
         A hash of the values of each variable that is not trained.
+    frozen : sequence of str
+        The arrays of parameters that are frozen.
+    position : mapping, optional
+        Where the training is within an epoch that was begun.
     """
 
     iteration: int
@@ -62,6 +66,8 @@ class State:
     settings: Mapping[str, Any]
     connectivity: Mapping[str, str]
     values: Mapping[str, str]
+    frozen: Sequence[str] = ()
+    position: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

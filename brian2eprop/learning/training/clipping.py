@@ -54,7 +54,7 @@ def by_value(gradients: Sequence[Array]) -> Clipped:
     )
 
 
-def by_norm(gradients: Sequence[Array]) -> Clipped:
+def by_norm(gradients: Sequence[Array], owner: str) -> Clipped:
     r"""Gradients scaled down until their common norm is at most the limit.
 
     .. math:: g \leftarrow g \frac{c}{\max(\lVert g \rVert_2, c)}
@@ -63,15 +63,17 @@ def by_norm(gradients: Sequence[Array]) -> Clipped:
     ----------
     gradients : sequence of Array
         The gradients, whose elements are those of one vector.
+    owner : str
+        What these are called together.
 
     Returns
     -------
     arrays, phases
         See :func:`by_value`.
     """
-    limit, last = _limit(gradients[0]), gradients[-1]
+    limit = _limit(gradients[0])
     sums, peaks = ([_number(f"{role}:{g.name}", g) for g in gradients] for role in ("sum", "peak"))
-    made = {role: _number(f"{role}:{last.name}", last) for role in ("most", "over")}
+    made = {role: _number(f"{role}:{owner}", limit) for role in ("most", "over")}
     largest, squares = [], []
     for k, g in enumerate(gradients):
         before = {"before": peaks[k - 1]} if k else {}
@@ -83,7 +85,7 @@ def by_norm(gradients: Sequence[Array]) -> Clipped:
     code = _NUMBERS.format(total=" + ".join(totals))
     refs = _scalars(peak=peaks[-1], limit=limit, **totals)
     refs |= {name: Ref(array.name, Index.ELEMENT) for name, array in made.items()}
-    numbers = ForEach(f"norm up to {last.name}", 1, Body(code, refs))
+    numbers = ForEach(f"norm of {owner}", 1, Body(code, refs))
     scaled = (
         ForEach(f"clip {g.name}", g.size, Body(_SCALE, _refs(g, peak=peaks[-1], **made)))
         for g in gradients

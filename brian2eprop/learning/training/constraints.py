@@ -196,11 +196,13 @@ class Constraints:
         return {_sign_of(name): signs for name, signs in self.signs.items()}
 
     def added(self, update: Program, parameters: Sequence[Array]) -> Program:
-        """The Program of an update, and of what puts its outcome back within bounds."""
+        """The Program of an update, and of what puts these parameters back within bounds."""
         known = {array.name: array for array in parameters}
         (sweep,) = update.single_sweeps()
         arrays, phases = list(update.arrays), list(sweep.phases)
         for name, constraint in self.of.items():
+            if name not in known:
+                continue
             parameter, refs = known[name], {"w": Ref(name, Index.ELEMENT)}
             if name in self.signs:
                 arrays.append(Array(_sign_of(name), parameter.dtype, parameter.size, Access.SHARED))

@@ -139,7 +139,9 @@ def make_dataset(
     return Dataset(given, n_samples, n_steps, inputs=inputs)
 
 
-def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> Iterator[Batch]:
+def batches(
+    data: Dataset, size: int, order: npt.NDArray[np.int64] | None, skipped: int = 0
+) -> Iterator[Batch]:
     """All samples, batch by batch, in the given order; the last batch may hold fewer.
 
     Parameters
@@ -150,6 +152,8 @@ def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> It
         Number of instances of a batch; fewer where there are fewer samples.
     order : int array, shape (samples,), optional
         Order of the samples; as they lie unless given.
+    skipped : int
+        Number of batches that are left out at the beginning.
 
     Yields
     ------
@@ -157,7 +161,7 @@ def batches(data: Dataset, size: int, order: npt.NDArray[np.int64] | None) -> It
         The next samples.
     """
     size = min(size, data.n_samples)
-    for first in range(0, data.n_samples, size):
+    for first in range(skipped * size, data.n_samples, size):
         rows: Any = slice(first, first + size)
         if order is not None:
             rows = order[rows]

@@ -17,6 +17,7 @@ from brian2eprop.learning.objective.trial import changed_arrays
 from brian2eprop.learning.training.constraints import Constraints
 from brian2eprop.learning.training.numbers import Key, Numbers, fetch
 from brian2eprop.learning.training.optimiser import Optimiser
+from brian2eprop.learning.training.schedules import Rate
 from brian2eprop.learning.training.session import Session
 
 Values = npt.NDArray[Any]
@@ -45,6 +46,8 @@ class Engine:
         What is trained.
     constraints : Constraints
         What every update is put back to.
+    rates : mapping of str to float or callable
+        Learning rates of parameters that have one of their own.
     """
 
     def __init__(
@@ -54,15 +57,17 @@ class Engine:
         optimiser: Optimiser,
         parameters: Sequence[Array],
         constraints: Constraints,
+        rates: Mapping[str, Rate],
     ) -> None:
         self.backend = backend
         self.programs = programs
         self.optimiser = optimiser
         self.constraints = constraints
+        self.rates = rates
         self.trained = tuple(parameters)
         self.parameters = tuple(array.name for array in parameters)
         self.iteration = 0
-        self.gradients = programs.roles.gradients
+        self._whole = programs  # with the gradients of all parameters
         self._update = self._program(optimiser)
         self._update_kernel: Kernel | None = None
         self.store = self._make_store()
@@ -86,16 +91,40 @@ class Engine:
         return store
 
     def _program(self, optimiser: Optimiser) -> Program:
-        following, arrays = self.programs.following, self.programs.train.all_arrays()
-        updated = (*self.trained, *(arrays[name] for name in following))
-        update = optimiser.program(updated, {**self.gradients, **following})
-        return self.constraints.added(update, self.trained)
+        """What updates all parameters, whose arrays are the state to be kept."""
+        return self._updating(optimiser, self._whole)
+
+    def _updating(self, optimiser: Optimiser, programs: TrainingPrograms) -> Program:
+        """What updates the parameters that have gradients there, and what follows them."""
+        parameters = [array for array in self.trained if array.name in programs.roles.gradients]
+        arrays = programs.train.all_arrays()
+        followers = [arrays[name] for name in programs.following]
+        gradients = {name: follower.gradient for name, follower in programs.following.items()}
+        gradients |= programs.roles.gradients
+        update = optimiser.program((*parameters, *followers), gradients, self._rates)
+        return self.constraints.added(update, parameters)
+
+    @property
+    def _rates(self) -> dict[str, Rate]:
+        """Learning rates of arrays that have one of their own."""
+        following = self._whole.following.items()
+        led = {name: f.leader for name, f in following if f.leader in self.rates}
+        return {**self.rates, **{name: self.rates[leader] for name, leader in led.items()}}
+
+    @property
+    def gradients(self) -> Mapping[str, str]:
+        """The array of the gradient of each parameter that is not frozen."""
+        return self.programs.roles.gradients
 
     def follow(self, programs: TrainingPrograms) -> None:
-        """Run other Programs of the same task; what is trained or drawn stays as it is."""
+        """Run other Programs of the same task; what is trained or drawn stays as it is.
+
+        Parameters that they have no gradients of are frozen: not updated, and their part of the
+        optimiser's state stays as it is.
+        """
         if programs is self.programs:
             return
-        self.programs = programs
+        self.programs, self._update_kernel = programs, None
         self.training = Session(self.backend, programs.train, self.store, programs.roles)
         self.evaluation = Session(self.backend, programs.evaluate, self.store, programs.roles)
 
@@ -111,7 +140,7 @@ class Engine:
 
     @cached_property
     def _refresh_kernel(self) -> Kernel | None:
-        refresh = self.programs.refresh
+        refresh = self._whole.refresh
         return None if refresh is None else self.backend.compile(refresh)
 
     @property
@@ -120,19 +149,20 @@ class Engine:
         return tuple(sorted(self._own(self._update)))
 
     def _own(self, update: Program) -> set[str]:
-        arrays = self.programs.train.all_arrays()
-        drawn = {name for name in self.programs.shared if arrays[name].dtype is DType.REAL}
+        arrays = self._whole.train.all_arrays()
+        drawn = {name for name in self._whole.shared if arrays[name].dtype is DType.REAL}
         updated = set(update.all_arrays()) - self._gradient_arrays
         return updated | drawn | set(self.parameters)
 
     @property
     def _gradient_arrays(self) -> set[str]:
-        return {*self.gradients.values(), *self.programs.following.values()}
+        followers = self._whole.following.values()
+        return {*self._whole.roles.gradients.values(), *(f.gradient for f in followers)}
 
     def layout(self, optimiser: Optimiser) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shape and type of each array of the state to be kept, were this the optimiser."""
         update = self._program(optimiser)
-        arrays = {**self.programs.train.all_arrays(), **update.all_arrays()}
+        arrays = {**self._whole.train.all_arrays(), **update.all_arrays()}
         return {
             name: (self.store.shape(arrays[name], 0), self.store.dtype(arrays[name]))
             for name in sorted(self._own(update))
@@ -148,9 +178,9 @@ class Engine:
     @property
     def given(self) -> tuple[str, ...]:
         """Names of the arrays whose contents come from the network, initial values included."""
-        refresh = self.programs.refresh
+        refresh = self._whole.refresh
         derived = set() if refresh is None else changed_arrays(refresh.phases())
-        derived |= set(self.own) | set(self.programs.shared) | self._gradient_arrays
+        derived |= set(self.own) | set(self._whole.shared) | self._gradient_arrays
         return tuple(sorted(set(self.store.arrays) - (derived - set(self.parameters))))
 
     def source_of(self, name: str) -> str:
@@ -172,9 +202,10 @@ class Engine:
     def update(self) -> None:
         """One update of the parameters by the gradients of the last training batch."""
         self.iteration += 1
-        self.optimiser.prepare(self.store, self.iteration)
+        self.optimiser.prepare(self.store, self.iteration, self._rates)
         if self._update_kernel is None:
-            self._update_kernel = self.backend.compile(self._update)
+            program = self._updating(self.optimiser, self.programs)
+            self._update_kernel = self.backend.compile(program)
         self._update_kernel.run(self.store)
         self.refresh()
 

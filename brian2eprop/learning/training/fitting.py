@@ -18,6 +18,7 @@ from brian2eprop.learning.training.interrupt import Interruption
 from brian2eprop.learning.training.labels import Output
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.numbers import Key, fetch
+from brian2eprop.learning.training.position import Position
 from brian2eprop.learning.training.progress import Progress
 from brian2eprop.learning.training.tally import Tally, evaluate, metric_names, nan_fault
 
@@ -56,10 +57,36 @@ class Plan:
         """Number of batches of an epoch."""
         return -(-self.data.n_samples // self.batch_size)
 
-    def batches(self) -> Iterator[Batch]:
-        """The batches of the next epoch."""
-        order = None if self.rng is None else self.rng.permutation(self.data.n_samples)
-        return batches(self.data, self.batch_size, order)
+    def begin(self, position: Position | None) -> Position:
+        """Where the next epoch begins: at a given position, if that is one in this plan."""
+        size = min(self.batch_size, self.data.n_samples)
+        source = {"n_samples": self.data.n_samples, "batch_size": size}
+        source["shuffle"] = self.rng is not None
+        if position is not None and position.source == source:
+            return position
+        if position is not None and position.batch:
+            logger.warn(
+                f"fit: an epoch was cut after {position.batch} batches; these samples have another "
+                f"number, batch_size or shuffle ({_pairs(position.source)} then, {_pairs(source)} "
+                "now), so it begins anew."
+            )
+        return Position(source, None if self.rng is None else self.rng.bit_generator.state)
+
+    def batches(self, position: Position) -> Iterator[Batch]:
+        """The batches that are left of the epoch."""
+        rng = position.generator()
+        order = None if rng is None else rng.permutation(self.data.n_samples)
+        if rng is not None and self.rng is not None and not position.batch:
+            self.rng.bit_generator.state = rng.bit_generator.state
+        return batches(self.data, self.batch_size, order, position.batch)
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What there was before the first update of an epoch, or of what was left of it."""
+
+    state: Snapshot
+    position: Position
 
 
 @dataclass
@@ -127,11 +154,13 @@ class Fitting:
         number = self.progress.epoch + 1
         self._call("on_epoch_begin", number)
         self.mirror.read()
-        before = self.engine.snapshot()
-        tally = Tally(self.outputs, self.engine.training)
-        with self._bar(number) as bar:
-            for k, batch in enumerate(self.plan.batches(), 1):
+        position = self.progress.position = self.plan.begin(self.progress.position)
+        before = _Before(self.engine.snapshot(), position.copy())
+        tally = Tally(self.outputs, self.engine.training, position.sums)
+        with self._bar(number, position.batch) as bar:
+            for k, batch in enumerate(self.plan.batches(position), position.batch + 1):
                 self._step(batch, tally, before, f"epoch {number}, batch {k}")
+                position.batch = k
                 values = tally.metrics().named()
                 bar.set_postfix(_shown(values), refresh=False)
                 bar.update()
@@ -143,28 +172,30 @@ class Fitting:
             self._end_epoch(number, tally, bar)
         return True
 
-    def _step(self, batch: Batch, tally: Tally, before: Snapshot, place: str) -> None:
+    def _step(self, batch: Batch, tally: Tally, before: _Before, place: str) -> None:
         """One update; the host waits for the device once."""
         self.mirror.read()
         self.engine.training.run(batch)
         added = tally.numbers(batch)
         sums = self.engine.sums(self.engine.gradients.values())
         found = fetch(self.engine.store.xp, {**added, **sums})
-        tally.add(batch, {key: found[key] for key in added})
         gradient = self.engine.bad_gradient(found)
         state = nan_fault(found, batch.n_samples)
         if gradient is not None or state is not None or not _all_finite(found):
             self._check_parameters(before, place)
+            self.progress.position = None
             raise FloatingPointError(_stopped(place, gradient, state))
         self.mirror.updated()
         self.engine.update()
+        tally.add(batch, {key: found[key] for key in added})
 
-    def _check_parameters(self, before: Snapshot, place: str) -> None:
-        """Refuse to go on with a non-finite parameter, and go back to the epoch's start."""
+    def _check_parameters(self, before: _Before, place: str) -> None:
+        """Refuse to go on with a non-finite parameter, and go back to where the epoch began."""
         parameter = self.engine.non_finite(self.engine.parameters)
         if parameter is None:
             return
-        self.engine.restore(before)
+        self.engine.restore(before.state)
+        self.progress.position = before.position if before.position.batch else None
         self.mirror.updated()
         raise FloatingPointError(
             f"Training stopped in {place}: the parameter '{parameter}' is not finite. The "
@@ -183,14 +214,15 @@ class Fitting:
             )
             values |= result.named("val_")
         bar.set_postfix(_shown(values))
-        self.progress.epoch = number
+        self.progress.epoch, self.progress.position = number, None
         self.progress.history.record(values)
         self.history.record(values)
         self._call("on_epoch_end", number, values)
 
-    def _bar(self, number: int) -> Any:
+    def _bar(self, number: int, done: int) -> Any:
         return tqdm(
             total=self.plan.n_batches,
+            initial=done,
             desc=f"Epoch {number}",
             unit="batch",
             disable=not self.verbose,
@@ -228,6 +260,10 @@ def _stopped(place: str, gradient: str | None, state: str | None) -> str:
         f"Training stopped in {place}: {what} is not finite. The parameters of the update "
         "before are kept; lower the learning rate or look for activity that explodes."
     )
+
+
+def _pairs(source: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in source.items())
 
 
 def _shown(values: dict[str, Any]) -> dict[str, str]:

@@ -67,6 +67,7 @@ class Keeper:
                 "the file could not be loaded; load an earlier checkpoint and lower the learning "
                 "rate."
             )
+        position = self.progress.position
         snapshot, pairs = self.engine.snapshot(), self.connections.pairs()
         state = checkpoint.State(
             snapshot.iteration,
@@ -76,6 +77,8 @@ class Keeper:
             self._settings(),
             digests(pairs),
             self._values(),
+            sorted(self.progress.frozen),
+            None if position is None else position.to_json(),
         )
         arrays = self._turned(snapshot.arrays, self.parameters.in_brian_order)
         checkpoint.write(path, checkpoint.Checkpoint(arrays, state, pairs))
@@ -88,15 +91,16 @@ class Keeper:
             file.check(self._settings(), digests(self.connections.pairs()), self._values())
             optimiser = file.optimiser(engine.optimiser)
             arrays = file.arrays(engine.layout(optimiser), optimiser)
-            rng = file.generator()
+            rng, frozen = file.generator(), file.frozen(engine.parameters)
+            position = file.position()
         with self.mirror.training():
             vars(engine.optimiser).update(vars(optimiser))
             engine.tune()
             turned = self._turned(arrays, self.parameters.in_program_order)
             engine.restore(Snapshot(file.state.iteration, turned))
             self.mirror.updated()
-        progress.rng, progress.epoch = rng, file.state.epoch
-        progress.history = History(file.state.history)
+        progress.rng, progress.epoch, progress.position = rng, file.state.epoch, position
+        progress.history, progress.frozen = History(file.state.history), frozen
 
     def _settings(self) -> dict[str, Any]:
         made: dict[str, Any] = settings({"optimiser": self.engine.optimiser, **self.made_with})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from brian2eprop.device.program import (
     Sweep,
 )
 from brian2eprop.learning.training.clipping import LIMIT, Clipped, by_norm, by_value
+from brian2eprop.learning.training.schedules import Rate, check_rate, rate_of
 
 LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")
 LEARNING_RATE = dict.fromkeys(("lr", "rate", "eta", "step_size"), "learning_rate")
@@ -41,8 +43,9 @@ class Optimiser(ABC):
 
     Parameters
     ----------
-    learning_rate : float
-        How far an update goes; may be changed during training.
+    learning_rate : float or callable
+        How far an update goes, or a function of the number of updates done that gives it, such
+        as ``CosineDecay(1e-3, 1000)``; may be changed during training.
     clipnorm : float, optional
         Largest norm of the gradient of each parameter; a longer one is scaled down to it.
     global_clipnorm : float, optional
@@ -56,13 +59,13 @@ class Optimiser(ABC):
         If a limit is no finite number above zero, or more than one is given.
     """
 
-    learning_rate: float
+    learning_rate: Rate
     clipnorm: float | None = field(default=None, kw_only=True)
     global_clipnorm: float | None = field(default=None, kw_only=True)
     clipvalue: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        self.learning_rate = self._rate()
+        self.learning_rate = check_rate(type(self).__name__, "learning_rate", self.learning_rate)
         for name in LIMITS if self._limit() else ():
             limit = getattr(self, name)
             setattr(self, name, None if limit is None else float(limit))
@@ -85,7 +88,12 @@ class Optimiser(ABC):
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def program(self, parameters: Sequence[Array], gradients: Mapping[str, str]) -> Program:
+    def program(
+        self,
+        parameters: Sequence[Array],
+        gradients: Mapping[str, str],
+        own_rates: Collection[str] = (),
+    ) -> Program:
         """The Program of one update.
 
         Parameters
@@ -94,6 +102,8 @@ class Optimiser(ABC):
             The arrays that are trained.
         gradients : mapping of str to str
             For each of them the array of its gradient.
+        own_rates : collection of str
+            The arrays that have a learning rate of their own.
 
         Returns
         -------
@@ -104,6 +114,7 @@ class Optimiser(ABC):
         own = [like(p, gradients[p.name]) for p in parameters]
         clipping, clips = self._clipped(own)
         parts = [self._update(p, gradient) for p, gradient in zip(parameters, own, strict=True)]
+        parts = [_apart(*part) if part[1][0].name in own_rates else part for part in parts]
         used = [*own, *clipping, *(array for _, arrays in parts for array in arrays)]
         arrays = {array.name: array for array in used}
         phases = (*clips, *(phase for phase, _ in parts))
@@ -120,14 +131,16 @@ class Optimiser(ABC):
         if self.clipvalue is not None:
             return by_value(gradients)
         if self.global_clipnorm is not None:
-            return by_norm(gradients)
+            return by_norm(gradients, "all gradients")
         if self.clipnorm is None:
             return (), ()
-        each = [by_norm([gradient]) for gradient in gradients]
+        each = [by_norm([gradient], gradient.name) for gradient in gradients]
         arrays, phases = zip(*each, strict=True)
         return tuple(chain(*arrays)), tuple(chain(*phases))
 
-    def prepare(self, memory: Memory, iteration: int) -> None:
+    def prepare(
+        self, memory: Memory, iteration: int, own_rates: Mapping[str, Rate] = MappingProxyType({})
+    ) -> None:
         """Fill the arrays of size 1 for one update.
 
         Parameters
@@ -136,9 +149,22 @@ class Optimiser(ABC):
             Memory that has been reserved for the Program.
         iteration : int
             Number of the update, 1 for the first.
+        own_rates : mapping of str to float or callable
+            Learning rates of arrays that have one of their own.
+
+        Raises
+        ------
+        ValueError
+            If a learning rate is no finite number from 0 up.
         """
-        for name, value in {**self._limit(), **self._numbers(self._rate(), iteration)}.items():
-            memory.write(name, value)
+        owner, values = type(self).__name__, self._limit()
+        usual = rate_of(owner, self.learning_rate, iteration - 1)
+        values |= self._numbers(usual, iteration)
+        for parameter, rate in own_rates.items():
+            now = rate_of(owner, rate, iteration - 1)
+            values |= {_of(n, parameter): v for n, v in self._numbers(now, iteration).items()}
+        for name in values.keys() & memory.arrays.keys():
+            memory.write(name, values[name])
 
     @abstractmethod
     def _numbers(self, rate: float, iteration: int) -> dict[str, float]:
@@ -181,9 +207,21 @@ class Optimiser(ABC):
         """
         return None
 
-    def _rate(self) -> float:
-        """The learning rate, which a callback may have changed."""
-        return number(self, "learning_rate", self.learning_rate, 0.0, math.inf)
+
+def _apart(phase: ForEach, arrays: tuple[Array, ...]) -> tuple[ForEach, tuple[Array, ...]]:
+    """An update of a parameter with numbers of its own."""
+    parameter, body = arrays[0].name, phase.body
+    own = {r.array for r in body.refs.values() if r.index is Index.SCALAR}
+    refs = {
+        name: replace(ref, array=_of(ref.array, parameter)) if ref.array in own else ref
+        for name, ref in body.refs.items()
+    }
+    renamed = (replace(a, name=_of(a.name, parameter)) if a.name in own else a for a in arrays)
+    return replace(phase, body=replace(body, refs=refs)), tuple(renamed)
+
+
+def _of(name: str, parameter: str) -> str:
+    return f"{name}:{parameter}"
 
 
 def like(parameter: Array, name: str) -> Array:

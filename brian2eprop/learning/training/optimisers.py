@@ -18,6 +18,7 @@ from brian2eprop.learning.training.optimiser import (
     number,
     update_phase,
 )
+from brian2eprop.learning.training.schedules import Rate
 
 
 @explains_arguments(LEARNING_RATE)
@@ -34,8 +35,9 @@ class Adam(Optimiser):
 
     Parameters
     ----------
-    learning_rate : float
-        :math:`\eta`; may be changed during training.
+    learning_rate : float or callable
+        :math:`\eta`, or a schedule, such as ``CosineDecay(1e-3, 1000)``; may be changed during
+        training.
     beta_1, beta_2 : float
         Decay of the two averages, in [0, 1).
     epsilon : float
@@ -49,7 +51,7 @@ class Adam(Optimiser):
         If a number lies outside its range.
     """
 
-    learning_rate: float = 1e-3
+    learning_rate: Rate = 1e-3
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
@@ -150,12 +152,19 @@ class SGD(Optimiser):
         u &\leftarrow \mu u - \eta g \\
         w &\leftarrow w + u
 
+    and with Nesterov's momentum (in Keras' form)
+
+    .. math:: w \leftarrow w + \mu u - \eta g
+
     Parameters
     ----------
-    learning_rate : float
-        :math:`\eta`; may be changed during training.
+    learning_rate : float or callable
+        :math:`\eta`, or a schedule, such as ``CosineDecay(1e-3, 1000)``; may be changed during
+        training.
     momentum : float
         :math:`\mu`, in [0, 1).
+    nesterov : bool
+        Whether the momentum is Nesterov's.
     clipnorm, global_clipnorm, clipvalue : float, optional
         How gradients are clipped before the update; see :class:`Optimiser`.
 
@@ -165,12 +174,15 @@ class SGD(Optimiser):
         If a number lies outside its range.
     """
 
-    learning_rate: float = 1e-2
+    learning_rate: Rate = 1e-2
     momentum: float = 0.0
+    nesterov: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.momentum = number(self, "momentum", self.momentum, 0.0, 1.0)
+        if not isinstance(self.nesterov, bool):
+            raise ValueError(f"SGD: nesterov is {self.nesterov!r}; give True or False.")
 
     def _numbers(self, rate: float, iteration: int) -> dict[str, float]:
         return {"sgd:rate": rate}
@@ -180,7 +192,8 @@ class SGD(Optimiser):
         if self.momentum == 0:
             return update_phase("sgd", parameter, "w = w - rate*g", {"g": gradient, **own}, {})
         own["u"] = like(parameter, f"sgd:u:{parameter.name}")
-        code = "u = momentum*u - rate*g\nw = w + u"
+        step = "momentum*u - rate*g" if self.nesterov else "u"
+        code = f"u = momentum*u - rate*g\nw = w + {step}"
         return update_phase(
             "sgd", parameter, code, {"g": gradient, **own}, {"momentum": self.momentum}
         )

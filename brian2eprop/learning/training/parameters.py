@@ -42,6 +42,7 @@ class Parameters:
         return {
             name: self.in_brian_order(array.name, values[array.name])
             for name, array in self.arrays.items()
+            if array.name in values
         }
 
     def taken(self, values: Mapping[str, Any]) -> dict[str, Values]:

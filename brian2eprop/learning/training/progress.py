@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from brian2eprop.learning.training.history import History
+from brian2eprop.learning.training.position import Position
 
 
 @dataclass
@@ -25,6 +26,10 @@ class Progress:
         Names of what the history gets for every epoch of the training on its way.
     rng : Generator
         Shuffles the samples.
+    frozen : frozenset of str
+        The arrays of parameters that are not trained for the time being.
+    position : Position, optional
+        Where the training is within an epoch that was begun.
     """
 
     epoch: int = 0
@@ -32,6 +37,8 @@ class Progress:
     stop: bool = False
     metrics: tuple[str, ...] = ()
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
+    frozen: frozenset[str] = frozenset()
+    position: Position | None = None
 
 
 class InProgress:

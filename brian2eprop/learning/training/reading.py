@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -32,6 +32,8 @@ from brian2eprop.learning.training.checkpoint import (
     Values,
 )
 from brian2eprop.learning.training.optimiser import Optimiser
+from brian2eprop.learning.training.position import Position, generator_of
+from brian2eprop.learning.training.schedules import made_again
 
 _UNREADABLE = (
     AttributeError,
@@ -180,8 +182,15 @@ class File:
         if not is_dataclass(like):
             return like
         saved = self.state.settings["optimiser"]
-        numbers = {field.name: saved[field.name] for field in fields(like) if field.init}
-        return replace(like, **numbers)
+        taken = {field.name: saved[field.name] for field in fields(like) if field.init}
+        rate = made_again(saved["learning_rate"], like.learning_rate)
+        if rate is None:
+            there, here = _shown(saved["learning_rate"]), like.learning_rate
+            self._refuse(
+                f"optimiser.learning_rate is {there} in the file but {here!r} here",
+                "Give the function of the number of updates that it was saved with.",
+            )
+        return replace(like, **taken | {"learning_rate": rate})
 
     def arrays(self, layout: Layout, optimiser: Optimiser) -> dict[str, Values]:
         """The arrays, as far as they are what is needed.
@@ -201,6 +210,19 @@ class File:
         self._check_names(layout)
         return {name: self._array(name, *wanted, optimiser) for name, wanted in layout.items()}
 
+    def frozen(self, parameters: Sequence[str]) -> frozenset[str]:
+        """The arrays of parameters that are frozen.
+
+        Raises
+        ------
+        CheckpointError
+            If they are not some of the parameters.
+        """
+        found = frozenset(self.state.frozen)
+        if not found < set(parameters):
+            self._refuse("it has all parameters frozen, or others than there are", EARLIER)
+        return found
+
     def generator(self) -> np.random.Generator:
         """The random generator, to go on from there.
 
@@ -209,12 +231,23 @@ class File:
         CheckpointError
             If its state is none.
         """
-        rng = np.random.default_rng()
         try:
-            rng.bit_generator.state = dict(self.state.rng)
+            return generator_of(self.state.rng)
         except (KeyError, TypeError, ValueError, OverflowError):
             self._refuse("it holds no valid state of the random generator", EARLIER)
-        return rng
+
+    def position(self) -> Position | None:
+        """Where within an epoch it was saved, if within one.
+
+        Raises
+        ------
+        CheckpointError
+            If that is no position.
+        """
+        try:
+            return None if self.state.position is None else Position.from_json(self.state.position)
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+            self._refuse("it holds no valid position within its epoch", EARLIER)
 
     def _check_names(self, layout: Layout) -> None:
         arrays = {name.removeprefix(ARRAY) for name in self._names if name.startswith(ARRAY)}
@@ -275,6 +308,8 @@ class File:
             dict(state["settings"]),
             {str(name): str(digest) for name, digest in dict(state["connectivity"]).items()},
             {str(name): str(digest) for name, digest in dict(state["values"]).items()},
+            [str(name) for name in list(state["frozen"])],
+            state["position"],
         )
 
     def _refuse(self, fault: str, remedy: str) -> NoReturn:

@@ -16,6 +16,7 @@ from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.history import Metrics
 from brian2eprop.learning.training.labels import Output
 from brian2eprop.learning.training.numbers import Key, Numbers, fetch
+from brian2eprop.learning.training.position import Sums
 from brian2eprop.learning.training.session import Session
 
 logger = get_logger(__name__)
@@ -34,13 +35,18 @@ class Tally:
         What is judged.
     session : Session
         Runs the batches.
+    found : Sums
+        What earlier batches add up to, which is added to.
     """
 
     outputs: Sequence[Output]
     session: Session
-    n_samples: int = 0
-    total_steps: int = 0
-    sums: dict[Key, float] = field(default_factory=dict)
+    found: Sums = field(default_factory=Sums)
+
+    @property
+    def sums(self) -> dict[Key, float]:
+        """Sums over the samples so far, by what is added and whose it is."""
+        return self.found.numbers
 
     def numbers(self, batch: Batch) -> Numbers:
         """What is to be added of the batch that the session has just run, where it lies."""
@@ -63,16 +69,13 @@ class Tally:
 
     def add(self, batch: Batch, numbers: Mapping[Key, float]) -> None:
         """Add the numbers of a batch."""
-        for key, value in numbers.items():
-            self.sums[key] = self.sums.get(key, 0.0) + value
-        self.n_samples += batch.n_samples
-        self.total_steps += batch.total_steps
+        self.found.add(batch.n_samples, batch.total_steps, numbers)
 
     def metrics(self) -> Metrics:
         """Averages over the samples so far."""
         found = {output.name: self._judged(output.name) for output in self.outputs}
         accuracies = [each["accuracy"] for each in found.values() if "accuracy" in each]
-        duration = self.total_steps * self.session.program.dt
+        duration = self.found.total_steps * self.session.program.dt
         sizes = {name: array.size for name, array in self.session.program.all_arrays().items()}
         return Metrics(
             loss=sum(each["loss"] for each in found.values()),
@@ -85,7 +88,7 @@ class Tally:
                 group: self.sums["clipped", group] / max(self.sums["spikes", group], 1)
                 for group in self._clipped
             },
-            n_samples=self.n_samples,
+            n_samples=self.found.n_samples,
             outputs={public_name(n): v for n, v in found.items()} if len(found) > 1 else {},
         )
 
@@ -97,7 +100,7 @@ class Tally:
 
     def _judged(self, output: str) -> dict[str, float]:
         return {
-            what: self.sums[what, output] / self.n_samples
+            what: self.sums[what, output] / self.found.n_samples
             for what in ("loss", "accuracy")
             if (what, output) in self.sums
         }
@@ -116,7 +119,7 @@ class Tally:
 
     def warn_of_nan(self) -> None:
         """One warning if states became NaN, as Brian2 gives after a run."""
-        fault = nan_fault(self.sums, self.n_samples)
+        fault = nan_fault(self.sums, self.found.n_samples)
         if fault is not None:
             logger.warn(
                 f"Trainer: {fault}; results with it mean nothing. Look for a division by zero, "
@@ -231,7 +234,7 @@ def mean_gradients(
         Number of samples that are run together.
     """
     tally = Tally(outputs, engine.training)
-    totals = dict.fromkeys(engine.parameters, np.zeros(()))
+    totals = dict.fromkeys(engine.gradients, np.zeros(()))
     for batch in batches(data, batch_size, None):
         engine.training.run(batch)
         tally.add(batch, fetch(engine.store.xp, tally.numbers(batch)))

@@ -43,6 +43,7 @@ from brian2eprop.learning.training.network import description
 from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import Progress
+from brian2eprop.learning.training.schedules import Rate, find_rates
 from brian2eprop.learning.training.tally import evaluate, mean_gradients, predict
 from brian2eprop.learning.training.trainer_state import TrainerState
 from brian2eprop.learning.training.turns import Turns
@@ -88,6 +89,9 @@ class Trainer(TrainerState):
         What the loss of each output counts in their sum; by default 1.
     constraints : mapping of VariableView to Constraint, optional
         What parameters are put back to after every update, such as ``{w.w: NonNegative()}``.
+    learning_rates : mapping of VariableView to (float or callable), optional
+        Learning rates of parameters that do not have the optimiser's, such as ``{w.w: 1e-4}`` or
+        ``{w.w: CosineDecay(1e-4, 1000)}``.
     seed : int, optional
         Seed of the order of the samples and of what the rule draws.
 
@@ -113,6 +117,7 @@ class Trainer(TrainerState):
         regularisers: Sequence[FiringRate] = (),
         loss_weights: Sequence[float] | None = None,
         constraints: Mapping[Any, Constraint] = MappingProxyType({}),
+        learning_rates: Mapping[Any, Rate] = MappingProxyType({}),
         seed: int | None = None,
     ) -> None:
         heads = check_heads(output, loss, loss_weights)
@@ -130,6 +135,7 @@ class Trainer(TrainerState):
         self._outputs = host.find_outputs(device, captured, heads)
         arrays = host.find_parameters(device, captured, parameters)
         bounds = find_constraints(device, captured, arrays, constraints)
+        rates = find_rates(device, captured, arrays, learning_rates)
         task = Task(
             outputs=tuple(Output(o.name, o.loss, o.weight) for o in self._outputs),
             parameters=tuple(array.name for array in arrays),
@@ -139,19 +145,23 @@ class Trainer(TrainerState):
             seed=int(np.random.default_rng(seed).integers(2**31)),
         )
         self._programs = cache(
-            lambda inputs: rule.training_program(with_inputs(captured.program, inputs), task)
+            lambda inputs, frozen: rule.training_program(
+                with_inputs(captured.program, inputs),
+                task.without(frozen),
+            )
         )
-        programs = self._programs(frozenset())
-        self._engine = Engine(device.backend, programs, optimiser, arrays, bounds)
+        programs = self._programs(frozenset(), frozenset())
+        self._engine = Engine(device.backend, programs, optimiser, arrays, bounds, rates)
         self._connections = Connections(network)
         self._mirror = Mirror(device, captured, network, self._engine, self._connections)
         dtype = device.backend.precision.dtype
         self._parameters = Parameters(captured, arrays, dtype)
+        self._find = partial(host.find_array, device, captured, role="parameter")
         self._analogue = AnalogueInputs(captured, task.parameters, dtype)
         made_of = {
             "network": description(captured.program, captured.tables),
             **{"rule": rule, "loss": loss, "loss_weights": loss_weights, "regularisers": terms},
-            "constraints": bounds.of,
+            **{"constraints": bounds.of, "learning_rates": rates},
         }
         self._keeper = Keeper(
             self._engine, self._mirror, self._parameters, self._connections, self._progress, made_of
@@ -188,6 +198,10 @@ class Trainer(TrainerState):
         Ctrl-C ends the training after the update in hand; the parameters reached stay, and
         the history of the whole epochs is returned. A second Ctrl-C ends it without that
         update, as soon as the call in hand returns: a batch is computed in one.
+
+        An epoch that was cut short, here or before a checkpoint was saved, goes on with its very
+        next batch if it is given the same samples, ``batch_size`` and ``shuffle``; it counts as
+        one of the epochs.
 
         Parameters
         ----------
@@ -366,8 +380,8 @@ class Trainer(TrainerState):
         Returns
         -------
         dict of str to array
-            The gradient by each parameter's name (``w_in_w`` for ``w_in.w``), in the order of its
-            Brian2 variable.
+            The gradient by the name of each parameter that is not frozen (``w_in_w`` for
+            ``w_in.w``), in the order of its Brian2 variable.
 
         Raises
         ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -32,7 +32,8 @@ class TrainerState(InProgress):
     _mirror: Mirror
     _parameters: Parameters
     _turns: Turns
-    _programs: Callable[[frozenset[str]], TrainingPrograms]
+    _programs: Callable[[frozenset[str], frozenset[str]], TrainingPrograms]
+    _find: Callable[[Any], str]
     _analogue: AnalogueInputs
     _outputs: tuple[Output, ...]
     _streams: Any
@@ -70,6 +71,71 @@ class TrainerState(InProgress):
             self._connections.check()
             self._engine.load(taken)
             self._mirror.updated()
+
+    def freeze(self, *parameters: Any) -> None:
+        """Leave parameters as they are, and their part of the optimiser's state too.
+
+        Their gradients are not computed, and norms of gradients do not count them.
+
+        Parameters
+        ----------
+        *parameters : VariableView
+            Some of the Trainer's parameters, such as ``w_in.w``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one is no parameter, or nothing would be left to train.
+        RuntimeError
+            Within fit.
+        """
+        self._set_frozen(self._progress.frozen | self._names(parameters))
+
+    def unfreeze(self, *parameters: Any) -> None:
+        """Train parameters again that were frozen.
+
+        Parameters
+        ----------
+        *parameters : VariableView
+            Some of the Trainer's parameters.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one is no parameter.
+        RuntimeError
+            Within fit.
+        """
+        self._set_frozen(self._progress.frozen - self._names(parameters))
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Names of the parameters that are frozen (``w_in_w`` for ``w_in.w``)."""
+        arrays = self._parameters.arrays.items()
+        return tuple(name for name, array in arrays if array.name in self._progress.frozen)
+
+    def _names(self, parameters: Sequence[Any]) -> frozenset[str]:
+        found = frozenset(map(self._find, parameters))
+        for name in sorted(found - set(self._engine.parameters)):
+            raise ValueError(
+                f"Trainer: '{name}' is not among the parameters, and is not trained anyway; give "
+                "some of those that the Trainer was made with."
+            )
+        return found
+
+    def _set_frozen(self, frozen: frozenset[str]) -> None:
+        if frozen >= set(self._engine.parameters):
+            raise ValueError(
+                "Trainer: with all of its parameters frozen there is nothing to train; leave one, "
+                "or use evaluate and predict, which train nothing."
+            )
+        with self._turns.turn():
+            if self._turns.in_training:
+                raise RuntimeError(
+                    "Trainer: within fit no parameter can be frozen, or trained again; call fit "
+                    "for the epochs before, and then once more."
+                )
+            self._progress.frozen = frozen
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint: parameters, connectivity, optimiser, history, random state.
@@ -116,7 +182,7 @@ class TrainerState(InProgress):
 
     def _follow(self, data: Dataset) -> None:
         """Have the engine take the analogue input that these samples have."""
-        programs = self._programs(frozenset(data.inputs))
+        programs = self._programs(frozenset(data.inputs), self._progress.frozen)
         if programs is not self._engine.programs and self._turns.in_training:
             raise ValueError(
                 "Within fit, samples must have analogue input for the same variables as those that "

@@ -1,0 +1,115 @@
+"""A training that is cut at any batch goes on as if it had not been: every bit is the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import brian2eprop as b2e
+from tests.learning.classes import LABELS, SPIKES, At, Classes, assert_same
+
+EPOCHS = 3
+HELD_OUT = SPIKES[:6], LABELS[:6]
+
+
+def whole(**options: Any) -> Classes:
+    case = Classes(**options)
+    case.fit(EPOCHS, validation_data=HELD_OUT)
+    return case
+
+
+def save(path: Path, trainer: Any) -> None:
+    trainer.save(path)
+
+
+def stop(trainer: Any) -> None:
+    trainer.stop_training = True
+
+
+def press_ctrl_c(trainer: Any) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "emulated", "reference"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_checkpoint_within_an_epoch(backend: str, precision: str, tmp_path: Path) -> None:
+    options = {"backend": backend, "precision": precision}
+    uncut = whole(**options)
+    for batch in (1, 2, 4) if backend == "cpu" else (2,):
+        path = tmp_path / f"{batch}.npz"
+        first = Classes(**options)
+        first.fit(EPOCHS, validation_data=HELD_OUT, callbacks=[At(2, batch, partial(save, path))])
+        assert_same(first, uncut)
+        second = Classes(**options, seed=99)
+        second.trainer.load(path)
+        assert second.trainer.epoch == 1
+        watch = At(0, 0, stop)
+        second.fit(EPOCHS - 1, validation_data=HELD_OUT, callbacks=[watch])
+        left = [(2, k) for k in range(batch + 1, 5)]
+        assert watch.seen == [*left, *((3, k) for k in range(1, 5))]
+        assert_same(second, uncut)
+
+
+@pytest.mark.parametrize("cut", [stop, press_ctrl_c])
+def test_a_training_that_is_stopped_goes_on(cut: Any, tmp_path: Path) -> None:
+    case, loaded = Classes(), Classes(seed=5)
+    case.fit(9, validation_data=HELD_OUT, callbacks=[At(2, 3, cut)])
+    case.trainer.save(tmp_path / "file.npz")
+    loaded.trainer.load(tmp_path / "file.npz")
+    for one in (case, loaded):
+        one.fit(EPOCHS - 1, validation_data=HELD_OUT)
+        assert_same(one, whole())
+
+
+def test_an_error_in_a_callback_loses_nothing() -> None:
+    case = Classes()
+    with pytest.raises(ZeroDivisionError):
+        case.fit(EPOCHS, validation_data=HELD_OUT, callbacks=[At(2, 3, lambda trainer: 1 / 0)])
+    case.fit(EPOCHS - 1, validation_data=HELD_OUT)
+    assert_same(case, whole())
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_the_order_of_samples_is_taken_up(shuffle: bool) -> None:
+    uncut, case = Classes(), Classes()
+    uncut.fit(2, shuffle=shuffle)
+    case.fit(2, shuffle=shuffle, callbacks=[At(1, 2, stop)])
+    case.fit(2, shuffle=shuffle)
+    assert_same(case, uncut)
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 6}, {"shuffle": False}, {"data": (SPIKES[:9], LABELS[:9])}], ids=str
+)
+def test_with_other_samples_the_epoch_begins_anew(options: dict[str, Any], caplog: Any) -> None:
+    case, watch = Classes(), At(0, 0, stop)
+    case.fit(1, callbacks=[At(1, 2, stop)])
+    data = options.pop("data", ())
+    case.fit(1, *data, **options, callbacks=[watch])
+    assert watch.seen[0] == (1, 1)
+    assert case.trainer.epoch == 1
+    assert "an epoch was cut after 2 batches" in caplog.text
+
+
+def test_parameters_that_overflow_go_back_to_where_the_epoch_went_on() -> None:
+    case, again = Classes(optimiser=b2e.SGD(0.1)), Classes(optimiser=b2e.SGD(0.1))
+    for one in (case, again):
+        one.fit(1, callbacks=[At(1, 2, stop)])
+    before = case.values()
+
+    def overflow(trainer: Any) -> None:
+        trainer._engine.store.write("w_out.w", np.full(24, np.inf))
+
+    with pytest.raises(FloatingPointError, match="is not finite"):
+        case.fit(1, callbacks=[At(1, 3, overflow)])
+    for name, values in before.items():
+        np.testing.assert_array_equal(case.values()[name], values)
+    for one in (case, again):
+        one.fit(2)
+    assert_same(case, again)
