@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,7 +141,7 @@ def make_dataset(
 
 def batches(
     data: Dataset, size: int, order: npt.NDArray[np.int64] | None, skipped: int = 0
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """All samples, batch by batch, in the given order; the last batch may hold fewer.
 
     Parameters
@@ -165,37 +165,45 @@ def batches(
         rows: Any = slice(first, first + size)
         if order is not None:
             rows = order[rows]
-        streams = {name: _padded(spikes[rows], size) for name, spikes in data.spikes.items()}
-        yield Batch(
-            size,
-            min(size, data.n_samples - first),
-            data.n_steps,
-            streams,
-            tuple(values[rows] for values in data.labels),
-            tuple(values[rows] for values in data.targets),
-            None if data.lengths is None else data.lengths[rows],
-            None if data.weights is None else data.weights[rows],
-            {name: _repeated(values[rows], size) for name, values in data.inputs.items()},
-        )
+        yield _batch(data, rows, size, min(size, data.n_samples - first))
+
+
+def whole_batch(data: Dataset, size: int) -> Batch:
+    """All samples as one batch of at least as many instances."""
+    return _batch(data, slice(None), size, data.n_samples)
+
+
+def _batch(data: Dataset, rows: Any, size: int, n_samples: int) -> Batch:
+    return Batch(
+        size,
+        n_samples,
+        data.n_steps,
+        {name: _padded(spikes[rows], size) for name, spikes in data.spikes.items()},
+        tuple(values[rows] for values in data.labels),
+        tuple(values[rows] for values in data.targets),
+        None if data.lengths is None else data.lengths[rows],
+        None if data.weights is None else data.weights[rows],
+        {name: _repeated(values[rows], size) for name, values in data.inputs.items()},
+    )
 
 
 _HELD_OUT = ("spikes", "labels", "sample_weight", "class_weight", "lengths")
 
 
-def check_held_out(data: Any) -> dict[str, Any]:
-    """Validation data by argument, refused where they are no pair of spikes and labels."""
+def check_pair(name: str, data: Any) -> dict[str, Any]:
+    """Samples by argument, refused where they are no pair of spikes and labels."""
     if isinstance(data, Mapping):
         unknown = sorted(set(data) - set(_HELD_OUT)) or sorted(set(_HELD_OUT[:2]) - set(data))
         if unknown:
             raise TypeError(
-                f"fit: validation_data has {', '.join(map(repr, data)) or 'nothing'}; give "
+                f"fit: {name} has {', '.join(map(repr, data)) or 'nothing'}; give "
                 f"'spikes' and 'labels', and what else is needed of {', '.join(_HELD_OUT[2:])}."
             )
         return dict(data)
     if not isinstance(data, tuple | list) or len(data) != 2:
         count = f" of {len(data)}" if isinstance(data, tuple | list) else ""
         raise TypeError(
-            f"fit: validation_data is a {type(data).__name__}{count}; give a pair (spikes, labels)."
+            f"fit: {name} is a {type(data).__name__}{count}; give a pair (spikes, labels)."
         )
     return {"spikes": data[0], "labels": data[1]}
 

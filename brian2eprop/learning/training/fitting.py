@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from brian2.utils.logger import get_logger
 from tqdm import tqdm
 
 from brian2eprop.learning.training.callbacks import Callback, Trained
-from brian2eprop.learning.training.data import Batch, Dataset, batches
+from brian2eprop.learning.training.data import Batch, Dataset
 from brian2eprop.learning.training.engine import Engine, Snapshot
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.interrupt import Interruption
@@ -20,6 +21,7 @@ from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.numbers import Key, fetch
 from brian2eprop.learning.training.position import Position
 from brian2eprop.learning.training.progress import Progress
+from brian2eprop.learning.training.sources import Source
 from brian2eprop.learning.training.tally import Tally, evaluate, metric_names, nan_fault
 
 logger = get_logger(__name__)
@@ -31,17 +33,17 @@ class Plan:
 
     Parameters
     ----------
-    data : Dataset
-        The samples that are trained on.
+    source : Source
+        Gives the batches that are trained on.
     validation : Dataset, optional
         The samples that are evaluated after the epoch.
     batch_size : int
-        Number of samples of an update.
+        Number of samples that are evaluated together.
     rng : Generator, optional
         Shuffles the samples; they keep their order where there is none.
     """
 
-    data: Dataset
+    source: Source
     validation: Dataset | None
     batch_size: int
     rng: np.random.Generator | None
@@ -52,16 +54,10 @@ class Plan:
         validated = () if self.validation is None else tuple(f"val_{name}" for name in names)
         return (*names, *validated)
 
-    @property
-    def n_batches(self) -> int:
-        """Number of batches of an epoch."""
-        return -(-self.data.n_samples // self.batch_size)
-
     def begin(self, position: Position | None) -> Position:
         """Where the next epoch begins: at a given position, if that is one in this plan."""
-        size = min(self.batch_size, self.data.n_samples)
-        source = {"n_samples": self.data.n_samples, "batch_size": size}
-        source["shuffle"] = self.rng is not None
+        shuffled = self.rng is not None and self.source.n_ordered is not None
+        source = {**self.source.identity(), "shuffle": shuffled}
         if position is not None and position.source == source:
             return position
         if position is not None and position.batch:
@@ -70,15 +66,16 @@ class Plan:
                 f"number, batch_size or shuffle ({_pairs(position.source)} then, {_pairs(source)} "
                 "now), so it begins anew."
             )
-        return Position(source, None if self.rng is None else self.rng.bit_generator.state)
+        state = self.rng.bit_generator.state if self.rng is not None and shuffled else None
+        return Position(source, state)
 
-    def batches(self, position: Position) -> Iterator[Batch]:
+    def batches(self, position: Position, gone: Callable[[], bool]) -> Generator[Batch]:
         """The batches that are left of the epoch."""
-        rng = position.generator()
-        order = None if rng is None else rng.permutation(self.data.n_samples)
+        rng, n_ordered = position.generator(), self.source.n_ordered
+        order = None if rng is None or n_ordered is None else rng.permutation(n_ordered)
         if rng is not None and self.rng is not None and not position.batch:
             self.rng.bit_generator.state = rng.bit_generator.state
-        return batches(self.data, self.batch_size, order, position.batch)
+        return self.source.batches(order, position.batch, gone)
 
 
 @dataclass(frozen=True)
@@ -157,15 +154,16 @@ class Fitting:
         position = self.progress.position = self.plan.begin(self.progress.position)
         before = _Before(self.engine.snapshot(), position.copy())
         tally = Tally(self.outputs, self.engine.training, position.sums)
-        with self._bar(number, position.batch) as bar:
-            for k, batch in enumerate(self.plan.batches(position), position.batch + 1):
+        left = self.plan.batches(position, lambda: self.interruption.requested)
+        with closing(left), self._bar(number, position.batch) as bar:
+            for k, batch in enumerate(left, position.batch + 1):
                 self._step(batch, tally, before, f"epoch {number}, batch {k}")
                 position.batch = k
                 values = tally.metrics().named()
                 bar.set_postfix(_shown(values), refresh=False)
                 bar.update()
                 self._call("on_batch_end", k, values)
-                if self._stopping() and k < self.plan.n_batches:
+                if self._stopping() and k != self.plan.source.n_batches:
                     return False
             self.mirror.read()
             self._check_parameters(before, f"epoch {number}")
@@ -221,7 +219,7 @@ class Fitting:
 
     def _bar(self, number: int, done: int) -> Any:
         return tqdm(
-            total=self.plan.n_batches,
+            total=self.plan.source.n_batches,
             initial=done,
             desc=f"Epoch {number}",
             unit="batch",

@@ -29,11 +29,7 @@ from brian2eprop.learning.training.arguments import (
 from brian2eprop.learning.training.callbacks import Callback
 from brian2eprop.learning.training.connectivity import Connections
 from brian2eprop.learning.training.constraints import Constraint, find_constraints
-from brian2eprop.learning.training.data import (
-    Samples,
-    check_held_out,
-    check_same_inputs,
-)
+from brian2eprop.learning.training.data import Samples
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.fitting import Fitting, Plan
 from brian2eprop.learning.training.history import History, Metrics
@@ -180,8 +176,8 @@ class Trainer(TrainerState):
     @explains_arguments(FITTED_WITH)
     def fit(
         self,
-        spikes: Samples,
-        labels: npt.ArrayLike,
+        spikes: Samples | Any,
+        labels: npt.ArrayLike | None = None,
         epochs: int = 1,
         batch_size: int = DEFAULT_BATCH_SIZE,
         validation_data: tuple[Samples, npt.ArrayLike] | Mapping[str, Any] | None = None,
@@ -209,6 +205,8 @@ class Trainer(TrainerState):
             Input of the samples, by SpikeSource where there are several; in a mapping also
             analogue input: an array of shape (samples, steps, neurons) for a variable that the
             equations only read, such as ``{'hidden_drive': currents}`` for ``hidden.drive``.
+            Without labels, a data set that gives batches (spikes, labels), prepared in another
+            thread: by index and with ``len()``, or a function that makes a generator.
         labels : array, shape (samples, ...), or list of these
             What the loss compares with; one array an output where there are several.
         epochs : int
@@ -249,15 +247,13 @@ class Trainer(TrainerState):
         """
         size = check_count("batch_size", batch_size)
         called = check_list("fit", "callbacks", callbacks, Callback, "EarlyStopping('val_loss')")
-        data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
-        held_out = None if validation_data is None else check_held_out(validation_data)
-        validation = None if held_out is None else self._labelled(**held_out)
-        if validation is not None:
-            check_same_inputs(data, validation)
         epochs = check_count("epochs", epochs)
-        plan = Plan(data, validation, size, self._progress.rng if shuffle else None)
+        further = {"sample_weight": sample_weight, "class_weight": class_weight, "lengths": lengths}
+        source = self._source(spikes, labels, size, further)
+        validation = self._held_out(validation_data, source)
+        plan = Plan(source, validation, size, self._progress.rng if shuffle else None)
         with self._turns.turn():
-            self._follow(data)
+            self._follow(source.first)
             with self._turns.training():
                 return self._train(plan, epochs, called, verbose)
 

@@ -1,0 +1,178 @@
+"""Where the batches of an epoch come from: samples in memory, or a data set that gives batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.learning.training.background import prepared
+from brian2eprop.learning.training.data import (
+    Batch,
+    Dataset,
+    batches,
+    check_pair,
+    whole_batch,
+)
+
+Order = npt.NDArray[np.int64] | None
+
+
+class Source(Protocol):
+    """What an epoch goes through.
+
+    Attributes
+    ----------
+    first : Dataset
+        Some of its samples, to see what they have.
+    n_batches : int or None
+        Number of batches, where it is known.
+    n_ordered : int or None
+        Number of what can be gone through in any order, samples or batches, if anything can.
+    """
+
+    first: Dataset
+
+    @property
+    def n_batches(self) -> int | None:
+        """See the class."""
+
+    @property
+    def n_ordered(self) -> int | None:
+        """See the class."""
+
+    def identity(self) -> dict[str, Any]:
+        """What tells it from others, in JSON form."""
+
+    def batches(self, order: Order, skipped: int, gone: Callable[[], bool]) -> Generator[Batch]:
+        """The batches of an epoch.
+
+        Parameters
+        ----------
+        order : int array, optional
+            The order of samples or batches; as they lie unless given.
+        skipped : int
+            Number of batches that are left out at the beginning.
+        gone : callable
+            Whether nobody waits for them any more.
+        """
+
+
+class InMemory:
+    """Samples that are all there.
+
+    Parameters
+    ----------
+    data : Dataset
+        The samples.
+    batch_size : int
+        Number of samples of a batch.
+    """
+
+    def __init__(self, data: Dataset, batch_size: int) -> None:
+        self.first, self.batch_size = data, min(batch_size, data.n_samples)
+
+    @property
+    def n_batches(self) -> int:
+        """See :class:`Source`."""
+        return -(-self.first.n_samples // self.batch_size)
+
+    @property
+    def n_ordered(self) -> int:
+        """See :class:`Source`."""
+        return self.first.n_samples
+
+    def identity(self) -> dict[str, Any]:
+        """See :class:`Source`."""
+        return {"n_samples": self.first.n_samples, "batch_size": self.batch_size}
+
+    def batches(self, order: Order, skipped: int, gone: Callable[[], bool]) -> Generator[Batch]:
+        """See :class:`Source`."""
+        return batches(self.first, self.batch_size, order, skipped)
+
+
+class Streamed:
+    """A data set that gives batches, which are prepared while the one before is computed.
+
+    Parameters
+    ----------
+    given : sequence, iterable or callable
+        Has ``len()`` and gives batch ``k`` as ``given[k]``, as Keras' PyDataset; or can be gone
+        through anew for each epoch; or is called for each epoch and gives what can be gone
+        through. A batch is a pair (spikes, labels), or a dictionary of arguments of ``evaluate``.
+    make : callable
+        The samples of a batch, from what was given.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    ValueError
+        If it is empty.
+    """
+
+    def __init__(self, given: Any, make: Callable[[dict[str, Any]], Dataset]) -> None:
+        self.given, self.make = given, make
+        self.indexed = hasattr(given, "__getitem__") and hasattr(given, "__len__")
+        if isinstance(given, Iterator) or not (
+            self.indexed or callable(given) or isinstance(given, Iterable)
+        ):
+            raise TypeError(
+                f"fit: there are no labels, and of type {type(given).__name__} is nothing that can "
+                "be gone through for every epoch; give spikes and labels, an object with len() and "
+                "batches by index, or the function that makes a generator."
+            )
+        self._begun: Iterator[Any] | None = None
+        items = self._items(None, 0)
+        head = list(islice(items, 1))
+        if not head:
+            raise ValueError("fit: the data set gives no batch; give one that gives at least one.")
+        self.first = self._made(head[0], 0)
+        if not self.indexed:
+            self._begun = chain(head, items)
+
+    @property
+    def n_batches(self) -> int | None:
+        """See :class:`Source`."""
+        return len(self.given) if hasattr(self.given, "__len__") else None
+
+    @property
+    def n_ordered(self) -> int | None:
+        """See :class:`Source`."""
+        return self.n_batches if self.indexed else None
+
+    def identity(self) -> dict[str, Any]:
+        """See :class:`Source`."""
+        return {"n_batches": self.n_batches, "batch_size": self.first.n_samples}
+
+    def batches(self, order: Order, skipped: int, gone: Callable[[], bool]) -> Generator[Batch]:
+        """See :class:`Source`."""
+        return prepared(self._prepare(order, skipped), gone)
+
+    def _prepare(self, order: Order, skipped: int) -> Iterator[Batch]:
+        for number, item in enumerate(self._items(order, skipped), skipped):
+            data = self._made(item, number)
+            # The same size whatever comes first, so that no sum is done in another order.
+            yield whole_batch(data, max(self.first.n_samples, data.n_samples))
+
+    def _items(self, order: Order, skipped: int) -> Iterator[Any]:
+        if self.indexed:
+            numbers = range(len(self.given)) if order is None else order.tolist()
+            return (self.given[number] for number in numbers[skipped:])
+        begun, self._begun = self._begun, None
+        if begun is None:
+            begun = iter(self.given() if callable(self.given) else self.given)
+        return islice(begun, skipped, None)
+
+    def _made(self, item: Any, number: int) -> Dataset:
+        data = self.make(check_pair(f"batch {number + 1} of the data set", item))
+        first = getattr(self, "first", data)
+        if data.inputs.keys() != first.inputs.keys():
+            raise ValueError(
+                f"fit: batch {number + 1} of the data set has analogue input for other variables "
+                "than the first one; give the same for all."
+            )
+        return data

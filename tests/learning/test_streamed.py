@@ -1,0 +1,167 @@
+"""Data sets that give batches: the same bits as samples that are all in memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import brian2eprop as b2e
+from tests.learning.classes import LABELS, SPIKES, At, Classes, assert_same
+
+HELD_OUT = SPIKES[:6], LABELS[:6]
+
+
+class Sequence:
+    """Batches by index, as Keras' PyDataset, which notes what it was asked for."""
+
+    def __init__(self, fault: Any = None) -> None:
+        self.asked: list[int] = []
+        self.threads: set[int] = set()
+        self.fault = fault
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, k: int) -> Any:
+        self.asked.append(k)
+        self.threads.add(threading.get_ident())
+        if self.fault is not None and len(self.asked) > 3:
+            self.fault()
+        return SPIKES[5 * k : 5 * k + 5], LABELS[5 * k : 5 * k + 5]
+
+
+def generator() -> Any:
+    dataset = Sequence()
+    return (dataset[k] for k in range(4))
+
+
+class Loader:
+    """Can be gone through again and again, and knows nothing else."""
+
+    def __iter__(self) -> Any:
+        return generator()
+
+
+@pytest.mark.parametrize("backend", ["cpu", "emulated", "reference"])
+@pytest.mark.parametrize("made", [Sequence, lambda: generator, Loader], ids=["index", "call", "it"])
+def test_batches_are_those_of_samples_in_memory(backend: str, made: Any) -> None:
+    whole, case = Classes(backend), Classes(backend)
+    whole.fit(3, shuffle=False, validation_data=HELD_OUT)
+    case.fit(3, made(), shuffle=False, validation_data=HELD_OUT)
+    assert_same(case, whole)
+    assert threading.active_count() < 20
+
+
+def test_the_order_of_batches_is_shuffled_and_taken_up(tmp_path: Path) -> None:
+    whole, cut, again = Classes(), Classes(), Classes(seed=7)
+    dataset = Sequence()
+    whole.fit(3, dataset)
+    first, *asked = dataset.asked
+    assert first == 0 and len(asked) == 12
+    epochs = [asked[k : k + 4] for k in (0, 4, 8)]
+    assert all(sorted(epoch) == [0, 1, 2, 3] for epoch in epochs)
+    assert any(epoch != [0, 1, 2, 3] for epoch in epochs)
+    assert len(dataset.threads) > 1
+
+    def save(trainer: Any) -> None:
+        trainer.save(tmp_path / "file.npz")
+        trainer.stop_training = True
+
+    cut.fit(3, Sequence(), callbacks=[At(2, 3, save)])
+    again.trainer.load(tmp_path / "file.npz")
+    rest = Sequence()
+    again.fit(2, rest)
+    assert rest.asked[1:] == [*epochs[1][3:], *epochs[2]]
+    assert_same(again, whole)
+
+
+@pytest.mark.parametrize("batch", [2, 4])
+def test_a_generator_is_taken_up(batch: int) -> None:
+    whole, cut = Classes(), Classes()
+    whole.fit(2, generator)
+
+    def stop(trainer: Any) -> None:
+        trainer.stop_training = True
+
+    cut.fit(2, generator, callbacks=[At(1, batch, stop)])
+    assert cut.trainer.epoch == 0
+    cut.fit(2, generator)
+    assert_same(cut, whole)
+
+
+def test_an_error_in_a_data_set_is_raised_by_fit() -> None:
+    case, whole = Classes(), Classes()
+
+    def fail() -> None:
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        case.fit(1, Sequence(fail), shuffle=False)
+    assert case.trainer._progress.position.batch == 2  # after the peek, two were given
+    case.fit(1, Sequence(), shuffle=False)
+    whole.fit(1, Sequence(), shuffle=False)
+    assert_same(case, whole)
+
+
+def test_ctrl_c_ends_the_waiting_for_a_batch() -> None:
+    case, never = Classes(), threading.Event()
+
+    def wait() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        never.wait(timeout=60)
+
+    before = threading.active_count()
+    case.fit(2, Sequence(wait), shuffle=False)
+    never.set()
+    assert case.trainer.epoch == 0
+    for thread in threading.enumerate():
+        if thread.daemon and thread is not threading.current_thread():
+            thread.join(timeout=10)
+    assert threading.active_count() <= before + 1
+
+
+def test_what_each_sample_counts_goes_with_its_batch() -> None:
+    weights = np.linspace(0.5, 2, 18)
+    case, whole = Classes(), Classes()
+
+    def batches() -> Any:
+        for k in range(0, 18, 5):
+            rows = slice(k, k + 5)
+            yield {
+                "spikes": SPIKES[rows], "labels": LABELS[rows], "sample_weight": weights[rows]
+            }  # fmt: skip
+
+    case.fit(2, batches)
+    whole.fit(2, SPIKES, LABELS, sample_weight=weights, shuffle=False)
+    assert_same(case, whole)
+
+
+BAD = [
+    (generator(), {}, TypeError, "nothing that can be gone through for every epoch"),
+    (3, {}, TypeError, "of type int is nothing that can be gone through"),
+    ([], {}, ValueError, "the data set gives no batch"),
+    ([SPIKES], {}, TypeError, "batch 1 of the data set is a Spikes; give a pair"),
+    (Sequence(), {"lengths": [1]}, TypeError, "lengths is given beside a data set"),
+    ([(SPIKES, LABELS), (SPIKES, LABELS[:3])], {}, ValueError, "18 samples of spikes but 3 labels"),
+    (SPIKES, {}, ValueError, "18 samples of spikes but 0 labels"),
+]
+
+
+@pytest.mark.parametrize(("given", "options", "error", "sentence"), BAD)
+def test_what_is_no_data_set_is_refused(
+    given: Any, options: Any, error: Any, sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        Classes().fit(1, given, shuffle=False, **options)
+
+
+def test_a_spikes_by_name_is_still_no_data_set() -> None:
+    with pytest.raises(TypeError, match="The spikes are of type ndarray"):
+        Classes().fit(1, SPIKES.to_dense(), LABELS)
+    assert isinstance(SPIKES, b2e.Spikes)
