@@ -227,7 +227,7 @@ def test_outputs_that_do_not_fit(output: str, loss: Any, sentence: str) -> None:
 
 
 def test_the_forward_form_refuses() -> None:
-    with pytest.raises(b2e.LearningError, match="spike, which the forward form does not follow"):
+    with pytest.raises(b2e.LearningError, match="spike, which only the adjoint form follows"):
         Layers(b2e.EProp(form="forward"), LOSSES[0])
 
 
