@@ -9,12 +9,18 @@ import pytest
 from brian2 import Hz, Network, NeuronGroup, Synapses, ms, set_device
 
 import brian2eprop as b2e
+from brian2eprop.device.backends import base
 
 N_IN, N_HIDDEN, N_OUT = 3, 4, 2
 
 
 def make_trainer(
-    form: Any, chunk: int = 256, backend: str = "cpu", delay: int = 0, attached: bool = False
+    form: Any,
+    chunk: int = 256,
+    backend: str = "cpu",
+    delay: int = 0,
+    attached: bool = False,
+    feedback: Any = "symmetric",
 ) -> b2e.Trainer:
     """An adaptive network with delays, refractoriness and regularised rates."""
     set_device("eprop_cuda", backend=backend, precision="float64")
@@ -50,10 +56,11 @@ def make_trainer(
         Network(inputs, hidden, readout, *made),
         output=readout.y,
         loss=b2e.CrossEntropy(),
-        rule=b2e.EProp(form=form, chunk=chunk, detach=() if attached else None),
+        rule=b2e.EProp(feedback, form=form, chunk=chunk, detach=() if attached else None),
         parameters=[*(synapses.w for synapses in made), hidden.th, readout.b],
         optimiser=b2e.SGD(0.1),
         regularisers=[b2e.FiringRate(20 * Hz, 5.0)],
+        seed=4,
     )
 
 
@@ -105,6 +112,33 @@ def test_a_million_steps_take_the_memory_of_a_thousand() -> None:
     assert taken["adjoint", 1_000_000] > 500 * taken["adjoint", 1000]
     # Sums of a million terms of alternating signs.
     check_same(found["chunked"], found["adjoint"], 1e-9)
+
+
+@pytest.mark.parametrize("feedback", ["symmetric", "random"])
+def test_the_chunked_form_is_taken_where_the_adjoint_form_does_not_fit(
+    feedback: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From batch to batch, with the same feedback and the same gradients."""
+    trainer = make_trainer("auto", feedback=feedback)
+    engine, taken = trainer._engine, []
+    needed = engine.backend.memory(1).bytes_of(engine.training.program, 600)
+    monkeypatch.setattr(base, "free_bytes", lambda: needed)
+    found = {}
+    for steps in (600, 900, 500):
+        found[steps] = trainer.gradients(samples(steps), [1])
+        taken.append(engine.training.program.name.removeprefix("e-prop, "))
+    assert taken == ["adjoint form", "chunked form", "adjoint form"]
+    expected = make_trainer("adjoint", feedback=feedback).gradients(samples(900), [1])
+    check_same(found[900], expected, 1e-11)
+
+
+def test_the_adjoint_form_is_taken_where_nobody_knows_how_much_memory_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(base, "free_bytes", lambda: None)
+    trainer = make_trainer("auto", backend="reference")
+    trainer.gradients(samples(5), [1])
+    assert trainer._engine.training.program.name == "e-prop, adjoint form"
 
 
 def test_training_goes_on_as_in_the_adjoint_form() -> None:

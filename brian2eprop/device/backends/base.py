@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.device.backends.available import free_bytes
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
@@ -84,6 +86,17 @@ class Memory:
             self.arrays.pop(array.name, None)
             known = None
             self.arrays[array.name] = zeros(self.xp, shape, dtype)
+
+    def bytes_of(self, program: Program, n_steps: int) -> int:
+        """How much memory the Program needs for calls of ``n_steps`` steps."""
+        return sum(
+            math.prod(self.shape(array, n_steps)) * self.dtype(array).itemsize
+            for array in stored_arrays(program).values()
+        )
+
+    def free_bytes(self) -> int | None:
+        """How much memory is left where the arrays lie; None where nobody tells."""
+        return free_bytes()
 
     def fits(self, array: Array, n_steps: int) -> bool:
         """Whether the array is there as calls of ``n_steps`` steps need it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,6 @@ from brian2eprop.device.backends.queue import Queue
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.source import Launch, generate
-from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.program import Array, Events, Precision, Program
 
 # Blocks wait for barriers and for memory; while one waits, its neighbours on the multiprocessor
@@ -117,11 +115,13 @@ class CudaMemory(Memory):
             traceback.clear_frames(error.__traceback__)
             raise MemoryError(self._too_much(program, n_steps)) from error
 
+    def free_bytes(self) -> int:
+        """See :meth:`Memory.free_bytes`."""
+        free, _ = self.xp.cuda.runtime.memGetInfo()
+        return int(free)
+
     def _too_much(self, program: Program, n_steps: int) -> str:
-        needed = sum(
-            math.prod(self.shape(array, n_steps)) * self.dtype(array).itemsize
-            for array in stored_arrays(program).values()
-        )
+        needed = self.bytes_of(program, n_steps)
         free, total = self.xp.cuda.runtime.memGetInfo()
         return (
             f"The GPU has not enough memory for program '{program.name}': {_mib(needed)} for "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from brian2eprop.device.backends.available import free_bytes
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -29,18 +29,6 @@ def require_memory(n_bytes: int, what: str, remedy: str) -> None:
         raise MemoryError(
             f"{what} takes {in_words(n_bytes)} of memory but {in_words(free)} are free; {remedy}."
         )
-
-
-def free_bytes() -> int | None:
-    """Memory that can be had without swapping; None where the system does not tell."""
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None
 
 
 def in_words(n_bytes: int) -> str:

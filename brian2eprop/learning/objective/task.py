@@ -174,6 +174,9 @@ class TrainingPrograms:
         The parts that the Programs' arrays play.
     following : mapping of str to Follower
         The rule's own SHARED arrays that are updated as parameters are.
+    sparing : callable, optional
+        Makes a Program with the same results as ``train`` that needs less memory, to be run where
+        that does not fit.
     """
 
     train: Program
@@ -182,6 +185,7 @@ class TrainingPrograms:
     refresh: Program | None
     roles: Roles
     following: Mapping[str, Follower] = field(default_factory=dict)
+    sparing: Callable[[], Program] | None = None
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy.typing as npt
@@ -57,14 +57,15 @@ class EProp:
         does so to all trained neurons that have no synapses onto the output.
     surrogate : Surrogate
         The pseudo-derivative :math:`\psi`.
-    form : {'adjoint', 'forward', 'chunked'}
+    form : {'adjoint', 'forward', 'chunked', 'auto'}
         How the sum over time is computed; all give the same numbers. 'adjoint' goes back
         through a trial, at the cost of its spikes; its memory grows with neurons times steps.
         'forward' carries an eligibility trace for every synapse along, at the cost of all
         synapses in every step; its memory does not depend on the number of steps. 'chunked'
         goes back through so many steps at a time and carries traces across their borders only,
         so that its memory does not depend on the number of steps either, and its cost is that
-        of the adjoint form, once for the gradient and once for each trace.
+        of the adjoint form, once for the gradient and once for each trace. 'auto' is 'adjoint'
+        where a batch fits into memory and else 'chunked'.
     feedback_scale : float, optional
         Standard deviation of random feedback (in the unit of the output weights); by default
         one over the root of the number of neurons that receive it. Every pathway has weights
@@ -86,7 +87,7 @@ class EProp:
 
     feedback: Kind | Mapping[str, Kind | npt.ArrayLike] = "symmetric"
     surrogate: Surrogate = field(default_factory=Triangular)
-    form: Literal["adjoint", "forward", "chunked"] = "adjoint"
+    form: Literal["adjoint", "forward", "chunked", "auto"] = "adjoint"
     feedback_scale: float | None = None
     detach: tuple[str, ...] | None = None
     chunk: int = 256
@@ -105,7 +106,7 @@ class EProp:
             )
         kinds = self.feedback.values() if isinstance(self.feedback, Mapping) else [self.feedback]
         _check_choices("feedback", (kind for kind in kinds if isinstance(kind, str)), KINDS)
-        _check_choices("form", (self.form,), ("adjoint", "forward", "chunked"))
+        _check_choices("form", (self.form,), ("adjoint", "forward", "chunked", "auto"))
         if isinstance(self.chunk, bool) or not isinstance(self.chunk, int) or self.chunk < 1:
             raise ValueError(f"EProp's chunk is {self.chunk!r}. Give a whole number from 1 up.")
 
@@ -117,6 +118,10 @@ class EProp:
         LearningError
             If the model, or what is asked of it, cannot be trained by e-prop.
         """
+        if self.form == "auto":
+            programs = replace(self, form="adjoint").training_program(model, task)
+            sparing = replace(self, form="chunked")
+            return replace(programs, sparing=lambda: sparing.training_program(model, task).train)
         trial = with_weight(make_trial(model, task, kept=self.form == "adjoint"))
         found = analyse(trial.model, self.detach, task.values)
         check_surrogate(self.surrogate, found, task)

@@ -71,8 +71,7 @@ class Engine:
         self._update = self._program(optimiser)
         self._update_kernel: Kernel | None = None
         self.store = self._make_store()
-        self.training = Session(backend, programs.train, self.store, programs.roles)
-        self.evaluation = Session(backend, programs.evaluate, self.store, programs.roles)
+        self._make_sessions()
 
     def _make_store(self) -> Memory:
         arrays = {
@@ -89,6 +88,12 @@ class Engine:
         for name, values in {**self.programs.shared, **self.constraints.contents()}.items():
             store.write(name, values)
         return store
+
+    def _make_sessions(self) -> None:
+        backend, programs, store = self.backend, self.programs, self.store
+        roles = programs.roles
+        self.training = Session(backend, programs.train, store, roles, programs.sparing)
+        self.evaluation = Session(backend, programs.evaluate, store, roles)
 
     def _program(self, optimiser: Optimiser) -> Program:
         """What updates all parameters, whose arrays are the state to be kept."""
@@ -125,8 +130,7 @@ class Engine:
         if programs is self.programs:
             return
         self.programs, self._update_kernel = programs, None
-        self.training = Session(self.backend, programs.train, self.store, programs.roles)
-        self.evaluation = Session(self.backend, programs.evaluate, self.store, programs.roles)
+        self._make_sessions()
 
     def tune(self) -> None:
         """Follow the optimiser's numbers, which the user or a checkpoint may have changed."""

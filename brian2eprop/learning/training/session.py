@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,19 @@ from brian2eprop.device.program import Access, Program
 from brian2eprop.learning.objective.task import Roles
 from brian2eprop.learning.training.data import Batch
 from brian2eprop.learning.training.validity import counting_nan
+
+
+class _Variant:
+    """A Program, its states that became NaN counted, with its kernel."""
+
+    def __init__(self, backend: Backend, program: Program, roles: Roles) -> None:
+        self._backend = backend
+        self.program, self.nan_counts = counting_nan(program, roles.initial)
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """The compiled Program."""
+        return self._backend.compile(self.program)
 
 
 class Session:
@@ -30,21 +44,44 @@ class Session:
         Holds the arrays of which there is one copy for all Programs.
     roles : Roles
         The parts that its arrays play.
+    sparing : callable, optional
+        Makes a Program with the same results that runs where the other does not fit into memory.
     """
 
-    def __init__(self, backend: Backend, program: Program, store: Memory, roles: Roles) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        program: Program,
+        store: Memory,
+        roles: Roles,
+        sparing: Callable[[], Program] | None = None,
+    ) -> None:
         self.backend = backend
-        self.program, self.nan_counts = counting_nan(program, roles.initial)
         self.store = store
         self.roles = roles
         self.memory = store
+        self._usual = self._running = self._variant(program)
+        self._sparing = None if sparing is None else cache(lambda: self._variant(sparing()))
         self._size = (0, 0)
         self._given: tuple[int, int] | None = None
 
-    @cached_property
+    def _variant(self, program: Program) -> _Variant:
+        return _Variant(self.backend, program, self.roles)
+
+    @property
+    def program(self) -> Program:
+        """What runs."""
+        return self._running.program
+
+    @property
+    def nan_counts(self) -> Mapping[str, str]:
+        """See :func:`counting_nan`."""
+        return self._running.nan_counts
+
+    @property
     def kernel(self) -> Kernel:
         """The compiled Program."""
-        return self.backend.compile(self.program)
+        return self._running.kernel
 
     def run(self, batch: Batch) -> None:
         """Run a batch; the gradients are those of its mean loss."""
@@ -86,6 +123,9 @@ class Session:
     def _prepare(self, instances: int, n_steps: int) -> None:
         if self._size == (instances, n_steps):
             return
+        if self._sparing is not None:
+            fits = self._fits(self._usual.program, instances, n_steps)
+            self._running = self._usual if fits else self._sparing()
         try:
             memory = self._new_memory(instances, n_steps)
         except MemoryError as error:
@@ -94,6 +134,11 @@ class Session:
                 f"of the backend '{self.backend.name}'; give a smaller batch_size."
             ) from error
         self.memory, self._size, self._given = memory, (instances, n_steps), None
+
+    def _fits(self, program: Program, instances: int, n_steps: int) -> bool:
+        memory = self.backend.memory(instances)
+        free = memory.free_bytes()
+        return free is None or memory.bytes_of(program, n_steps) <= free
 
     def _new_memory(self, instances: int, n_steps: int) -> Memory:
         memory = self.backend.memory(instances)
