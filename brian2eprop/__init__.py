@@ -7,7 +7,7 @@ from typing import Any as _Any
 
 from brian2.devices.device import all_devices as _all_devices
 
-from brian2eprop import encoding
+from brian2eprop import augmentation, encoding
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import (
@@ -87,6 +87,7 @@ __all__ = [
     "Trainer",
     "Triangular",
     "Unsupported",
+    "augmentation",
     "datasets",
     "encoding",
 ]

@@ -45,6 +45,7 @@ NAMES = {
     "CosineDecay",
     "ExponentialDecay",
     "PiecewiseConstantDecay",
+    "augmentation",
     "datasets",
     "encoding",
 }

@@ -13,6 +13,8 @@ from brian2eprop.device.program import Stream
 from brian2eprop.spikes import Spikes, SpikeStream
 
 Samples = Spikes | Mapping[str, Any]
+# The spikes of a batch, from these, its labels, and its number in the epoch from 0.
+Change = Callable[[Mapping[str, Spikes], tuple[npt.NDArray[Any], ...], int], Mapping[str, Spikes]]
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,19 @@ def make_dataset(
     return Dataset(given, n_samples, n_steps, inputs=inputs)
 
 
+def unchanged(
+    spikes: Mapping[str, Spikes], labels: tuple[npt.NDArray[Any], ...], number: int
+) -> Mapping[str, Spikes]:
+    """The spikes of a batch as they are."""
+    return spikes
+
+
 def batches(
-    data: Dataset, size: int, order: npt.NDArray[np.int64] | None, skipped: int = 0
+    data: Dataset,
+    size: int,
+    order: npt.NDArray[np.int64] | None,
+    skipped: int = 0,
+    change: Change = unchanged,
 ) -> Generator[Batch]:
     """All samples, batch by batch, in the given order; the last batch may hold fewer.
 
@@ -154,6 +167,8 @@ def batches(
         Order of the samples; as they lie unless given.
     skipped : int
         Number of batches that are left out at the beginning.
+    change : callable
+        What is made of the spikes of each batch.
 
     Yields
     ------
@@ -165,21 +180,25 @@ def batches(
         rows: Any = slice(first, first + size)
         if order is not None:
             rows = order[rows]
-        yield _batch(data, rows, size, min(size, data.n_samples - first))
+        yield _batch(data, rows, size, min(size, data.n_samples - first), change, first // size)
 
 
-def whole_batch(data: Dataset, size: int) -> Batch:
-    """All samples as one batch of at least as many instances."""
-    return _batch(data, slice(None), size, data.n_samples)
+def whole_batch(data: Dataset, size: int, change: Change, number: int) -> Batch:
+    """All samples as one batch of at least as many instances, the ``number``-th of its epoch."""
+    return _batch(data, slice(None), size, data.n_samples, change, number)
 
 
-def _batch(data: Dataset, rows: Any, size: int, n_samples: int) -> Batch:
+def _batch(
+    data: Dataset, rows: Any, size: int, n_samples: int, change: Change, number: int
+) -> Batch:
+    labels = tuple(values[rows] for values in data.labels)
+    spikes = change({name: found[rows] for name, found in data.spikes.items()}, labels, number)
     return Batch(
         size,
         n_samples,
         data.n_steps,
-        {name: _padded(spikes[rows], size) for name, spikes in data.spikes.items()},
-        tuple(values[rows] for values in data.labels),
+        {name: _padded(found, size) for name, found in spikes.items()},
+        labels,
         tuple(values[rows] for values in data.targets),
         None if data.lengths is None else data.lengths[rows],
         None if data.weights is None else data.weights[rows],

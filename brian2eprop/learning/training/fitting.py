@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from brian2.utils.logger import get_logger
 from tqdm import tqdm
 
+from brian2eprop.augmentation import Augmentation, augmented
+from brian2eprop.learning.settings import settings
 from brian2eprop.learning.training.callbacks import Callback, Trained
-from brian2eprop.learning.training.data import Batch, Dataset
+from brian2eprop.learning.training.data import Batch, Change, Dataset, unchanged
 from brian2eprop.learning.training.engine import Engine, Snapshot
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.interrupt import Interruption
@@ -23,6 +26,7 @@ from brian2eprop.learning.training.position import Position
 from brian2eprop.learning.training.progress import Progress
 from brian2eprop.learning.training.sources import Source
 from brian2eprop.learning.training.tally import Tally, evaluate, metric_names, nan_fault
+from brian2eprop.spikes import Spikes
 
 logger = get_logger(__name__)
 
@@ -39,14 +43,20 @@ class Plan:
         The samples that are evaluated after the epoch.
     batch_size : int
         Number of samples that are evaluated together.
-    rng : Generator, optional
-        Shuffles the samples; they keep their order where there is none.
+    rng : Generator
+        Shuffles the samples, and gives the seeds of what is drawn for them.
+    shuffle : bool
+        Whether they are shuffled.
+    augmentation : tuple of Augmentation
+        What is made of the spikes of each batch.
     """
 
     source: Source
     validation: Dataset | None
     batch_size: int
-    rng: np.random.Generator | None
+    rng: np.random.Generator
+    shuffle: bool
+    augmentation: tuple[Augmentation, ...] = ()
 
     def metrics(self, outputs: Sequence[Output]) -> tuple[str, ...]:
         """Names of the numbers that the history gets for an epoch."""
@@ -56,26 +66,35 @@ class Plan:
 
     def begin(self, position: Position | None) -> Position:
         """Where the next epoch begins: at a given position, if that is one in this plan."""
-        shuffled = self.rng is not None and self.source.n_ordered is not None
+        shuffled = self.shuffle and self.source.n_ordered is not None
         source = {**self.source.identity(), "shuffle": shuffled}
+        source["augmentation"] = settings(self.augmentation)
         if position is not None and position.source == source:
             return position
         if position is not None and position.batch:
             logger.warn(
-                f"fit: an epoch was cut after {position.batch} batches; these samples have another "
-                f"number, batch_size or shuffle ({_pairs(position.source)} then, {_pairs(source)} "
-                "now), so it begins anew."
+                f"fit: an epoch was cut after {position.batch} batches; what it went through then "
+                f"({_pairs(position.source)}) is something else now ({_pairs(source)}), so it "
+                "begins anew."
             )
-        state = self.rng.bit_generator.state if self.rng is not None and shuffled else None
-        return Position(source, state)
+        seed = int(self.rng.integers(2**62)) if self.augmentation else None
+        return Position(source, self.rng.bit_generator.state if shuffled else None, seed=seed)
 
     def batches(self, position: Position, gone: Callable[[], bool]) -> Generator[Batch]:
         """The batches that are left of the epoch."""
         rng, n_ordered = position.generator(), self.source.n_ordered
         order = None if rng is None or n_ordered is None else rng.permutation(n_ordered)
-        if rng is not None and self.rng is not None and not position.batch:
+        if rng is not None and not position.batch:
             self.rng.bit_generator.state = rng.bit_generator.state
-        return self.source.batches(order, position.batch, gone)
+        change: Change = unchanged
+        if position.seed is not None:
+            change = partial(self._augmented, position.seed)
+        return self.source.batches(order, position.batch, change, gone)
+
+    def _augmented(
+        self, seed: int, spikes: Mapping[str, Spikes], labels: tuple[Any, ...], number: int
+    ) -> Mapping[str, Spikes]:
+        return augmented(self.augmentation, spikes, labels[0], (seed, number))
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,15 @@ class Position:
         Number of batches done.
     sums : Sums
         What they add up to.
+    seed : int, optional
+        What augmentation of the epoch's batches is a function of.
     """
 
     source: Mapping[str, Any]
     order: Mapping[str, Any] | None = None
     batch: int = 0
     sums: Sums = field(default_factory=Sums)
+    seed: int | None = None
 
     def copy(self) -> Position:
         """The same, which stays as it is."""
@@ -79,6 +82,7 @@ class Position:
             "source": dict(self.source),
             "order": None if self.order is None else dict(self.order),
             "batch": self.batch,
+            "seed": self.seed,
             "sums": [sums.n_samples, sums.total_steps, numbers],
         }
 
@@ -92,13 +96,13 @@ class Position:
             If it did not.
         """
         n_samples, total_steps, numbers = found["sums"]
-        counts = (found["batch"], n_samples, total_steps)
-        if not all(isinstance(count, int) and 0 <= count < 2**62 for count in counts):
+        counts = (found["batch"], n_samples, total_steps, found["seed"] or 0)
+        if not all(isinstance(count, int) and 0 <= count < 2**63 for count in counts):
             raise ValueError("counts")
         sums = Sums(n_samples, total_steps)
         for what, whose, value in numbers:
             sums.numbers[str(what), str(whose)] = float(value)
-        position = cls(dict(found["source"]), found["order"], found["batch"], sums)
+        position = cls(dict(found["source"]), found["order"], found["batch"], sums, found["seed"])
         position.generator()
         return position
 

@@ -12,9 +12,11 @@ import numpy.typing as npt
 from brian2eprop.learning.training.background import prepared
 from brian2eprop.learning.training.data import (
     Batch,
+    Change,
     Dataset,
     batches,
     check_pair,
+    unchanged,
     whole_batch,
 )
 
@@ -47,7 +49,9 @@ class Source(Protocol):
     def identity(self) -> dict[str, Any]:
         """What tells it from others, in JSON form."""
 
-    def batches(self, order: Order, skipped: int, gone: Callable[[], bool]) -> Generator[Batch]:
+    def batches(
+        self, order: Order, skipped: int, change: Change, gone: Callable[[], bool]
+    ) -> Generator[Batch]:
         """The batches of an epoch.
 
         Parameters
@@ -56,6 +60,8 @@ class Source(Protocol):
             The order of samples or batches; as they lie unless given.
         skipped : int
             Number of batches that are left out at the beginning.
+        change : callable
+            What is made of the spikes of each batch.
         gone : callable
             Whether nobody waits for them any more.
         """
@@ -89,9 +95,12 @@ class InMemory:
         """See :class:`Source`."""
         return {"n_samples": self.first.n_samples, "batch_size": self.batch_size}
 
-    def batches(self, order: Order, skipped: int, gone: Callable[[], bool]) -> Generator[Batch]:
+    def batches(
+        self, order: Order, skipped: int, change: Change, gone: Callable[[], bool]
+    ) -> Generator[Batch]:
         """See :class:`Source`."""
-        return batches(self.first, self.batch_size, order, skipped)
+        made = batches(self.first, self.batch_size, order, skipped, change)
+        return made if change is unchanged else prepared(made, gone)
 
 
 class Streamed:
@@ -148,15 +157,17 @@ class Streamed:
         """See :class:`Source`."""
         return {"n_batches": self.n_batches, "batch_size": self.first.n_samples}
 
-    def batches(self, order: Order, skipped: int, gone: Callable[[], bool]) -> Generator[Batch]:
+    def batches(
+        self, order: Order, skipped: int, change: Change, gone: Callable[[], bool]
+    ) -> Generator[Batch]:
         """See :class:`Source`."""
-        return prepared(self._prepare(order, skipped), gone)
+        return prepared(self._prepare(order, skipped, change), gone)
 
-    def _prepare(self, order: Order, skipped: int) -> Iterator[Batch]:
+    def _prepare(self, order: Order, skipped: int, change: Change) -> Iterator[Batch]:
         for number, item in enumerate(self._items(order, skipped), skipped):
             data = self._made(item, number)
             # The same size whatever comes first, so that no sum is done in another order.
-            yield whole_batch(data, max(self.first.n_samples, data.n_samples))
+            yield whole_batch(data, max(self.first.n_samples, data.n_samples), change, number)
 
     def _items(self, order: Order, skipped: int) -> Iterator[Any]:
         if self.indexed:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from brian2.core.namespace import get_local_namespace
 
+from brian2eprop.augmentation import Augmentation
 from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.objective.task import Output, Rule, Task
@@ -188,6 +189,7 @@ class Trainer(TrainerState):
         sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
         lengths: npt.ArrayLike | None = None,
+        augmentation: Sequence[Augmentation] = (),
     ) -> History:
         """Train.
 
@@ -228,6 +230,8 @@ class Trainer(TrainerState):
         lengths : int array, shape (samples,), optional
             Number of steps of each sample, for samples that are shorter than their spikes: a
             sample ends there, and what comes after is not run.
+        augmentation : sequence of Augmentation
+            Done to the spikes of every batch, one after the other.
 
         Returns
         -------
@@ -247,11 +251,12 @@ class Trainer(TrainerState):
         """
         size = check_count("batch_size", batch_size)
         called = check_list("fit", "callbacks", callbacks, Callback, "EarlyStopping('val_loss')")
+        changes = check_list("fit", "augmentation", augmentation, Augmentation, "Shift(40)")
         epochs = check_count("epochs", epochs)
         further = {"sample_weight": sample_weight, "class_weight": class_weight, "lengths": lengths}
         source = self._source(spikes, labels, size, further)
         validation = self._held_out(validation_data, source)
-        plan = Plan(source, validation, size, self._progress.rng if shuffle else None)
+        plan = Plan(source, validation, size, self._progress.rng, shuffle, changes)
         with self._turns.turn():
             self._follow(source.first)
             with self._turns.training():
