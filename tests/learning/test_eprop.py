@@ -580,16 +580,31 @@ def test_delays_of_each_synapse_are_those_of_pathways_apart(form: Any) -> None:
     assert np.abs(w_rec).max() > 1e-6
 
 
-@pytest.mark.parametrize("form", ["adjoint", "forward"])
-def test_the_learning_signal_follows_one_delay_a_pathway(form: Any) -> None:
+def test_the_forward_form_follows_one_delay_a_pathway() -> None:
     net = Net()
     net.w_out.delay = "j*ms"
     with pytest.raises(b2e.LearningError) as caught:
-        net.trainer([net.w_in.w], b2e.EProp(form=form))
+        net.trainer([net.w_in.w], b2e.EProp(form="forward"))
     assert str(caught.value) == (
-        "The synapses of w_out_pre have delays of their own, which the learning signal that comes "
-        "back through them does not follow. Give all of them the same delay."
+        "The synapses of w_out_pre have delays of their own, which the forward form does not "
+        "follow. Give all of them the same delay, or use EProp(form='adjoint')."
     )
+
+
+def test_given_feedback_follows_every_delay() -> None:
+    """Feedback that is given as the weights are is the symmetric one, delay by delay."""
+    found = {}
+    for which in ("symmetric", "given", "one delay"):
+        net = Net()
+        if which != "one delay":
+            net.w_out.delay = "((i + 2*j) % 4)*ms"
+        matrix = np.zeros((len(net.hidden), len(net.readout)))
+        matrix[net.w_out.i[:], net.w_out.j[:]] = net.w_out.w[:]
+        rule = b2e.EProp(feedback={"w_out": matrix} if which == "given" else "symmetric")
+        trainer = net.trainer([net.w_in.w], rule)
+        (found[which],) = trainer.gradients(net.spikes, LABELS).values()
+    np.testing.assert_allclose(found["given"], found["symmetric"], rtol=1e-10, atol=1e-14)
+    assert np.abs(found["given"] - found["one delay"]).max() > 1e-6
 
 
 def test_samples_know_nothing_of_when_synapses_were_formed() -> None:

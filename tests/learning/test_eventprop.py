@@ -14,7 +14,14 @@ from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.objective.trial import without_recordings
 from tests.oracles import event_adjoint, event_exact
 from tests.oracles.event_convergence import errors
-from tests.oracles.event_models import MODELS, by_key, network, samples, trainer_of
+from tests.oracles.event_models import (
+    MODELS,
+    by_key,
+    network,
+    samples,
+    trainer_of,
+    with_mixed_delays,
+)
 
 KEYS = ("w_in", "w_rec", "w_out", "hidden.tau")
 
@@ -106,11 +113,7 @@ def test_delays_of_their_own_are_followed() -> None:
     neurons = MODELS["LIF, hard reset"]
     net = network(neurons, seed=3)
     rng = np.random.default_rng(3)
-    mixed = {
-        name: replace(found, delays=0.1 * rng.integers(1, 30, found.delays.shape))
-        for name, found in net.synapses.items()
-    }
-    net = replace(net, synapses=mixed)
+    net = with_mixed_delays(net, rng)
     direction = dict(event_exact.directions(net, KEYS[:3], rng))
     expected = event_exact.slope(net, direction)
     found = []

@@ -68,6 +68,7 @@ class Case:
     surrogate: str = "Triangular"
 
     judge: oracle.Judge | None = None
+    spread: int = 0  # of the delays of every synapse
 
     def network(self, crosses: bool = False, attached: bool = False) -> oracle.Network:
         """The case with numbers."""
@@ -80,7 +81,8 @@ class Case:
             chosen[0, 0] = True
             i, j = np.nonzero(chosen)
             weights = rng.normal(0.4, 0.3, len(i))
-            synapses.append(oracle.Synapses(i, j, weights, adds, delay))
+            own = delay + rng.integers(0, self.spread + 1, len(i)) if self.spread else delay
+            synapses.append(oracle.Synapses(i, j, weights, adds, own))
         return oracle.Network(
             {"v": v_rate, "a": a_rate},
             {"v": v_drift, "a": a_drift},
@@ -157,10 +159,10 @@ def trainer_of(case: Case, net: oracle.Network, way: Way, backend: str) -> b2e.T
             target,
             "w : 1",
             on_pre=f"{variable}_post += {given.adds}",
-            delay=given.delay * ms,
             name=name,
         )
         synapses.connect(i=given.i, j=given.j)
+        synapses.delay = given.each_delay * ms
         synapses.w = given.weights
         made.append(synapses)
     own = [getattr(hidden, name) for name in net.own]
@@ -258,6 +260,22 @@ JUDGED = {
 def test_judged_spikes(case: str, on: str) -> None:
     """Spikes that a loss judges are differentiated as the map of their surrogates is."""
     check(JUDGED[case], on, {"adjoint": E_PROP["adjoint"], **BPTT})
+
+
+SPREAD = {
+    "from none on": Case(adds=("w", "w", "w*g_pre"), spread=3),
+    "from one on": Case(
+        adds=("w", "w*exp(-(x_pre - x_post)**2)", "w"), delays=(0, 1, 2), spread=4, density=0.6
+    ),
+    "judged": Case(delays=(1, 2, 0), judge=FIRST, spread=2, seed=2),
+}
+
+
+@pytest.mark.parametrize("case", SPREAD)
+@pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
+def test_delays_of_every_synapse(case: str, on: str) -> None:
+    """The learning signal goes back by the delay of each synapse, through long rows too."""
+    check(SPREAD[case], on, {"adjoint": E_PROP["adjoint"], **BPTT})
 
 
 HANDFUL = {

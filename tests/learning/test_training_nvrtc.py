@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 import brian2eprop as b2e
@@ -46,9 +47,8 @@ def test_every_training_program_compiles(case: str, form: str) -> None:
 def test_every_rule_compiles(rule: b2e.EventProp | b2e.SurrogateBPTT, name: str) -> None:
     neurons = event_models.MODELS[name]
     net = event_models.network(neurons, seed=1)
-    trainer = event_models.trainer_of(
-        neurons, net, rule, "reference", 0.1, per_synapse=isinstance(rule, b2e.EventProp)
-    )
+    net = event_models.with_mixed_delays(net, np.random.default_rng(1))
+    trainer = event_models.trainer_of(neurons, net, rule, "reference", 0.1, per_synapse=True)
     for turn, architecture in enumerate(ARCHITECTURES):
         precision = tuple(Precision)[turn % 2]
         assert_compiles(trainer._engine.training.program, precision, architecture)

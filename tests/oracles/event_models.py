@@ -123,6 +123,15 @@ def network(neurons: Neurons, seed: int, duration: float = 15.0, grid: float = 0
     )
 
 
+def with_mixed_delays(net: exact.Net, rng: np.random.Generator) -> exact.Net:
+    """The network with a delay of its own for every synapse, on the grid of 0.1 ms."""
+    mixed = {
+        name: replace(found, delays=0.1 * rng.integers(1, 30, found.delays.shape))
+        for name, found in net.synapses.items()
+    }
+    return replace(net, synapses=mixed)
+
+
 def judged_by_spikes(net: exact.Net, alpha: float = 0.05) -> exact.Net:
     """The network with a loss of the hidden neurons' first spikes.
 

@@ -87,13 +87,21 @@ def of(text: str, names: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Synapses:
-    """Synapses (sources ``i``, targets ``j``) with what a spike adds, and a delay in steps."""
+    """Synapses (sources ``i``, targets ``j``) with what a spike adds, and delays in steps.
+
+    There is one delay for all, or one for each.
+    """
 
     i: Any
     j: Any
     weights: Any
     adds: str
-    delay: int
+    delay: Any
+
+    @property
+    def each_delay(self) -> Any:
+        """The delay of every synapse."""
+        return np.broadcast_to(self.delay, len(self.i))
 
 
 @dataclass(frozen=True)
@@ -221,13 +229,13 @@ def _arrive(
     synapses: Synapses, w: Dual, spikes: Any, step: int, into: Dual, fixed: Mapping[str, Any]
 ) -> None:
     """Add what the spikes of ``delay`` steps ago bring to their targets."""
-    if step < synapses.delay:
-        return
-    z, i, j = spikes[step - synapses.delay], synapses.i, synapses.j
+    i, j, sent = synapses.i, synapses.j, step - synapses.each_delay
     hidden = {f"{name}_pre": value[i] for name, value in fixed.items() if i.max() < len(value)}
     hidden |= {f"{name}_post": value[j] for name, value in fixed.items() if j.max() < len(value)}
     added: Any = of(synapses.adds, {"w": w, **hidden})
-    sent = Dual(z.value[i], z.slope[:, i]) if isinstance(z, Dual) else z[i]
-    added = added * sent
-    np.add.at(into.value, j, added.value)
-    np.add.at(into.slope, (slice(None), j), added.slope)
+    for when in np.unique(sent[sent >= 0]):
+        z, due = spikes[when], sent == when
+        z = Dual(z.value[i] * due, z.slope[:, i] * due) if isinstance(z, Dual) else z[i] * due
+        arriving = added * z
+        np.add.at(into.value, j, arriving.value)
+        np.add.at(into.slope, (slice(None), j), arriving.slope)

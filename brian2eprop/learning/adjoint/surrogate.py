@@ -23,6 +23,7 @@ from brian2eprop.device.program import (
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped, unmoved
 from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing, adjoint_name
+from brian2eprop.learning.model.due import Due
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.linearise import Effect, common_delay
 from brian2eprop.learning.model.surrogates import Surrogate
@@ -62,7 +63,17 @@ class SurrogateCrossing(Crossing):
     @property
     def arrays(self) -> tuple[Array, ...]:
         """See :attr:`Crossing.arrays`."""
-        return tuple(array for feedback in self._feedbacks for array in feedback.arrays)
+        shared = tuple(array for feedback in self._feedbacks for array in feedback.arrays)
+        return (*shared, *(array for due in self._due for array in due.arrays))
+
+    @property
+    def _due(self) -> list[Due]:
+        return [feedback.due for feedback in self._feedbacks if feedback.due is not None]
+
+    @property
+    def cleared(self) -> tuple[str, ...]:
+        """See :attr:`Crossing.cleared`."""
+        return tuple(due.array for due in self._due)
 
     @property
     def connectivities(self) -> tuple[Connectivity, ...]:
@@ -77,19 +88,25 @@ class SurrogateCrossing(Crossing):
             return
         self._feedbacks.append(feedback)
         self.signalled.add(phase.events)
-        delay = common_delay(phase)
-        scope = CoefficientScope(writer.tape, swapped if feedback.turned else unmoved)
+        due = feedback.due
+        place = swapped if feedback.turned else unmoved
+        scope = CoefficientScope(writer.tape, place if due is None else due.place)
         weight = scope.bind("feedback", Ref(feedback.weight, Index.SYNAPSE))
         known = {writer.model.weight(phase): weight}
         terms = [
             f"{scope.coefficient(origin, increment, known)}*{adjoint_name(scope, origin, x)}"
             for x, increment in effect.increments.items()
         ]
-        signal = writer.signal(phase.events, feedback.sender, delay)
+        if due is None:
+            signal = writer.signal(phase.events, feedback.sender, common_delay(phase))
+        else:
+            signal = Ref(due.array, Index.TARGET)
         scope.line(scope.bind("adjoint_spike", signal), "+=", terms)
         yield ForEachSynapse(
             f"learning signal through {phase.label}", feedback.connectivity.name, scope.body()
         )
+        if due is not None:
+            yield from due.phases(writer.signal(phase.events, Index.ELEMENT, due.shortest))
 
     def reset(self, writer: AdjointWriter, origin: Origin, phase: ForEachEvent) -> Iterable[Phase]:
         """See :meth:`Crossing.reset`."""

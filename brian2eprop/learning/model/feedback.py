@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from brian2eprop.device.program import (
     Index,
     Ref,
 )
+from brian2eprop.device.program.connectivity.base import Transposed
+from brian2eprop.learning.model.due import Due, turned_to_places
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Feedback:
         How the weights are updated (adaptive feedback).
     learn : ForEach, optional
         What copies the gradient of the pathway's own weights there.
+    due : Due, optional
+        Where its synapses lead to, if each has a delay of its own.
     """
 
     connectivity: Connectivity
@@ -70,6 +74,7 @@ class Feedback:
     refresh: ForEach | None = None
     follower: Follower | None = None
     learn: ForEach | None = None
+    due: Due | None = None
 
     @property
     def sender(self) -> Index:
@@ -84,6 +89,8 @@ class Feedback:
     @property
     def n_senders(self) -> int:
         """The number of neurons that send spikes."""
+        if self.due is not None:
+            return self.due.n
         return self.connectivity.n_target if self.turned else self.connectivity.n_source
 
 
@@ -93,16 +100,21 @@ _LONG_ROW = 64
 
 
 def symmetric(
-    name: str, pathway: Connectivity, contents: Mapping[str, npt.NDArray[Any]], weight: str
+    name: str,
+    pathway: Connectivity,
+    contents: Mapping[str, npt.NDArray[Any]],
+    weight: str,
+    delay: int | str = 0,
 ) -> Feedback:
     """Feedback by the pathway's own weights, the array ``weight``.
 
     Long rows are summed up as they lie; of short ones there is a copy in the order of the
-    targets. Here and below ``name`` is the pathway's own: synapses may have several.
+    targets. Here and below ``name`` is the pathway's own: synapses may have several; ``delay`` is
+    that of all synapses, or the array of those of each.
     """
-    if pathway.n_synapses >= _LONG_ROW * pathway.n_source:
+    if isinstance(delay, int) and pathway.n_synapses >= _LONG_ROW * pathway.n_source:
         return Feedback(pathway, weight, turned=False)
-    turned = pathway.transposed(_name(name), contents)
+    turned, due = _turned(name, pathway, contents, delay)
     name = turned.connectivity.name
     origin = f"{name}:origin"
     refs = {
@@ -115,9 +127,11 @@ def symmetric(
         arrays=(
             Array(name, DType.REAL, pathway.n_synapses, Access.SHARED),
             Array(origin, DType.INT, pathway.n_synapses, Access.SHARED),
+            *_tables(due),
         ),
-        shared={**turned.tables, origin: turned.order.astype(np.int32)},
+        shared={**turned.tables, **_contents(due), origin: turned.order.astype(np.int32)},
         refresh=ForEach(f"refresh {name}", pathway.n_synapses, Body("feedback = w", refs)),
+        due=due,
     )
 
 
@@ -127,6 +141,7 @@ def random(
     contents: Mapping[str, npt.NDArray[Any]],
     scale: float | None,
     seed: int,
+    delay: int | str = 0,
 ) -> Feedback:
     """Feedback by fixed normal weights, by default of variance ``1/n_source``.
 
@@ -135,7 +150,7 @@ def random(
     deviation = pathway.n_source**-0.5 if scale is None else scale
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     values = rng.normal(0, deviation, pathway.n_synapses)
-    return _fixed(name, pathway, contents, values)
+    return _fixed(name, pathway, contents, values, delay)
 
 
 def adaptive(
@@ -146,13 +161,14 @@ def adaptive(
     seed: int,
     weight: str,
     gradient: str,
+    delay: int | str = 0,
 ) -> Feedback:
     """Feedback by weights that begin as random ones and are updated as the pathway's own are.
 
     ``weight`` is the array of the pathway's weights, ``gradient`` that of their gradient.
     """
-    found = random(name, pathway, contents, scale, seed)
-    turned = pathway.transposed(_name(name), contents)
+    found = random(name, pathway, contents, scale, seed, delay)
+    turned, _ = _turned(name, pathway, contents, delay)
     own, origin = f"gradient:{found.weight}", f"{found.weight}:origin"
     refs = {
         "own": Ref(own, Index.ELEMENT),
@@ -177,9 +193,10 @@ def given(
     pathway: Connectivity,
     contents: Mapping[str, npt.NDArray[Any]],
     matrix: npt.NDArray[np.float64],
+    delay: int | str = 0,
 ) -> Feedback:
     """Feedback by fixed weights of shape (sources, targets), read where there is a synapse."""
-    return _fixed(name, pathway, contents, matrix[pathway.pairs(contents)])
+    return _fixed(name, pathway, contents, matrix[pathway.pairs(contents)], delay)
 
 
 def _name(pathway: str) -> str:
@@ -191,9 +208,31 @@ def _fixed(
     pathway: Connectivity,
     contents: Mapping[str, npt.NDArray[Any]],
     values: npt.NDArray[np.float64],
+    delay: int | str,
 ) -> Feedback:
     """Feedback by one constant a synapse, in the pathway's order."""
-    turned = pathway.transposed(_name(name), contents)
+    turned, due = _turned(name, pathway, contents, delay)
     array = Array(_name(name), DType.REAL, pathway.n_synapses, Access.SHARED)
-    shared: dict[str, npt.NDArray[Any]] = {**turned.tables, array.name: values[turned.order]}
-    return Feedback(turned.connectivity, array.name, arrays=(array,), shared=shared)
+    shared = {**turned.tables, **_contents(due), array.name: values[turned.order]}
+    arrays = (array, *_tables(due))
+    return Feedback(turned.connectivity, array.name, arrays=arrays, shared=shared, due=due)
+
+
+def _turned(
+    name: str,
+    pathway: Connectivity,
+    contents: Mapping[str, npt.NDArray[Any]],
+    delay: int | str,
+) -> tuple[Transposed, Due | None]:
+    if isinstance(delay, int):
+        return pathway.transposed(_name(name), contents), None
+    return turned_to_places(_name(name), pathway, contents, contents[delay])
+
+
+def _contents(due: Due | None) -> dict[str, npt.NDArray[Any]]:
+    return {} if due is None else due.tables
+
+
+def _tables(due: Due | None) -> Iterable[Array]:
+    for name, values in _contents(due).items():
+        yield Array(name, DType.INT, values.size, Access.SHARED)

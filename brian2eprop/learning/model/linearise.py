@@ -186,7 +186,7 @@ def _distance(comparison: ast.Compare, label: str) -> Expression:
 
 
 def common_delay(phase: Propagate) -> int:
-    """The delay in steps of all synapses of a pathway that carries the learning signal.
+    """The delay in steps of all synapses of a pathway.
 
     Raises
     ------
@@ -195,8 +195,8 @@ def common_delay(phase: Propagate) -> int:
     """
     if isinstance(phase.delay, str):
         raise LearningError(
-            f"The synapses of {phase.label} have delays of their own, which the learning signal "
-            "that comes back through them does not follow. Give all of them the same delay."
+            f"The synapses of {phase.label} have delays of their own, which the forward "
+            "form does not follow. Give all of them the same delay, or use EProp(form='adjoint')."
         )
     return phase.delay
 

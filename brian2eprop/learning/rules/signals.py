@@ -96,20 +96,22 @@ class Signals:
             return self._named(name, chosen, phase, pathway)
         columns = self._columns[targets.pop()] if straight else slice(None)
         matrix = self._matrix(name, chosen, pathway, straight)
-        return given(phase.label, pathway, task.contents, matrix[:, columns])
+        return given(phase.label, pathway, task.contents, matrix[:, columns], phase.delay)
 
     def _named(self, name: str, kind: str, phase: Propagate, pathway: Connectivity) -> Feedback:
         """The feedback of a kind that has a name."""
-        label, contents, seed = phase.label, self._task.contents, self._task.seed
+        label, contents, delay = phase.label, self._task.contents, phase.delay
+        scale, seed = self._scale, self._task.seed
         if kind == "random":
-            return random(label, pathway, contents, self._scale, seed)
+            return random(label, pathway, contents, scale, seed, delay)
         weight = phase.body.refs[self.model.weight(phase)].array
         if kind == "adaptive" and weight in self._task.frozen:
-            return random(label, pathway, contents, self._scale, seed)
+            return random(label, pathway, contents, scale, seed, delay)
         self._check_own(name, kind, phase in self.model.imagined, weight)
         if kind == "symmetric":
-            return symmetric(label, pathway, contents, weight)
-        return adaptive(label, pathway, contents, self._scale, seed, weight, gradient_of(weight))
+            return symmetric(label, pathway, contents, weight, delay)
+        gradient = gradient_of(weight)
+        return adaptive(label, pathway, contents, scale, seed, weight, gradient, delay)
 
     def _given(self, name: str) -> Any:
         return self._feedback.get(name) if isinstance(self._feedback, Mapping) else None
