@@ -20,7 +20,7 @@ from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.numbers import fetch
 from brian2eprop.learning.training.tally import Tally
 
-Form = Literal["adjoint", "forward"]
+Form = Literal["adjoint", "chunked", "forward"]
 
 
 def make_trainer(work: Workload, form: Form = "adjoint", backend: str = "cpu") -> b2e.Trainer:

@@ -179,6 +179,13 @@ KINDS = {
         },
         [],
     ),
+    "two increments onto the readout": (
+        {
+            "readout": "dy/dt = (x - y)/(20*ms) : 1\ndx/dt = -x/(4*ms) : 1",
+            "to_readout": "y_post += 0.3*w; x_post += 2*w",
+        },
+        [],
+    ),
 }
 
 
