@@ -39,6 +39,8 @@ from brian2eprop.learning.training.callbacks import (
 )
 from brian2eprop.learning.training.constraints import Clip, Constraint, Dale, NonNegative
 from brian2eprop.learning.training.history import History, Metrics
+from brian2eprop.learning.training.loggers import CSVLogger, TensorBoard
+from brian2eprop.learning.training.metrics import ClassAccuracy, ConfusionMatrix, TopKAccuracy
 from brian2eprop.learning.training.optimisers import SGD, Adam, AdamW
 from brian2eprop.learning.training.schedules import (
     CosineDecay,
@@ -53,10 +55,13 @@ __all__ = [
     "Adam",
     "AdamW",
     "ArcTan",
+    "CSVLogger",
     "Callback",
     "CheckpointError",
+    "ClassAccuracy",
     "Clip",
     "CompileError",
+    "ConfusionMatrix",
     "Constraint",
     "CosineDecay",
     "CrossEntropy",
@@ -84,6 +89,8 @@ __all__ = [
     "SuperSpike",
     "Surrogate",
     "SurrogateBPTT",
+    "TensorBoard",
+    "TopKAccuracy",
     "Trainer",
     "Triangular",
     "Unsupported",

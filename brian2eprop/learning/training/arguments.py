@@ -24,7 +24,7 @@ MADE_WITH = {
         for name in ("epochs", "batch_size", "callbacks", "validation_data")
     },
     **dict.fromkeys(("lr", "learning_rate"), "the optimiser has it: optimiser=Adam(1e-3)"),
-    "metrics": "evaluate and the history give loss, accuracy and rates of themselves",
+    "metrics": "give metrics to fit or evaluate",
     "device": "set_device('eprop_cuda', backend=...) chooses where it runs",
 }
 FITTED_WITH = {
@@ -36,7 +36,6 @@ FITTED_WITH = {
     "optimiser": "give it to the Trainer",
     "lr": "the Trainer's optimiser has it: optimiser=Adam(1e-3)",
     "learning_rate": "the Trainer's optimiser has it: optimiser=Adam(1e-3)",
-    "metrics": "the history has loss, accuracy and rates of itself",
 }
 
 

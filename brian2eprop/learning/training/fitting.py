@@ -20,6 +20,7 @@ from brian2eprop.learning.training.engine import Engine, Snapshot
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.interrupt import Interruption
 from brian2eprop.learning.training.labels import Output
+from brian2eprop.learning.training.metrics import Metric
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.numbers import Key, fetch
 from brian2eprop.learning.training.position import Position
@@ -49,6 +50,8 @@ class Plan:
         Whether they are shuffled.
     augmentation : tuple of Augmentation
         What is made of the spikes of each batch.
+    counted : tuple of Metric
+        What is measured beside loss, accuracy and rates.
     """
 
     source: Source
@@ -57,10 +60,11 @@ class Plan:
     rng: np.random.Generator
     shuffle: bool
     augmentation: tuple[Augmentation, ...] = ()
+    counted: tuple[Metric, ...] = ()
 
     def metrics(self, outputs: Sequence[Output]) -> tuple[str, ...]:
         """Names of the numbers that the history gets for an epoch."""
-        names = metric_names(outputs)
+        names = metric_names(outputs, self.counted, self.source.first.labels)
         validated = () if self.validation is None else tuple(f"val_{name}" for name in names)
         return (*names, *validated)
 
@@ -69,6 +73,7 @@ class Plan:
         shuffled = self.shuffle and self.source.n_ordered is not None
         source = {**self.source.identity(), "shuffle": shuffled}
         source["augmentation"] = settings(self.augmentation)
+        source["metrics"] = settings(self.counted)
         if position is not None and position.source == source:
             return position
         if position is not None and position.batch:
@@ -172,7 +177,7 @@ class Fitting:
         self.mirror.read()
         position = self.progress.position = self.plan.begin(self.progress.position)
         before = _Before(self.engine.snapshot(), position.copy())
-        tally = Tally(self.outputs, self.engine.training, position.sums)
+        tally = Tally(self.outputs, self.engine.training, position.sums, self.plan.counted)
         left = self.plan.batches(position, lambda: self.interruption.requested)
         with closing(left), self._bar(number, position.batch) as bar:
             for k, batch in enumerate(left, position.batch + 1):
@@ -221,15 +226,16 @@ class Fitting:
 
     def _end_epoch(self, number: int, tally: Tally, bar: Any) -> None:
         metrics = tally.metrics()
-        values: dict[str, Any] = {**metrics.named(), "rates": dict(metrics.rates)}
+        values: dict[str, Any] = {**metrics.recorded(), "rates": dict(metrics.rates)}
         if metrics.clipped:
             values["clipped"] = dict(metrics.clipped)
         tally.warn_of_clipped()
         if self.plan.validation is not None:
+            plan, judged = self.plan, self.engine.evaluation
             result = evaluate(
-                self.engine.evaluation, self.outputs, self.plan.validation, self.plan.batch_size
+                judged, self.outputs, self.plan.validation, plan.batch_size, plan.counted
             )
-            values |= result.named("val_")
+            values |= result.recorded("val_")
         bar.set_postfix(_shown(values))
         self.progress.epoch, self.progress.position = number, None
         self.progress.history.record(values)

@@ -26,6 +26,8 @@ class Metrics:
     clipped : mapping of str to float
         With EventProp, in training: the share of the spikes of each group whose neurons came to
         the threshold more slowly than ``min_slope``.
+    extra : mapping of str to (float or list)
+        The metrics that were asked for, by name.
     """
 
     loss: float
@@ -34,15 +36,21 @@ class Metrics:
     n_samples: int = 0
     outputs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     clipped: Mapping[str, float] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def named(self, prefix: str = "") -> dict[str, float]:
-        """Loss and, where there is one, accuracy, in all and of each output, by prefixed name."""
+        """Loss, accuracy and other numbers, in all and of each output, by prefixed name."""
         values = {f"{prefix}loss": self.loss}
         if self.accuracy is not None:
             values[f"{prefix}accuracy"] = self.accuracy
         for output, found in self.outputs.items():
             values |= {f"{prefix}{output}_{name}": value for name, value in found.items()}
-        return values
+        numbers = {name: value for name, value in self.extra.items() if isinstance(value, float)}
+        return values | {f"{prefix}{name}": value for name, value in numbers.items()}
+
+    def recorded(self, prefix: str = "") -> dict[str, Any]:
+        """The same and the lists among the metrics, as the history gets them."""
+        return self.named(prefix) | {f"{prefix}{k}": value for k, value in self.extra.items()}
 
 
 class History(dict[str, list[Any]]):
@@ -52,7 +60,8 @@ class History(dict[str, list[Any]]):
     (a dictionary of Hz by group), with EventProp ``clipped`` (the share of spikes by group whose
     times were not followed exactly) and, with validation data, ``val_loss`` and
     ``val_accuracy`` (at the end of the epoch). Accuracies are there for losses that have one;
-    with several outputs there are also ``<output>_loss`` and ``<output>_accuracy``.
+    with several outputs there are also ``<output>_loss`` and ``<output>_accuracy``. The metrics
+    that ``fit`` was asked for have their names, and ``val_`` before these.
     """
 
     def expect(self, names: Iterable[str]) -> None:

@@ -20,15 +20,15 @@ class Sums:
     ----------
     n_samples, total_steps : int
         Number of samples, and of steps of all of them together.
-    numbers : dict of (str, str) to float
+    numbers : dict of (str, str) to float or array
         Sums over the samples, by what is added and whose it is.
     """
 
     n_samples: int = 0
     total_steps: int = 0
-    numbers: dict[Key, float] = field(default_factory=dict)
+    numbers: dict[Key, Any] = field(default_factory=dict)
 
-    def add(self, n_samples: int, total_steps: int, numbers: Mapping[Key, float]) -> None:
+    def add(self, n_samples: int, total_steps: int, numbers: Mapping[Key, Any]) -> None:
         """Add those of a batch."""
         self.n_samples += n_samples
         self.total_steps += total_steps
@@ -77,7 +77,7 @@ class Position:
     def to_json(self) -> dict[str, Any]:
         """All of it as lists, dictionaries, words and numbers."""
         sums = self.sums
-        numbers = [[*key, value] for key, value in sums.numbers.items()]
+        numbers = [[*key, np.asarray(value).tolist()] for key, value in sums.numbers.items()]
         return {
             "source": dict(self.source),
             "order": None if self.order is None else dict(self.order),
@@ -101,7 +101,8 @@ class Position:
             raise ValueError("counts")
         sums = Sums(n_samples, total_steps)
         for what, whose, value in numbers:
-            sums.numbers[str(what), str(whose)] = float(value)
+            number = np.asarray(value, float)
+            sums.numbers[str(what), str(whose)] = number if number.ndim else float(number)
         position = cls(dict(found["source"]), found["order"], found["batch"], sums, found["seed"])
         position.generator()
         return position

@@ -346,6 +346,13 @@ def _count(value: Any) -> int:
     return value
 
 
+def _is_numbers(entry: Any) -> bool:
+    """Whether it is a number, or a list of these, or of such lists."""
+    if isinstance(entry, list):
+        return all(map(_is_numbers, entry))
+    return isinstance(entry, int | float)
+
+
 def _history(found: Any, epochs: int) -> dict[str, list[Any]]:
     """The history, refused where it is none: lists with at most one entry an epoch."""
     if not isinstance(found, dict):
@@ -355,6 +362,6 @@ def _history(found: Any, epochs: int) -> dict[str, list[Any]]:
             raise ValueError("history")
         for value in values:
             entries = value.values() if isinstance(value, dict) else [value]
-            if not all(isinstance(entry, int | float) for entry in entries):
+            if not all(map(_is_numbers, entries)):
                 raise ValueError("history")
     return found

@@ -15,6 +15,7 @@ from brian2eprop.learning.training.data import Batch, Dataset, batches
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.history import Metrics
 from brian2eprop.learning.training.labels import Output
+from brian2eprop.learning.training.metrics import Metric, has_classes
 from brian2eprop.learning.training.numbers import Key, Numbers, fetch
 from brian2eprop.learning.training.position import Sums
 from brian2eprop.learning.training.session import Session
@@ -37,14 +38,17 @@ class Tally:
         Runs the batches.
     found : Sums
         What earlier batches add up to, which is added to.
+    counted : sequence of Metric
+        What else is counted.
     """
 
     outputs: Sequence[Output]
     session: Session
     found: Sums = field(default_factory=Sums)
+    counted: Sequence[Metric] = ()
 
     @property
-    def sums(self) -> dict[Key, float]:
+    def sums(self) -> dict[Key, Any]:
         """Sums over the samples so far, by what is added and whose it is."""
         return self.found.numbers
 
@@ -68,8 +72,21 @@ class Tally:
         return found
 
     def add(self, batch: Batch, numbers: Mapping[Key, float]) -> None:
-        """Add the numbers of a batch."""
-        self.found.add(batch.n_samples, batch.total_steps, numbers)
+        """Add the numbers of a batch, and the metrics of what the session has still."""
+        counted = self._counts(batch) if self.counted else {}
+        self.found.add(batch.n_samples, batch.total_steps, {**numbers, **counted})
+
+    def _counts(self, batch: Batch) -> dict[Key, Any]:
+        found = {}
+        for output, role, labels in zip(
+            self.outputs, self.session.roles.outputs, batch.labels, strict=True
+        ):
+            if has_classes(output, labels):
+                prediction = self.session.read(role.prediction, batch.n_samples)
+                classes = labels.astype(int)
+                for metric in self.counted:
+                    found[metric.name, output.name] = metric.count(prediction, classes)
+        return found
 
     def metrics(self) -> Metrics:
         """Averages over the samples so far."""
@@ -90,6 +107,14 @@ class Tally:
             },
             n_samples=self.found.n_samples,
             outputs={public_name(n): v for n, v in found.items()} if len(found) > 1 else {},
+            extra={
+                _name_of(metric, output, self.outputs): metric.result(
+                    self.sums[metric.name, output.name], self.found.n_samples
+                )
+                for output in self.outputs
+                for metric in self.counted
+                if (metric.name, output.name) in self.sums
+            },
         )
 
     @property
@@ -136,7 +161,13 @@ def nan_fault(numbers: Mapping[Key, float], n_samples: int) -> str | None:
     return None
 
 
-def metric_names(outputs: Sequence[Output]) -> tuple[str, ...]:
+def _name_of(metric: Metric, output: Output, outputs: Sequence[Output]) -> str:
+    return metric.name if len(outputs) == 1 else f"{public_name(output.name)}_{metric.name}"
+
+
+def metric_names(
+    outputs: Sequence[Output], metrics: Sequence[Metric], labels: Sequence[Any]
+) -> tuple[str, ...]:
     """Names of the numbers that a pass gives for labelled samples."""
     known = {
         output.name: {"loss": 0.0} | ({"accuracy": 0.0} if output.loss.has_accuracy else {})
@@ -145,11 +176,22 @@ def metric_names(outputs: Sequence[Output]) -> tuple[str, ...]:
     judged = [output for output in outputs if output.loss.has_accuracy]
     named = {public_name(name): values for name, values in known.items()}
     accuracy = 0.0 if len(judged) == 1 else None
-    return tuple(Metrics(0.0, accuracy, outputs=named if len(named) > 1 else {}).named())
+    extra = {
+        _name_of(metric, output, outputs): 0.0
+        for output, each in zip(outputs, labels, strict=True)
+        for metric in metrics
+        if metric.is_number and has_classes(output, each)
+    }
+    several = named if len(named) > 1 else {}
+    return tuple(Metrics(0.0, accuracy, outputs=several, extra=extra).named())
 
 
 def evaluate(
-    session: Session, outputs: Sequence[Output], data: Dataset, batch_size: int
+    session: Session,
+    outputs: Sequence[Output],
+    data: Dataset,
+    batch_size: int,
+    metrics: Sequence[Metric] = (),
 ) -> Metrics:
     """Judge the parameters that the session has.
 
@@ -163,13 +205,15 @@ def evaluate(
         The samples, with labels.
     batch_size : int
         Number of samples that are run together.
+    metrics : sequence of Metric
+        What else is counted.
 
     Returns
     -------
     Metrics
         Averages over the samples.
     """
-    tally = Tally(outputs, session)
+    tally = Tally(outputs, session, counted=metrics)
     for batch in batches(data, batch_size, None):
         session.run(batch)
         tally.add(batch, fetch(session.memory.xp, tally.numbers(batch)))

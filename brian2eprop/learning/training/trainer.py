@@ -35,6 +35,7 @@ from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.fitting import Fitting, Plan
 from brian2eprop.learning.training.history import History, Metrics
 from brian2eprop.learning.training.keeping import Keeper
+from brian2eprop.learning.training.metrics import Metric
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.network import description
 from brian2eprop.learning.training.optimiser import Optimiser
@@ -190,6 +191,7 @@ class Trainer(TrainerState):
         class_weight: Mapping[int, float] | None = None,
         lengths: npt.ArrayLike | None = None,
         augmentation: Sequence[Augmentation] = (),
+        metrics: Sequence[Metric] = (),
     ) -> History:
         """Train.
 
@@ -232,6 +234,8 @@ class Trainer(TrainerState):
             sample ends there, and what comes after is not run.
         augmentation : sequence of Augmentation
             Done to the spikes of every batch, one after the other.
+        metrics : sequence of Metric
+            What the history gets besides, such as ``[TopKAccuracy(3), ConfusionMatrix()]``.
 
         Returns
         -------
@@ -255,8 +259,9 @@ class Trainer(TrainerState):
         epochs = check_count("epochs", epochs)
         further = {"sample_weight": sample_weight, "class_weight": class_weight, "lengths": lengths}
         source = self._source(spikes, labels, size, further)
+        counted = self._counted("fit", metrics, source.first)
         validation = self._held_out(validation_data, source)
-        plan = Plan(source, validation, size, self._progress.rng, shuffle, changes)
+        plan = Plan(source, validation, size, self._progress.rng, shuffle, changes, counted)
         with self._turns.turn():
             self._follow(source.first)
             with self._turns.training():
@@ -285,6 +290,7 @@ class Trainer(TrainerState):
         sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
         lengths: npt.ArrayLike | None = None,
+        metrics: Sequence[Metric] = (),
     ) -> Metrics:
         """Judge the network as it is.
 
@@ -296,13 +302,13 @@ class Trainer(TrainerState):
             What the loss compares with.
         batch_size : int
             Number of samples that are run together.
-        sample_weight, class_weight, lengths : optional
+        sample_weight, class_weight, lengths, metrics : optional
             As for :meth:`fit`.
 
         Returns
         -------
         Metrics
-            Loss, accuracy and firing rates.
+            Loss, accuracy and firing rates; in ``extra`` the metrics that were asked for.
 
         Raises
         ------
@@ -312,10 +318,11 @@ class Trainer(TrainerState):
         """
         size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
+        counted = self._counted("evaluate", metrics, data)
         with self._turns.turn():
             self._follow(data)
             self._read()
-            return evaluate(self._engine.evaluation, self._outputs, data, size)
+            return evaluate(self._engine.evaluation, self._outputs, data, size, counted)
 
     def predict(
         self,
@@ -344,8 +351,7 @@ class Trainer(TrainerState):
         Raises
         ------
         ValueError, TypeError
-            If the samples are not what the network takes, or it holds parameters that are not
-            finite, or states that are NaN.
+            As :meth:`evaluate`.
         """
         size = check_count("batch_size", batch_size)
         data = self._samples(spikes, lengths)
@@ -369,14 +375,8 @@ class Trainer(TrainerState):
 
         Parameters
         ----------
-        spikes : Spikes or mapping of str to Spikes or array
-            As for :meth:`fit`.
-        labels : array, shape (samples, ...)
-            What the loss compares with.
-        batch_size : int
-            Number of samples that are run together.
-        sample_weight, class_weight, lengths : optional
-            As for :meth:`fit`.
+        spikes, labels, batch_size, sample_weight, class_weight, lengths
+            As for :meth:`evaluate`.
 
         Returns
         -------
@@ -387,8 +387,7 @@ class Trainer(TrainerState):
         Raises
         ------
         ValueError, TypeError
-            If samples or labels are not what the network takes, or it holds parameters that
-            are not finite, or states that are NaN.
+            As :meth:`evaluate`.
         """
         size = check_count("batch_size", batch_size)
         data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)

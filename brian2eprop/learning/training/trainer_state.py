@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from brian2eprop.learning.objective.task import TrainingPrograms
 from brian2eprop.learning.training.analogue import AnalogueInputs
+from brian2eprop.learning.training.arguments import check_list
 from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.connectivity import Connections
 from brian2eprop.learning.training.data import (
@@ -22,6 +23,7 @@ from brian2eprop.learning.training.data import (
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.keeping import Keeper
 from brian2eprop.learning.training.labels import Output, with_labels
+from brian2eprop.learning.training.metrics import Metric, check_metrics
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import InProgress
@@ -234,3 +236,8 @@ class TrainerState(InProgress):
         data = self._labelled(**check_pair("validation_data", given))
         check_same_inputs(source.first, data)
         return data
+
+    def _counted(self, owner: str, metrics: Any, data: Dataset) -> tuple[Metric, ...]:
+        found = check_list(owner, "metrics", metrics, Metric, "ConfusionMatrix()")
+        check_metrics(found, data.labels, self._outputs)
+        return found

@@ -1,0 +1,159 @@
+"""What can be measured of classes beside the accuracy."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.learning.training.labels import Output
+
+Counts = npt.NDArray[np.float64]
+
+
+class Metric(ABC):
+    """Something that is counted over samples of one class each."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Its entry in the history."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is one number, which callbacks can follow."""
+        return False
+
+    @abstractmethod
+    def count(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Counts:
+        """What is to be added up, of some samples.
+
+        Parameters
+        ----------
+        prediction : array, shape (samples, classes)
+            What the network answers; the largest is its class.
+        labels : int array, shape (samples,)
+            The classes.
+        """
+
+    @abstractmethod
+    def result(self, counts: Counts, n_samples: int) -> Any:
+        """The metric, of what was added up."""
+
+
+@dataclass(frozen=True)
+class TopKAccuracy(Metric):
+    """Share of the samples whose class is among the ``k`` largest predictions.
+
+    Of classes that tie for the last place all are among them, as in Keras. The entry in the
+    history is ``top_<k>_accuracy``.
+
+    Parameters
+    ----------
+    k : int
+        How many.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number from 1 up.
+    """
+
+    k: int = 5
+
+    def __post_init__(self) -> None:
+        if isinstance(self.k, bool) or not isinstance(self.k, int | np.integer) or self.k < 1:
+            raise ValueError(f"TopKAccuracy: k is {self.k!r}; give a whole number from 1 up.")
+
+    @property
+    def name(self) -> str:
+        """See :class:`Metric`."""
+        return f"top_{self.k}_accuracy"
+
+    @property
+    def is_number(self) -> bool:
+        """See :class:`Metric`."""
+        return True
+
+    def count(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Counts:
+        """See :class:`Metric`."""
+        own = np.take_along_axis(prediction, labels[:, None], axis=1)
+        larger = (prediction > own).sum(axis=1)
+        return np.asarray(((larger < self.k) & np.isfinite(own[:, 0])).sum(), float)
+
+    def result(self, counts: Counts, n_samples: int) -> float:
+        """See :class:`Metric`."""
+        return float(counts) / n_samples
+
+
+@dataclass(frozen=True)
+class ConfusionMatrix(Metric):
+    """How many samples of each class (row) were taken for each class (column).
+
+    The entry in the history is ``confusion_matrix``, a list of lists of int.
+    """
+
+    @property
+    def name(self) -> str:
+        """See :class:`Metric`."""
+        return "confusion_matrix"
+
+    def count(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Counts:
+        """See :class:`Metric`."""
+        found = np.zeros((prediction.shape[1],) * 2)
+        np.add.at(found, (labels, prediction.argmax(axis=1)), 1)
+        return found
+
+    def result(self, counts: Counts, n_samples: int) -> list[list[int]]:
+        """See :class:`Metric`."""
+        matrix: list[list[int]] = counts.astype(int).tolist()
+        return matrix
+
+
+@dataclass(frozen=True)
+class ClassAccuracy(ConfusionMatrix):
+    """Share of the samples of each class that were predicted right.
+
+    The entry in the history is ``class_accuracy``, a list with NaN for classes without samples.
+    """
+
+    @property
+    def name(self) -> str:
+        """See :class:`Metric`."""
+        return "class_accuracy"
+
+    def result(self, counts: Counts, n_samples: int) -> Any:
+        """See :class:`Metric`."""
+        of_class = counts.sum(axis=1)
+        shares = np.full(of_class.size, np.nan)
+        np.divide(counts.diagonal(), of_class, out=shares, where=of_class > 0)
+        return shares.tolist()
+
+
+def check_metrics(
+    metrics: Sequence[Metric], labels: Sequence[npt.NDArray[Any]], outputs: Sequence[Output]
+) -> None:
+    """Refuse what cannot be counted.
+
+    Raises
+    ------
+    ValueError
+        If no output has one class a sample, or two metrics have one name.
+    """
+    names = [metric.name for metric in metrics]
+    for name in (name for name in names if names.count(name) > 1):
+        raise ValueError(f"metrics has '{name}' twice; give it once.")
+    if metrics and not any(map(has_classes, outputs, labels)):
+        raise ValueError(
+            f"metrics has '{names[0]}', which is for an output with one class a sample, and there "
+            "is none; leave it out."
+        )
+
+
+def has_classes(output: Output, labels: npt.NDArray[Any]) -> bool:
+    """Whether there is one class a sample."""
+    return output.loss.has_accuracy and labels.ndim == 1
