@@ -28,6 +28,7 @@ from brian2eprop.learning.model.surrogates import (
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.objective.spike_losses import FirstSpikeTime, SpikeCount
+from brian2eprop.learning.objective.whole_trial import TrialCrossEntropy
 from brian2eprop.learning.rules.bptt import SurrogateBPTT
 from brian2eprop.learning.rules.eprop import EProp
 from brian2eprop.learning.rules.eventprop import EventProp
@@ -92,6 +93,7 @@ __all__ = [
     "TensorBoard",
     "TopKAccuracy",
     "Trainer",
+    "TrialCrossEntropy",
     "Triangular",
     "Unsupported",
     "augmentation",

@@ -29,6 +29,7 @@ NAMES = {
     "SpikeSource",
     "Spikes",
     "Trainer",
+    "TrialCrossEntropy",
     "Surrogate",
     "SurrogateBPTT",
     "EventProp",

@@ -67,7 +67,7 @@ class Case:
     seed: int = 0
     surrogate: str = "Triangular"
 
-    judge: oracle.Judge | None = None
+    judge: oracle.Judge | oracle.Reading | None = None
     spread: int = 0  # of the delays of every synapse
 
     def network(self, crosses: bool = False, attached: bool = False) -> oracle.Network:
@@ -168,7 +168,9 @@ def trainer_of(case: Case, net: oracle.Network, way: Way, backend: str) -> b2e.T
     own = [getattr(hidden, name) for name in net.own]
     output, loss = readout.y, b2e.MeanSquaredError()
     if case.judge is not None:
-        output, loss = hidden, loss_of(case.judge)
+        loss = loss_of(case.judge)
+    if isinstance(case.judge, oracle.Judge):
+        output = hidden
         made.pop()
     return b2e.Trainer(
         brian2.Network(inputs, hidden, readout, *made),
@@ -180,8 +182,10 @@ def trainer_of(case: Case, net: oracle.Network, way: Way, backend: str) -> b2e.T
     )
 
 
-def loss_of(judge: oracle.Judge) -> Any:
+def loss_of(judge: oracle.Judge | oracle.Reading) -> Any:
     window = (judge.start * ms, judge.stop * ms)
+    if isinstance(judge, oracle.Reading):
+        return b2e.TrialCrossEntropy(window, judge.of, judge.tau * ms)
     if judge.tau is None:
         return b2e.SpikeCount(window, scale=judge.scale)
     return b2e.FirstSpikeTime(window, judge.tau * ms, judge.alpha, judge.late * ms)
@@ -196,7 +200,7 @@ def check(case: Case, backend: str, ways: Mapping[str, Way]) -> None:
         trainer = trainer_of(case, net, way, backend)
         labels = target[None] if case.judge is None else [case.judge.label]
         found = list(trainer.gradients(b2e.Spikes.from_dense(sent[None]), labels).values())
-        if case.judge is not None:
+        if isinstance(case.judge, oracle.Judge):
             assert not expected.pop("s_out").any()
         scale = max(np.abs(part).max() for part in expected.values())
         for (name, reference), values in zip(expected.items(), found, strict=True):
@@ -253,6 +257,16 @@ JUDGED = {
         "rational", judge=oracle.Judge(0, 5, 15), delays=(0, 1, 0), surrogate="SuperSpike"
     ),
 }
+
+
+@pytest.mark.parametrize("of", ["mean", "sum", "exponential", "linear", "max"])
+@pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
+def test_what_the_readout_comes_to(of: str, on: str) -> None:
+    """Mean, weighted mean, sum and maximum over a window, or over all of the sample."""
+    for start, stop in ((0, 25), (6, 19)):
+        judge = oracle.Reading(1, start, stop, of, tau=7.0)
+        case = Case("driven adaptation", judge=judge, delays=(0, 1, 2), seed=3)
+        check(case, on, {"adjoint": E_PROP["adjoint"], "bptt": BPTT["bptt"]})
 
 
 @pytest.mark.parametrize("case", JUDGED)

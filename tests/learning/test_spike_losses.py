@@ -227,7 +227,9 @@ def test_outputs_that_do_not_fit(output: str, loss: Any, sentence: str) -> None:
 
 
 def test_the_forward_form_refuses() -> None:
-    with pytest.raises(b2e.LearningError, match="spike, which only the adjoint form follows"):
+    with pytest.raises(
+        b2e.LearningError, match="FirstSpikeTime of 'second' is known only when a sample is over"
+    ):
         Layers(b2e.EProp(form="forward"), LOSSES[0])
 
 

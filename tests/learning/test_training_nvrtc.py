@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tests.device.test_nvrtc import ARCHITECTURES
 from tests.learning import test_analogue_input, test_constraints
 from tests.learning.test_gradients import FORMS, trainer_of
 from tests.learning.test_spike_losses import LOSSES, Layers
+from tests.learning.test_trial_cross_entropy import Model
 from tests.oracles import event_models
 from tests.oracles.test_eprop_in_brian2 import CASES
 
@@ -86,6 +88,14 @@ def test_losses_of_spikes_compile(
     rule: b2e.EventProp | b2e.SurrogateBPTT, loss: b2e.FirstSpikeTime | b2e.SpikeCount
 ) -> None:
     trainer = Layers(rule, loss).trainer
+    for turn, architecture in enumerate(ARCHITECTURES):
+        for program in programs_of(trainer):
+            assert_compiles(program, tuple(Precision)[turn % 2], architecture)
+
+
+@pytest.mark.parametrize("of", ["exponential", "max"])
+def test_losses_of_whole_trials_compile(of: Any) -> None:
+    trainer = Model(b2e.TrialCrossEntropy(of=of), "reference").trainer
     for turn, architecture in enumerate(ARCHITECTURES):
         for program in programs_of(trainer):
             assert_compiles(program, tuple(Precision)[turn % 2], architecture)

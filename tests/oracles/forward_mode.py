@@ -151,8 +151,8 @@ class Judge:
     late: float = 1.0
     scale: float = 1.0
 
-    def gradient(self, spikes: list[Dual]) -> tuple[Any, Any]:
-        """Its derivative by all parameters, and the times or numbers."""
+    def gradient(self, spikes: list[Dual]) -> Any:
+        """Its derivative by all parameters."""
         size = len(spikes[0].value)
         total, silent = Dual(np.zeros(size), np.zeros_like(spikes[0].slope)), Dual(1.0, 0.0)
         for step, z in enumerate(spikes[: self.stop]):
@@ -166,10 +166,42 @@ class Judge:
         if self.tau is not None:
             early = np.exp((total.value[self.label] - self.start) / self.late)
             gradient += self.alpha / self.late * early * total.slope[:, self.label]
-        return gradient, total.value
+        return gradient
 
 
-def gradients(net: Network, sent: Any, target: Any, judge: Judge | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Reading:
+    """A loss of the readout in ``start <= step < stop``: cross-entropy of what it comes to."""
+
+    label: int
+    start: int
+    stop: int
+    of: str
+    tau: float = 1.0
+
+    def gradient(self, y: list[Dual]) -> Any:
+        """Its derivative by all parameters."""
+        found, (size,) = y[self.start : self.stop], y[0].value.shape
+        n, past = len(found), np.arange(len(found))
+        shares = {
+            "mean": np.full(n, 1 / n),
+            "sum": np.ones(n),
+            "exponential": np.exp(-past / self.tau) / n,
+            "linear": (1 - past / n) / n,
+        }
+        counts = np.tile(shares.get(self.of, past), (size, 1))
+        if self.of == "max":
+            counts = past == np.argmax([step.value for step in found], axis=0)[:, None]
+        value = sum(counts[:, n] * step.value for n, step in enumerate(found))
+        slope = sum(counts[:, n] * step.slope for n, step in enumerate(found))
+        by_logit = np.exp(value) / np.exp(value).sum()
+        by_logit[self.label] -= 1
+        return slope @ by_logit
+
+
+def gradients(
+    net: Network, sent: Any, target: Any, judge: Judge | Reading | None = None
+) -> dict[str, Any]:
     """Derivatives of ``sum((y - target)**2)/(2*steps)``, or of what is judged, by all parameters.
 
     ``sent`` has shape (steps, inputs), ``target`` (steps, outputs).
@@ -192,7 +224,7 @@ def gradients(net: Network, sent: Any, target: Any, judge: Judge | None = None) 
     relative = RELATIVE_WIDTHS[net.surrogate]
     width = relative * np.abs(at_zero) if net.width is None else net.width
     state, y, spikes = {"v": zeros(size), "a": zeros(size)}, zeros(target.shape[1]), []
-    gradient = np.zeros(ends[-1])
+    gradient, readings = np.zeros(ends[-1]), []
     for step in range(len(sent)):
         now = {**around, **state}
         for x in state:
@@ -219,9 +251,10 @@ def gradients(net: Network, sent: Any, target: Any, judge: Judge | None = None) 
         own = z if net.attached else z.value
         state = {"v": before["v"] + (after["v"] - before["v"]) * own}
         state["a"] = before["a"] + (after["a"] - before["a"]) * z
+        readings.append(y)
         gradient += y.slope @ (y.value - target[step]) / len(sent)
     if judge is not None:
-        gradient, _ = judge.gradient(spikes)
+        gradient = judge.gradient(readings if isinstance(judge, Reading) else spikes)
     return {name: gradient[ends[n] : ends[n + 1]] for n, name in enumerate(parts)}
 
 

@@ -43,7 +43,6 @@ from brian2eprop.learning.model.linearise import Condition, Map
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.model.symbolic import Expression
-from brian2eprop.learning.objective.loss import LossArrays
 from brian2eprop.learning.objective.task import WEIGHT, Output, Task
 
 
@@ -187,7 +186,7 @@ class AdjointWriter:
         array = output.array
         scope = Scope()
         adjoint = scope.bind("adjoint", Ref(adjoint_of(array), Index.ELEMENT))
-        gradient = scope.bind("gradient", Ref(LossArrays(array).gradient, Index.ELEMENT))
+        gradient = output.loss.by_output(scope, self.model.dt, array)
         weight = scope.bind("weight", Ref(WEIGHT, Index.SCALAR))
         scope.line(adjoint, "+=", [f"{weight}*{gradient}"])
         return ForEach("adjoint of the loss", self.model.arrays[array].size, scope.body())

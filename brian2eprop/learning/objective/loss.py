@@ -31,6 +31,7 @@ from brian2eprop.device.program import (
     Ref,
     Slots,
 )
+from brian2eprop.learning.model.scope import Scope
 
 Window = tuple[Quantity, Quantity] | None
 
@@ -126,10 +127,13 @@ class Loss(ABC):
         Whether predictions are right or wrong.
     in_units_of_output : bool
         Whether labels are values of the output, with its unit.
+    online : bool
+        Whether the gradient of a step is known when the step is over.
     """
 
     has_accuracy: ClassVar[bool] = False
     in_units_of_output: ClassVar[bool] = False
+    online: ClassVar[bool] = True
 
     window: Window = None
 
@@ -218,6 +222,20 @@ class Loss(ABC):
         kept : bool
             Whether the gradient at every step is wanted after the last.
         """
+
+    def by_output(self, scope: Scope, dt: float, output: str) -> str:
+        """The derivative of an instance's loss by its output in the step in hand.
+
+        Parameters
+        ----------
+        scope : Scope
+            The body, over the outputs, that the term is for; what it needs is bound there.
+        dt : float
+            Length of a step in seconds.
+        output : str
+            Its array.
+        """
+        return scope.bind("gradient", Ref(LossArrays(output).gradient, Index.ELEMENT))
 
 
 def numbers(loss: str, labels: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:

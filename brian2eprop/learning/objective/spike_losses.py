@@ -8,110 +8,36 @@ being there at all, for which rules have a surrogate.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 from brian2.units import Quantity, ms, second
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from brian2eprop.device.program import (
-    Access,
-    Array,
     Body,
-    Clear,
-    DType,
-    ForEach,
     ForEachEvent,
     Index,
     Number,
-    Reduce,
-    Reduction,
+    Phase,
     Ref,
 )
 from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.objective.loss import (
     IN_WINDOW,
     TRIAL_STEPS,
-    Loss,
-    LossArrays,
-    LossPhases,
-    elements,
-    one_hot,
-    scalars,
-    scratch,
-    sum_of,
 )
+from brian2eprop.learning.objective.softmax import SoftmaxLoss, within
 
 
 @dataclass(frozen=True)
-class SpikeLoss(Loss):
-    """Cross-entropy of the softmax of one logit a neuron, which its spikes make."""
+class SpikeLoss(SoftmaxLoss):
+    """One whose logits a population's spikes make."""
 
-    has_accuracy: ClassVar[bool] = True
-
-    def targets(
-        self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
-    ) -> npt.NDArray[np.float64]:
-        """One-hot rows, shape (samples, outputs), of integer labels of shape (samples,)."""
-        return one_hot(type(self).__name__, labels, n_outputs)
-
-    def phases(self, output: str, size: int, dt: float, kept: bool) -> LossPhases:
-        """See :class:`Loss`; the output is a population's events."""
-        found = LossArrays(output)
-        logit, power, share, peak, total = map(
-            found.own, ("logit", "exponential", "share", "peak", "sum")
-        )
-        known = elements(
-            logit=logit,
-            power=power,
-            loss=share,
-            target=found.target,
-            prediction=found.prediction,
-            gradient=found.gradient,
-            **{name: found.own(name) for name in self._own},
-        )
-        known |= scalars(peak=peak, total=total, steps=TRIAL_STEPS, weight=found.weight)
-        numbers = self.constants(dt)
-
-        def body(code: str) -> Body:
-            return used(code, known, numbers)
-
-        largest, exponential = "_value = logit", "power = exp(logit - peak)\n_value = power"
-        own = [scratch(found.own(name), size) for name in self._own]
-        judged = [scratch(name, size) for name in (logit, power, share, found.gradient)]
-        return LossPhases(
-            arrays=(
-                Array(found.target, DType.REAL, size, Access.PER_INSTANCE),
-                Array(found.prediction, DType.REAL, size, Access.PER_INSTANCE),
-                *found.numbers(),
-                *own,
-                *judged,
-                scratch(peak, 1),
-                scratch(total, 1),
-            ),
-            begin=(
-                Clear("loss begin", (share,)),
-                ForEach("no spike yet", size, body(self._before)),
-            ),
-            step=(ForEachEvent("judge spikes", output, body(self._at_spike)),),
-            end=(
-                ForEach("loss logits", size, body(self._logit)),
-                Reduce("loss peak", size, Reduction.MAX, body(largest), peak),
-                Reduce("loss sum", size, Reduction.SUM, body(exponential), total),
-                ForEach("loss gradient", size, body(self._gradient)),
-                sum_of(share, size, found.value),
-            ),
-        )
-
-    # Bodies in the names of `phases`; `_own` are the arrays that only this loss has.
-    _own: ClassVar[tuple[str, ...]]
-    _before: ClassVar[str]
-    _at_spike: ClassVar[str]
-    _logit: ClassVar[str]
-    _gradient: ClassVar[str]
+    def _step(self, output: str, size: int, body: Body) -> Phase:
+        """See :class:`SoftmaxLoss`."""
+        return ForEachEvent("judge spikes", output, body)
 
     @abstractmethod
     def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
@@ -129,14 +55,6 @@ class SpikeLoss(Loss):
             How the body finds the neuron.
         """
 
-    def _bound(self, scope: Scope, dt: float, events: str, index: Index) -> dict[str, str]:
-        """What the arrays and numbers of the loss are called in a body."""
-        found = LossArrays(events)
-        arrays = {name: found.own(name) for name in self._own}
-        arrays |= {"gradient": found.gradient, "target": found.target}
-        names = {name: scope.bind(name, Ref(array, index)) for name, array in arrays.items()}
-        return names | {n: scope.define(n, value) for n, value in self.constants(dt).items()}
-
 
 class SpikeTimeLoss(SpikeLoss):
     """One whose logits are functions of the times of spikes; the arguments are those of others."""
@@ -148,17 +66,6 @@ class SpikeTimeLoss(SpikeLoss):
     @abstractmethod
     def by_phantom(self, scope: Scope, dt: float, events: str, index: Index) -> str:
         """The same by a spike that was wanted and did not come until the end of this step."""
-
-
-def used(code: str, refs: Mapping[str, Ref], constants: Mapping[str, Number]) -> Body:
-    """A body with those of the names that its code uses."""
-    lines = Body(code).lines
-    names = {line.target for line in lines}.union(*(line.names for line in lines))
-    return Body(
-        code,
-        {name: ref for name, ref in refs.items() if name in names},
-        {name: value for name, value in constants.items() if name in names},
-    )
 
 
 @dataclass(frozen=True)
@@ -218,7 +125,7 @@ class FirstSpikeTime(SpikeTimeLoss):
     _before: ClassVar[str] = (
         "first = clip(steps, 0, window_stop)\nsecond = clip(steps, 0, window_stop)"
     )
-    _at_spike: ClassVar[str] = (
+    _each: ClassVar[str] = (
         f"_counts = {IN_WINDOW}\n"
         "_again = _counts*int(first < step)*int(second > step)\n"
         "_new = _counts*int(first > step)\n"
@@ -265,7 +172,7 @@ class FirstSpikeTime(SpikeTimeLoss):
         n = self._bound(scope, dt, events, index)
         first, after = n["first"], n["second"]
         earlier = f"int(step < {first})*(step - {first}) + int(step == {first})*(step - {after})"
-        return f"{_within(n)}*{n['gradient']}*{n['step_length']}*({earlier})"
+        return f"{within(n)}*{n['gradient']}*{n['step_length']}*({earlier})"
 
     def by_time(self, scope: Scope, dt: float, events: str, index: Index) -> str:
         """See :class:`SpikeTimeLoss`."""
@@ -320,7 +227,7 @@ class SpikeCount(SpikeLoss):
 
     _own: ClassVar[tuple[str, ...]] = ("count",)
     _before: ClassVar[str] = "count = 0.0"
-    _at_spike: ClassVar[str] = f"count += {IN_WINDOW}"
+    _each: ClassVar[str] = f"count += {IN_WINDOW}"
     _logit: ClassVar[str] = "logit = count_scale*count"
     _gradient: ClassVar[str] = (
         "prediction = count\n"
@@ -345,9 +252,4 @@ class SpikeCount(SpikeLoss):
     def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
         """See :class:`SpikeLoss`."""
         n = self._bound(scope, dt, events, index)
-        return f"{_within(n)}*{n['gradient']}"
-
-
-def _within(names: Mapping[str, str]) -> str:
-    """:data:`IN_WINDOW` in other names."""
-    return f"int(step >= {names['window_start']} and step < {names['window_stop']})"
+        return f"{within(n)}*{n['gradient']}"

@@ -100,6 +100,12 @@ def find_routes(model: Model, task: Task, cross: Cross) -> dict[str, tuple[Route
     found: dict[str, tuple[Route, ...]] = {}
     for population in dict.fromkeys(model.population(output.array) for output in task.outputs):
         outputs = tuple(o.array for o in task.outputs if model.population(o.array) == population)
+        late = next((o for o in task.outputs if o.array in outputs and not o.loss.online), None)
+        if late is not None:
+            raise LearningError(
+                f"{type(late.loss).__name__} of '{late.array}' is known only when a sample is "
+                "over, and the forward form goes along with it. Use EProp(form='adjoint')."
+            )
         if population & set(model.spiking):
             raise LearningError(
                 f"The neurons of the output '{outputs[0]}' spike, which only the adjoint form "
