@@ -14,7 +14,8 @@ from brian2.units.fundamentalunits import get_dimensions
 
 from brian2eprop.device.program import Access, Array, Body, ForEach, Index, Program, Ref
 from brian2eprop.device.program.connectivity.pairs import in_their_order
-from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice, find_array
+from brian2eprop.learning.training.finding import find_array
+from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice
 
 Values = npt.NDArray[Any]
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from brian2eprop.device.program import Array
 from brian2eprop.learning.settings import KIND, settings
-from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice, find_array
+from brian2eprop.learning.training.finding import find_array
+from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice
 
 Rate = float | Callable[[int], float]
 

@@ -15,7 +15,7 @@ from brian2eprop.augmentation import Augmentation
 from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.objective.task import Output, Rule, Task
-from brian2eprop.learning.training import host
+from brian2eprop.learning.training import finding, host
 from brian2eprop.learning.training.analogue import AnalogueInputs, with_inputs
 from brian2eprop.learning.training.arguments import (
     FITTED_WITH,
@@ -130,8 +130,8 @@ class Trainer(TrainerState):
         captured = device.capture(network, get_local_namespace(level=2))
         host.check_transit(device, network, captured)
         self._streams = captured.program.streams
-        self._outputs = host.find_outputs(device, captured, heads)
-        arrays = host.find_parameters(device, captured, parameters)
+        self._outputs = finding.find_outputs(device, captured, heads)
+        arrays = finding.find_parameters(device, captured, parameters)
         bounds = find_constraints(device, captured, arrays, constraints)
         rates = find_rates(device, captured, arrays, learning_rates)
         task = Task(
@@ -154,7 +154,7 @@ class Trainer(TrainerState):
         self._mirror = Mirror(device, captured, network, self._engine, self._connections)
         dtype = device.backend.precision.dtype
         self._parameters = Parameters(captured, arrays, dtype)
-        self._find = partial(host.find_array, device, captured, role="parameter")
+        self._find = partial(finding.find_array, device, captured, role="parameter")
         self._analogue = AnalogueInputs(captured, task.parameters, dtype)
         made_of = {
             "network": description(captured.program, captured.tables),
