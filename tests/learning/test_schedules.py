@@ -30,10 +30,15 @@ class Case:
             6, "dv/dt = (current - v)/(10*ms) : 1\ndcurrent/dt = -current/(5*ms) : 1",
             threshold="v > 1", reset="v = 0", method="exact", name="hidden",
         )  # fmt: skip
-        out = NeuronGroup(3, "dy/dt = (b - y)/(15*ms) : 1\nb : 1", method="exact", name="readout")
+        out = NeuronGroup(
+            3,
+            "dy/dt = (b + x - y)/(15*ms) : 1\ndx/dt = -x/(5*ms) : 1\nb : 1",
+            method="exact",
+            name="readout",
+        )
         w_in = Synapses(source, hidden, "w : 1", on_pre="current_post += w", name="w_in")
         w_rec = Synapses(hidden, hidden, "w : 1", on_pre="current_post += w", name="w_rec")
-        w_out = Synapses(hidden, out, "w : 1", on_pre="y_post += w", name="w_out")
+        w_out = Synapses(hidden, out, "w : 1", on_pre="x_post += w", name="w_out")
         for synapses, scale in ((w_in, 4.0), (w_rec, rec), (w_out, 0.5)):
             synapses.connect()
             rng = np.random.default_rng(len(synapses))
@@ -112,6 +117,7 @@ def test_a_rate_of_its_own_is_that_of_an_optimiser_with_it(optimiser: Any) -> No
         b2e.EProp(feedback="random"),
         b2e.EProp(form="forward"),
         b2e.SurrogateBPTT(),
+        b2e.EventProp(),
     ],
     ids=repr,
 )

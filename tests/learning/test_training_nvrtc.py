@@ -120,7 +120,12 @@ def assert_compiles(program: Program, precision: Precision, architecture: str) -
 @pytest.mark.parametrize("precision", Precision)
 @pytest.mark.parametrize(
     "optimiser",
-    [b2e.Adam(1e-3), b2e.SGD(0.1, clipvalue=1), b2e.AdamW(global_clipnorm=1), b2e.SGD(clipnorm=1)],
+    [
+        b2e.Adam(1e-3),
+        b2e.SGD(0.1, clipvalue=1),
+        b2e.AdamW(global_clipnorm=1),
+        b2e.SGD(0.1, 0.9, True, clipnorm=1),
+    ],
     ids=repr,
 )
 def test_every_optimiser_compiles(
