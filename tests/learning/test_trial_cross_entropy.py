@@ -26,7 +26,9 @@ class Model:
         hidden = NeuronGroup(
             4, current, threshold="v > 1", reset="v = 0", method="exact", name="hidden"
         )
-        readout = NeuronGroup(3, current, method="exact", name="readout")
+        # Below zero from the start, so that a maximum may be, too.
+        below = current.replace("I - v", "I - 4 - v")
+        readout = NeuronGroup(3, below, method="exact", name="readout")
         self.w_in = Synapses(self.inputs, hidden, "w : 1", on_pre="I_post += w", name="w_in")
         self.w_out = Synapses(hidden, readout, "w : 1", on_pre="I_post += w", name="w_out")
         for made, scale in ((self.w_in, 4.0), (self.w_out, 2.0)):

@@ -14,6 +14,7 @@ from brian2eprop.device.program import Access, Array, DType
 from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.spike_losses import SpikeLoss
+from brian2eprop.learning.training.arguments import shown
 from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice
 from brian2eprop.learning.training.labels import Output
 
@@ -46,7 +47,7 @@ def find_parameters(
     """
     if not isinstance(views, list | tuple):
         raise TypeError(
-            f"Trainer: parameters is {_shown(views)}; give a list of variables, such as "
+            f"Trainer: parameters is {shown(views)}; give a list of variables, such as "
             "[synapses.w]."
         )
     names = [find_array(device, captured, view, "parameter") for view in views]
@@ -83,8 +84,7 @@ def find_outputs(
     captured : CapturedNetwork
         The network.
     heads : sequence of (VariableView or NeuronGroup, Loss, float)
-        Each variable, such as ``readout.y``, or for losses that judge spikes each group, with its
-        loss and what that counts.
+        Each variable, or group whose spikes are judged, with its loss and what that counts.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def _judged_spikes(
     """Name and size of the events of a group that a loss judges."""
     if not isinstance(group, NeuronGroup):
         raise TypeError(
-            f"Trainer: {loss} judges spikes, and the output is {_shown(group)}; give a "
+            f"Trainer: {loss} judges spikes, and the output is {shown(group)}; give a "
             "NeuronGroup, such as output=hidden."
         )
     sizes = {events.name: events.size for events in captured.program.events}
@@ -161,7 +161,7 @@ def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, rol
     """
     if not (hasattr(view, "variable") and hasattr(view, "group_name")):
         raise TypeError(
-            f"Trainer: the {role} {_shown(view)} is no variable of a group; give one as "
+            f"Trainer: the {role} {shown(view)} is no variable of a group; give one as "
             "group.variable, such as synapses.w."
         )
     name = device.array_name(view)
@@ -177,11 +177,6 @@ def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, rol
             "Network, or choose a variable that the equations use."
         )
     return name
-
-
-def _shown(view: Any) -> str:
-    plain = isinstance(view, str | int | float | None)
-    return repr(view) if plain else f"of type {type(view).__name__}"
 
 
 def _parameter_fault(array: Array, count: int) -> str | None:
