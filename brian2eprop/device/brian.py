@@ -223,6 +223,11 @@ def original(method: Any) -> Any:
     return method.original_function
 
 
+def has_other_spikes(group: Any) -> bool:
+    """Whether a SpikeGeneratorGroup was given spikes that no run has taken over yet."""
+    return bool(group._spikes_changed)
+
+
 def require_device(objects: Iterable[Any], device: RuntimeDevice) -> None:
     """Refuse objects whose arrays are another device's.
 

@@ -17,7 +17,9 @@ import pytest
 
 from brian2eprop.device.backends import cache as storage
 from brian2eprop.device.backends import patience
+from brian2eprop.device.backends.cache import content_key
 from brian2eprop.device.backends.compile import library_file, shared_library
+from brian2eprop.device.backends.cpu import default_workers
 from brian2eprop.errors import CompileError
 
 FLAGS = ("-O0",)
@@ -101,6 +103,56 @@ def test_all_else_is_a_reason(
     monkeypatch.setenv("CXX", compiler)
     library_file(source, flags)
     assert len(files(cache)) == 2 and first in files(cache)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('return text("a // b");', 'return text("a // c");'),
+        (r'return text("\" // b");', r'return text("\" // c");'),
+        ('return text(R"x(" // b)x");', 'return text(R"x(" // c)x");'),
+        ("/* // */ return 1;", "/* // */ return 2;"),
+        ("return '\"' + 1; // b", "return '\"' + 2; // b"),
+    ],
+)
+def test_two_slashes_are_not_always_a_comment(one: str, other: str) -> None:
+    assert content_key(one) != content_key(other)
+
+
+def test_comments_after_literals_are_no_part_of_the_source() -> None:
+    codes = ("""f("a", '"', 1'000);""", "return g;", r'h(R"(x)", "\\");')
+    for code in codes:
+        assert content_key(f"{code} // one") == content_key(f"{code} // it's another")
+
+
+@pytest.mark.parametrize("brackets", ['""', "<>"])
+def test_a_file_that_is_included_is_part_of_the_source(
+    cache: Path, tmp_path: Path, brackets: str
+) -> None:
+    header = tmp_path / "own.h"
+    source = f"#include {brackets[0]}{header}{brackets[1]}\n{ANSWER.replace('42', 'number')}"
+    found = []
+    for number in (42, 43, 42):
+        header.write_text(f"const int number = {number};")
+        found.append(library_file(source, FLAGS))
+    assert found[0] == found[2] != found[1]
+
+
+@pytest.mark.parametrize(
+    ("named", "workers"),
+    [
+        ("3", 3),
+        (" 2 ", 2),
+        ("100000", 1024),
+        ("9" * 30, 1024),
+        *((x, None) for x in ("0", "-3", "²", "abc", "")),
+    ],
+)
+def test_how_many_threads_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, named: str, workers: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", named)
+    assert default_workers() == (workers or len(os.sched_getaffinity(0)))
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "text"])

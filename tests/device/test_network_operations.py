@@ -11,6 +11,7 @@ from brian2 import (
     Network,
     NetworkOperation,
     NeuronGroup,
+    SpikeGeneratorGroup,
     SpikeMonitor,
     StateMonitor,
     Synapses,
@@ -22,6 +23,7 @@ from brian2 import (
 )
 from brian2.utils.logger import catch_logs
 
+import brian2eprop as b2e
 from brian2eprop.errors import Unsupported
 
 FOUND = dict[str, np.ndarray]
@@ -111,6 +113,33 @@ def test_an_error_of_an_operation_ends_the_run() -> None:
     fail.active = False
     network.run(2 * ms)
     assert number(group.v[:]) == 5
+
+
+@pytest.mark.parametrize("kind", ["SpikeGeneratorGroup", "SpikeSource"])
+def test_spikes_given_within_a_run_are_refused(kind: str) -> None:
+    """Brian2 takes them over when a run begins, and has no spikes for the rest of this one."""
+    set_device("eprop_cuda", backend="reference")
+    defaultclock.dt = 1 * ms
+    generator = SpikeGeneratorGroup(2, [0, 0], [2, 9] * ms, name="source")
+    given = b2e.Spikes.from_dense(np.eye(12, 2)[None])
+    source = (
+        generator if kind == "SpikeGeneratorGroup" else b2e.SpikeSource(2, given, name="source")
+    )
+    monitor = SpikeMonitor(source)
+
+    @network_operation(clock=EventClock([5] * ms))
+    def give() -> None:
+        if source is generator:
+            generator.set_spikes([1], [8] * ms)
+        else:
+            source.spikes = b2e.Spikes.from_dense(np.eye(12, 2)[None, ::-1])
+
+    network = Network(source, monitor, give)
+    with pytest.raises(ValueError, match="'source' was given other spikes within a run, which"):
+        network.run(12 * ms)
+    give.active = False
+    network.run(7 * ms)
+    assert [1] == [i for i, t in zip(monitor.i, monitor.t, strict=True) if 7.5 * ms < t < 10.5 * ms]
 
 
 def test_synapses_made_within_a_run_are_refused() -> None:

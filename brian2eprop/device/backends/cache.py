@@ -23,6 +23,13 @@ from brian2eprop.errors import CompileError
 _WORKSHOP = "compiling-"
 _ABANDONED_SECONDS = 24 * 3600
 
+# What may hold two slashes: a literal, a comment of another kind, and a comment that they begin.
+_TOKEN = re.compile(
+    r"""R"(?P<end>[^()\\\s]{0,16})\(.*?\)(?P=end)"|"(?:\\.|[^"\\\n])*"|(?<!\w)'(?:\\.|[^'\\\n])*'"""
+    r"|/\*.*?\*/|(?P<comment>[ \t]*//[^\n]*)",
+    re.DOTALL,
+)
+
 # Writes the compiled code of a source; gets a folder for whatever it needs meanwhile.
 Make = Callable[[Path], bytes]
 
@@ -60,7 +67,7 @@ def content_key(source: str, *parts: str) -> str:
     Parameters
     ----------
     source : str
-        C++ or CUDA source without ``//`` in string literals.
+        C++ or CUDA source.
     *parts : str
         The rest: options, the compiler's version, what it compiles for.
 
@@ -69,7 +76,7 @@ def content_key(source: str, *parts: str) -> str:
     str
         The beginning of a file's name.
     """
-    code = re.sub(r"[ \t]*//.*", "", source)
+    code = _TOKEN.sub(lambda found: "" if found["comment"] else found[0], source)
     return _digest("\0".join([code, *parts]).encode())
 
 

@@ -7,15 +7,20 @@ import errno
 import functools
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from brian2eprop.device.backends.cache import cached, content_key
 from brian2eprop.device.backends.patience import announced
 from brian2eprop.errors import CompileError
+
+# A file that is included and is no part of a library: named in quotes, or by its whole path.
+_OWN_FILE = re.compile(r"""^[ \t]*#[ \t]*include[ \t]*(?:"|<[ \t]*/)""", re.MULTILINE)
 
 
 def shared_library(source: str, flags: Sequence[str], what: str = "a network") -> ctypes.CDLL:
@@ -24,7 +29,7 @@ def shared_library(source: str, flags: Sequence[str], what: str = "a network") -
     Parameters
     ----------
     source : str
-        C++ source without ``//`` in string literals; comments are no part of its identity.
+        C++ source; ``//`` comments are no part of its identity, files that it includes are.
     flags : sequence of str
         Options for g++ besides those for a shared library.
     what : str
@@ -45,13 +50,26 @@ def shared_library(source: str, flags: Sequence[str], what: str = "a network") -
 
 def library_file(source: str, flags: Sequence[str], what: str = "a network") -> Path:
     """The file of the library that :func:`shared_library` loads, with the same parameters."""
-    key = content_key(source, *flags, compiler_version(), _processor())
+    key = content_key(source, *flags, compiler_version(), _processor(), _included(source, flags))
 
     def make(folder: Path) -> bytes:
         with announced(what):
             return _build(source, flags, folder)
 
     return cached(key, ".so", make)
+
+
+def _included(source: str, flags: Sequence[str]) -> str:
+    """The source with the files of users' own that it includes; empty if there are none."""
+    if not _OWN_FILE.search(source):
+        return ""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        written = folder / "source.cpp"
+        written.write_text(source, encoding="utf-8")
+        done = _run([*compiler(), *flags, "-E", "-P", str(written)], folder)
+        _check(done)
+        return done.stdout
 
 
 def compiler() -> list[str]:
@@ -144,8 +162,9 @@ def _check(done: subprocess.CompletedProcess[str]) -> None:
             "and run again; nothing was left behind."
         )
     raise CompileError(
-        f"The C++ compiler failed:\n{done.stderr.strip()[-4000:]}\nIf CXX or the options it was "
-        "given are not to blame, please report this with the script that led to it."
+        f"The C++ compiler failed:\n{done.stderr.strip()[-4000:]}\nIf it complains of a function "
+        "that the script gives in C++, mend that; if neither that, nor CXX or the options it was "
+        "given are to blame, please report this with the script that led to it."
     )
 
 

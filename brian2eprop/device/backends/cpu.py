@@ -35,10 +35,15 @@ FLAGS = (
 )
 
 
+# No machine has more use for, and OpenMP ends the process if it cannot start as many.
+MOST_WORKERS = 1024
+
+
 def default_workers() -> int:
     """Threads to use: ``OMP_NUM_THREADS``, or the processors this process may run on."""
-    named = os.environ.get("OMP_NUM_THREADS", "")
-    return int(named) if named.isdigit() and int(named) else len(os.sched_getaffinity(0))
+    named = os.environ.get("OMP_NUM_THREADS", "").strip()
+    wanted = int(named) if named.isascii() and named.isdecimal() else 0
+    return min(wanted, MOST_WORKERS) or len(os.sched_getaffinity(0))
 
 
 def pointers(arrays: Sequence[npt.NDArray[Any]]) -> Any:

@@ -81,7 +81,7 @@ def code_file(source: str, architecture: str, what: str = "a network") -> Path:
     Parameters
     ----------
     source, architecture : str
-        See :func:`machine_code`; the source has no ``//`` in string literals.
+        See :func:`machine_code`.
     what : str
         What is compiled, for a message where it takes long.
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
 from brian2.utils.logger import get_logger
 
+from brian2eprop.device import brian
 from brian2eprop.device.source import SpikeSource
-from brian2eprop.spikes import SpikeStream
+from brian2eprop.spikes import Spikes, SpikeStream
 
 logger = get_logger(__name__)
 
-# From the first step of a call and the number of its steps, the spikes that it needs.
-Feeder = Callable[[int, int], SpikeStream]
+
+class Feeder(Protocol):
+    """What feeds the calls of a run."""
+
+    def __call__(self, first_step: int, n_steps: int) -> SpikeStream:
+        """The spikes of some steps."""
+
+    def require_same(self) -> None:
+        """Refuse to go on if the source was given other spikes meanwhile."""
 
 
 def feeder(source: Any, batch_size: int | None, first: int, end: int) -> Feeder:
@@ -40,8 +47,7 @@ def feeder(source: Any, batch_size: int | None, first: int, end: int) -> Feeder:
         return _Repeated(source, batch_size or 1)
     spikes = source.spikes_for(batch_size)
     _warn_of_silence(source, spikes, first, end)
-    stream: SpikeStream = spikes.stream()
-    return lambda first_step, n_steps: stream
+    return _Given(source, spikes)
 
 
 def _warn_of_silence(source: SpikeSource, spikes: Any, first: int, end: int) -> None:
@@ -53,6 +59,30 @@ def _warn_of_silence(source: SpikeSource, spikes: Any, first: int, end: int) -> 
             "run and restore() before the others.",
             name_suffix="silent_source",
         )
+
+
+def _changed(source: Any) -> ValueError:
+    return ValueError(
+        f"'{source.name}' was given other spikes within a run, which takes them as they were when "
+        "it began; give them before the run, or end the run and call run() again."
+    )
+
+
+class _Given:
+    """The spikes of a SpikeSource."""
+
+    def __init__(self, source: SpikeSource, spikes: Spikes) -> None:
+        self._source, self._spikes = source, spikes
+        self._stream: SpikeStream = spikes.stream()
+
+    def __call__(self, first_step: int, n_steps: int) -> SpikeStream:
+        """All of them, whatever the steps."""
+        return self._stream
+
+    def require_same(self) -> None:
+        """See :meth:`Feeder.require_same`."""
+        if self._source.spikes is not self._spikes:
+            raise _changed(self._source)
 
 
 class _Repeated:
@@ -68,6 +98,7 @@ class _Repeated:
         self.neurons = read["neuron_index"][order].astype(np.int32)
         self.period = int(np.ravel(read["_period_bins"])[0])
         self.instances = instances
+        self._source = source
         twice = (np.diff(self.bins) == 0) & (np.diff(self.neurons) == 0)
         if twice.any():
             raise ValueError(
@@ -86,6 +117,11 @@ class _Repeated:
         within = np.arange(start[-1]) - np.repeat(start[:-1], counts)
         index = self.neurons[np.repeat(first, counts) + within]
         return SpikeStream(np.tile(start, (self.instances, 1)), index, first_step)
+
+    def require_same(self) -> None:
+        """See :meth:`Feeder.require_same`."""
+        if brian.has_other_spikes(self._source):
+            raise _changed(self._source)
 
 
 _OF_A_GENERATOR = ("_timebins", "neuron_index", "_period_bins")

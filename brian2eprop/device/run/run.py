@@ -239,6 +239,8 @@ class Run:
             if operation is not None:
                 operation.run()
                 self.state.require_sizes()
+                for feed in self.feeders.values():
+                    feed.require_same()
                 self.state.push()
             if self.times is not None:
                 self._note(self.cuts.name_of(part, operation), began)
