@@ -139,7 +139,7 @@ def test_spikes_given_within_a_run_are_refused(kind: str) -> None:
         network.run(12 * ms)
     give.active = False
     network.run(7 * ms)
-    assert [1] == [i for i, t in zip(monitor.i, monitor.t, strict=True) if 7.5 * ms < t < 10.5 * ms]
+    assert [i for i, t in zip(monitor.i, monitor.t, strict=True) if 7.5 * ms < t < 10.5 * ms] == [1]
 
 
 def test_synapses_made_within_a_run_are_refused() -> None:

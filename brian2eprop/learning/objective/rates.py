@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from brian2eprop.device.program import Index, Ref
 from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.objective.loss import TRIAL_STEPS
-from brian2eprop.learning.objective.regularisers import SpikeCount
+from brian2eprop.learning.objective.regularisers import CountedSpikes
 from brian2eprop.learning.objective.spike_losses import SpikeLoss
 from brian2eprop.learning.objective.task import WEIGHT, Task
 from brian2eprop.learning.objective.trial import count_of
@@ -38,7 +38,7 @@ def rate_terms(scope: Scope, task: Task, dt: float, events: str, index: Index) -
         return []
     count = scope.bind("spike_count", Ref(count_of(events), index))
     steps = scope.bind("trial_steps", Ref(TRIAL_STEPS, Index.SCALAR))
-    spikes = SpikeCount(count, steps, dt)
+    spikes = CountedSpikes(count, steps, dt)
     return weighted(scope, (t for part in task.regularisers for t in part.terms(scope, spikes)))
 
 

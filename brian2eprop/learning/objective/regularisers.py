@@ -12,7 +12,7 @@ from brian2eprop.learning.model.scope import Scope
 
 
 @dataclass(frozen=True)
-class SpikeCount:
+class CountedSpikes:
     """What a regulariser knows of a neuron, as names in the body it writes for.
 
     Attributes
@@ -32,14 +32,14 @@ class SpikeCount:
 class Regulariser(Protocol):
     """A term of the loss that depends on how often neurons spike."""
 
-    def terms(self, scope: Scope, spikes: SpikeCount) -> list[str]:
+    def terms(self, scope: Scope, spikes: CountedSpikes) -> list[str]:
         """The term's derivative by any one spike of a neuron, as a sum.
 
         Parameters
         ----------
         scope : Scope
             The body that the terms are for; what else they need is bound there.
-        spikes : SpikeCount
+        spikes : CountedSpikes
             What is known of the neuron.
         """
         ...
@@ -79,7 +79,7 @@ class FiringRate:
                 f"and {self.strength}."
             )
 
-    def terms(self, scope: Scope, spikes: SpikeCount) -> list[str]:
+    def terms(self, scope: Scope, spikes: CountedSpikes) -> list[str]:
         """See :class:`Regulariser`."""
         strength = scope.define("rate_strength", float(self.strength))
         target = scope.define("rate_target", float(self.target) * spikes.dt)

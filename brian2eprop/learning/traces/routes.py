@@ -104,7 +104,7 @@ def find_routes(model: Model, task: Task, cross: Cross) -> dict[str, tuple[Route
         if late is not None:
             raise LearningError(
                 f"{type(late.loss).__name__} of '{late.array}' is known only when a sample is "
-                "over, and the forward form goes along with it. Use EProp(form='adjoint')."
+                "over, and only the adjoint form waits for that. Use EProp(form='adjoint')."
             )
         if population & set(model.spiking):
             raise LearningError(
