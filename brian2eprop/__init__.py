@@ -7,7 +7,7 @@ from typing import Any as _Any
 
 from brian2.devices.device import all_devices as _all_devices
 
-from brian2eprop import augmentation, encoding
+from brian2eprop import augmentation
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import (
@@ -107,7 +107,7 @@ _all_devices["eprop_cuda"] = _eprop_device
 
 
 def __getattr__(name: str) -> _Any:
-    """Data sets, which a simulation does without, are imported when they are first asked for."""
-    if name == "datasets":
-        return _import_module("brian2eprop.datasets")
+    """What a simulation does without, and takes long, is imported when it is first asked for."""
+    if name in ("datasets", "encoding"):
+        return _import_module(f"brian2eprop.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

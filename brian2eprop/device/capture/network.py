@@ -15,6 +15,7 @@ from brian2eprop.device.capture.objects import add_phases
 from brian2eprop.device.capture.random import find_drawers
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo
+from brian2eprop.device.capture.updates import kept_updates
 from brian2eprop.device.program.verify import Stage, verify
 from brian2eprop.errors import Unsupported
 
@@ -99,7 +100,8 @@ def capture(
     objects = check_network(network)
     clocks = list(dict.fromkeys(found.clock for found in objects))
     brian.set_clocks(network, clocks)
-    network.before_run(namespace)
+    with kept_updates(objects):
+        network.before_run(namespace)
     pieces = _pieces(objects)
     drawers = find_drawers(pieces)
     builder = Builder(grid_of(clocks), pieces, memo, before, network.t_, drawers)
