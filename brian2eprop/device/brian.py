@@ -23,6 +23,7 @@ from brian2.groups.group import Group
 from brian2.groups.subgroup import Subgroup
 from brian2.input.binomial import BinomialFunction
 from brian2.input.timedarray import TimedArray, _find_K
+from brian2.spatialneuron.spatialneuron import SpatialNeuron
 from brian2.units import second
 
 from brian2eprop.errors import Unsupported
@@ -159,6 +160,8 @@ def warn_of_invalid_states(network: Network) -> None:
     for found in network.sorted_objects:
         if isinstance(found, Group):
             found._check_for_invalid_states()
+        if isinstance(found, SpatialNeuron):  # Brian2 integrates v without a differential equation
+            found._check_for_invalid_values("v", found.state("v", use_units=False))
 
 
 def stored_state(network: Network, name: str) -> Any:

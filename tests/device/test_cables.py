@@ -29,6 +29,7 @@ from brian2 import (
     uF,
     um,
 )
+from brian2.utils.logger import catch_logs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -303,3 +304,17 @@ def test_a_training_refuses_a_spatial_neuron() -> None:
             parameters=[synapses.w],
             optimiser=b2e.SGD(0.1),
         )
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+def test_potentials_that_are_no_numbers_are_warned_of(batch: int | None) -> None:
+    set_device("eprop_cuda", backend="reference", batch_size=batch)
+    shape = Cylinder(diameter=1 * um, length=100 * um, n=5)
+    model = "Im = gl*(0*mV - v) : amp/meter**2"
+    name = f"cable_{batch}"  # Brian2 warns once of each
+    neuron = SpatialNeuron(
+        shape, model, Cm=1 * uF / cm**2, Ri=0 * ohm * cm, name=name, namespace=CONSTANTS
+    )
+    with catch_logs() as logs:
+        Network(neuron).run(0.2 * ms)
+    assert any(name in text and "'v'" in text for _, _, text in logs), logs
