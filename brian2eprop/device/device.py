@@ -104,7 +104,7 @@ class EpropDevice(StandaloneCalls, TrainingServices):
         ValueError
             If a value is none that the option takes, or there is no such option.
         Unsupported
-            If there are ``run_args``, which C++ standalone would run with.
+            If something is to run later, or with other values (``run=False``, ``run_args``).
         """
         chosen = {
             "batch_size": batch_size, "backend": backend, "precision": precision, "seed": seed,

@@ -12,7 +12,7 @@ import numpy as np
 from brian2eprop.device.backends import registry
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.program import Precision
-from brian2eprop.device.standalone import check_run_args
+from brian2eprop.device.standalone import check_when
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ def read_options(
     ValueError
         If a value is none that the option takes, or there is no such option.
     Unsupported
-        If ``run_args`` would have something run with other values.
+        If something is to run later, or with other values (``run=False``, ``run_args``).
     """
     _check_names(others)
-    check_run_args(others)
+    check_when(others)
     if batch_size is not None and not _whole(batch_size, 1):
         raise _refusal("batch_size", batch_size, "None or a positive whole number")
     if backend not in registry.names():

@@ -22,9 +22,9 @@ class StandaloneCalls:
         Raises
         ------
         Unsupported
-            If ``run_args`` would have it run with other values.
+            If it is to run later (``run=False``), or with other values (``run_args``).
         """
-        check_run_args(options)
+        check_when(options)
 
     def run(self, *_: Any, **__: Any) -> None:
         """Refuse to run once more, from the start, what has been compiled.
@@ -37,8 +37,8 @@ class StandaloneCalls:
         raise _refusal("device.run()")
 
 
-def check_run_args(options: Mapping[str, Any]) -> None:
-    """Refuse values that a compiled simulation would be run with later.
+def check_when(options: Mapping[str, Any]) -> None:
+    """Refuse to compile a simulation now and to run it later.
 
     Parameters
     ----------
@@ -48,16 +48,18 @@ def check_run_args(options: Mapping[str, Any]) -> None:
     Raises
     ------
     Unsupported
-        If there are any, since they would change nothing.
+        If it is not to be run (``run=False``), or with other values (``run_args``).
     """
     if options.get("run_args"):
         raise _refusal("run_args")
+    if not options.get("run", True):
+        raise _refusal("run=False")
 
 
 def _refusal(what: str) -> Unsupported:
     return Unsupported(
-        f"{what} would run with other values what Brian2's C++ standalone has compiled; on "
-        "eprop_cuda a simulation has run when run() returns. Set the values before run(), and "
-        "use store() and restore() to run again; or have all sets of values in one run, one for "
-        "each instance (batch_size)."
+        f"{what} is for Brian2's C++ standalone, which compiles a simulation and runs it later, "
+        "with other values too; on eprop_cuda it has run when run() returns. Set the values before "
+        "run(), and use store() and restore() to run again; or have all sets of values in one run, "
+        "one for each instance (batch_size)."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -90,4 +91,5 @@ def _chance(name: str, one: np.ndarray, other: np.ndarray) -> float:
         return 0.0  # the test has none
     if name.startswith(NOT_FINITE) and one.any() != other.any():
         return 0.0
-    return float(ttest_ind(one, other, equal_var=False).pvalue)
+    with warnings.catch_warnings(action="ignore"):  # where one of the two is constant
+        return float(ttest_ind(one, other, equal_var=False).pvalue)

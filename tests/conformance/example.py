@@ -13,6 +13,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +80,12 @@ def kept(variables: dict[str, Any]) -> dict[str, np.ndarray]:
     """The arrays among a script's own variables, for one whose runs were in other processes."""
     found = {}
     for name, value in variables.items():
-        if isinstance(value, list | np.ndarray) and not name.startswith("_"):
-            with warnings.catch_warnings(action="ignore"):
-                try:
-                    found[f"script.{name}"] = np.array(value, dtype=float)
-                except (TypeError, ValueError):
-                    continue  # text, objects, lists of several lengths
+        # What Brian2 lends by name are units, which have no axis.
+        if isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim):
+            with suppress(ValueError):  # lists of several lengths
+                array = np.array(value)
+                if array.dtype.kind in "fib":
+                    found[f"script.{name}"] = array
     return found
 
 
@@ -95,6 +96,8 @@ def choose(device: str) -> Callable[..., None]:
     name = "runtime" if device == "runtime" else "eprop_cuda"
 
     def choose_ours(_: Any, build_on_run: bool = True, **options: Any) -> None:
+        import brian2eprop  # noqa: F401 (the other one of the two lines, for other processes)
+
         set_device(name, build_on_run=build_on_run, **options, **own)
 
     return choose_ours
@@ -139,13 +142,13 @@ def main(script: str, device: str, seed: int, result: str) -> int:
     try:
         variables = runpy.run_path(script, run_name="__main__")
     except brian2eprop.Unsupported as refusal:
-        print(refusal)
+        print(f"\n{refusal}")
         return REFUSED
     except SystemExit:
         pass
     except Exception as error:
         traceback.print_exc()
-        print(reason(error))
+        print(f"\n{reason(error)}")
         return CRASHED
     finally:
         np.savez(result, **(watch.found() or kept(variables)))

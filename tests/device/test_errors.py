@@ -176,12 +176,14 @@ def test_a_build_finds_all_done() -> None:
         (lambda: get_device().run(), r"device\.run\(\)"),
         (lambda: get_device().run(run_args={"cells.v": 2}), r"device\.run\(\)"),
         (lambda: get_device().build(run_args={"cells.v": 2}), "run_args"),
+        (lambda: get_device().build(run=False), "run=False"),
         (lambda: use(run_args=["cells.v=2"]), "run_args"),
+        (lambda: use(run=False), "run=False"),
     ],
 )
-def test_what_has_run_is_not_run_with_other_values(call: Callable[[], Any], what: str) -> None:
+def test_what_has_run_is_not_run_later(call: Callable[[], Any], what: str) -> None:
     use(run_args={})
-    with pytest.raises(Unsupported, match=what + r" would .*Set the values before run\(\)"):
+    with pytest.raises(Unsupported, match=what + r" is for .*Set the values before run\(\)"):
         call()
 
 
