@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tests.conformance import comparison
 from tests.conformance.brian2_examples import Examples, Outcome
 from tests.conformance.comparison import Found, distance, distances, other_distribution
 
@@ -69,6 +71,12 @@ def test_other_seeds_are_the_same_distribution() -> None:
 )
 def test_another_distribution(changed: dict[str, np.ndarray | None], sentence: str) -> None:
     assert str(other_distribution(runs(1, **changed), runs(2))).startswith(sentence)
+
+
+def test_a_test_without_an_answer_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = SimpleNamespace(pvalue=NAN)
+    monkeypatch.setattr(comparison, "ttest_ind", lambda *_, **__: answer)
+    assert str(other_distribution(runs(1), runs(2))).endswith("p = nan")
 
 
 def test_one_seed_that_lacks_something_is_enough() -> None:
