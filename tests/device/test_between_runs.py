@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import threading
 import weakref
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -491,6 +493,41 @@ def test_restore_of_another_batch_size() -> None:
         f"The stored state of '{network.name}' is one with batch_size=2, which cannot be restored "
         "with batch_size=None; call set_device with batch_size=2 first."
     )
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "another"])
+def test_restore_of_a_damaged_file(damage: str, tmp_path: Path) -> None:
+    use()
+    group = rising()
+    network, path = Network(group), tmp_path / "state"
+    network.store(filename=str(path))
+    whole = path.read_bytes()
+    network.run(3 * ms)
+    before = np.array(group.v[:])
+    contents = {"cut": whole[: len(whole) // 2], "empty": b"", "garbage": b"\x93NUMPY"}
+    path.write_bytes(contents.get(damage, pickle.dumps([1, 2])))
+    with pytest.raises(
+        ValueError, match=r"is no file that store\(\) has written, or it is damaged"
+    ):
+        network.restore(filename=str(path))
+    np.testing.assert_array_equal(group.v[:], before)
+    path.write_bytes(whole)
+    with pytest.raises(KeyError, match="has no stored state 'other'; it has 'default'"):
+        network.restore("other", filename=str(path))
+    network.restore(filename=str(path))
+    assert not np.array_equal(group.v[:], before)
+
+
+@pytest.mark.parametrize("part", ["batch_size", "values", "transit", "growth"])
+def test_restore_of_what_another_version_stored(part: str, tmp_path: Path) -> None:
+    use()
+    network, path = Network(rising()), tmp_path / "state"
+    network.store(filename=str(path))
+    states = pickle.loads(path.read_bytes())
+    del states["default"]["_random_generator_state"]["eprop_cuda"].__dict__[part]
+    path.write_bytes(pickle.dumps(states))
+    with pytest.raises(ValueError, match="is not whole, or was stored by another version of brian"):
+        network.restore(filename=str(path))
 
 
 # Objects of another device

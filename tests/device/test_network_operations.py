@@ -142,6 +142,19 @@ def test_spikes_given_within_a_run_are_refused(kind: str) -> None:
     assert [i for i, t in zip(monitor.i, monitor.t, strict=True) if 7.5 * ms < t < 10.5 * ms] == [1]
 
 
+def test_another_dt_within_a_run_is_refused() -> None:
+    set_device("eprop_cuda", backend="reference")
+    group = NeuronGroup(1, "dv/dt = 1/ms : 1", method="euler", dt=0.5 * ms, name="g")
+
+    @network_operation(clock=EventClock([1] * ms))
+    def change() -> None:
+        group.clock.dt = 0.25 * ms
+
+    network = Network(group, change)
+    with pytest.raises(Unsupported, match="was given another dt within a run; end the run"):
+        network.run(2 * ms)
+
+
 def test_synapses_made_within_a_run_are_refused() -> None:
     set_device("eprop_cuda", backend="reference")
     group = NeuronGroup(2, "v : 1", threshold="v > 1", name="g")

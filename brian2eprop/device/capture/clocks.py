@@ -74,6 +74,21 @@ class Grid:
         """The first step that does not begin before a time in seconds."""
         return brian.step_at(time, self.dt)
 
+    def require_same(self) -> None:
+        """Refuse to go on with a run whose clocks were given another dt.
+
+        Raises
+        ------
+        Unsupported
+            If one was.
+        """
+        for clock, row in self.clocks.items():
+            if isinstance(row, Clock) and clock.dt_ != row.dt:
+                raise Unsupported(
+                    f"'{clock.name}' was given another dt within a run; end the run, set it, and "
+                    "call run() again."
+                )
+
     def name_of(self, clock: Any) -> str | None:
         """The Program's clock; None for one that is due in every step."""
         found = self.clocks[clock]

@@ -126,14 +126,57 @@ def find_snapshot(network: Network, name: str, filename: str | None) -> Snapshot
     ------
     KeyError
         If there is no state of that name.
+    ValueError
+        If the file is no whole one that ``store`` has written, or another version of this package
+        has.
     """
-    if filename is None:
-        stored = stored_state(network, name)
-    else:
-        with open(filename, "rb") as file:
-            stored = pickle.load(file)[name]
+    stored = stored_state(network, name) if filename is None else _read(filename, name)
     found = stored[RANDOM_STATE].get(OWN)
-    return found if isinstance(found, Snapshot) else None
+    if not isinstance(found, Snapshot):
+        return None
+    if not all(isinstance(getattr(found, part, ()), kind) for part, kind in _PARTS.items()):
+        raise ValueError(
+            f"The stored state '{name}' of '{network.name}' is not whole, or was stored by another "
+            "version of brian2eprop; store it anew."
+        )
+    return found
+
+
+_PARTS: dict[str, Any] = {
+    "batch_size": int | None,
+    "values": Mapping,
+    "transit": Transit,
+    "growth": Mapping,
+}
+
+
+def _read(filename: str, name: str) -> Any:
+    """A state from Brian2's file."""
+    try:
+        with open(filename, "rb") as file:
+            states = pickle.load(file)
+        known = ", ".join(repr(known) for known in dict(states))
+        if name in states and RANDOM_STATE in states[name]:
+            return states[name]
+    except _DAMAGED as error:
+        raise ValueError(
+            f"'{filename}' is no file that store() has written, or it is damaged ({error}); give "
+            "one that is whole."
+        ) from error
+    raise KeyError(f"'{filename}' has no stored state '{name}'; it has {known or 'none'}.")
+
+
+# What pickle raises where it meets anything, and what has no keys.
+_DAMAGED = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
 
 
 def _own_variables(network: Network) -> Iterable[tuple[str, Any]]:

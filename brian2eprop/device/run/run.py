@@ -239,6 +239,7 @@ class Run:
             if operation is not None:
                 operation.run()
                 self.state.require_sizes()
+                self.captured.grid.require_same()
                 for feed in self.feeders.values():
                     feed.require_same()
                 self.state.push()
