@@ -9,6 +9,7 @@ from brian2.devices.device import all_devices as _all_devices
 
 from brian2eprop import augmentation
 from brian2eprop.device.device import eprop_device as _eprop_device
+from brian2eprop.device.sharing import is_per_instance, set_per_instance
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import (
     CheckpointError,
@@ -99,6 +100,8 @@ __all__ = [
     "augmentation",
     "datasets",
     "encoding",
+    "is_per_instance",
+    "set_per_instance",
 ]
 
 __version__ = "0.1.0"

@@ -54,6 +54,8 @@ NAMES = {
     "augmentation",
     "datasets",
     "encoding",
+    "is_per_instance",
+    "set_per_instance",
 }
 
 

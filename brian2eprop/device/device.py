@@ -8,6 +8,7 @@ from typing import Any
 from weakref import ref
 
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
+from brian2.core.base import BrianObjectException
 from brian2.core.functions import Function
 from brian2.core.namespace import get_local_namespace
 from brian2.core.network import Network
@@ -21,7 +22,7 @@ from brian2eprop.device.backends.base import Backend
 from brian2eprop.device.capture.builder import Before
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import make_inert
-from brian2eprop.device.capture.support import check_network
+from brian2eprop.device.capture.support import check_network, refuse_arrays
 from brian2eprop.device.capture.unchanged import Origin, Watched, origin_of
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.memory.loop import InstanceLoop
@@ -276,7 +277,12 @@ class EpropDevice(StandaloneCalls, TrainingServices):
         read: set[Any] = set()
         delays = partial(delays_that_matter, transit)
         before = Before(self.formed.relevant, delays, forgets=True)
-        captured = self.capture_program(network, watched, read, before)
+        try:
+            captured = self.capture_program(network, watched, read, before)
+        except BrianObjectException:
+            if self.instances.size is not None:
+                refuse_arrays(namespace, watched.asked)
+            raise
         for name in captured.written:
             if self.instances.size is not None:
                 self.instances.promote(captured.variables[name])

@@ -325,9 +325,9 @@ WAY_OUT = "change it before the first run, or run without input until they have 
          f"to its targets; {WAY_OUT}"),
         ("removed", f"The pathway 'more_pre' was removed or made inactive while spikes are on "
          f"their way to its targets; {WAY_OUT}"),
-        ("dt", f"The dt of 'network' was changed from 0.001 s to 0.0007 s while spikes are on their "
-         f"way to their targets, and Brian2 loses or shifts some of them unless a step is cut into "
-         f"equal ones; {WAY_OUT}"),
+        ("dt", f"The dt of 'network' was changed from 0.001 s to 0.0007 s while spikes are on "
+         f"their way to their targets, and Brian2 loses or shifts some of them unless a step is "
+         f"cut into equal ones; {WAY_OUT}"),
     ],
 )  # fmt: skip
 def test_refusals_with_spikes_in_transit(change: str, message: str) -> None:

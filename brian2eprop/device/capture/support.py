@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from brian2.core.network import Network
+from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions, get_unit
 
 from brian2eprop.device.capture.objects import KINDS
 from brian2eprop.errors import Unsupported
+
+
+def refuse_arrays(names: Mapping[str, Any], asked: Iterable[str]) -> None:
+    """Refuse arrays as external constants, of which a batch might be expected to take one each.
+
+    Parameters
+    ----------
+    names : mapping of str to object
+        A run's namespace.
+    asked : iterable of str
+        The names that were looked up.
+
+    Raises
+    ------
+    Unsupported
+        If one of them is an array.
+    """
+    for name in sorted(asked):
+        found = names.get(name)
+        if isinstance(found, np.ndarray) and found.ndim:
+            unit = get_dimensions(found)
+            what = "1" if unit is DIMENSIONLESS else repr(get_unit(unit))
+            raise Unsupported(
+                f"'{name}' is a name of the equations and an array of shape {found.shape}; for a "
+                f"value in each instance make it a parameter, '{name} : {what} (shared, constant)' "
+                f"in the equations, and set group.{name} = {name}."
+            )
 
 
 def check_network(network: Network) -> list[Any]:

@@ -68,10 +68,14 @@ class Instances:
         if known is None or len(known) == self.size:
             return
         if self.size is None:
-            self.raw(variable)[:] = self._shared(variable)
-            self.forget(variable)
+            self.unite(variable)
         else:
             self.promote(variable)
+
+    def unite(self, variable: Any) -> None:
+        """Take a variable's instance axis away, where the values are equal."""
+        self.raw(variable)[:] = self._shared(variable)
+        self.forget(variable)
 
     def forget(self, variable: Any) -> None:
         """Take a variable's instance axis away."""
@@ -137,10 +141,12 @@ class Instances:
         if known is None:
             return self.raw(variable)
         if not (known == known[0]).all():
+            same = len(known) == self.size
+            what = "be common to all" if same else f"go on with batch_size={self.size}"
+            back = "" if same else f", or go back to batch_size={len(known)}"
             raise Unsupported(
                 f"'{name_of(variable)}' has other values in each of {len(known)} instances, which "
-                f"cannot go on with batch_size={self.size}; set all of it anew, or go back to "
-                f"batch_size={len(known)}."
+                f"cannot {what}; set all of it anew{back}."
             )
         return np.asarray(known[0])
 

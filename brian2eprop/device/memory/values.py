@@ -159,6 +159,22 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         else:
             self.instances.promote(variable)[:] = values
 
+    def is_per_instance(self, variable: Any) -> bool:
+        """Whether a variable has an instance axis."""
+        return variable in self.arrays and variable in self.instances
+
+    def give_instances(self, variable: Any) -> None:
+        """Give a variable an instance axis, at first with equal values."""
+        self._pull(variable)
+        self._touch(variable)
+        self.instances.promote(variable)
+
+    def take_instances(self, variable: Any) -> None:
+        """Take the instance axis of a variable away, whose values must be equal."""
+        self._pull(variable)
+        self._touch(variable)
+        self.instances.unite(variable)
+
     def add_counts(self, variable: Any, instance: Any, neuron: Any) -> None:
         """Add events to a monitor's ``count``."""
         batched = self.instances.size is not None
