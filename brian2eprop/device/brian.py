@@ -226,6 +226,12 @@ def original(method: Any) -> Any:
     return method.original_function
 
 
+def is_silenced(group: Any, event: str) -> bool:
+    """Whether a group has a threshold for an event that is inactive, so that Brian2 finds none."""
+    threshold = getattr(whole(group), "thresholder", {}).get(event)
+    return threshold is not None and not threshold.active
+
+
 def has_other_spikes(group: Any) -> bool:
     """Whether a SpikeGeneratorGroup was given spikes that no run has taken over yet."""
     return bool(group._spikes_changed)

@@ -12,6 +12,7 @@ from brian2 import (
     Network,
     NeuronGroup,
     PopulationRateMonitor,
+    SpikeGeneratorGroup,
     SpikeMonitor,
     StateMonitor,
     Synapses,
@@ -173,15 +174,53 @@ def test_rates_of_other_numbers_of_instances_are_refused() -> None:
     )
 
 
-def test_an_event_that_nothing_detects_is_refused() -> None:
+def silenced(event: str, device: str, **options: Any) -> list[np.ndarray]:
+    """Three runs, in the second of which a threshold is inactive."""
+    start_scope()
+    set_device(device, **options)
+    group = NeuronGroup(
+        2,
+        "dv/dt = (2 + i - v)/(5*ms) : 1\nu : 1",
+        threshold="v > 1",
+        reset="v = 0",
+        events={"high": "v > 1"},
+        method="euler",
+        dt=0.1 * ms,
+    )
+    group.run_on_event("high", "u += 1")
+    links = Synapses(group, group, on_pre="u += 10", on_event=event, delay=3 * ms)
+    links.connect(j="i")
+    monitor = EventMonitor(group, event)
+    network = Network(group, links, monitor)
+    found = []
+    for active in (True, False, True):
+        group.thresholder[event].active = active
+        network.run(5 * ms)
+        found += [np.array(values) for values in (monitor.i, monitor.t, group.u, group.v)]
+    return found
+
+
+@pytest.mark.parametrize("backend", ["cpu", "emulated", "reference"])
+@pytest.mark.parametrize("event", ["spike", "high"])
+def test_an_inactive_threshold_gives_no_events(event: str, backend: str) -> None:
+    """Those of before are still on their way."""
+    expected = silenced(event, "runtime")
+    found = silenced(event, "eprop_cuda", backend=backend, precision="float64")
+    assert len(expected[0]) == len(expected[4]) < len(expected[8])
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
+
+
+def test_a_generator_that_is_inactive_is_refused() -> None:
+    """Brian2 would have the spikes of its last step come again in every step."""
     set_device("eprop_cuda", backend="reference")
-    group = NeuronGroup(2, "v : 1", events={"high": "v > 1"}, name="group")
-    group.thresholder["high"].active = False
+    source = SpikeGeneratorGroup(2, [0], [1] * ms, name="source")
+    source.active = False
     with pytest.raises(Unsupported) as caught:
-        Network(group, EventMonitor(group, "high", name="events")).run(1 * ms)
+        Network(source, SpikeMonitor(source, name="spikes")).run(1 * ms)
     assert str(caught.value) == (
-        "'events' waits for the event 'high' of 'group', which emits none in this run; give it a "
-        "threshold, keep it active and in the network, or set 'events' inactive."
+        "'spikes' waits for spikes of 'source', which emits none in this run; give it a "
+        "threshold, keep it active and in the network, or set 'spikes' inactive."
     )
 
 

@@ -31,6 +31,7 @@ from brian2eprop.device.program import (
     Access,
     Array,
     Body,
+    Detect,
     Direction,
     DType,
     Events,
@@ -205,6 +206,8 @@ class Builder:
         of two runs that is another thing than to hear it in time, so it has a buffer of its own.
         """
         name = events_name(group, event)
+        if name not in self.emitters and brian.is_silenced(group, event):
+            self._add_silence(group, event)
         if name not in self.emitters:
             what = "spikes" if event == SPIKE else f"the event '{event}'"
             raise Unsupported(
@@ -215,11 +218,18 @@ class Builder:
         if name in self.events:
             return name, 0
         if self.before.forgets:
-            own = self.late.setdefault(name, f"{name}:late")
+            own = self.late.setdefault(name, f"{name}::late")
             self.emitters[own] = self.emitters[name]
             name = own
         self.widen(name, 1)
         return name, 1
+
+    def _add_silence(self, group: Any, event: str) -> None:
+        """Declare the events of a group whose threshold is inactive: there are none."""
+        whole = brian.whole(group)
+        name = self.emit(whole, event)
+        never = Body(f"{Detect.CONDITION} = False")
+        self.phases.append(Detect(f"silence of {name}", len(whole), name, never))
 
     def widen(self, events: str, history: int) -> None:
         """Keep more of an event buffer's steps, also where it is yet to be declared."""

@@ -17,6 +17,8 @@ from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
 from brian2eprop.device.capture.objects.shared import add_update
 from brian2eprop.device.capture.translate import Locate
 from brian2eprop.device.program import (
+    Access,
+    Array,
     Body,
     Detect,
     DType,
@@ -33,7 +35,7 @@ def _check_method(group: NeuronGroup) -> None:
     if isinstance(group.method_choice, str) and group.method_choice.startswith("gsl"):
         raise Unsupported(
             f"'{group.name}' is integrated by {group.method_choice!r}, which eprop_cuda does not "
-            "run; use method='exact', 'euler' or 'exponential_euler'."
+            "run; use another of Brian2's methods, such as method='rk4' or 'exponential_euler'."
         )
 
 
@@ -81,19 +83,23 @@ def update_neurons(builder: Builder, owner: Any) -> None:
     group = brian.whole(owner.group)
     first, stop = brian.chosen_neurons(owner.group)
     if (first, stop) == (0, len(group)):
-        add_update(builder, owner, neuron(builder, owner), partial(_each, owner, len(group)))
+        locate = neuron(builder, owner)
+        locate = _by_element(locate) if isinstance(owner.group, Subgroup) else locate
+        add_update(builder, owner, locate, partial(_each, builder, owner, len(group)))
         return
-    everyone = np.arange(len(group))
-    within = builder.table(
-        f"{owner.name}:within", (everyone >= first) & (everyone < stop), DType.BOOL
-    )
-    numbers = builder.table(f"{owner.name}:number", np.clip(everyone - first, 0, stop - first - 1))
-    locate = _part_of(neuron(builder, owner), numbers)
-    add_update(builder, owner, locate, partial(_each, owner, len(group), within=within))
+    numbers = np.arange(len(group))
+    inside = (numbers >= first) & (numbers < stop)
+    within = builder.table(f"{owner.name}:within", inside, DType.BOOL)
+    own = builder.table(f"{owner.name}:number", np.clip(numbers - first, 0, stop - first - 1))
+    locate = _by_element(neuron(builder, owner), own)
+    add_update(builder, owner, locate, partial(_each, builder, owner, len(group), within=within))
 
 
-def _part_of(locate: Locate, numbers: str) -> Locate:
-    """What finds variables of a part of a group from a neuron of the whole."""
+def _by_element(locate: Locate, numbers: str | None = None) -> Locate:
+    """What finds variables of a part of a group from a neuron of the whole.
+
+    ``numbers`` has the number within the part of each neuron; of a part that is all it is its own.
+    """
 
     def of_whole(variable: Any, index: str) -> Ref:
         if index == brian.PART:
@@ -104,22 +110,28 @@ def _part_of(locate: Locate, numbers: str) -> Locate:
     return of_whole
 
 
-def _each(owner: Any, size: int, body: Body, within: str | None = None) -> Phase:
+def _each(builder: Builder, owner: Any, size: int, body: Body, within: str | None = None) -> Phase:
     """A loop over all neurons that changes those within a part."""
     _refuse_own_links(owner, body)
     if within is None:
         return ForEach(owner.name, size, body)
-    if body.guards:
-        raise Unsupported(
-            f"'{owner.name}' sets '{min(body.guards)}', which stands still while a neuron is "
-            "refractory, for a part of its group, which eprop_cuda does not run; run it on the "
-            "whole group."
-        )
     refs = {**body.refs, "_within": Ref(within, Index.ELEMENT)}
+    lines, both = [], {}
+    for guard in sorted(set(body.guards.values())):
+        if guard in body.written:
+            raise Unsupported(
+                f"'{owner.name}' sets '{guard}', and what stands still by it, for a part of its "
+                "group, which eprop_cuda does not run; run it on the whole group."
+            )
+        both[guard] = f"_within_{guard}"
+        array = f"{owner.name}:{guard}"
+        builder.arrays[array] = Array(array, DType.BOOL, size, Access.SHARED)
+        refs[both[guard]] = Ref(array, Index.ELEMENT)
+        lines.append(f"{both[guard]} = _within and {guard}")
     written = {name for name in body.written if body.refs[name].index is Index.ELEMENT}
-    return ForEach(
-        owner.name, size, replace(body, refs=refs, guards=dict.fromkeys(written, "_within"))
-    )
+    guards = {name: both.get(body.guards.get(name, ""), "_within") for name in sorted(written)}
+    code = "\n".join([*lines, body.code])
+    return ForEach(owner.name, size, replace(body, code=code, refs=refs, guards=guards))
 
 
 def _detect(builder: Builder, thresholder: Thresholder) -> None:
