@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -31,6 +33,17 @@ from brian2eprop.device.networks import Networks
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
 from brian2eprop.errors import Unsupported
 
+NONE_TRAINED: Mapping[Any, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class _Making:
+    """How a network was captured, and what it was then."""
+
+    origin: Origin
+    namespace: Watched
+    trained: Mapping[Any, float]
+
 
 class TrainingServices(ValuesDevice):
     """Networks as Programs, and their variables in the order of a Program's arrays."""
@@ -40,10 +53,14 @@ class TrainingServices(ValuesDevice):
         self.networks = Networks()
         self.memo = Memo(self.stamps)
         self.formed = Formed()
-        self._made_from: WeakKeyDictionary[Captured, tuple[Origin, Watched]] = WeakKeyDictionary()
+        self._made_from: WeakKeyDictionary[Captured, _Making] = WeakKeyDictionary()
 
     def capture(
-        self, network: Network, namespace: Mapping[str, Any] | None = None, level: int = 0
+        self,
+        network: Network,
+        namespace: Mapping[str, Any] | None = None,
+        level: int = 0,
+        trained: Mapping[Any, float] = NONE_TRAINED,
     ) -> Captured:
         """A network as a Program, without running it.
 
@@ -55,6 +72,8 @@ class TrainingServices(ValuesDevice):
             Where external names are looked up; by default where this is called.
         level : int
             How many more frames up to look.
+        trained : mapping of brian2 Variable to float
+            The delays that are to be trained, with the longest that each may become, in seconds.
 
         Returns
         -------
@@ -80,7 +99,7 @@ class TrainingServices(ValuesDevice):
             objects = check_network(network)
             brian.require_device(objects, self)
             _require_input(objects)
-            captured = self._followed(network, Watched(namespace))
+            captured = self._followed(network, Watched(namespace), trained)
         for found in captured.operations:
             raise Unsupported(
                 f"'{found.operation.name}' is a network operation, which a training does not "
@@ -88,12 +107,14 @@ class TrainingServices(ValuesDevice):
             )
         return captured
 
-    def _followed(self, network: Network, namespace: Watched) -> Captured:
+    def _followed(
+        self, network: Network, namespace: Watched, trained: Mapping[Any, float]
+    ) -> Captured:
         """A network as a Program, and what it was made from is kept."""
         read: set[Any] = set()
-        captured = self.capture_program(network, namespace, read, Before(since_ever))
+        captured = self.capture_program(network, namespace, read, Before(since_ever), trained)
         origin = origin_of(network.sorted_objects, namespace, read, self.stamps, ())
-        self._made_from[captured] = origin, namespace
+        self._made_from[captured] = _Making(origin, namespace, trained)
         return captured
 
     def changed(self, network: Network, captured: Captured) -> str | None:
@@ -113,11 +134,11 @@ class TrainingServices(ValuesDevice):
         Unsupported
             If it could not be captured any more.
         """
-        origin, namespace = self._made_from[captured]
-        if origin.is_unchanged(network.sorted_objects, namespace, self.stamps, ()):
+        made = self._made_from[captured]
+        if made.origin.is_unchanged(network.sorted_objects, made.namespace, self.stamps, ()):
             return None
         with self.networks.preparing:
-            now = self._followed(network, namespace)
+            now = self._followed(network, made.namespace, made.trained)
         # Brian2 makes some attributes anew in every run.
         self._made_from[captured] = self._made_from.pop(now)
         return now.other_than(captured)
@@ -128,11 +149,12 @@ class TrainingServices(ValuesDevice):
         namespace: Mapping[str, Any],
         read: set[Any],
         before: Before | None = None,
+        trained: Mapping[Any, float] = NONE_TRAINED,
     ) -> Captured:
         """A network as a Program; the variables whose values were read are added to ``read``.
 
         ``before`` is what is to be known of the runs before, if not only since when synapses are
-        there.
+        there; ``trained`` is as for :meth:`capture`.
         """
         with self.capturing(read):
             return capture(
@@ -141,6 +163,7 @@ class TrainingServices(ValuesDevice):
                 self.memo,
                 before or Before(self.formed.relevant),
                 self.instances.arrays,
+                trained,
             )
 
     def array_name(self, view: VariableView) -> str:

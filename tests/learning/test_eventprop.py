@@ -13,7 +13,8 @@ import brian2eprop as b2e
 from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.objective.trial import without_recordings
 from tests.oracles import event_adjoint, event_exact
-from tests.oracles.event_convergence import errors
+from tests.oracles.event_convergence import DELAYS, LONGEST, errors
+from tests.oracles.event_convergence import KEYS as WEIGHTS
 from tests.oracles.event_models import (
     MODELS,
     by_key,
@@ -23,7 +24,7 @@ from tests.oracles.event_models import (
     with_mixed_delays,
 )
 
-KEYS = ("w_in", "w_rec", "w_out", "hidden.tau")
+KEYS = ("w_in", "w_rec", "w_out", "hidden.tau", *DELAYS)
 
 
 class Watched(b2e.EventProp):
@@ -52,11 +53,16 @@ def test_derived_crossings_are_exact(name: str) -> None:
         assert abs((found[key] * direction).sum() - expected) < 1e-6 * scale, key
 
 
+@pytest.mark.parametrize(
+    ("keys", "steps"),
+    [(WEIGHTS, (0.1, 0.05, 0.025)), (DELAYS, (0.2, 0.05, 0.0125))],
+    ids=["weights", "delays"],
+)
 @pytest.mark.parametrize("name", ["LIF, hard reset", "ALIF", "conductance"])
-def test_the_grid_converges(name: str) -> None:
+def test_the_grid_converges(name: str, keys: tuple[str, ...], steps: tuple[float, ...]) -> None:
     """Spike times on a grid make a single error a sawtooth; their median falls with dt."""
-    steps = (0.1, 0.05, 0.025)
-    median = np.nanmedian([errors(name, seed, steps) for seed in range(10, 22)], axis=0)
+    each = [errors(name, seed, steps, keys=keys) for seed in range(10, 22)]
+    median = np.nanmedian(each, axis=0)
     slope = np.polyfit(np.log(steps), np.log(median), 1)[0]
     assert median[-1] < 0.05
     assert slope > 0.7
@@ -68,7 +74,7 @@ def test_backends_agree(name: str, backend: str) -> None:
     net = network(neurons, seed=5)
     found = {}
     for on in ("reference", backend):
-        trainer = trainer_of(neurons, net, b2e.EventProp(), on, dt)
+        trainer = trainer_of(neurons, net, b2e.EventProp(), on, dt, longest=LONGEST)
         found[on] = by_key(net, trainer.gradients(*samples(net, dt)))
     for key, expected in found["reference"].items():
         assert np.abs(expected).max() > 0
@@ -81,9 +87,9 @@ def test_single_precision_is_close(backend: str) -> None:
     double, single = (
         by_key(
             net,
-            trainer_of(neurons, net, b2e.EventProp(), backend, dt, precision).gradients(
-                *samples(net, dt)
-            ),
+            trainer_of(
+                neurons, net, b2e.EventProp(), backend, dt, precision, longest=LONGEST
+            ).gradients(*samples(net, dt)),
         )
         for precision in ("float64", "float32")
     )
@@ -114,7 +120,7 @@ def test_delays_of_their_own_are_followed() -> None:
     net = network(neurons, seed=3)
     rng = np.random.default_rng(3)
     net = with_mixed_delays(net, rng)
-    direction = dict(event_exact.directions(net, KEYS[:3], rng))
+    direction = dict(event_exact.directions(net, WEIGHTS, rng))
     expected = event_exact.slope(net, direction)
     found = []
     for dt in (0.1, 0.0125):

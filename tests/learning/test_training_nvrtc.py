@@ -56,6 +56,18 @@ def test_every_rule_compiles(rule: b2e.EventProp | b2e.SurrogateBPTT, name: str)
         assert_compiles(trainer._engine.training.program, precision, architecture)
 
 
+def test_trained_delays_compile() -> None:
+    net = event_models.network(event_models.MODELS["ALIF"], seed=1)
+    trainer = event_models.trainer_of(
+        event_models.MODELS["ALIF"], net, b2e.EventProp(), "reference", 0.1, longest=4.0
+    )
+    programs = list(programs_of(trainer))
+    assert len(programs) == 3
+    for number, program in enumerate(programs):
+        for turn, architecture in enumerate(ARCHITECTURES):
+            assert_compiles(program, tuple(Precision)[(number + turn) % 2], architecture)
+
+
 @pytest.mark.parametrize("case", ["clip", "dale", "non-negative", "driven", "driven forward"])
 def test_whatever_a_fit_compiles_compiles_for_a_gpu(
     case: str, monkeypatch: pytest.MonkeyPatch

@@ -39,6 +39,10 @@ class Adjoint:
             for group, found in self.net.populations.items()
             for name, values in found.own.items()
         }
+        self.delays = {
+            f"{name}.delay": np.zeros_like(found.delays)
+            for name, found in self.net.synapses.items()
+        }
         self.pathways = {
             phase.connectivity: (number, phase)
             for number, phase in enumerate(model.phases)
@@ -46,7 +50,7 @@ class Adjoint:
         }
 
     def gradients(self) -> dict[str, Any]:
-        """The gradient of the loss by weights and neurons' parameters, the latter by ms."""
+        """The gradient of the loss by weights, delays and neurons' parameters, these by ms."""
         adjoint = np.zeros(self.run.size)
         for piece in reversed(self.run.pieces):
             match piece.event:
@@ -55,7 +59,7 @@ class Adjoint:
                 case exact.Arrival():
                     self._arrival(adjoint, piece, piece.event)
             adjoint = self._back(adjoint, piece)
-        return self.gradient | {key: values * MS for key, values in self.own.items()}
+        return self.gradient | {k: values * MS for k, values in (self.own | self.delays).items()}
 
     def _numbers(self, body: Body, state: Any) -> dict[str, Any]:
         """What the names of a body of neurons stand for."""
@@ -121,8 +125,6 @@ class Adjoint:
         self.gradient[event.synapses][event.source, event.target] += adjoint[
             place.start + event.target
         ]
-        if event.spike is None:
-            return
         state = piece.solution(piece.stop)[: self.run.size]
         number, phase = self.pathways[event.synapses]
         for arrival in self.flows.arrivals(number, phase):
@@ -133,7 +135,9 @@ class Adjoint:
             values = function(arrival.change)(numbers)
             change = np.broadcast_to(values, (found.weights.shape[1],))[event.target]
             own = adjoint[self._place(arrival.array).start + event.target]
-            self.signal[event.spike] -= change * own
+            self.delays[f"{event.synapses}.delay"][event.source, event.target] -= change * own
+            if event.spike is not None:
+                self.signal[event.spike] -= change * own
 
     def _judged(self, event: exact.Spike, time: float) -> float:
         """The derivative of the loss by the time of a spike as such."""

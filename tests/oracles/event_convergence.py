@@ -16,6 +16,8 @@ from tests.oracles import event_exact
 from tests.oracles.event_models import MODELS, by_key, network, samples, trainer_of
 
 KEYS = ("w_in", "w_rec", "w_out")
+DELAYS = ("w_in.delay", "w_rec.delay", "w_out.delay")
+LONGEST = 4.0  # of delays that are trained, in ms
 STEPS = (0.2, 0.1, 0.05, 0.025, 0.0125)
 NETWORKS = 20
 
@@ -30,7 +32,7 @@ def errors(
 ) -> list[float]:
     """Errors of the compiled gradient, relative to the exact one, along a random direction.
 
-    One direction in all weights at once, so that a difference costs two solutions.
+    One direction in all parameters at once, so that a difference costs two solutions.
     """
     neurons = MODELS[name]
     net = change(network(neurons, seed))
@@ -39,7 +41,8 @@ def errors(
     expected = event_exact.slope(net, direction)
     found = []
     for dt in steps:
-        trainer = trainer_of(neurons, net, b2e.EventProp(), backend, dt)
+        longest = LONGEST if set(keys) & set(DELAYS) else None
+        trainer = trainer_of(neurons, net, b2e.EventProp(), backend, dt, longest=longest)
         values = by_key(net, trainer.gradients(*samples(net, dt)))
         along = sum((values[key] * step).sum() for key, step in direction.items())
         found.append(abs(along - expected) / abs(expected))
@@ -51,10 +54,14 @@ def main() -> None:
     found = {}
     print(f"median of {NETWORKS} networks, dt in ms:", *STEPS, "slope", sep=" | ")
     for name in ("LIF, hard reset", "ALIF", "alpha synapse", "conductance"):
-        each = [errors(name, seed, STEPS) for seed in range(100, 100 + NETWORKS)]
-        found[name] = np.nanmedian(each, axis=0)
-        slope = np.polyfit(np.log(STEPS), np.log(found[name]), 1)[0]
-        print(name, *(f"{error:.4f}" for error in found[name]), f"{slope:.2f}", sep=" | ")
+        for by, keys in (("weights", KEYS), ("delays", DELAYS)):
+            each = [errors(name, seed, STEPS, keys=keys) for seed in range(100, 100 + NETWORKS)]
+            median = np.nanmedian(each, axis=0)
+            slope = np.polyfit(np.log(STEPS), np.log(median), 1)[0]
+            row = (f"{error:.4f}" for error in median)
+            print(f"{name}, by {by}", *row, f"{slope:.2f}", sep=" | ")
+            if by == "weights":
+                found[name] = median
     if len(sys.argv) > 1:
         draw(found, sys.argv[1])
 

@@ -153,8 +153,13 @@ def trainer_of(
     dt: float,
     precision: str = "float64",
     per_synapse: bool = False,
+    longest: float | None = None,
 ) -> b2e.Trainer:
-    """The network in Brian2, on a grid of ``dt`` ms."""
+    """The network in Brian2, on a grid of ``dt`` ms.
+
+    With ``longest`` (ms) every synapse has its own delay, and all of these are trained too.
+    """
+    per_synapse = per_synapse or longest is not None
     set_device("eprop_cuda", backend=backend, precision=precision)
     defaultclock.dt = dt * ms
     inputs = b2e.SpikeSource(N_IN, name="inputs")
@@ -187,6 +192,9 @@ def trainer_of(
         if per_synapse:
             synapses.delay = found.delays.ravel() * ms
         made.append(synapses)
+    delays = {}
+    if longest is not None:
+        delays = {synapses.delay: b2e.Clip(0 * ms, longest * ms) for synapses in made}
     output, loss = readout.y, b2e.MeanSquaredError()
     if (first := net.first) is not None:
         output = hidden
@@ -196,7 +204,12 @@ def trainer_of(
         output=output,
         loss=loss,
         rule=rule,
-        parameters=[*(synapses.w for synapses in made), *(getattr(hidden, n) for n in neurons.own)],
+        parameters=[
+            *(synapses.w for synapses in made),
+            *(getattr(hidden, n) for n in neurons.own),
+            *delays,
+        ],
+        constraints=delays,
         optimiser=b2e.SGD(1.0),
     )
 
@@ -215,6 +228,11 @@ def by_key(net: exact.Net, gradients: Mapping[str, Any]) -> dict[str, Any]:
     """The gradients by the oracle's keys, in its units."""
     found = {
         name: gradients[f"{name}_w"].reshape(s.weights.shape) for name, s in net.synapses.items()
+    }
+    found |= {
+        f"{name}.delay": 1e-3 * gradients[f"{name}_delay"].reshape(s.delays.shape)
+        for name, s in net.synapses.items()
+        if f"{name}_delay" in gradients
     }
     own = net.populations["hidden"].own
     return found | {f"hidden.{name}": gradients[f"hidden_{name}"] * 1e-3 for name in own}

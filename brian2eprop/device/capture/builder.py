@@ -35,6 +35,7 @@ from brian2eprop.device.program import (
     Direction,
     DType,
     Events,
+    ForEach,
     Phase,
     Program,
     Ref,
@@ -98,6 +99,8 @@ class Builder:
         The network's time in seconds.
     drawers : mapping of str to str
         Who draws the random numbers of each object.
+    trained : mapping of brian2 Variable to float
+        The delays that a training changes, with the longest that each may become, in seconds.
     """
 
     grid: Grid
@@ -106,6 +109,7 @@ class Builder:
     before: Before
     time: float
     drawers: Mapping[str, str] = field(default_factory=dict)
+    trained: Mapping[Any, float] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
@@ -121,6 +125,7 @@ class Builder:
     logs: list[EventLog] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
     pathways: dict[str, Pathway] = field(default_factory=dict)
+    rounding: dict[str, ForEach] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
@@ -286,6 +291,7 @@ class Builder:
             tuple(self.order),
             frozenset(self.late.values()),
             frozenset(own for name, own in self.late.items() if name not in self.sources),
+            self.rounding,
         )
 
     def _keep_double(self, variable: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.capture.clocks import Grid
-from brian2eprop.device.program import Clock, Program
+from brian2eprop.device.program import Clock, ForEach, Program
 from brian2eprop.device.program.connectivity.base import Integers
 
 
@@ -205,6 +205,9 @@ class Captured:
         The event buffers of those who hear events a step late.
     forgotten : frozenset of str
         Those of them whose last step is forgotten at the end of a run.
+    rounding : mapping of str to ForEach
+        For the array of each delay that is trained, what rounds it to the table of steps that its
+        pathway reads: a phase over what is shared.
     """
 
     program: Program
@@ -224,6 +227,7 @@ class Captured:
     order: tuple[str, ...] = ()
     late: frozenset[str] = frozenset()
     forgotten: frozenset[str] = frozenset()
+    rounding: Mapping[str, ForEach] = field(default_factory=dict)
 
     @property
     def clocks(self) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from brian2.core.network import Network
@@ -69,6 +70,7 @@ def capture(
     memo: Memo,
     before: Before,
     varying: Container[Any] = (),
+    trained: Mapping[Any, float] = MappingProxyType({}),
 ) -> Captured:
     """Turn a network into a Program without compiling any of Brian2's code objects.
 
@@ -86,6 +88,8 @@ def capture(
         What is to be known of the runs before.
     varying : container of brian2 Variable
         Variables that differ between instances although the run does not write them.
+    trained : mapping of brian2 Variable to float
+        The delays that a training changes, with the longest that each may become, in seconds.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def capture(
         network.before_run(namespace)
     pieces = _pieces(objects)
     drawers = find_drawers(pieces)
-    builder = Builder(grid_of(clocks), pieces, memo, before, network.t_, drawers)
+    builder = Builder(grid_of(clocks), pieces, memo, before, network.t_, drawers, trained)
     add_phases(builder, objects)
     promoted = {name for name, found in builder.variables.items() if found in varying}
     captured = builder.finish(network.name, promoted)

@@ -91,18 +91,26 @@ class SpikeTimeCrossing(Crossing):
             adjoint = scope.bind("adjoint", Ref(adjoint_of(arrival.array), Index.TARGET))
             change = substitute(arrival.change, {name: symbol(own) for name, own in known.items()})
             terms.append(f"-{render(change)}*{adjoint}")
-        signal = writer.signal(phase.events, Index.SOURCE, phase.delay)
-        scope.line(scope.bind("adjoint_spike", signal), "+=", terms)
-        if not scope.empty:
-            yield Propagate(
-                f"adjoint of spikes through {phase.label}",
-                phase.events,
-                phase.connectivity,
-                scope.body(),
-                phase.delay,
-                phase.side,
-                phase.formed,
-            )
+        if not terms:
+            return
+        # That a spike was sent later and that its synapse has a longer delay is the same there.
+        later = scope.local("_arrives_later")
+        scope.line(later, "=", terms)
+        if phase.events in writer.model.conditions:
+            signal = writer.signal(phase.events, Index.SOURCE, phase.delay)
+            scope.line(scope.bind("adjoint_spike", signal), "+=", [later])
+        delay = writer.task.trained_delay(phase)
+        if delay is not None:
+            scope.line(writer.synaptic_gradient(scope, delay), "+=", [later])
+        yield Propagate(
+            f"adjoint of spikes through {phase.label}",
+            phase.events,
+            phase.connectivity,
+            scope.body(),
+            phase.delay,
+            phase.side,
+            phase.formed,
+        )
 
     def reset(self, writer: AdjointWriter, origin: Origin, phase: ForEachEvent) -> Iterable[Phase]:
         """See :meth:`Crossing.reset`."""

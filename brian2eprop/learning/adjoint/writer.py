@@ -73,7 +73,10 @@ class Crossing(ABC):
 
     @abstractmethod
     def pathway(self, writer: AdjointWriter, origin: Origin, phase: Propagate) -> Iterable[Phase]:
-        """What the adjoint of the targets says about the spikes that a pathway carries."""
+        """What the adjoint of the targets says about the spikes that a pathway carries.
+
+        Input spikes are asked about only where the pathway's delay is trained.
+        """
 
     @abstractmethod
     def reset(self, writer: AdjointWriter, origin: Origin, phase: ForEachEvent) -> Iterable[Phase]:
@@ -232,12 +235,11 @@ class AdjointWriter:
         origin = Origin(number, phase.body, self.model.connectivities[phase.connectivity].n_target)
         for name, parameter in self.parameters(phase.body, Index.SYNAPSE):
             scope = CoefficientScope(self.tape)
-            self._touched.add(parameter)
-            gradient = scope.bind("gradient", Ref(gradient_of(parameter), Index.SYNAPSE))
+            gradient = self.synaptic_gradient(scope, parameter)
             slopes = {x: effect.slope(x, name) for x in effect.increments}
             scope.line(gradient, "+=", transposed(scope, origin, slopes))
             yield replace(phase, label=f"gradient of {parameter}", body=scope.body())
-        if phase.events in self.model.conditions:
+        if phase.events in self.model.conditions or self.task.trained_delay(phase):
             yield from self.crossing.pathway(self, origin, phase)
 
     def pass_on(
@@ -288,6 +290,11 @@ class AdjointWriter:
             for parameter in self.task.parameters
             for name in parameter_names(body, parameter, index)
         ]
+
+    def synaptic_gradient(self, scope: Scope, parameter: str) -> str:
+        """The name of what a synapse's part of the gradient of a parameter is added to."""
+        self._touched.add(parameter)
+        return scope.bind("gradient", Ref(gradient_of(parameter), Index.SYNAPSE))
 
     def add_gradient(self, scope: Scope, parameter: str, terms: list[str]) -> None:
         """A neuron's parameter is added up within the instance first: one value a neuron."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from brian2eprop.device.program import Program
+from brian2eprop.device.program import ForEach, Program, Propagate
 from brian2eprop.learning.model.feedback import Follower
 from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.regularisers import Regulariser
@@ -56,6 +56,9 @@ class Task:
         asked for where a model's equations do not decide.
     seed : int
         Seed of what the rule draws, such as random feedback.
+    delays : mapping of str to ForEach
+        For each parameter that is a delay, frozen or not, what rounds it to the table of steps
+        that its pathway reads.
     """
 
     outputs: tuple[Output, ...]
@@ -65,11 +68,17 @@ class Task:
     contents: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     values: Callable[[str], npt.NDArray[Any]] = field(default=_no_values, repr=False)
     seed: int = 0
+    delays: Mapping[str, ForEach] = field(default_factory=dict)
 
     def without(self, frozen: frozenset[str]) -> Task:
         """The task while some of its parameters are not trained."""
         trained = tuple(name for name in self.parameters if name not in frozen)
         return replace(self, parameters=trained, frozen=frozen)
+
+    def trained_delay(self, phase: Propagate) -> str | None:
+        """The parameter that is the delay of a pathway, where it is trained."""
+        found = (name for name in self.parameters if name in self.delays)
+        return next((n for n in found if phase.delay in self.delays[n].writes()), None)
 
     @property
     def states(self) -> tuple[Output, ...]:

@@ -16,6 +16,7 @@ from brian2eprop.learning.rules.programs import (
     adjoint_program,
     check_settings,
     check_surrogate,
+    refuse_delays,
     training_programs,
     with_weight,
 )
@@ -70,6 +71,7 @@ class SurrogateBPTT:
         LearningError
             If the model, or what is asked of it, cannot be trained so.
         """
+        refuse_delays(self, task)
         trial = with_weight(make_trial(model, task, kept=True))
         analysed = analyse(trial.model, self.detach, task.values)
         check_surrogate(self.surrogate, analysed, task)

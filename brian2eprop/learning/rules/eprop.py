@@ -22,6 +22,7 @@ from brian2eprop.learning.rules.programs import (
     check_surrogate,
     learning_feedback,
     no_gradients,
+    refuse_delays,
     training_programs,
     with_weight,
 )
@@ -118,6 +119,7 @@ class EProp:
         LearningError
             If the model, or what is asked of it, cannot be trained by e-prop.
         """
+        refuse_delays(self, task)
         if self.form == "auto":
             programs = replace(self, form="adjoint").training_program(model, task)
             sparing = replace(self, form="chunked")

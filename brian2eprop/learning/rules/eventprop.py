@@ -55,6 +55,9 @@ class EventProp:
     gradient from the loss, save those that :class:`FirstSpikeTime` wants to spike; regularise
     rates.
 
+    Delays of synapses may be parameters as well, of input pathways too, each with a longest value:
+    ``Trainer(parameters=[w.delay], constraints={w.delay: Clip(0*ms, 20*ms)}, ...)``.
+
     Parameters
     ----------
     min_slope : Quantity or float, optional
@@ -77,6 +80,7 @@ class EventProp:
     ----------
     Wunderlich & Pehle 2021, Scientific Reports 11:12829, table 1.
     Nowotny, Turner & Knight 2025, Neuromorphic Computing and Engineering 5:014001.
+    Meszaros, Knight & Nowotny 2025 (delays).
     """
 
     min_slope: Quantity | float | None = None
@@ -152,7 +156,8 @@ def check_smooth(model: Model, task: Task) -> None:
                     "follow. Add to a current or conductance instead, such as 'I_post += w' with "
                     "dI/dt = -I/tau_syn, or use SurrogateBPTT."
                 )
-            if array in judged and phase.events in model.conditions:
+            moves = phase.events in model.conditions or task.trained_delay(phase)
+            if array in judged and moves:
                 raise LearningError(
                     f"{phase.label} adds to the output '{public_name(array)}', so the loss jumps "
                     "at a spike, which EventProp does not follow. Add to a current of the "

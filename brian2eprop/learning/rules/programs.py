@@ -9,9 +9,11 @@ from typing import Any
 
 from brian2eprop.device.program import Access, Array, Clear, Direction, DType, Over, Program, Sweep
 from brian2eprop.device.program.verify import Stage, verify
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing, gradient_of
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.model import Model
+from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.objective.task import WEIGHT, Task, TrainingPrograms
 from brian2eprop.learning.objective.trial import Trial, make_trial
@@ -46,6 +48,22 @@ def check_surrogate(surrogate: Surrogate, model: Model, task: Task) -> None:
     """
     for condition in model.conditions.values():
         surrogate.check(condition, task.values, model.dt)
+
+
+def refuse_delays(rule: Any, task: Task) -> None:
+    """Refuse to train delays, where spikes have no times that move.
+
+    Raises
+    ------
+    LearningError
+        If one is among the parameters.
+    """
+    for name in task.delays:
+        raise LearningError(
+            f"The parameter '{public_name(name)}' is a delay, and {type(rule).__name__} does not "
+            "follow the times of spikes, which it changes. Use EventProp, or take it out of the "
+            "parameters."
+        )
 
 
 def with_weight(trial: Trial) -> Trial:
@@ -106,22 +124,23 @@ def training_programs(
         train=train,
         evaluate=make_trial(trial.model, task, kept=False).program("evaluation"),
         shared={name: v for f in feedbacks for name, v in f.shared.items()},
-        refresh=_refresh_program(feedbacks, model),
+        refresh=_refresh_program(feedbacks, model, task),
         roles=replace(trial.roles, gradients=gradients, clipped=clipped),
         following={f.weight: f.follower for f in feedbacks if f.follower is not None},
     )
 
 
-def _refresh_program(feedbacks: Sequence[Feedback], model: Model) -> Program | None:
-    """What copies the output weights into symmetric feedback."""
-    phases = tuple(f.refresh for f in feedbacks if f.refresh is not None)
+def _refresh_program(feedbacks: Sequence[Feedback], model: Model, task: Task) -> Program | None:
+    """What copies the output weights into symmetric feedback, and rounds delays to steps."""
+    copied = (f.refresh for f in feedbacks if f.refresh is not None)
+    phases = (*copied, *task.delays.values())
     if not phases:
         return None
     refs = [ref for phase in phases for ref in phase.body.refs.values()]
     used = {ref.array for ref in refs} | {ref.via for ref in refs if ref.via is not None}
     known = {a.name: a for f in feedbacks for a in f.arrays} | dict(model.arrays)
     return Program(
-        name="refresh feedback",
+        name="refresh",
         dt=model.dt,
         arrays=tuple(known[name] for name in sorted(used)),
         sweeps=(Sweep(Direction.ONCE, phases, Over.SHARED),),

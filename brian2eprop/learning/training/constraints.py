@@ -187,10 +187,13 @@ class Constraints:
         By the array of each parameter.
     signs : mapping of str to array
         Signs of the elements, in the Program's order, where the constraint has some.
+    always : frozenset of str
+        Parameters that nothing is computed with outside of their bounds.
     """
 
     of: Mapping[str, Constraint]
     signs: Mapping[str, Values]
+    always: frozenset[str] = frozenset()
 
     def contents(self) -> dict[str, Values]:
         """What the arrays of the phases hold."""
@@ -274,4 +277,5 @@ def find_constraints(
         found[name], own = constraint, constraint.signs(view)
         if own is not None:
             signs[name] = in_their_order(own, captured.orders.get(name))
-    return Constraints(found, signs)
+    # Spikes are kept for as long as the longest delay only.
+    return Constraints(found, signs, frozenset(captured.rounding))

@@ -193,7 +193,16 @@ class Engine:
         return sources.get(name, name)
 
     def load(self, values: Mapping[str, Values]) -> None:
-        """Write arrays of the store and bring what follows from them up to date."""
+        """Write arrays of the store and bring what follows from them up to date.
+
+        Raises
+        ------
+        ValueError
+            If a delay is out of its bounds; nothing is written then.
+        """
+        dtype = self.backend.precision.dtype
+        for name in self.constraints.always & values.keys():
+            self.constraints.check(name, values[name].astype(dtype))
         for name, found in values.items():
             self.store.write(name, found)
         self.refresh()

@@ -12,7 +12,7 @@ from brian2.devices.device import get_device
 
 from brian2eprop.device.backends.base import Backend
 from brian2eprop.device.lent import Borrower
-from brian2eprop.device.program import DType, Program
+from brian2eprop.device.program import DType, ForEach, Program
 
 
 class CapturedNetwork(Protocol):
@@ -34,6 +34,10 @@ class CapturedNetwork(Protocol):
     def orders(self) -> Mapping[str, npt.NDArray[Any]]:
         """Brian2's number of each element, for arrays that lie in another order."""
 
+    @property
+    def rounding(self) -> Mapping[str, ForEach]:
+        """For each delay that is trained, what rounds it to the steps that its pathway reads."""
+
 
 @runtime_checkable
 class TrainingDevice(Protocol):
@@ -43,8 +47,10 @@ class TrainingDevice(Protocol):
     def backend(self) -> Backend:
         """Where Programs run."""
 
-    def capture(self, network: Any, namespace: Mapping[str, Any]) -> CapturedNetwork:
-        """The network as a Program."""
+    def capture(
+        self, network: Any, namespace: Mapping[str, Any], *, trained: Mapping[Any, float]
+    ) -> CapturedNetwork:
+        """The network as a Program, where some delays may become as long as is said."""
 
     def changed(self, network: Any, captured: Any) -> str | None:
         """Name of what of the network is not as it was captured; None where nothing is."""
@@ -183,8 +189,9 @@ def read(
     found = {}
     for name, source in sources.items():
         values = read_shared(device, captured, source)
-        # Only time stamps, such as that of the last spike, are DOUBLE.
-        found[name] = values - now if arrays[source].dtype is DType.DOUBLE else values
+        # Variables that are DOUBLE are time stamps, such as that of the last spike.
+        stamped = arrays[source].dtype is DType.DOUBLE and source in captured.variables
+        found[name] = values - now if stamped else values
     return found
 
 

@@ -31,6 +31,7 @@ from brian2eprop.learning.training.callbacks import Callback
 from brian2eprop.learning.training.connectivity import Connections
 from brian2eprop.learning.training.constraints import Constraint, find_constraints
 from brian2eprop.learning.training.data import Samples
+from brian2eprop.learning.training.delays import trained_delays
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.fitting import Fitting, Plan
 from brian2eprop.learning.training.history import History, Metrics
@@ -60,7 +61,7 @@ class Trainer(TrainerState):
     that reads the variables sees the last update, and what it sets counts from the next one.
 
     What the network's names mean is looked up where the Trainer is made. A network that is changed
-    afterwards (other delays, connections, objects or names in a group's namespace) is refused.
+    afterwards (connections, objects, delays not trained, names in a namespace) is refused.
 
     Several threads may use a trainer: they wait for each other, save for ``fit``, during which
     other threads are refused.
@@ -78,7 +79,7 @@ class Trainer(TrainerState):
     rule : Rule
         How gradients are computed.
     parameters : sequence of VariableView
-        What is trained, such as ``[synapses.w, readout.b]``.
+        What is trained, such as ``[synapses.w, readout.b]``; by EventProp ``synapses.delay`` too.
     optimiser : Optimiser
         How gradients change the parameters.
     regularisers : sequence of FiringRate
@@ -127,7 +128,8 @@ class Trainer(TrainerState):
         self._progress, self._turns = Progress(rng=np.random.default_rng(seed)), Turns()
         device = host.training_device()
         # Two frames up: between here and the caller there is the check of the arguments.
-        captured = device.capture(network, get_local_namespace(level=2))
+        delays = trained_delays(parameters, constraints)
+        captured = device.capture(network, get_local_namespace(level=2), trained=delays)
         host.check_transit(device, network, captured)
         self._streams = captured.program.streams
         self._outputs = finding.find_outputs(device, captured, heads)
@@ -141,6 +143,7 @@ class Trainer(TrainerState):
             contents=captured.tables,
             values=partial(host.read_shared, device, captured),
             seed=int(np.random.default_rng(seed).integers(2**31)),
+            delays=captured.rounding,
         )
         self._programs = cache(
             lambda inputs, frozen: rule.training_program(

@@ -49,13 +49,17 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
         return
     body = builder.body(pathway, synaptic(builder, pathway, synapses))
     refuse_scalar_writes(pathway, body)
-    if body.code:
-        builder.phases.extend(_deliveries(builder, pathway, found, body, late))
+    if not body.code:
+        return
+    for phase in _deliveries(builder, pathway, found, body, late):
+        trained = pathway.variables["delay"] in builder.trained
+        delay = _rounded(builder, pathway, late) if trained else phase.delay
+        builder.phases.append(replace(phase, delay=delay))
 
 
 def _deliveries(
     builder: Builder, pathway: SynapticPathway, found: Pathway, body: Body, late: int
-) -> Iterator[Phase]:
+) -> Iterator[Propagate]:
     """A phase for each of the delays that matter; what was sent first arrives first."""
     synapses = pathway.synapses
     there = connectivity(builder, synapses)
@@ -91,16 +95,42 @@ def _deliveries(
         )
 
 
+def _rounded(builder: Builder, pathway: SynapticPathway, late: int) -> str:
+    """The table of a trained delay's steps, to which it is rounded as Brian2 rounds it."""
+    there, dt = connectivity(builder, pathway.synapses), pathway.source.clock.dt_
+    delay, size = builder.array_of(pathway.variables["delay"]), len(pathway.synapses)
+    if there.order is not None:
+        builder.orders[delay] = there.order
+    table = builder.table(f"{pathway.name}:delay", np.zeros(size))
+    # The quotient must be a double in both precisions, as in a run: of what is the same for all
+    # synapses the inverse would be taken before, and rounded.
+    width = builder.table(f"{pathway.name}:dt", np.full(size, dt), DType.DOUBLE)
+    refs = {
+        "steps": Ref(table, Index.ELEMENT),
+        "delay": Ref(delay, Index.ELEMENT),
+        "width": Ref(width, Index.ELEMENT),
+    }
+    body = Body("steps = int(delay/width + 0.5) + late", refs, {"late": late})
+    builder.rounding[delay] = ForEach(f"steps of {delay}", size, body)
+    return table
+
+
 def _delay_steps(builder: Builder, pathway: SynapticPathway) -> npt.NDArray[np.int64]:
-    """Delay of each synapse in steps, in Brian2's order; one entry where all have the same."""
+    """Delay of each synapse in steps, in Brian2's order; one entry where all have the same.
+
+    Of a delay that is trained it is what no value can exceed.
+    """
     if not brian.was_connected(pathway.synapses):
         raise TypeError(
             f"Synapses object '{pathway.synapses.name}' does not do anything, since it has not "
             "created synapses with 'connect'. Call 'connect', or set its attribute 'active' to "
             "False."
         )
-    delays = np.asarray(pathway.variables["delay"].get_value())
-    return np.atleast_1d((delays / pathway.source.clock.dt_ + 0.5).astype(np.int64))
+    delay, dt = pathway.variables["delay"], pathway.source.clock.dt_
+    if delay in builder.trained:
+        return np.array([int(builder.trained[delay] / dt) + 1])
+    delays = np.asarray(delay.get_value())
+    return np.atleast_1d((delays / dt + 0.5).astype(np.int64))
 
 
 def _integrate(builder: Builder, updater: StateUpdater) -> None:
