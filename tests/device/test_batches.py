@@ -14,7 +14,9 @@ from brian2 import (
     Synapses,
     ms,
     mV,
+    seed,
     set_device,
+    start_scope,
     volt,
 )  # fmt: skip
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
@@ -139,8 +141,8 @@ def test_random_weights_are_shared() -> None:
 
 def test_seed_makes_values_repeat() -> None:
     found = []
-    for seed in (1, 1, 2):
-        use(seed=seed)
+    for chosen in (1, 1, 2):
+        use(seed=chosen)
         group = cells()
         group.v = "rand()*volt"
         found.append(np.array(group.v))
@@ -380,3 +382,23 @@ def test_a_neuron_is_no_instance() -> None:
     group = NeuronGroup(4, "v : 1", name="cells")
     with pytest.raises(IndexError, match=r"'cells.v' is indexed by neuron, as on .*v\[:\]\[b\]"):
         group.v[0, :] = 5
+
+
+@pytest.mark.parametrize("expression", ["rand()", "rand() + 2*randn()", "rand()*N"])
+def test_the_first_instance_and_connections_do_not_depend_on_how_many_there_are(
+    expression: str,
+) -> None:
+    found = []
+    for batch_size in (None, 1, 3):
+        start_scope()
+        set_device("eprop_cuda", backend="reference", batch_size=batch_size)
+        seed(4)
+        group = NeuronGroup(20, "v : 1\nu : 1")
+        group.v = expression
+        group.u["i > 5"] = expression
+        links = Synapses(group, group)
+        links.connect(p=0.3)
+        v, u = (np.array(view[:]).reshape(-1, 20) for view in (group.v, group.u))
+        assert len(np.unique(v)) == v.size
+        found.append((v[0].tolist(), u[0].tolist(), links.i[:].tolist(), links.j[:].tolist()))
+    assert found[0] == found[1] == found[2]

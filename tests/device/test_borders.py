@@ -235,3 +235,27 @@ def test_steps_that_are_not_cut_are_refused(dts: tuple[float, ...]) -> None:
         in_finer_steps(drives(N), dts)
     assert f"was changed from {before} to {after} while" in str(caught.value)
     assert "run without input until they have arrived" in str(caught.value)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("event", ["late", "count", "index", "marks", "spikes"])
+def test_an_event_may_have_any_name(event: str, backend: str) -> None:
+    found = []
+    for device in ("runtime", "eprop_cuda"):
+        start_scope()
+        set_device(device, **({} if device == "runtime" else {"backend": backend}))
+        defaultclock.dt = 0.1 * ms
+        cells = NeuronGroup(
+            4, "dv/dt = (2 + 0.3*i)/(10*ms) : 1\nk : 1", threshold="v > 1", reset="v = 0",
+            method="euler", events={event: "v > 0.8"}, name="cells",
+        )  # fmt: skip
+        cells.run_on_event(event, "k += 1")
+        out = NeuronGroup(4, "a : 1", name="out")
+        path = Synapses(cells, out, on_pre="a_post += 1", name="path")
+        path.connect(j="i")
+        path.pre.when = "start"
+        network = Network(cells, out, path, EventMonitor(cells, event, name="events"))
+        for _ in range(2):
+            network.run(8 * ms)
+        found.append((out.a[:].tolist(), cells.k[:].tolist()))
+    assert found[0] == found[1]

@@ -17,6 +17,7 @@ from brian2 import (
     defaultclock,
     ms,
     set_device,
+    start_scope,
 )
 
 from brian2eprop import Adam, CrossEntropy, EProp, Spikes, SpikeSource, Trainer
@@ -155,7 +156,32 @@ def test_poisson_input_reaches_a_part_of_a_group(backend: str) -> None:
     np.testing.assert_array_equal(np.asarray(group.x)[[0, 3, 4]], 0)
 
 
-def test_code_on_a_part_that_stands_still_is_refused() -> None:
+@pytest.mark.parametrize("backend", ["cpu", "emulated", "reference"])
+@pytest.mark.parametrize("part", [slice(0, 2), slice(1, 4), slice(None), slice(0, 4)], ids=str)
+def test_code_on_a_part_whose_neurons_stand_still(part: slice, backend: str) -> None:
+    found = []
+    for device in ("runtime", "eprop_cuda"):
+        start_scope()
+        options = {} if device == "runtime" else {"backend": backend, "precision": "float64"}
+        set_device(device, **options)
+        defaultclock.dt = 0.1 * ms
+        group = NeuronGroup(
+            4,
+            "dv/dt = (1 + i)/ms : 1 (unless refractory)\nu : 1\nx : 1",
+            threshold="v > 1",
+            reset="v = 0",
+            refractory=1 * ms,
+            method="euler",
+        )
+        own = group[part]
+        own.run_regularly("v += 0.03; u = v; x += i", dt=0.2 * ms)
+        Network(group, own, *own.contained_objects).run(4 * ms)
+        found.append([np.array(view[:]) for view in (group.v, group.u, group.x)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_code_on_a_part_that_decides_what_stands_still_is_refused() -> None:
     set_device("eprop_cuda", backend="reference")
     group = NeuronGroup(
         4,
@@ -166,6 +192,6 @@ def test_code_on_a_part_that_stands_still_is_refused() -> None:
         method="euler",
         name="group",
     )
-    group[:2].run_regularly("v += 0.1", dt=1 * ms)
-    with pytest.raises(Unsupported, match="stands still while a neuron is refractory"):
+    group[:2].run_regularly("not_refractory = True; v += 0.1", dt=1 * ms)
+    with pytest.raises(Unsupported, match="sets 'not_refractory', and what stands still by it"):
         Network(group, *group.contained_objects).run(1 * ms)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
@@ -51,9 +53,15 @@ class InstanceLoop:
 
     def __call__(self, **kwds: Any) -> Any:
         """Run; the results of the instances are stacked."""
+        number = self.instances.number
         if self.target is not None and _elementwise(self.code_object, self.statements):
-            return self._at_once(kwds)
-        results = [self._run(k, kwds) for k in range(self.instances.number)]
+            self._at_once(kwds, 0, 1)
+            with _numbers_of_others():
+                self._at_once(kwds, 1, number)
+            return None
+        results = [self._run(0, kwds)]
+        with _numbers_of_others():
+            results += [self._run(k, kwds) for k in range(1, number)]
         if results[0] is None:
             return None
         if len({np.shape(result) for result in results}) > 1:
@@ -72,13 +80,13 @@ class InstanceLoop:
             self.instances.arrays[self.target][instance] = self.instances.raw(self.target)
         return None if result is None else np.array(result)
 
-    def _at_once(self, kwds: dict[str, Any]) -> None:
+    def _at_once(self, kwds: dict[str, Any], begin: int, end: int) -> None:
         """Run for many instances as if they were one long group."""
         code, n_elements = self.code_object, _size(self.code_object)
         original = code.namespace
         some = max(1, AT_ONCE // n_elements)
-        for first in range(0, self.instances.number, some):
-            n = min(some, self.instances.number - first)
+        for first in range(begin, end, some):
+            n = min(some, end - first)
             code.namespace = {**original, "N": n * n_elements}
             for variable in _arrays(code):
                 values = self.instances.arrays.get(variable)
@@ -89,6 +97,21 @@ class InstanceLoop:
                     code.namespace[name] = np.tile(original[name], n)
             code(**kwds)
         code.namespace = original
+
+
+@contextmanager
+def _numbers_of_others() -> Iterator[None]:
+    """Draw from other random numbers than those that a network without instances draws from.
+
+    So the first instance, and the connections that are drawn later, do not depend on how many
+    instances there are.
+    """
+    before: Any = np.random.get_state()
+    np.random.seed(crc32(before[1].tobytes() + str(before[2:]).encode()))
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
 
 
 def _arrays(code: Any) -> list[Any]:
