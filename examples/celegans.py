@@ -14,8 +14,8 @@ draws ``celegans.png``.
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,4 +173,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, help="of the connectome's tables")
+    main(parser.parse_args().folder)
