@@ -97,16 +97,6 @@ def test_unconnected_synapses_are_refused_as_in_brian() -> None:
         Network(group, found).run(1 * ms)
 
 
-def test_pathway_of_a_source_that_is_inactive() -> None:
-    use()
-    group = cells()
-    objects = synapses(group, on_pre="v_post += 1")
-    group.thresholder["spike"].active = False
-    group.resetter["spike"].active = False
-    with pytest.raises(Unsupported, match=r"'syn_pre' waits for spikes of 'cells'.*; give it a"):
-        Network(objects).run(1 * ms)
-
-
 def test_names_that_only_differ_in_where_the_group_ends() -> None:
     use()
     one = NeuronGroup(1, "dx_y/dt = -1/ms : 1", method="euler", name="a")
