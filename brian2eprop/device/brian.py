@@ -226,6 +226,12 @@ def original(method: Any) -> Any:
     return method.original_function
 
 
+def plain_name(variable: ArrayVariable) -> str:
+    """What users call a variable: since Brian2 2.11 a delay is named after its pathway as well."""
+    delay = variable.name.startswith("_") and variable.name.endswith("_delay")
+    return "delay" if delay and is_synapses(variable.owner) else str(variable.name)
+
+
 def is_silenced(group: Any, event: str) -> bool:
     """Whether a group has a threshold for an event that is inactive, so that Brian2 finds none."""
     threshold = getattr(whole(group), "thresholder", {}).get(event)

@@ -312,7 +312,7 @@ def _fractions(owner: Any, array: TimedArray) -> int:
 
 def array_name(variable: ArrayVariable) -> str:
     """Name of the array of a Brian2 variable; nothing of ours has it."""
-    return f"{variable.owner.name}.{variable.name}"
+    return f"{variable.owner.name}.{brian.plain_name(variable)}"
 
 
 def events_name(group: Any, event: str = SPIKE) -> str:
