@@ -1,0 +1,56 @@
+"""The Python blocks of the pages in docs run as they stand, one after the other."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def printed(page, folder):
+    """What the blocks of a page print, line by line."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(blocks)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_batches(tmp_path):
+    counts, *rest = printed("batches.md", tmp_path)
+    counts = [float(count) for count in counts.strip("[]").split()]
+    assert counts[:2] == [0, 0] and 0 < counts[2] < counts[3] < counts[4]
+    assert rest == ["True False", "True", "True", "[[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]"]
+
+
+def test_data(tmp_path):
+    lines = printed("data.md", tmp_path)
+    assert lines[0].startswith("Spikes(100 samples, 40 steps, 64 neurons, 6400 spikes")
+    assert lines[1].startswith("Spikes(100 samples, 40 steps, 65 neurons, 6500 spikes")
+    assert float(lines[4]) < 0.1
+    assert lines[5].startswith("Spikes(10 samples, 840 steps, 80 neurons")
+    assert lines[6].startswith("Spikes(1 samples, 250 steps, 70 neurons")
+    assert lines[7].startswith("Spikes(5000 samples, 60 steps, 5 neurons, 25000 spikes")
+
+
+def test_rules(tmp_path):
+    assert "\n".join(printed("rules.md", tmp_path)).count("[") >= 3
+
+
+def test_training(tmp_path):
+    learned, frozen, same, matrix, accuracies = printed("training.md", tmp_path)
+    assert learned == same == "True"
+    assert "synapses_w" in frozen and frozen.count("synapses_1_w") == 1
+    assert matrix == "50"
+    assert len(ast.literal_eval(accuracies.replace("nan", "0"))) == 4
+    assert len((tmp_path / "run.csv").read_text().splitlines()) == 2
