@@ -43,13 +43,17 @@ def run(name: str, *options: str | Path) -> str:
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Imports a benchmark's file, as the benchmarks import each other."""
+    """Imports a benchmark's file, as the benchmarks import each other.
+
+    A test's file may be imported under the same name, and is again afterwards.
+    """
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    before = set(sys.modules)
+    names = {path.stem for path in BENCHMARKS.glob("*.py")}
+    others = {name: sys.modules.pop(name) for name in names & set(sys.modules)}
     yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if (BENCHMARKS / f"{name}.py").exists():
-            del sys.modules[name]
+    for name in names & set(sys.modules):
+        del sys.modules[name]
+    sys.modules.update(others)
 
 
 def test_no_benchmark_is_left_out() -> None:
