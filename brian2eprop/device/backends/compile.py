@@ -45,7 +45,7 @@ def shared_library(source: str, flags: Sequence[str], what: str = "a network") -
     CompileError
         If there is no compiler, it fails, or the library cannot be stored or loaded.
     """
-    return _load(library_file(source, flags, what))
+    return load(library_file(source, flags, what))
 
 
 def library_file(source: str, flags: Sequence[str], what: str = "a network") -> Path:
@@ -168,14 +168,21 @@ def _check(done: subprocess.CompletedProcess[str]) -> None:
     )
 
 
-def _load(path: Path) -> ctypes.CDLL:
+def load(path: Path, mode: int = ctypes.DEFAULT_MODE) -> ctypes.CDLL:
+    """Load a compiled library; with RTLD_GLOBAL, those loaded later find its functions.
+
+    Raises
+    ------
+    CompileError
+        If it cannot be loaded.
+    """
     # How long a thread that waits spins before it sleeps: long enough for the next loop of the
     # same step, not so long that it takes the processor from whatever else runs. Read when the
     # first library loads OpenMP.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
-        return ctypes.CDLL(str(path))
+        return ctypes.CDLL(str(path), mode)
     except OSError as error:
         raise CompileError(
             f"The compiled network cannot be loaded ({error}). If {path.parent} lies where "

@@ -8,13 +8,14 @@ without a barrier between them.
 from __future__ import annotations
 
 import ctypes
+import functools
 import re
 import threading
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from brian2eprop.device.backends.compile import shared_library
+from brian2eprop.device.backends.compile import library_file, load, shared_library
 
 WARP = 32
 
@@ -32,7 +33,7 @@ class EmulationError(RuntimeError):
 
 
 class _Launch(ctypes.Structure):
-    """``b2e::Launch`` of emulation_launch.h."""
+    """``b2e::Launch`` of emulation.h."""
 
     _fields_ = (
         ("blocks", ctypes.c_int),
@@ -64,6 +65,7 @@ class EmulatedFunction:
 
     def __init__(self, source: str, name: str = "b2e_run", among: Sequence[str] = ()) -> None:
         self.source = source
+        _machine()
         library = shared_library(emulated_source(source, among or (name,)), FLAGS)
         self._entry = getattr(library, f"b2e_emulate_{name}")
 
@@ -105,6 +107,13 @@ class EmulatedFunction:
             failed = self._entry(ctypes.byref(launch), addresses, message, _MESSAGE_BYTES)
         if failed:
             raise EmulationError(message.value.decode() + _excerpt(self.source, message.value))
+
+
+@functools.cache
+def _machine() -> ctypes.CDLL:
+    """The machine that all kernels run on, where the libraries of kernels find it."""
+    source = template("emulation.h") + template("emulation_machine.cpp")
+    return load(library_file(source, FLAGS), ctypes.RTLD_GLOBAL)
 
 
 def emulated_source(source: str, names: Sequence[str]) -> str:
