@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import brian2
@@ -12,6 +13,12 @@ import brian2eprop  # noqa: F401 (registers the device)
 from brian2eprop.device.backends import registry
 
 BACKENDS = tuple(registry.BACKENDS)
+
+
+def pytest_collection_finish() -> None:
+    """Brian2 collects garbage in every run: it need not look through all modules for it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=BACKENDS)
