@@ -25,6 +25,7 @@ from brian2eprop.device.capture.network import make_inert
 from brian2eprop.device.capture.support import check_network, refuse_arrays
 from brian2eprop.device.capture.unchanged import Origin, Watched, origin_of
 from brian2eprop.device.codegen.parts import Layout
+from brian2eprop.device.memory.delays import delays_that_matter
 from brian2eprop.device.memory.loop import InstanceLoop
 from brian2eprop.device.memory.randomness import Randomness
 from brian2eprop.device.memory.recorders import fit_instances
@@ -36,7 +37,7 @@ from brian2eprop.device.memory.snapshot import (
     take_snapshot,
 )
 from brian2eprop.device.memory.state import State
-from brian2eprop.device.memory.transit import Transit, delays_that_matter
+from brian2eprop.device.memory.transit import Transit
 from brian2eprop.device.networks import Kept
 from brian2eprop.device.options import Options, check_duration, read_options
 from brian2eprop.device.run.progress import Progress

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.capture.captured import EVER, Captured, Delays, Pathway
+from brian2eprop.device.capture.captured import Captured, Pathway
 from brian2eprop.device.codegen.storage import count_of, index_of
 from brian2eprop.device.program import Clock, Events
 from brian2eprop.errors import Unsupported
@@ -38,7 +38,7 @@ class Sent:
     def finer(self, ratio: int, late: int) -> Sent:
         """The same in steps of which one was ``ratio``; see :class:`Transit`."""
         before = np.arange(self.counts.shape[1], 0, -1)
-        now = _finer(before, ratio, late)
+        now = in_finer(before, ratio, late)
         n, *rest = self.index.shape[::2]
         counts = np.zeros((n, now.max(initial=0)), np.int32)
         index = np.zeros((n, now.max(initial=0), *rest), np.int32)
@@ -291,58 +291,7 @@ def _check_pathways(
                 )
 
 
-def delays_that_matter(
-    transit: Transit, name: str, events: str, now: Delays, step: int, dt: float
-) -> tuple[Delays, ...]:
-    """The delays of a pathway that still matter: those of what is on its way, and the present.
-
-    As in Brian2's queue, a delay that is changed holds for what is sent from then on.
-
-    Parameters
-    ----------
-    transit : Transit
-        What the last run has left.
-    name : str
-        Name of the pathway.
-    events : str
-        The event buffer that it reads.
-    now : Delays
-        Its delays now.
-    step : int
-        The first step, in those of the source's clock, whose spikes the present delays hold for.
-    dt : float
-        That clock's dt in seconds.
-
-    Returns
-    -------
-    tuple of Delays
-        The oldest first, the present ones last.
-    """
-    path, sent = transit.pathways.get(name), transit.sent.get(events)
-    if path is None or path.events != events or sent is None:
-        return (now,)
-    *older, last = (_in_finer(each, *transit.in_steps_of(dt, events)) for each in path.delays)
-    if now.agrees_with(last):
-        now = replace(now, since=last.since)
-    else:
-        older.append(last)
-        now = replace(now, since=step)
-    # Those in between stay: where they begin, the earlier ones end.
-    while older and [*older[1:], now][0].since + older[0].longest <= step:
-        del older[0]
-    return (*older, now)
-
-
-def _in_finer(delays: Delays, ratio: int, late: int) -> Delays:
-    if ratio == 1:
-        return delays
-    steps = _finer(delays.known, ratio, late).astype(np.int32).tobytes()
-    # A step in which a spike was sent is as long ago as the spike.
-    since = delays.since if delays.since == EVER else delays.since * ratio + (ratio - 1) * late
-    return Delays(delays.size, steps, since)
-
-
-def _finer(steps: npt.NDArray[Any], ratio: int, late: int) -> npt.NDArray[Any]:
+def in_finer(steps: npt.NDArray[Any], ratio: int, late: int) -> npt.NDArray[Any]:
     """Numbers of steps in finer ones, where of each the last ``late`` ones are as they are."""
     return (steps - late) * ratio + late
 
