@@ -120,13 +120,15 @@ def _add_diffusion(builder: Builder, updater: SpatialStateUpdater) -> None:
         ("from_parent", tree.capacitive[np.maximum(tree.parent, 0)]),
     ):
         table[what] = builder.table(f"{name}:{what}", values, DType.DOUBLE)
-    for what in _SYSTEM:
-        builder.arrays[f"{name}:{what}"] = Array(f"{name}:{what}", DType.REAL, n, Access.SHARED)
+    system = {what: f"{name}:{what}" for what in _SYSTEM}
+    for array in system.values():
+        builder.arrays[array] = Array(array, DType.REAL, n, Access.SHARED)
+    table |= system
     nodes = _equations(builder, updater, table)
     builder.phases += [
         ForEach(f"{name}:equations", n, nodes),
-        TreeSolve(name, table["parent"], *(f"{name}:{x}" for x in _SYSTEM)),
-        ForEach(f"{name}:potentials", len(group), _solution(builder, updater, table["place"])),
+        TreeSolve(name, table["parent"], **system),
+        ForEach(f"{name}:potentials", len(group), _solution(builder, updater, table)),
     ]
 
 
@@ -146,11 +148,7 @@ def _equations(builder: Builder, updater: SpatialStateUpdater, table: dict[str, 
 
     body = builder.body(updater, locate)
     refs = {
-        **{
-            f"_{x}": Ref(f"{updater.name}:{x}", Index.ELEMENT)
-            for x in ("leak", "coupling", "source")
-        },
-        **{f"_{x}": Ref(table[x], Index.ELEMENT) for x in ("capacitive", "from_parent")},
+        **{f"_{x}": Ref(table[x], Index.ELEMENT) for x in (*_SYSTEM, "capacitive", "from_parent")},
         **{x: at("compartment", x) for x in ("area", "Cm", "v", "r_length_1")},
         "r_length_2": at("above", "r_length_2"),
         "Ri": Ref(builder.array_of(group.variables["Ri"]), Index.SCALAR),
@@ -158,10 +156,10 @@ def _equations(builder: Builder, updater: SpatialStateUpdater, table: dict[str, 
     return replace(body, code=body.code + _EQUATIONS, refs={**body.refs, **refs})
 
 
-def _solution(builder: Builder, updater: SpatialStateUpdater, place: str) -> Body:
+def _solution(builder: Builder, updater: SpatialStateUpdater, table: dict[str, str]) -> Body:
     group = updater.group
     refs = {x: Ref(builder.array_of(group.variables[x]), Index.ELEMENT) for x in ("Cm", "v", "Ic")}
-    refs["_solution"] = Ref(f"{updater.name}:source", Index.ELEMENT, via=place)
+    refs["_solution"] = Ref(table["source"], Index.ELEMENT, via=table["place"])
     return Body(_SOLUTION.strip(), refs)
 
 
