@@ -44,14 +44,8 @@ class ChunkWriter:
 
     Parameters
     ----------
-    model : Model
-        The model's phases with their derivatives.
-    task : Task
-        Outputs, parameters and regularisers.
-    surrogate : Surrogate
-        What takes the place of a spike's derivative.
-    routes : mapping of str to tuple of Route
-        How the spikes of each population reach the outputs.
+    model, task, surrogate, routes
+        As for :class:`~brian2eprop.learning.traces.parts.TraceParts`.
     chunk : int
         Number of steps of a chunk.
 

@@ -191,7 +191,6 @@ struct Since {
 // The first of the times that pass, one of which is known up to rounding.
 template <class Passes>
 inline double first_time(double t, Passes passes) {
-    
     while (passes(t)) t = nextafter(t, double(-INFINITY));
     while (!passes(t)) t = nextafter(t, double(INFINITY));
     return t;
