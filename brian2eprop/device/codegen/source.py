@@ -27,7 +27,6 @@ from brian2eprop.device.program import (
     Program,
     Slots,
     Sweep,
-    TreeSolve,
 )
 from brian2eprop.device.program.verify import Stage, verify
 
@@ -203,8 +202,10 @@ class _Generator:
             "draws.h": any(body.draws for body in bodies),
             "draws_in_groups.h": self.dialect.draws_in_groups and any(b.draws for b in bodies),
             "timed.h": any(body.timed for body in bodies),
-            "tree.h": any(isinstance(phase, TreeSolve) for phase in self.program.phases()),
         }
+        kinds = {type(phase).__name__ for phase in self.program.phases()}
+        phases = environment().get_template("phases.cpp").module.headers
+        own |= {header: kind in kinds for kind, header in phases.items()}
         return (*self.dialect.headers, *shared, *(name for name, used in own.items() if used))
 
     def _foreign(self) -> tuple[str, ...]:

@@ -258,3 +258,5 @@ if (B2E_LEADER)
 {% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Mark": Mark, "Gather": Gather, "Feed": Feed, "Record": Record, "Count": Count,
                  "Propagate": Propagate, "ForEachSynapse": ForEachSynapse, "Reduce": Reduce,
                  "Clear": Clear, "TreeSolve": TreeSolve} %}
+{# What goes before the kernel where there is a phase of the kind. #}
+{% set headers = {"TreeSolve": "tree.h"} %}
