@@ -18,6 +18,7 @@ from brian2eprop.device.program import (
     Sweep,
     SynapticLoop,
 )
+from brian2eprop.device.program.dependence import changed, in_runs
 from brian2eprop.device.program.legal import Stage, form_faults
 
 
@@ -124,30 +125,14 @@ def parts(program: Program, layout: Layout = Layout.PER_INSTANCE) -> tuple[Part,
         if over is Over.INSTANCES:
             found.append(Part(layout, sweeps))
             continue
-        for phases in _apart(phase for sweep in sweeps for phase in sweep.phases):
+        for phases in in_runs((phase for sweep in sweeps for phase in sweep.phases), _meet):
             spread = Layout.GRID if phases[0].spreads else Layout.BLOCK
             found.append(Part(spread, (Sweep(Direction.ONCE, tuple(phases), Over.SHARED),)))
     return tuple(found)
 
 
-def _apart(phases: Iterator[Phase]) -> list[list[Phase]]:
-    """Phases in runs, such that in each a thread meets only what it wrote itself."""
-    runs: list[list[Phase]] = []
-    for phase in phases:
-        last = runs[-1] if runs else []
-        if last and phase.spreads and last[0].spreads and not _meets(last, phase):
-            last.append(phase)
-        else:
-            runs.append([phase])
-    return runs
-
-
-def _meets(earlier: list[Phase], phase: Phase) -> bool:
+def _meet(before: Phase, phase: Phase) -> bool:
     """Whether a phase meets what another element of an earlier one wrote, or will read."""
-    for before in earlier:
-        shared = (before.writes() & (phase.reads() | phase.writes())) | (
-            before.reads() & phase.writes()
-        )
-        if any(not (before.own(name) and phase.own(name)) for name in shared):
-            return True
-    return False
+    shared = changed(before.reads(), before.writes(), phase.reads(), phase.writes())
+    alone = all(before.own(name) and phase.own(name) for name in shared)
+    return not (before.spreads and phase.spreads and alone)

@@ -168,8 +168,9 @@ class PhaseWriter:
             view = self._view(phase, frozenset())
             number = numbers[phase.events] if isinstance(phase, Detect) else 0
             clock = self.clocks.get(phase.clock or "")
-            part = piece.split.value
-            views.append(replace(view, kind=piece.kind, clock=clock, part=part, number=number))
+            views.append(
+                replace(view, kind=piece.kind, clock=clock, part=piece.part, number=number)
+            )
         return views
 
     def _times(self, phase: Loop) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""Whether the runs of a body depend on one another."""
+"""What depends on what: runs of a body on one another, and what is done on what was before."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 
 from brian2eprop.device.program.body import Body, Index
 
@@ -52,6 +52,35 @@ def is_independent(body: Body, distinct: Collection[Index]) -> bool:
     """
     alone = {frozenset({(index, None)}) for index in distinct}
     return all(ways(body, array) in alone for array in body.arrays(body.written))
+
+
+def changed(
+    reads: frozenset[str],
+    writes: frozenset[str],
+    other_reads: frozenset[str],
+    other_writes: frozenset[str],
+) -> frozenset[str]:
+    """What both of two use, and one of them changes."""
+    return (writes & (other_reads | other_writes)) | (reads & other_writes)
+
+
+def in_runs[T](found: Iterable[T], meet: Callable[[T, T], bool]) -> list[list[T]]:
+    """What is done in turn, in runs such that nothing meets what was before it in its run.
+
+    Parameters
+    ----------
+    found : iterable
+        What is done, in order.
+    meet : callable
+        Whether the second meets what another worker does of the first.
+    """
+    runs: list[list[T]] = []
+    for each in found:
+        if runs and not any(meet(before, each) for before in runs[-1]):
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return runs
 
 
 def _names(body: Body, array: str) -> frozenset[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 from brian2eprop.device.program.arrays import Over
 from brian2eprop.device.program.body import Body, Domain, Index
-from brian2eprop.device.program.dependence import ways
+from brian2eprop.device.program.dependence import is_independent, ways
 
 if TYPE_CHECKING:
     from brian2eprop.device.program.program import Program
@@ -94,6 +94,20 @@ class Phase(ABC):
         """Whether every element of the loop meets its own element of an array only."""
         return False
 
+    def share_by(self) -> Index | None:
+        """The index of which members of a team may each do a range; None where one does it all.
+
+        All that is written is then a member's own.
+        """
+        return None
+
+    def holder(self, array: str) -> Hashable:
+        """Which member alone meets an element of an array, if they share it; None for several.
+
+        Phases that name the same holder meet an element by the same member.
+        """
+        return Index.ELEMENT if self.own(array) else None
+
     def names(self) -> Iterable[tuple[Kind, str]]:
         """What it names besides the refs of a body, each with its kind."""
         return ((Kind.EVENTS, name) for name in sorted(self.hears() | self.fills()))
@@ -118,6 +132,9 @@ class Phase(ABC):
 class Loop(Phase):
     """A phase with a body; each kind declares it among its own fields."""
 
+    # The indices of which a member of a team may have a range, the best first.
+    ranges: ClassVar[tuple[Index, ...]] = ()
+
     body: Body
 
     def reads(self) -> frozenset[str]:
@@ -133,6 +150,11 @@ class Loop(Phase):
         alone = ways(self.body, array) <= {(Index.ELEMENT, None)}
         return alone and array not in self.body.indices | self.body.looked_up
 
+    def share_by(self) -> Index | None:
+        """See :meth:`Phase.share_by`."""
+        alone = (i for i in self.ranges if is_independent(self.body, {i, Index.SYNAPSE}))
+        return next(alone, None)
+
     @abstractmethod
     def domain(self, program: Program) -> Domain:
         """What it offers its body."""
@@ -142,6 +164,7 @@ class Elements(Loop):
     """A loop over all of ``size`` elements (refs: ELEMENT, SCALAR)."""
 
     RESULT: ClassVar[str | None] = None  # the local that the body must assign
+    ranges: ClassVar[tuple[Index, ...]] = (Index.ELEMENT,)
 
     size: int
 
@@ -166,8 +189,18 @@ class SynapticLoop(Loop):
     neighbour. A body that only adds to that neuron does not ask for it.
     """
 
+    # Targets before sources, so that synapses are one member's in loops from both sides.
+    ranges: ClassVar[tuple[Index, ...]] = (Index.TARGET, Index.SOURCE)
+
     connectivity: str
     side: Side
+
+    def holder(self, array: str) -> Hashable:
+        """See :meth:`Phase.holder`."""
+        by, met = self.share_by(), ways(self.body, array)
+        if met == {(Index.SYNAPSE, None)}:
+            return by, self.connectivity
+        return Index.ELEMENT if met == {(by, None)} else None
 
     def names(self) -> Iterable[tuple[Kind, str]]:
         """See :meth:`Phase.names`."""

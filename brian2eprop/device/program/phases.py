@@ -29,6 +29,8 @@ class ForEach(Elements):
 class ForEachEvent(Loop):
     """Run the body for each neuron that spiked ``delay`` steps ago (refs: ELEMENT, SCALAR)."""
 
+    ranges: ClassVar[tuple[Index, ...]] = (Index.ELEMENT,)
+
     events: str
     body: Body
     delay: int = 0
@@ -230,6 +232,7 @@ class Reduce(Elements):
 
     VALUE: ClassVar[str] = "_value"
     RESULT: ClassVar[str | None] = VALUE
+    ranges: ClassVar[tuple[Index, ...]] = ()  # all elements have a part in the result
 
     size: int
     operation: Reduction
