@@ -17,6 +17,7 @@ from brian2eprop.device.backends.base import Call
 from brian2eprop.device.backends.cache import content_key
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import generate
+from brian2eprop.device.codegen.statements import render_expression
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -262,6 +263,13 @@ def test_times_are_right_after_a_long_time() -> None:
     now = 10_000_000
     memory = run(found, Precision.FLOAT32, step=now, last=(now - steps) * dt)
     np.testing.assert_array_equal(memory.read("out")[0], steps)
+
+
+@pytest.mark.parametrize("name", ["timestep_of", "timesteps", "_sinces"])
+def test_only_times_are_counted_in_double(name: str) -> None:
+    """A function of another name gets its arguments in the precision, like all others."""
+    assert render_expression(f"{name}(x/dt)") == f"{name}(real(1)*x/dt)"
+    assert render_expression("timestep(x, dt)") == "_timestep(x, dt_double)"
 
 
 # Names and constants

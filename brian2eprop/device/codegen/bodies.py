@@ -17,6 +17,7 @@ from brian2eprop.device.codegen.statements import (
     STORED_TYPES,
     render_hoisted,
     render_statement,
+    since_name,
 )
 from brian2eprop.device.program import (
     Array,
@@ -225,7 +226,7 @@ class BodyWriter:
         if self.draws is not None:
             lines += [self.draws.before(*draw) for draw in sorted_items(self.body.draws)]
         lines += render_hoisted(self.lowered.hoisted, doubles, self.integer)
-        return lines + [_since(*found) for found in sorted_items(self.lowered.since)]
+        return lines + [_since(step) for step in sorted(self.lowered.since, key=since_name)]
 
     def _some(self) -> list[str]:
         if self.draws is None or not self.draws.in_groups:
@@ -333,8 +334,8 @@ def _foreign(name: str, function: Foreign) -> str:
     return f"const auto {name} = [](auto... x) {{ return ::{function.symbol}(x...); }};"
 
 
-def _since(name: str, step: str) -> str:
-    return f"const b2e::Since {name} = b2e::since({step}, dt{DOUBLE_SUFFIX});"
+def _since(step: str) -> str:
+    return f"const b2e::Since {since_name(step)} = b2e::since({step}, dt{DOUBLE_SUFFIX});"
 
 
 def _row_sum(name: str) -> str:

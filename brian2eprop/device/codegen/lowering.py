@@ -60,9 +60,8 @@ class Lowered:
         (and neither read nor assigned).
     aliases : mapping of str to frozenset of str
         Refs whose elements other refs may stand for as well; not where all are only added to.
-    since : mapping of str to str
-        Functions in the statements that say whether a time has reached a step: the C++ name of
-        each, and the step.
+    since : frozenset of str
+        The steps of which the statements ask whether a time has reached them.
     """
 
     hoisted: tuple[Statement, ...]
@@ -71,7 +70,7 @@ class Lowered:
     written: frozenset[str]
     added: frozenset[str]
     aliases: Mapping[str, frozenset[str]]
-    since: Mapping[str, str]
+    since: frozenset[str]
 
 
 def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
@@ -95,11 +94,11 @@ def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
         written,
         added - shared.keys(),
         shared,
-        since.found,
+        frozenset(since.found),
     )
 
 
-SINCE = "_since"
+SINCE = "_since"  # of a time and a step: whether the time has reached it
 
 
 class _Since(ast.NodeTransformer):
@@ -111,7 +110,7 @@ class _Since(ast.NodeTransformer):
 
     def __init__(self, invariant: Iterable[str]) -> None:
         self.invariant = frozenset(invariant)
-        self.found: dict[str, str] = {}
+        self.found: set[str] = set()
 
     def statement(self, statement: Statement) -> Statement:
         """The statement with such comparisons replaced."""
@@ -137,9 +136,8 @@ class _Since(ast.NodeTransformer):
                 [ast.GtE()],
                 [ast.Name(step) | ast.Constant(int(step))],
             ) if step in self.invariant or (isinstance(step, int) and fits(step, 32)):
-                name = f"{SINCE}{step}"
-                self.found[name] = str(step)
-                return ast.Call(ast.Name(name, ast.Load()), [time], [])
+                self.found.add(str(step))
+                return ast.Call(ast.Name(SINCE, ast.Load()), [time, node.comparators[0]], [])
         return node
 
 

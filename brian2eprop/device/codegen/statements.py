@@ -72,11 +72,15 @@ class Renderer(CPPNodeRenderer):  # type: ignore[misc]
 
     def render_Call(self, node: ast.Call) -> str:
         """Times are counted in steps in double precision, whatever the precision."""
-        if isinstance(node.func, ast.Name) and node.func.id.startswith(("timestep", SINCE)):
-            name = {"timestep": "_timestep"}.get(node.func.id, node.func.id)
-            arguments = [Renderer("double").render_node(_in_double(arg)) for arg in node.args]
-            return f"{name}({', '.join(arguments)})"
-        return str(super().render_Call(node))
+        called = node.func.id if isinstance(node.func, ast.Name) else ""
+        if called not in ("timestep", SINCE):
+            return str(super().render_Call(node))
+        name, times = "_timestep", node.args
+        if called == SINCE:
+            *times, step = node.args
+            name = since_name(ast.unparse(step))
+        arguments = [Renderer("double").render_node(_in_double(time)) for time in times]
+        return f"{name}({', '.join(arguments)})"
 
 
 class _InDouble(ast.NodeTransformer):
@@ -85,6 +89,11 @@ class _InDouble(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.Name:
         name = "dt" + DOUBLE_SUFFIX if node.id == "dt" else node.id
         return ast.copy_location(ast.Name(name, node.ctx), node)
+
+
+def since_name(step: str) -> str:
+    """C++ name of the function that says whether a time has reached a step."""
+    return f"{SINCE}{step}"
 
 
 def _in_double(node: ast.AST) -> ast.AST:
