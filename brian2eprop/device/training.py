@@ -17,11 +17,8 @@ from brian2.core.variables import VariableView
 from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
 
 from brian2eprop.device import brian
-from brian2eprop.device.capture.builder import (
-    Before,
-    array_name,
-    events_name,
-)
+from brian2eprop.device.capture.buffers import events_name
+from brian2eprop.device.capture.builder import Before, array_name
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.network import capture
 from brian2eprop.device.capture.support import check_network

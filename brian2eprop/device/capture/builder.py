@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from brian2.input.timedarray import TimedArray
 from brian2.units import second
 
 from brian2eprop.device import brian
+from brian2eprop.device.capture.buffers import SPIKE, Buffers
 from brian2eprop.device.capture.captured import (
     Captured,
     Delays,
@@ -34,12 +36,10 @@ from brian2eprop.device.program import (
     Detect,
     Direction,
     DType,
-    Events,
     ForEach,
     Phase,
     Program,
     Ref,
-    Slots,
     Stream,
     Sweep,
     Timed,
@@ -47,8 +47,6 @@ from brian2eprop.device.program import (
 from brian2eprop.device.program.connectivity import Found
 from brian2eprop.device.program.connectivity.base import Integers
 from brian2eprop.errors import Unsupported
-
-SPIKE = "spike"  # Brian2's name of the event that a threshold detects
 
 NO_REFS: Mapping[str, Ref] = {}
 
@@ -113,14 +111,10 @@ class Builder:
     phases: list[Phase] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
-    events: dict[str, Events] = field(default_factory=dict)
-    histories: dict[str, int] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     orders: dict[str, Integers] = field(default_factory=dict)
     tables: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     sources: dict[str, Any] = field(default_factory=dict)
-    emitters: dict[str, Any] = field(default_factory=dict)
-    late: dict[str, str] = field(default_factory=dict)
     recordings: list[Recording] = field(default_factory=list)
     logs: list[EventLog] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
@@ -129,6 +123,11 @@ class Builder:
     operations: list[Operation] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
+
+    @cached_property
+    def buffers(self) -> Buffers:
+        """The event buffers."""
+        return Buffers(self.before.forgets)
 
     def body(
         self,
@@ -190,55 +189,17 @@ class Builder:
                 self.table(row.clock.steps, row.steps)
                 self.table(row.clock.times, row.all_times, DType.DOUBLE)
 
-    def emit(self, group: Any, event: str = SPIKE) -> str:
-        """Name of the event buffer of a group's events, declared for the group that emits."""
-        name = events_name(group, event)
-        self.events[name] = Events(name, len(group), Access.PER_INSTANCE, Slots())
-        self.emitters[name] = group
-        return name
-
-    def emit_late(self, group: Any, event: str = SPIKE) -> str | None:
-        """Name of the event buffer for those who hear a group's events a step late, if any do."""
-        name = self.late.get(events_name(group, event))
-        if name is not None:
-            self.events[name] = Events(name, len(group), Access.PER_INSTANCE, Slots())
-        return name
-
     def heard(self, listener: Any, group: Any, event: str = SPIKE) -> tuple[str, int]:
         """Name of the event buffer that a listener reads, and how many steps late.
 
-        A listener that comes before what it listens to hears it in the next step. At the border
-        of two runs that is another thing than to hear it in time, so it has a buffer of its own.
+        Where the group's threshold is inactive there are events, and none of them ever comes.
         """
-        name = events_name(group, event)
-        if name not in self.emitters and brian.is_silenced(group, event):
-            self._add_silence(group, event)
-        if name not in self.emitters:
-            what = "spikes" if event == SPIKE else f"the event '{event}'"
-            raise Unsupported(
-                f"'{listener.name}' waits for {what} of '{brian.whole(group).name}', which emits "
-                "none in this run; give it a threshold, keep it active and in the network, or set "
-                f"'{listener.name}' inactive."
-            )
-        if name in self.events:
-            return name, 0
-        if self.before.forgets:
-            own = self.late.setdefault(name, f"{name}::late")
-            self.emitters[own] = self.emitters[name]
-            name = own
-        self.widen(name, 1)
-        return name, 1
-
-    def _add_silence(self, group: Any, event: str) -> None:
-        """Declare the events of a group whose threshold is inactive: there are none."""
-        whole = brian.whole(group)
-        name = self.emit(whole, event)
-        never = Body(f"{Detect.CONDITION} = False")
-        self.phases.append(Detect(f"silence of {name}", len(whole), name, never))
-
-    def widen(self, events: str, history: int) -> None:
-        """Keep more of an event buffer's steps, also where it is yet to be declared."""
-        self.histories[events] = max(self.histories.get(events, 0), history)
+        if self.buffers.is_silent(group, event):
+            whole = brian.whole(group)
+            name = self.buffers.emit(whole, event)
+            never = Body(f"{Detect.CONDITION} = False")
+            self.phases.append(Detect(f"silence of {name}", len(whole), name, never))
+        return self.buffers.heard(listener, group, event)
 
     def finish(self, name: str, promoted: Collection[str]) -> Captured:
         """The Program and its ties.
@@ -262,10 +223,7 @@ class Builder:
             self.grid.dt,
             arrays,
             (Sweep(Direction.FORWARD, tuple(self.phases)),),
-            tuple(
-                replace(buffer, slots=Slots(self.histories.get(buffer.name, 0)))
-                for buffer in self.events.values()
-            ),
+            self.buffers.declared,
             tuple(item.connectivity for item in connectivities.values()),
             tuple(Stream(stream, len(source)) for stream, source in self.sources.items()),
             self.grid.program_clocks(),
@@ -280,7 +238,7 @@ class Builder:
             tables=tables,
             written=frozenset(changed & self.variables.keys()),
             sources=self.sources,
-            emitters={events: group.id for events, group in self.emitters.items()},
+            emitters=self.buffers.emitters,
             recordings=tuple(self.recordings),
             logs=tuple(self.logs),
             rates=tuple(self.rates),
@@ -289,8 +247,8 @@ class Builder:
             operations=tuple(self.operations),
             owners=tuple(self.owners),
             order=tuple(self.order),
-            late=frozenset(self.late.values()),
-            forgotten=frozenset(own for name, own in self.late.items() if name not in self.sources),
+            late=self.buffers.late,
+            forgotten=self.buffers.forgotten(self.sources),
             rounding=self.rounding,
         )
 
@@ -313,12 +271,6 @@ def _fractions(owner: Any, array: TimedArray) -> int:
 def array_name(variable: ArrayVariable) -> str:
     """Name of the array of a Brian2 variable; nothing of ours has it."""
     return f"{variable.owner.name}.{brian.plain_name(variable)}"
-
-
-def events_name(group: Any, event: str = SPIKE) -> str:
-    """Name of the event buffer of a group's events, whatever part of the group is meant."""
-    name = str(brian.whole(group).name)
-    return name if event == SPIKE else f"{name}:{event}"
 
 
 def dtype_of(variable: ArrayVariable) -> DType:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from brian2eprop.device.capture.builder import Builder, events_name
+from brian2eprop.device.capture.builder import Builder
 from brian2eprop.device.capture.objects import (
     cables,
     monitors,
@@ -47,7 +47,7 @@ def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
     for kind, item in found:
         if kind.emitter is not None:
             group, event = kind.emitter(item)
-            builder.emitters[events_name(group, event)] = group
+            builder.buffers.expect(group, event)
     builder.add_lists()
     for kind, item in found:
         before = len(builder.phases)
@@ -57,4 +57,4 @@ def add_phases(builder: Builder, objects: Iterable[Any]) -> None:
         builder.owners += [item.name] * (len(builder.phases) - before)
         builder.order.append(item.name)
     for pathway in builder.pathways.values():
-        builder.widen(pathway.events, pathway.longest)
+        builder.buffers.widen(pathway.events, pathway.longest)

@@ -140,10 +140,10 @@ def _detect(builder: Builder, thresholder: Thresholder) -> None:
     on_event = ("not_refractory", "lastspike") if refractory else ()
     flags = {name: Ref(builder.array_of(group.variables[name]), Index.ELEMENT) for name in on_event}
     body = builder.body(thresholder, neuron(builder, thresholder), flags)
-    late = builder.emit_late(group, thresholder.event)
+    late = builder.buffers.emit_late(group, thresholder.event)
     if late is not None:  # first: what happens to a neuron at an event may undo the condition
         builder.phases.append(Detect(f"{thresholder.name}:late", len(group), late, body))
-    events = builder.emit(group, thresholder.event)
+    events = builder.buffers.emit(group, thresholder.event)
     builder.phases.append(Detect(thresholder.name, len(group), events, body, on_event))
 
 

@@ -7,7 +7,8 @@ from brian2.input.poissoninput import PoissonInput
 from brian2.input.spikegeneratorgroup import SpikeGeneratorGroup
 from brian2.synapses.synapses import Synapses
 
-from brian2eprop.device.capture.builder import SPIKE, Builder
+from brian2eprop.device.capture.buffers import SPIKE
+from brian2eprop.device.capture.builder import Builder
 from brian2eprop.device.capture.objects.kind import Kind
 from brian2eprop.device.capture.objects.neurons import update_neurons
 from brian2eprop.device.program import Feed
@@ -17,10 +18,10 @@ from brian2eprop.errors import Unsupported
 
 def _feed(builder: Builder, source: SpikeSource | SpikeGeneratorGroup) -> None:
     builder.sources[source.name] = source
-    late = builder.emit_late(source)
+    late = builder.buffers.emit_late(source)
     if late is not None:
         builder.phases.append(Feed(f"{source.name}:late", source.name, late))
-    builder.phases.append(Feed(source.name, source.name, builder.emit(source)))
+    builder.phases.append(Feed(source.name, source.name, builder.buffers.emit(source)))
 
 
 def _check_poisson_input(source: PoissonInput) -> None:
