@@ -32,7 +32,9 @@ from brian2eprop.device.memory.recorders import fit_instances
 from brian2eprop.device.memory.snapshot import (
     OWN,
     check_instances,
+    check_sizes,
     find_snapshot,
+    find_stored,
     put_snapshot,
     take_snapshot,
 )
@@ -326,7 +328,9 @@ class EpropDevice(StandaloneCalls, TrainingServices):
         restore_random_state: bool = False,
     ) -> None:
         """Restore a stored state of a network."""
-        snapshot = find_snapshot(network, name, filename)
+        stored = find_stored(network, name, filename)
+        check_sizes(stored, network)
+        snapshot = find_snapshot(stored, network, name)
         check_instances(snapshot, network, self.options.batch_size)
         with self.networks.running(network) as kept:
             kept.rest()

@@ -495,6 +495,26 @@ def test_restore_of_another_batch_size() -> None:
     )
 
 
+@pytest.mark.parametrize("other", ["fewer", "variables"])
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_restore_of_other_groups(other: str, batch_size: int | None, tmp_path: Path) -> None:
+    use(batch_size=batch_size)
+    path = str(tmp_path / "state")
+    Network(rising(), rising(3, "other"), name="net").store(filename=path)
+    group = rising()
+    changed = {
+        "fewer": lambda: rising(2, "other"),
+        "variables": lambda: NeuronGroup(3, "v : 1", name="other"),
+    }
+    network = Network(group, changed[other](), name="net")
+    group.v = 0.5
+    had, what = {"fewer": (2, "i"), "variables": (0, "rate")}[other]
+    message = rf"'net' has 3 values of 'other\.{what}', and the network has {had}; restore it into"
+    with pytest.raises(ValueError, match=message):
+        network.restore(filename=path)
+    assert (group.v[:] == 0.5).all()
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "another"])
 def test_restore_of_a_damaged_file(damage: str, tmp_path: Path) -> None:
     use()

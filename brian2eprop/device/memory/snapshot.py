@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from brian2.core.network import Network
-from brian2.core.variables import ArrayVariable
+from brian2.core.variables import ArrayVariable, DynamicArrayVariable
 
 from brian2eprop.device.brian import is_synapses, owner_of, stored_state
 from brian2eprop.device.memory.formed import Formed, Growth
@@ -20,6 +21,8 @@ from brian2eprop.errors import Unsupported
 # Brian2 keeps what the device says of its random numbers under this key of a stored state,
 # and this module keeps its own under another one within.
 RANDOM_STATE, OWN = "_random_generator_state", "eprop_cuda"
+
+Stored = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,42 @@ def check_instances(snapshot: Snapshot | None, network: Network, batch_size: int
         )
 
 
-def find_snapshot(network: Network, name: str, filename: str | None) -> Snapshot | None:
-    """The device's own part of a state that Brian2 has stored.
+def check_sizes(stored: Stored, network: Network) -> None:
+    """Refuse to restore a state of other groups, before anything of it is restored.
+
+    Parameters
+    ----------
+    stored : mapping
+        What Brian2 has stored.
+    network : Network
+        The network.
+
+    Raises
+    ------
+    ValueError
+        If a group has another number of elements, or other variables, than it had.
+    """
+    now = {(owner, variable.name): variable for owner, variable in _own_variables(network)}
+    owners = {owner for owner, _ in now} & stored.keys()
+    then = {(owner, name): kept for owner in owners for name, kept in stored[owner].items()}
+    for owner, name in sorted(then.keys() | now.keys()):
+        variable = now.get((owner, name))
+        # Dynamic arrays get the size that they had; other names are Brian2's own.
+        dynamic = isinstance(variable, DynamicArrayVariable)
+        if owner not in owners or dynamic or name.startswith("_"):
+            continue
+        had = np.size(then[owner, name][0]) if (owner, name) in then else 0
+        has = 0 if variable is None else int(np.prod(variable.size))
+        if had != has:
+            raise ValueError(
+                f"The stored state of '{network.name}' has {had} values of '{owner}.{name}', and "
+                f"the network has {has}; restore it into groups of the same sizes and variables, "
+                "or store it anew."
+            )
+
+
+def find_stored(network: Network, name: str, filename: str | None) -> Stored:
+    """A state that Brian2 has stored.
 
     Parameters
     ----------
@@ -119,18 +156,42 @@ def find_snapshot(network: Network, name: str, filename: str | None) -> Snapshot
 
     Returns
     -------
-    Snapshot or None
-        None for a state that another device stored.
+    mapping
+        What Brian2 keeps of each object, by its name.
 
     Raises
     ------
     KeyError
         If there is no state of that name.
     ValueError
-        If the file is no whole one that ``store`` has written, or another version of this package
-        has.
+        If the file is no whole one that ``store`` has written.
     """
-    stored = stored_state(network, name) if filename is None else _read(filename, name)
+    found: Stored = stored_state(network, name) if filename is None else _read(filename, name)
+    return found
+
+
+def find_snapshot(stored: Stored, network: Network, name: str) -> Snapshot | None:
+    """The device's own part of a state that Brian2 has stored.
+
+    Parameters
+    ----------
+    stored : mapping
+        What Brian2 has stored.
+    network : Network
+        The network.
+    name : str
+        Name of the stored state.
+
+    Returns
+    -------
+    Snapshot or None
+        None for a state that another device stored.
+
+    Raises
+    ------
+    ValueError
+        If another version of this package has stored it.
+    """
     found = stored[RANDOM_STATE].get(OWN)
     if not isinstance(found, Snapshot):
         return None
