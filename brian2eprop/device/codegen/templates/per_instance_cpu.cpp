@@ -1,7 +1,8 @@
 {% import "frame.cpp" as frame with context %}
 #pragma omp parallel num_threads(workers)
 {
-    const int worker = omp_get_thread_num();
+    // OpenMP may start fewer threads than it is asked for.
+    const int worker = omp_get_thread_num(), started = omp_get_num_threads();
     // No store can change a thread's own: what follows from them alone is worked out once.
     double held[n_constants];
     std::memcpy(held, constants, sizeof held);
@@ -21,7 +22,7 @@
     #pragma omp for simd schedule(static) nowait
     for (int element = 0; element < {{ view.array.size }}; ++element) {
         {{ view.type }} sum = 0;
-        for (int other = 0; other < workers; ++other)
+        for (int other = 0; other < started; ++other)
             sum += (({{ view.type }}*)partial_sums[{{ view.sum }}])[(long long)other * {{ view.array.size }} + element];
         {{ frame.array_base(view) }}[element] += sum;
     }
