@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from brian2.codegen.generators.base import CodeGenerator
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
+from brian2.codegen.translation import get_identifiers_recursively
+from brian2.core.base import device_override
 from brian2.core.clocks import BaseClock, Clock, EventClock
 from brian2.core.network import Network
 from brian2.core.preferences import prefs
-from brian2.core.variables import ArrayVariable
+from brian2.core.variables import ArrayVariable, Subexpression, VariableView
 from brian2.devices.device import RuntimeDevice, all_devices
 from brian2.groups.group import Group
 from brian2.groups.subgroup import Subgroup
@@ -230,6 +232,28 @@ def plain_name(variable: ArrayVariable) -> str:
     """What users call a variable: since Brian2 2.11 a delay is named after its pathway as well."""
     delay = variable.name.startswith("_") and variable.name.endswith("_delay")
     return "delay" if delay and is_synapses(variable.owner) else str(variable.name)
+
+
+def is_delay(variable: Any) -> bool:
+    """Whether a variable has the delays of a pathway, whose name no other of synapses may have."""
+    owner = owner_of(variable)
+    return owner is not None and is_synapses(owner) and plain_name(variable) == "delay"
+
+
+def let_devices_show_views() -> None:
+    """Let a device say of what shape a view is and what it prints, as it says what it holds."""
+    VariableView.__repr__ = device_override("variableview_repr")(VariableView.__repr__)
+    for name in ("shape", "ndim"):
+        own = getattr(VariableView, name)
+        shown = device_override(f"variableview_{name}")(own.fget)
+        setattr(VariableView, name, property(shown, doc=own.__doc__))
+
+
+def read_by(subexpression: Subexpression) -> list[Any]:
+    """The variables that the value of a subexpression follows from."""
+    known = subexpression.owner.variables
+    names = get_identifiers_recursively([subexpression.expr], known)
+    return [known[name] for name in names if name in known]
 
 
 def is_silenced(group: Any, event: str) -> bool:

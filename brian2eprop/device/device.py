@@ -26,6 +26,7 @@ from brian2eprop.device.capture.support import check_network, refuse_arrays
 from brian2eprop.device.capture.unchanged import Origin, Watched, origin_of
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.memory.delays import delays_that_matter
+from brian2eprop.device.memory.instances import refuse_network
 from brian2eprop.device.memory.loop import InstanceLoop
 from brian2eprop.device.memory.randomness import Randomness
 from brian2eprop.device.memory.recorders import fit_instances
@@ -126,6 +127,18 @@ class EpropDevice(StandaloneCalls, TrainingServices):
             self.seed(options.seed)
 
     @property
+    def batch_size(self) -> int | None:
+        """Number of instances; None where shapes are Brian2's own. ``set_device`` sets it."""
+        return self.options.batch_size
+
+    @batch_size.setter
+    def batch_size(self, value: Any) -> None:
+        raise AttributeError(
+            f"batch_size is an option of the device; call set_device('eprop_cuda', batch_size="
+            f"{value!r}) to choose it."
+        )
+
+    @property
     def backend(self) -> Backend:
         """Where networks run; chosen when first needed."""
         if self._backend is None:
@@ -202,6 +215,7 @@ class EpropDevice(StandaloneCalls, TrainingServices):
         varying = [v for v in arrays if v.owner is not grows and v in self.instances]
         draws = self.instances.size is not None and _draws_for_neurons(target, variables)
         if target is not None and (varying or draws):
+            refuse_network(target)
             self._touch(target)
             self.instances.promote(target)
             varying = list(dict.fromkeys([*varying, target]))

@@ -6,9 +6,8 @@ from typing import Any
 
 from brian2.core.variables import ArrayVariable, VariableView
 from brian2.devices.device import get_device
-from brian2.groups.neurongroup import NeuronGroup
 
-from brian2eprop.device.memory.instances import is_state, name_of
+from brian2eprop.device.memory.instances import is_state, name_of, refuse_network
 from brian2eprop.device.memory.values import ValuesDevice
 from brian2eprop.errors import Unsupported
 
@@ -91,11 +90,7 @@ def set_per_instance(view: VariableView, per_instance: bool = True) -> None:
             "set_device('eprop_cuda', batch_size=...) first."
         )
     if per_instance:
-        if variable.read_only or (view.name == "delay" and not isinstance(view.group, NeuronGroup)):
-            raise Unsupported(
-                f"'{view.group_name}.{view.name}' is a part of the network, which is the same in "
-                "all instances; make it anew for each value."
-            )
+        refuse_network(variable, f"{view.group_name}.{view.name}")
         device.give_instances(variable)
     elif is_state(variable):
         raise Unsupported(

@@ -12,6 +12,7 @@ from brian2 import (
     NeuronGroup,
     StateMonitor,
     Synapses,
+    get_device,
     ms,
     mV,
     seed,
@@ -360,23 +361,89 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         lambda synapses: setattr(synapses, "delay", np.arange(6).reshape(B, 2) * ms),
         lambda synapses: setattr(synapses.pre, "delay", np.arange(B)[:, None] * ms),
+        lambda synapses: setattr(synapses.post, "delay", np.arange(B) * ms),
         lambda synapses: setattr(synapses, "delay", "p_pre*ms"),
+        lambda synapses: synapses.delay.__setitem__(1, np.arange(B) * ms),
     ],
 )
-def test_delays_that_differ_between_instances_are_refused(set_delays: Any) -> None:
+def test_delays_of_instances_are_refused_where_they_are_set(set_delays: Any) -> None:
     use()
     group = NeuronGroup(1, "v : 1\np : 1", threshold="v > 1")
-    target = NeuronGroup(2, "x : 1")
-    synapses = Synapses(group, target, on_pre="x_post += 1", name="wires")
+    target = NeuronGroup(2, "x : 1", threshold="x > 1")
+    synapses = Synapses(
+        group,
+        target,
+        on_pre="x_post += 1",
+        on_post="v_pre += 1",
+        delay={"post": 2 * ms},
+        name="wires",
+    )
     synapses.connect()
     group.p = np.arange(B)[:, None]
-    set_delays(synapses)
-    network = Network(group, target, synapses)
-    with pytest.raises(Exception, match=r"wires.*delay' differs between instances, but") as caught:
-        network.run(1 * ms)
-    assert isinstance(caught.value, Unsupported) or isinstance(caught.value.__cause__, Unsupported)
     synapses.delay = 1 * ms
-    network.run(1 * ms)
+    with pytest.raises(Unsupported, match=r"'wires\.delay' is a part of the network.* anew"):
+        set_delays(synapses)
+    assert synapses.delay.shape == (2,)
+    assert (np.asarray(synapses.delay) == 1e-3).all()
+    assert float(synapses.post.delay[:].item()) == 2e-3
+
+
+VIEWED = """dv/dt = -v/ms : volt
+            twice = 2*v : volt
+            p : 1
+            gain : volt (shared)
+            level = 2*gain : volt (shared)"""
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(1, 3)])
+def test_views_are_of_the_shape_of_what_they_give(part: slice) -> None:
+    use()
+    group = NeuronGroup(4, VIEWED)
+    group.gain = [1, 2, 3] * volt
+    synapses = Synapses(group, group, "w : 1")
+    synapses.connect(condition="i != j")
+    chosen = group[part]
+    shapes = {}
+    for given in (False, True):
+        if given:
+            chosen.p = np.ones((B, 1))
+            synapses.w = np.ones((B, 1))
+        views = {name: getattr(chosen, name) for name in ("v", "twice", "p", "gain", "level")}
+        views["w"] = synapses.w
+        for view in views.values():
+            assert view.shape == np.shape(view[:])
+            assert view.ndim == len(view.shape)
+            assert len(view) == view.shape[0]
+        shapes[given] = {name: view.shape for name, view in views.items()}
+    n = len(range(4)[part])
+    own = {"v": (B, n), "twice": (B, n), "gain": (B,), "level": (B,)}
+    assert shapes[False] == own | {"p": (n,), "w": (12,)}
+    assert shapes[True] == own | {"p": (B, n), "w": (B, 12)}
+
+
+def test_a_shared_variable_prints_the_values_of_all_instances() -> None:
+    use()
+    group = NeuronGroup(4, VIEWED, name="cells")
+    assert repr(group.gain) == "<cells.gain: 0. * volt>"
+    for shape in ((B,), (B, 1)):
+        group.gain = np.reshape([1, 2, 3], shape) * volt
+        assert repr(group.gain) == "<cells.gain: array([1., 2., 3.]) * volt>"
+        assert repr(group.gain_) == "<cells.gain_: array([1., 2., 3.])>"
+        assert repr(group.level) == "<cells.level: array([2., 4., 6.]) * volt>"
+        group.gain = 0 * volt
+    set_device("runtime")
+    start_scope()
+    assert repr(NeuronGroup(4, VIEWED, name="cells").gain) == "<cells.gain: 0. * volt>"
+
+
+def test_the_device_tells_its_batch_size() -> None:
+    for size in (B, None):
+        set_device("eprop_cuda", batch_size=size)
+        device = get_device()
+        assert device.batch_size == size
+        with pytest.raises(AttributeError, match=r"call set_device\('eprop_cuda', batch_size=7\)"):
+            device.batch_size = 7
+        assert device.batch_size == size
 
 
 def test_a_neuron_is_no_instance() -> None:

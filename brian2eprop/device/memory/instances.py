@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-from brian2.core.variables import ArrayVariable, VariableView
+from brian2.core.variables import ArrayVariable, Subexpression, VariableView
 
 from brian2eprop.device import brian
 from brian2eprop.device.brian import owner_of
@@ -95,6 +95,20 @@ class Instances:
             new[:, :n] = old[:, :n]
             self.arrays[variable] = new
 
+    def varies(self, view: VariableView) -> bool:
+        """Whether what a view gives has a leading instance axis."""
+        if not isinstance(view.variable, Subexpression):
+            return view.variable in self
+        read = brian.read_by(view.variable)
+        return self.size is not None and any(variable in self for variable in read)
+
+    def shape(self, view: VariableView) -> tuple[int, ...]:
+        """The shape of all that a view gives, with a leading instance axis."""
+        if isinstance(view.variable, Subexpression):
+            return (self.number,) if view.variable.scalar else (self.number, len(view.group))
+        rest = np.shape(self.raw(view.variable)[_index(view, slice(None))])
+        return len(self.arrays[view.variable]), *rest
+
     def read(self, view: VariableView, item: Any) -> Values:
         """A copy of what a view gives at an index, with a leading instance axis."""
         values = self.arrays[view.variable]
@@ -127,6 +141,10 @@ class Instances:
         self._require_shape(view, values, rest)
         if values.ndim <= len(rest) and view.variable not in self:
             return False
+        if values.ndim > len(rest):
+            refuse_network(view.variable)
+        if view.variable.scalar and values.ndim > 1:
+            values = values[:, 0]
         if _is_all(item):
             self._discard_other_sizes(view.variable)
         self.promote(view.variable)[:, index] = values
@@ -153,7 +171,7 @@ class Instances:
     def _require_shape(self, view: VariableView, values: Values, rest: tuple[int, ...]) -> None:
         shared = values.shape in ((), rest) or (bool(rest) and values.shape == (1,))
         wanted = (self.number, *rest)
-        if shared or values.shape in (wanted, (self.number, *(1 for _ in rest))):
+        if shared or values.shape in (wanted, (self.number, *(1 for _ in rest or "1"))):
             return
         raise ValueError(
             f"'{view.group_name}.{view.name}' was given values of the shape {values.shape} but "
@@ -176,7 +194,29 @@ def is_state(variable: Any) -> bool:
 def name_of(variable: Any) -> str:
     """How a message calls a variable."""
     owner = owner_of(variable)
-    return variable.name if owner is None else f"{owner.name}.{variable.name}"
+    return variable.name if owner is None else f"{owner.name}.{brian.plain_name(variable)}"
+
+
+def refuse_network(variable: Any, name: str = "") -> None:
+    """Refuse to give each instance values of its own where they make the network.
+
+    Parameters
+    ----------
+    variable : Variable
+        The variable.
+    name : str
+        What the user has called it, if that is another name than its own.
+
+    Raises
+    ------
+    Unsupported
+        If it is a delay, or what Brian2 sets alone, such as the ends of synapses.
+    """
+    if variable.read_only or brian.is_delay(variable):
+        raise Unsupported(
+            f"'{name or name_of(variable)}' is a part of the network, which is the same in all "
+            "instances; give values without an instance axis, and for other values make it anew."
+        )
 
 
 def _index(view: VariableView, item: Any) -> Any:

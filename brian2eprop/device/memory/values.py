@@ -10,7 +10,7 @@ from weakref import ReferenceType, WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-from brian2.core.variables import VariableView
+from brian2.core.variables import Subexpression, VariableView
 from brian2.devices.device import RuntimeDevice
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
@@ -20,6 +20,8 @@ from brian2eprop.device.lent import Lent
 from brian2eprop.device.memory.instances import Instances, name_of
 from brian2eprop.device.memory.state import State
 from brian2eprop.errors import Unsupported
+
+brian.let_devices_show_views()
 
 
 class _Here(threading.local):
@@ -231,6 +233,27 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
             self.instances.forget(view.variable)
         else:
             self.instances.settle(view.variable)
+
+    def variableview_shape(self, view: VariableView) -> Any:
+        """The shape of ``view[:]``, with a leading instance axis where it has one."""
+        original = brian.original(VariableView.shape.fget)
+        return self.instances.shape(view) if self._varies(view) else original(view)
+
+    def variableview_ndim(self, view: VariableView) -> int:
+        """The number of axes of ``view[:]``."""
+        original = brian.original(VariableView.ndim.fget)
+        return len(self.instances.shape(view)) if self._varies(view) else original(view)
+
+    def variableview_repr(self, view: VariableView) -> str:
+        """What is printed of a view; of a shared variable that varies, all of its values."""
+        if not view.variable.scalar or not self._varies(view):
+            return str(brian.original(VariableView.__repr__)(view))
+        name = view.name + ("_" if view.dim is None else "")
+        return f"<{view.group_name}.{name}: {view.get_item(slice(None), level=2)!r}>"
+
+    def _varies(self, view: VariableView) -> bool:
+        ours = isinstance(view.variable, Subexpression) or view.variable in self.arrays
+        return ours and self.instances.varies(view)
 
     def variableview_get_subexpression_with_index_array(
         self, view: VariableView, item: Any, run_namespace: Any
