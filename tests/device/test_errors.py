@@ -70,7 +70,7 @@ def poisson_input() -> list[Any]:
 
 
 CASES: list[tuple[Callable[[], list[Any]], str]] = [
-    (with_function, r"'cells_spike_resetter' calls the function 'half'.*; use .*exp"),
+    (with_function, r"'cells' calls 'half' in '.*half\(.*', which is given in Python only.*exp"),
     (lambda: synapses(cells(model=LEAKY + "\nx : 1"), "x_post = x_pre + v_pre : 1 (summed)"),
      r"'syn' sums an expression of 'x_post' into 'x_post' itself.*; sum into another variable"),
     (with_scalar_write, r"'syn_pre' writes the shared variable 'total_post'.*leave out the flag"),

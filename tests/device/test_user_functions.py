@@ -151,26 +151,115 @@ REFUSED = [
 @pytest.mark.parametrize(("how", "what"), REFUSED)
 def test_what_is_not_all_in_the_code_is_refused(how: dict[str, Any], what: str) -> None:
     use()
-    message = rf"'cells_spike_resetter' calls the function 'f', which {what}, .*; write it so that"
+    message = rf"'cells' calls 'f' in 'v = f\(v\)', which {what}, .*; write it so that"
     with pytest.raises(Unsupported, match=message):
         calling(written(**how)).run(0.1 * ms)
-    with pytest.raises(Unsupported, match=what):
+    with pytest.raises(Unsupported, match=rf"in 'v = f\(v\)', which calls 'g', which {what}"):
         outer = written(dependencies={"g": written(**how)})
         calling(outer).run(0.1 * ms)
 
 
-def test_a_function_without_code_is_refused() -> None:
-    use()
-    function = Function(lambda x: x, arg_units=[1], return_unit=1)
-    message = r"'cells_spike_resetter' calls the function 'f'.* write it in C\+\+ with @implementa"
-    with pytest.raises(Unsupported, match=message):
-        calling(function).run(0.1 * ms)
+def half(x: Any) -> Any:
+    return x / 2
 
 
-def test_code_that_does_not_compile_is_told() -> None:
+IN_PYTHON = {
+    "dv/dt = (half(v) - v)/(5*ms) : 1": "dv/dt = (half(v) - v)/(5*ms) : 1",
+    "dv/dt = (h - v)/(5*ms) : 1\nh = half(v) : 1": "h = half(v) : 1",
+    "threshold": "v > half(1.0)",
+    "reset": "v -= half(v)",
+    "on_pre": "v_post += half(0.1)",
+    "run_regularly": "v = half(v)",
+}
+
+
+@pytest.mark.parametrize("where", IN_PYTHON)
+def test_a_function_in_python_is_refused_by_the_line_that_calls_it(where: str) -> None:
     use()
-    with pytest.raises(b2e.CompileError, match="failed"):
-        calling(written(code="inline double f(double x) { return y; }")).run(0.1 * ms)
+    lines = {"threshold": "v > 1", "reset": "n += 1\nv = 0", "on_pre": "v_post += 0.1"}
+    if where in lines:
+        lines[where] = IN_PYTHON[where]
+    space = {"half": Function(half, arg_units=[1], return_unit=1)}
+    group = NeuronGroup(
+        2,
+        (where if "=" in where else "dv/dt = -v/(5*ms) : 1") + "\nn : 1",
+        threshold=lines["threshold"],
+        reset=lines["reset"],
+        method="euler",
+        name="cells",
+        namespace=space,
+    )
+    synapses = Synapses(group, group, on_pre=lines["on_pre"], name="links", namespace=space)
+    synapses.connect()
+    if where == "run_regularly":
+        group.run_regularly(f"n = 1\n{IN_PYTHON[where]}", dt=1 * ms)
+    with pytest.raises(Unsupported) as caught:
+        Network(group, synapses, *group.contained_objects).run(0.1 * ms)
+    owner = "links" if where == "on_pre" else "cells"
+    begins = f"'{owner}' calls 'half' in '{IN_PYTHON[where]}', which is given in Python only"
+    assert str(caught.value).startswith(begins)
+    remedy = "@implementation('cpp', 'inline double half(double x) { return ...; }') above it"
+    assert remedy in str(caught.value)
+
+
+NOT_CPP = {
+    "inline double f(double x)\n{\n  return y;\n}": r".*y.*, in the line 'return y;'",
+    "inline double g(double x) { return x; }": r".*::f.*, where it is called",
+    '#include "no/such/file.h"': r".*no/such/file\.h.*, in the line '#include",
+}
+
+
+@pytest.mark.parametrize("code", NOT_CPP)
+def test_code_that_does_not_compile_is_told_by_its_function(code: str) -> None:
+    use()
+    message = (
+        rf"^The function 'f', which the script gives in C\+\+, does not compile: {NOT_CPP[code]}"
+    )
+    with pytest.raises(b2e.CompileError, match=message):
+        calling(written(code=code)).run(0.1 * ms)
+
+
+def test_nvrtc_names_the_function_that_does_not_compile() -> None:
+    pytest.importorskip("cuda.bindings.nvrtc")
+    use("reference")
+    whole = calling(written(code="inline double f(double x)\n{\n  return y;\n}"))
+    whole.run(0.1 * ms)
+    captured = get_device().networks.of(whole).captured
+    source = generate(captured.program, Precision.FLOAT64, CUDA)
+    with pytest.raises(b2e.CompileError, match=r"The function 'f', .*y.*, in the line 'return y;'"):
+        machine_code(source.text, "sm_90")
+
+
+THROWS = """#include <stdexcept>
+inline double f(double x) {
+    if (x > 5) throw %s;
+    return x - 1;
+}"""
+
+
+@pytest.mark.parametrize("layout", ["per_instance", "team"])
+@pytest.mark.parametrize(
+    ("thrown", "what"),
+    [('std::runtime_error("too big")', "too big"), ("3", "something that is no std::exception")],
+)
+def test_what_it_throws_is_an_error_and_values_stay(thrown: str, what: str, layout: str) -> None:
+    use(layout=layout)
+    network = calling(written(code=THROWS % thrown))
+    (group,) = network.objects
+    group.v = [1, 9]
+    with pytest.raises(RuntimeError, match=rf"^The function 'f', .*, threw an exception: {what}\."):
+        network.run(0.2 * ms)
+    assert group.v[:].tolist() == [1, 9]
+    assert network.t == 0 * ms
+    group.v = [1, 3]
+    network.run(0.2 * ms)
+    assert group.v[:].tolist() == [1, 1]
+
+
+def test_it_may_not_throw_on_a_gpu() -> None:
+    use("emulated")
+    with pytest.raises(b2e.CompileError, match=r"The function 'f', .*exception.* in the line 'if"):
+        calling(written(code=THROWS % "3")).run(0.1 * ms)
 
 
 def test_it_cannot_be_trained_through() -> None:

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from brian2eprop.device.backends.blame import complaint
 from brian2eprop.device.backends.cache import cached, content_key
 from brian2eprop.device.backends.patience import announced
 from brian2eprop.errors import CompileError
@@ -68,7 +69,7 @@ def _included(source: str, flags: Sequence[str]) -> str:
         written = folder / "source.cpp"
         written.write_text(source, encoding="utf-8")
         done = _run([*compiler(), *flags, "-E", "-P", str(written)], folder)
-        _check(done)
+        _check(done, source)
         return done.stdout
 
 
@@ -139,7 +140,7 @@ def _build(source: str, flags: Sequence[str], folder: Path) -> bytes:
     written, built = folder / "source.cpp", folder / "library.so"
     written.write_text(source, encoding="utf-8")
     command = [*compiler(), *flags, "-shared", "-fPIC", "-o", str(built), str(written)]
-    _check(_run(command, folder))
+    _check(_run(command, folder), source)
     library = built.read_bytes() if built.exists() else b""
     if not library.startswith(b"\x7fELF"):
         raise CompileError(
@@ -149,7 +150,7 @@ def _build(source: str, flags: Sequence[str], folder: Path) -> bytes:
     return library
 
 
-def _check(done: subprocess.CompletedProcess[str]) -> None:
+def _check(done: subprocess.CompletedProcess[str], source: str) -> None:
     if done.returncode == 0:
         return
     if os.strerror(errno.ENOSPC) in done.stderr:
@@ -161,9 +162,12 @@ def _check(done: subprocess.CompletedProcess[str]) -> None:
             f"The C++ compiler was killed{by}, perhaps for lack of memory. Close other programs "
             "and run again; nothing was left behind."
         )
+    said = done.stderr.strip()
+    blamed = complaint(source, said)
+    if blamed:
+        raise CompileError(f"{blamed}\n{said[:4000]}")
     raise CompileError(
-        f"The C++ compiler failed:\n{done.stderr.strip()[-4000:]}\nIf it complains of a function "
-        "that the script gives in C++, mend that; if neither that, nor CXX or the options it was "
+        f"The C++ compiler failed:\n{said[-4000:]}\nIf neither CXX nor the options that it was "
         "given are to blame, please report this with the script that led to it."
     )
 

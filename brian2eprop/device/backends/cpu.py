@@ -76,6 +76,18 @@ class Bound:
         return same and workers == self.workers
 
 
+def raise_thrown(thrown: Any) -> None:
+    """Raise what a function that the script gives in C++ has thrown, if one has."""
+    text = ctypes.create_string_buffer(1000)
+    thrown(text, len(text))
+    name, _, what = text.value.decode(errors="replace").partition(": ")
+    if name:
+        raise RuntimeError(
+            f"The function '{name}', which the script gives in C++, threw an exception: {what}. "
+            "Mend the function, or what it is called with; values are those before the run."
+        )
+
+
 class CpuKernel(Kernel):
     """A Program compiled by g++, and the crew that shares an instance where a team does."""
 
@@ -88,6 +100,7 @@ class CpuKernel(Kernel):
         self.source: Source = generate(program, precision, CPU, layout)
         library = shared_library(self.source.text, FLAGS, f"program '{program.name}'")
         self._entry = parallel_function(library, "b2e_run")
+        self._thrown = getattr(library, "b2e_thrown", None)  # where the script gives functions
         self._constants = (ctypes.c_double * len(self.source.constants))(*self.source.constants)
         self._bound: Bound | None = None
 
@@ -120,6 +133,8 @@ class CpuKernel(Kernel):
         else:
             steps(0, call.n_steps, memory.workers)
         memory.touch(self.program.written_tables)
+        if self._thrown is not None:
+            raise_thrown(self._thrown)
 
     def _bind(self, memory: Memory) -> Bound:
         arrays = [memory.arrays[name] for name in self.source.arrays]

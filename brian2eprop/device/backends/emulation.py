@@ -20,7 +20,8 @@ from brian2eprop.device.backends.compile import library_file, load, shared_libra
 WARP = 32
 
 # -fno-gnu-unique: the static variables of one library's kernel are not another's.
-FLAGS = ("-std=c++17", "-O1", "-fno-strict-aliasing", "-fno-gnu-unique", "-w")
+# -fno-exceptions: there are none on a GPU.
+FLAGS = ("-std=c++17", "-O1", "-fno-strict-aliasing", "-fno-gnu-unique", "-fno-exceptions", "-w")
 
 _MESSAGE_BYTES = 1000
 

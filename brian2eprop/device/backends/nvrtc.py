@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from brian2eprop.device.backends.architecture import is_virtual
+from brian2eprop.device.backends.blame import complaint
 from brian2eprop.device.backends.cache import cached, content_key
 from brian2eprop.device.backends.patience import announced
 from brian2eprop.errors import CompileError
@@ -55,9 +56,10 @@ def machine_code(source: str, architecture: str) -> bytes:
         options = [option.encode() for option in (*OPTIONS, f"--gpu-architecture={architecture}")]
         (result,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
         if result != nvrtc.nvrtcResult.NVRTC_SUCCESS:
-            raise CompileError(
-                f"NVRTC failed to compile the network for {architecture}:\n{_log(nvrtc, program)}"
-            )
+            said = _log(nvrtc, program)
+            blamed = complaint(source, said)
+            failed = blamed or f"NVRTC failed to compile the network for {architecture}:"
+            raise CompileError(f"{failed}\n{said}")
         return _ptx(nvrtc, program) if is_virtual(architecture) else _cubin(nvrtc, program)
     finally:
         nvrtc.nvrtcDestroyProgram(program)

@@ -144,7 +144,7 @@ class Builder:
         """
         drawer = self.drawers.get(owner.name, "") + ("" if piece is None else ":part")
         piece = without_lines(piece or self.pieces[owner.name], without)
-        translator = Translator(owner.name, piece, locate, Watch(self.grid, owner.clock), drawer)
+        translator = Translator(owner, piece, locate, Watch(self.grid, owner.clock), drawer)
         body = translator.body()
         timed = {name: self.timed(owner, array) for name, array in translator.timed.items()}
         body = replace(body, refs={**also, **body.refs}, timed=timed, foreign=translator.foreign)

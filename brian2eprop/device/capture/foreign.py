@@ -8,6 +8,7 @@ from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function, FunctionImplementation
 
+from brian2eprop.device.capture.places import caller
 from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.errors import Unsupported
 
@@ -15,13 +16,13 @@ from brian2eprop.errors import Unsupported
 _MISSING = (KeyError, TypeError)
 
 
-def foreign(owner: str, name: str, function: Any) -> Foreign | None:
+def foreign(owner: Any, name: str, function: Any) -> Foreign | None:
     """A function that a user wrote in C++; None for any other.
 
     Parameters
     ----------
-    owner : str
-        Name of the object that calls it, for messages.
+    owner : BrianObject
+        The object that calls it.
     name : str
         What it is called there.
     function : brian2 Function
@@ -66,7 +67,7 @@ def _written(function: Any) -> FunctionImplementation | None:
         return None
 
 
-def _require_alone(owner: str, name: str, function: Any, written: Any) -> None:
+def _require_alone(owner: Any, name: str, function: Any, written: Any, via: str = "") -> None:
     more = {
         "draws random numbers or has a memory": not function.stateless or function.auto_vectorise,
         "has a C++ that depends on where it is called": written.dynamic,
@@ -75,12 +76,13 @@ def _require_alone(owner: str, name: str, function: Any, written: Any) -> None:
     }
     for what in (what for what, holds in more.items() if holds):
         raise Unsupported(
-            f"'{owner}' calls the function '{name}', which {what}, and eprop_cuda does not run "
-            "such functions; write it so that its value follows from its arguments alone."
+            f"{caller(owner, name)}{via}, which {what}, and eprop_cuda does not run such "
+            "functions; write it so that its value follows from its arguments alone."
         )
     for other, found in (written.dependencies or {}).items():
         if found not in DEFAULT_FUNCTIONS.values() and _written(found) is not None:
-            _require_alone(owner, other, found, _written(found))
+            inner = f"{via}, which calls '{other}'"
+            _require_alone(owner, name, found, _written(found), inner)
 
 
 def _python(function: Any) -> Any:

@@ -16,6 +16,7 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import Piece
 from brian2eprop.device.capture.clocks import Grid
 from brian2eprop.device.capture.foreign import foreign
+from brian2eprop.device.capture.places import caller, example
 from brian2eprop.device.capture.random import RANDOM_FUNCTIONS, Drawing
 from brian2eprop.device.program import Body, Clock, Number, Ref
 from brian2eprop.device.program.foreign import Foreign
@@ -65,8 +66,8 @@ class Translator:
 
     Parameters
     ----------
-    owner : str
-        Name of the object, for messages.
+    owner : BrianObject
+        The object that runs it.
     piece : Piece
         What to translate.
     locate : callable
@@ -78,9 +79,10 @@ class Translator:
     """
 
     def __init__(
-        self, owner: str, piece: Piece, locate: Locate, watch: Watch, drawer: str = ""
+        self, owner: Any, piece: Piece, locate: Locate, watch: Watch, drawer: str = ""
     ) -> None:
-        self.owner = owner
+        self.runner = owner
+        self.owner = owner.name
         self.piece = piece
         self.locate = locate
         self.watch = watch
@@ -121,18 +123,20 @@ class Translator:
             return drawn
         if isinstance(function, TimedArray):
             return ast.Call(ast.Name(self._timed_name(function), ast.Load()), arguments, [])
-        written = foreign(self.owner, name, function)
+        written = foreign(self.runner, name, function)
         if written is not None:
             self.foreign[f"_foreign_{name}"] = written
             return ast.Call(ast.Name(f"_foreign_{name}", ast.Load()), arguments, [])
         if name in PLAIN_FUNCTIONS and function in (None, DEFAULT_FUNCTIONS.get(name)):
             return ast.Call(ast.Name(name, ast.Load()), arguments, [])
-        what = "the function" if isinstance(function, Function) else "the name"
         there = ", ".join((*PLAIN_FUNCTIONS, *RANDOM_FUNCTIONS))
+        called = caller(self.runner, name)
+        if not isinstance(function, Function):
+            raise Unsupported(f"{called}, which is no function that Brian2 has; use {there}.")
         raise Unsupported(
-            f"'{self.owner}' calls {what} '{name}' in a run, which eprop_cuda does not have; "
-            f"use {there}, write it in C++ with @implementation('cpp', ...), or set such values "
-            "before the run."
+            f"{called}, which is given in Python only, and eprop_cuda runs no Python within a run; "
+            f"give it in C++ too, with {example(name, function)} above it, set such values before "
+            f"the run, or use {there}."
         )
 
     def _timed_name(self, array: TimedArray) -> str:

@@ -331,7 +331,8 @@ def sorted_items[T](found: Mapping[str, T]) -> list[tuple[str, T]]:
 
 
 def _foreign(name: str, function: Foreign) -> str:
-    return f"const auto {name} = [](auto... x) {{ return ::{function.symbol}(x...); }};"
+    call = f'B2E_GUARDED("{function.symbol}", ::{function.symbol}(x...))'
+    return f"const auto {name} = [](auto... x) {{ {call} }};"
 
 
 def _since(step: str) -> str:

@@ -30,6 +30,10 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.device.program.verify import Stage, verify
 
+# What stands before the code of a function of the script, and its call, each with its name.
+CODE_OF_FOREIGN = "// of the script: "
+CALL_OF_FOREIGN = r'B2E_GUARDED\("(\w+)"'
+
 ITEM_BYTES = {DType.DOUBLE: 8, DType.INT: 4, DType.BOOL: 1}
 
 
@@ -202,6 +206,7 @@ class _Generator:
             "draws.h": any(body.draws for body in bodies),
             "draws_in_groups.h": self.dialect.draws_in_groups and any(b.draws for b in bodies),
             "timed.h": any(body.timed for body in bodies),
+            f"guard_{self.dialect.name}.h": any(body.foreign for body in bodies),
         }
         kinds = {type(phase).__name__ for phase in self.program.phases()}
         phases = environment().get_template("phases.cpp").module.headers
@@ -210,8 +215,11 @@ class _Generator:
 
     def _foreign(self) -> tuple[str, ...]:
         bodies = (phase.body for phase in self.program.phases() if isinstance(phase, Loop))
-        found = (function.code for body in bodies for function in body.foreign.values())
-        return tuple(dict.fromkeys(text for texts in found for text in texts))
+        texts: dict[str, str] = {}
+        for function in (found for body in bodies for found in body.foreign.values()):
+            for text in function.code:
+                texts.setdefault(text, f"{CODE_OF_FOREIGN}{function.symbol}\n{text}")
+        return tuple(texts.values())
 
     def source(self) -> Source:
         """The source."""
