@@ -142,6 +142,99 @@ def test_what_each_sample_counts_goes_with_its_batch() -> None:
     assert_same(case, whole)
 
 
+SOURCES = {"index": Sequence, "call": lambda: generator, "it": Loader}
+
+
+@pytest.mark.parametrize("made", SOURCES.values(), ids=SOURCES)
+def test_what_judges_takes_what_fit_takes(made: Any) -> None:
+    case, whole = Classes(), Classes()
+    for _ in range(2):
+        kept, options = made(), {"batch_size": 5, "metrics": [b2e.ConfusionMatrix()]}
+        wanted = whole.trainer.evaluate(SPIKES, LABELS, **options)
+        assert case.trainer.evaluate(kept, metrics=options["metrics"]) == wanted
+        found = case.trainer.predict(kept)
+        np.testing.assert_array_equal(found, whole.trainer.predict(SPIKES, 5))
+        gradients = whole.trainer.gradients(SPIKES, LABELS, 5)
+        for name, values in case.trainer.gradients(kept).items():
+            np.testing.assert_array_equal(values, gradients[name])
+        case.fit(1, shuffle=False)
+        whole.fit(1, shuffle=False)
+
+
+@pytest.mark.parametrize("made", SOURCES.values(), ids=SOURCES)
+def test_validation_data_of_batches(made: Any) -> None:
+    case, whole = Classes(), Classes()
+    case.fit(3, validation_data=made())
+    whole.fit(3, validation_data=(SPIKES, LABELS))
+    assert_same(case, whole)
+    assert len(case.trainer.history["val_loss"]) == 3
+
+
+def test_lists_are_batches_or_a_pair() -> None:
+    rows = [slice(0, 12), slice(12, 18)]
+    batches = [(SPIKES[r], LABELS[r]) for r in rows]
+    named = [{"spikes": SPIKES[r], "labels": LABELS[r]} for r in rows]
+    histories = []
+    for held_out in (batches, named, [SPIKES, LABELS], [{"source": SPIKES}, LABELS]):
+        case = Classes()
+        histories.append(case.fit(1, validation_data=held_out, batch_size=12)["val_loss"])
+    assert histories == 4 * histories[:1]
+    wanted = Classes().trainer.predict(SPIKES, 12)
+    for given in ([SPIKES[r] for r in rows], batches, [{"spikes": SPIKES[r]} for r in rows]):
+        np.testing.assert_array_equal(Classes().trainer.predict(given), wanted)
+
+
+def test_lengths_come_with_their_batch() -> None:
+    lengths = np.arange(18) % 7 + 5
+    case = Classes()
+    wanted = case.trainer.evaluate(SPIKES, LABELS, 9, lengths=lengths)
+    rows = [slice(0, 9), slice(9, 18)]
+    batches = [{"spikes": SPIKES[r], "labels": LABELS[r], "lengths": lengths[r]} for r in rows]
+    assert case.trainer.evaluate(batches) == wanted
+    found = case.trainer.predict(SPIKES, 9, lengths=lengths)
+    np.testing.assert_array_equal(case.trainer.predict(batches), found)
+
+
+def test_ctrl_c_while_validation_waits_goes_on_with_the_epoch() -> None:
+    never = threading.Event()
+
+    def wait() -> Any:
+        yield SPIKES[:9], LABELS[:9]
+        if not never.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+            never.wait(timeout=60)
+        yield SPIKES[9:], LABELS[9:]
+
+    case, whole = Classes(), Classes()
+    case.fit(2, validation_data=wait)
+    assert case.trainer.epoch == 0
+    never.set()
+    case.fit(2, validation_data=wait)
+    whole.fit(2, validation_data=(SPIKES, LABELS))
+    for name, values in case.values().items():
+        np.testing.assert_array_equal(values, whole.values()[name])
+    np.testing.assert_allclose(case.trainer.history["val_loss"], whole.trainer.history["val_loss"])
+
+
+@pytest.mark.parametrize(
+    ("judge", "sentence"),
+    [
+        (lambda t: t.evaluate(3), "^evaluate: there are no labels, and of type int"),
+        (lambda t: t.evaluate([SPIKES]), "^evaluate: batch 1 of the data set is a Spikes; give"),
+        (lambda t: t.gradients([]), "^gradients: the data set gives no batch"),
+        (lambda t: t.evaluate(generator()), "^evaluate: .*nothing that can be gone through"),
+        (lambda t: t.predict(3), "^The spikes are of type int"),
+        (lambda t: t.predict([3]), "^predict: batch 1 of the data set is a int; give a pair"),
+        (lambda t: t.predict([{"labels": 3}]), "^predict: batch 1 of the data set has 'labels'"),
+        (lambda t: t.predict([SPIKES], lengths=[3]), "^predict: lengths is given beside a data"),
+        (lambda t: t.fit(SPIKES, LABELS, validation_data=[]), "^validation_data: the data set g"),
+    ],
+)
+def test_what_judges_refuses(judge: Any, sentence: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        judge(Classes().trainer)
+
+
 BAD = [
     (generator(), {}, TypeError, "nothing that can be gone through for every epoch"),
     (3, {}, TypeError, "of type int is nothing that can be gone through"),

@@ -209,22 +209,36 @@ def _batch(
 _HELD_OUT = ("spikes", "labels", "sample_weight", "class_weight", "lengths")
 
 
-def check_pair(name: str, data: Any) -> dict[str, Any]:
+def check_pair(owner: str, name: str, data: Any) -> dict[str, Any]:
     """Samples by argument, refused where they are no pair of spikes and labels."""
     if isinstance(data, Mapping):
         unknown = sorted(set(data) - set(_HELD_OUT)) or sorted(set(_HELD_OUT[:2]) - set(data))
         if unknown:
             raise TypeError(
-                f"fit: {name} has {', '.join(map(repr, data)) or 'nothing'}; give "
+                f"{owner}: {name} has {', '.join(map(repr, data)) or 'nothing'}; give "
                 f"'spikes' and 'labels', and what else is needed of {', '.join(_HELD_OUT[2:])}."
             )
         return dict(data)
     if not isinstance(data, tuple | list) or len(data) != 2:
         count = f" of {len(data)}" if isinstance(data, tuple | list) else ""
         raise TypeError(
-            f"fit: {name} is a {type(data).__name__}{count}; give a pair (spikes, labels)."
+            f"{owner}: {name} is a {type(data).__name__}{count}; give a pair (spikes, labels)."
         )
     return {"spikes": data[0], "labels": data[1]}
+
+
+def without_labels(owner: str, name: str, data: Any) -> dict[str, Any]:
+    """The same for what needs no labels: they may be there or not."""
+    if isinstance(data, Spikes):
+        return {"spikes": data}
+    found = check_pair(owner, name, {"labels": None, **data} if isinstance(data, Mapping) else data)
+    return {argument: found[argument] for argument in ("spikes", "lengths") if argument in found}
+
+
+def is_pair(data: list[Any]) -> bool:
+    """Whether a list is one of spikes and labels, and not of batches."""
+    head = data[0] if isinstance(data, list) and len(data) == 2 else None
+    return isinstance(head, Spikes) or (isinstance(head, Mapping) and "labels" not in head)
 
 
 def check_same_inputs(data: Dataset, held_out: Dataset) -> None:

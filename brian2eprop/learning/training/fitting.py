@@ -15,7 +15,7 @@ from tqdm import tqdm
 from brian2eprop.augmentation import Augmentation, augmented
 from brian2eprop.learning.settings import settings
 from brian2eprop.learning.training.callbacks import Callback, Trained
-from brian2eprop.learning.training.data import Batch, Change, Dataset, unchanged
+from brian2eprop.learning.training.data import Batch, Change, unchanged
 from brian2eprop.learning.training.engine import Engine, Snapshot
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.interrupt import Interruption
@@ -40,10 +40,8 @@ class Plan:
     ----------
     source : Source
         Gives the batches that are trained on.
-    validation : Dataset, optional
-        The samples that are evaluated after the epoch.
-    batch_size : int
-        Number of samples that are evaluated together.
+    validation : Source, optional
+        Gives the batches that are evaluated after the epoch.
     rng : Generator
         Shuffles the samples, and gives the seeds of what is drawn for them.
     shuffle : bool
@@ -55,8 +53,7 @@ class Plan:
     """
 
     source: Source
-    validation: Dataset | None
-    batch_size: int
+    validation: Source | None
     rng: np.random.Generator
     shuffle: bool
     augmentation: tuple[Augmentation, ...] = ()
@@ -231,11 +228,9 @@ class Fitting:
             values["clipped"] = dict(metrics.clipped)
         tally.warn_of_clipped()
         if self.plan.validation is not None:
-            plan, judged = self.plan, self.engine.evaluation
-            result = evaluate(
-                judged, self.outputs, self.plan.validation, plan.batch_size, plan.counted
-            )
-            values |= result.recorded("val_")
+            held_out = self.plan.validation.batches(gone=lambda: self.interruption.requested)
+            judged, counted = self.engine.evaluation, self.plan.counted
+            values |= evaluate(judged, self.outputs, held_out, counted).recorded("val_")
         bar.set_postfix(_shown(values))
         self.progress.epoch, self.progress.position = number, None
         self.progress.history.record(values)

@@ -1,8 +1,8 @@
-"""Where the batches of an epoch come from: samples in memory, or a data set that gives batches."""
+"""Where the batches of a pass come from: samples in memory, or a data set that gives batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any, Protocol
 
@@ -15,16 +15,31 @@ from brian2eprop.learning.training.data import (
     Change,
     Dataset,
     batches,
-    check_pair,
     unchanged,
     whole_batch,
 )
+from brian2eprop.spikes import Spikes
 
 Order = npt.NDArray[np.int64] | None
 
 
+def gives_batches(given: Any) -> bool:
+    """Whether this is a data set, and not samples, or a pair of these and their labels."""
+    if isinstance(given, Spikes | Mapping | tuple | str | np.ndarray):
+        return False
+    return _is_indexed(given) or callable(given) or isinstance(given, Iterable)
+
+
+def _is_indexed(given: Any) -> bool:
+    return hasattr(given, "__getitem__") and hasattr(given, "__len__")
+
+
+def _never() -> bool:
+    return False
+
+
 class Source(Protocol):
-    """What an epoch goes through.
+    """What a pass goes through.
 
     Attributes
     ----------
@@ -50,9 +65,13 @@ class Source(Protocol):
         """What tells it from others, in JSON form."""
 
     def batches(
-        self, order: Order, skipped: int, change: Change, gone: Callable[[], bool]
+        self,
+        order: Order = None,
+        skipped: int = 0,
+        change: Change = unchanged,
+        gone: Callable[[], bool] = _never,
     ) -> Generator[Batch]:
-        """The batches of an epoch.
+        """The batches of a pass.
 
         Parameters
         ----------
@@ -96,7 +115,11 @@ class InMemory:
         return {"n_samples": self.first.n_samples, "batch_size": self.batch_size}
 
     def batches(
-        self, order: Order, skipped: int, change: Change, gone: Callable[[], bool]
+        self,
+        order: Order = None,
+        skipped: int = 0,
+        change: Change = unchanged,
+        gone: Callable[[], bool] = _never,
     ) -> Generator[Batch]:
         """See :class:`Source`."""
         made = batches(self.first, self.batch_size, order, skipped, change)
@@ -108,12 +131,13 @@ class Streamed:
 
     Parameters
     ----------
+    owner : str
+        Who was given it, for the sentences.
     given : sequence, iterable or callable
         Has ``len()`` and gives batch ``k`` as ``given[k]``, as Keras' PyDataset; or can be gone
-        through anew for each epoch; or is called for each epoch and gives what can be gone
-        through. A batch is a pair (spikes, labels), or a dictionary of arguments of ``evaluate``.
+        through anew for each pass; or is called for each pass and gives what can be gone through.
     make : callable
-        The samples of a batch, from what was given.
+        The samples of a batch, from what the sentences call it and what was given.
 
     Raises
     ------
@@ -123,22 +147,22 @@ class Streamed:
         If it is empty.
     """
 
-    def __init__(self, given: Any, make: Callable[[dict[str, Any]], Dataset]) -> None:
-        self.given, self.make = given, make
-        self.indexed = hasattr(given, "__getitem__") and hasattr(given, "__len__")
-        if isinstance(given, Iterator) or not (
-            self.indexed or callable(given) or isinstance(given, Iterable)
-        ):
+    def __init__(self, owner: str, given: Any, make: Callable[[str, Any], Dataset]) -> None:
+        self.owner, self.given, self.make = owner, given, make
+        self.indexed = _is_indexed(given)
+        if isinstance(given, Iterator) or not gives_batches(given):
             raise TypeError(
-                f"fit: there are no labels, and of type {type(given).__name__} is nothing that can "
-                "be gone through for every epoch; give spikes and labels, an object with len() and "
-                "batches by index, or the function that makes a generator."
+                f"{owner}: there are no labels, and of type {type(given).__name__} is nothing that "
+                "can be gone through for every epoch; give spikes and labels, an object with len() "
+                "and batches by index, or the function that makes a generator."
             )
         self._begun: Iterator[Any] | None = None
         items = self._items(None, 0)
         head = list(islice(items, 1))
         if not head:
-            raise ValueError("fit: the data set gives no batch; give one that gives at least one.")
+            raise ValueError(
+                f"{owner}: the data set gives no batch; give one that gives at least one."
+            )
         self.first = self._made(head[0], 0)
         if not self.indexed:
             self._begun = chain(head, items)
@@ -158,7 +182,11 @@ class Streamed:
         return {"n_batches": self.n_batches, "batch_size": self.first.n_samples}
 
     def batches(
-        self, order: Order, skipped: int, change: Change, gone: Callable[[], bool]
+        self,
+        order: Order = None,
+        skipped: int = 0,
+        change: Change = unchanged,
+        gone: Callable[[], bool] = _never,
     ) -> Generator[Batch]:
         """See :class:`Source`."""
         return prepared(self._prepare(order, skipped, change), gone)
@@ -179,11 +207,11 @@ class Streamed:
         return islice(begun, skipped, None)
 
     def _made(self, item: Any, number: int) -> Dataset:
-        data = self.make(check_pair(f"batch {number + 1} of the data set", item))
+        data = self.make(f"batch {number + 1} of the data set", item)
         first = getattr(self, "first", data)
         if data.inputs.keys() != first.inputs.keys():
             raise ValueError(
-                f"fit: batch {number + 1} of the data set has analogue input for other variables "
-                "than the first one; give the same for all."
+                f"{self.owner}: batch {number + 1} of the data set has analogue input for other "
+                "variables than the first one; give the same for all."
             )
         return data

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from brian2.utils.logger import get_logger
 
 from brian2eprop.learning.model.naming import public_name
-from brian2eprop.learning.training.data import Batch, Dataset, batches
+from brian2eprop.learning.training.data import Batch
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.history import Metrics
 from brian2eprop.learning.training.labels import Output
@@ -189,8 +190,7 @@ def metric_names(
 def evaluate(
     session: Session,
     outputs: Sequence[Output],
-    data: Dataset,
-    batch_size: int,
+    batches: Generator[Batch],
     metrics: Sequence[Metric] = (),
 ) -> Metrics:
     """Judge the parameters that the session has.
@@ -201,10 +201,8 @@ def evaluate(
         Runs the batches.
     outputs : sequence of Output
         What is judged.
-    data : Dataset
+    batches : generator of Batch
         The samples, with labels.
-    batch_size : int
-        Number of samples that are run together.
     metrics : sequence of Metric
         What else is counted.
 
@@ -214,15 +212,16 @@ def evaluate(
         Averages over the samples.
     """
     tally = Tally(outputs, session, counted=metrics)
-    for batch in batches(data, batch_size, None):
-        session.run(batch)
-        tally.add(batch, fetch(session.memory.xp, tally.numbers(batch)))
+    with closing(batches):
+        for batch in batches:
+            session.run(batch)
+            tally.add(batch, fetch(session.memory.xp, tally.numbers(batch)))
     tally.warn_of_nan()
     return tally.metrics()
 
 
 def predict(
-    session: Session, outputs: Sequence[Output], data: Dataset, batch_size: int
+    session: Session, outputs: Sequence[Output], batches: Generator[Batch]
 ) -> tuple[npt.NDArray[np.floating], ...]:
     """What the network answers.
 
@@ -232,10 +231,8 @@ def predict(
         Runs the batches.
     outputs : sequence of Output
         Say what a prediction is.
-    data : Dataset
+    batches : generator of Batch
         The samples.
-    batch_size : int
-        Number of samples that are run together.
 
     Returns
     -------
@@ -244,11 +241,12 @@ def predict(
     """
     tally = Tally(outputs, session)
     found: list[list[npt.NDArray[Any]]] = [[] for _ in outputs]
-    for batch in batches(data, batch_size, None):
-        session.run(batch)
-        for role, each in zip(session.roles.outputs, found, strict=True):
-            each.append(_of_own_steps(session.read(role.prediction, batch.n_samples), batch))
-        tally.add(batch, fetch(session.memory.xp, tally.numbers(batch)))
+    with closing(batches):
+        for batch in batches:
+            session.run(batch)
+            for role, each in zip(session.roles.outputs, found, strict=True):
+                each.append(_of_own_steps(session.read(role.prediction, batch.n_samples), batch))
+            tally.add(batch, fetch(session.memory.xp, tally.numbers(batch)))
     tally.warn_of_nan()
     return tuple(map(np.concatenate, found))
 
@@ -262,7 +260,7 @@ def _of_own_steps(prediction: npt.NDArray[Any], batch: Batch) -> npt.NDArray[Any
 
 
 def mean_gradients(
-    engine: Engine, outputs: Sequence[Output], data: Dataset, batch_size: int
+    engine: Engine, outputs: Sequence[Output], batches: Generator[Batch]
 ) -> dict[str, npt.NDArray[Any]]:
     """The gradients of the mean loss of samples, by the parameter's array.
 
@@ -272,19 +270,18 @@ def mean_gradients(
         Runs the batches.
     outputs : sequence of Output
         What is judged.
-    data : Dataset
+    batches : generator of Batch
         The samples, with labels.
-    batch_size : int
-        Number of samples that are run together.
     """
     tally = Tally(outputs, engine.training)
-    totals = dict.fromkeys(engine.gradients, np.zeros(()))
-    for batch in batches(data, batch_size, None):
-        engine.training.run(batch)
-        tally.add(batch, fetch(engine.store.xp, tally.numbers(batch)))
-        share = batch.n_samples / data.n_samples
-        for name, gradient in engine.gradients.items():
-            totals[name] = totals[name] + share * engine.store.read(gradient)
+    means = dict.fromkeys(engine.gradients, np.zeros(()))
+    with closing(batches):
+        for batch in batches:
+            engine.training.run(batch)
+            tally.add(batch, fetch(engine.store.xp, tally.numbers(batch)))
+            share = batch.n_samples / tally.found.n_samples
+            for name, gradient in engine.gradients.items():
+                means[name] = means[name] + share * (engine.store.read(gradient) - means[name])
     tally.warn_of_nan()
     tally.warn_of_clipped()
-    return totals
+    return means

@@ -33,8 +33,9 @@ from brian2eprop.learning.training.constraints import Constraint, find_constrain
 from brian2eprop.learning.training.data import Samples
 from brian2eprop.learning.training.delays import trained_delays
 from brian2eprop.learning.training.engine import Engine
+from brian2eprop.learning.training.evaluation import DEFAULT_BATCH_SIZE, Evaluation
 from brian2eprop.learning.training.fitting import Fitting, Plan
-from brian2eprop.learning.training.history import History, Metrics
+from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.keeping import Keeper
 from brian2eprop.learning.training.metrics import Metric
 from brian2eprop.learning.training.mirror import Mirror
@@ -43,14 +44,10 @@ from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import Progress
 from brian2eprop.learning.training.schedules import Rate, find_rates
-from brian2eprop.learning.training.tally import evaluate, mean_gradients, predict
-from brian2eprop.learning.training.trainer_state import TrainerState
 from brian2eprop.learning.training.turns import Turns
 
-DEFAULT_BATCH_SIZE = 64
 
-
-class Trainer(TrainerState):
+class Trainer(Evaluation):
     """Trains parameters of a Brian2 network.
 
     The network is captured when the Trainer is made: equations, connectivity, constants and
@@ -185,7 +182,7 @@ class Trainer(TrainerState):
         labels: npt.ArrayLike | None = None,
         epochs: int = 1,
         batch_size: int = DEFAULT_BATCH_SIZE,
-        validation_data: tuple[Samples, npt.ArrayLike] | Mapping[str, Any] | None = None,
+        validation_data: tuple[Samples, npt.ArrayLike] | Mapping[str, Any] | Any = None,
         shuffle: bool = True,
         callbacks: Sequence[Callback] = (),
         verbose: bool = True,
@@ -220,8 +217,9 @@ class Trainer(TrainerState):
             Number of passes over the samples, in addition to those done before.
         batch_size : int
             Number of samples an update averages over.
-        validation_data : tuple of (spikes, labels) or mapping, optional
-            Evaluated after every epoch; a mapping has the arguments of :meth:`evaluate`.
+        validation_data : tuple of (spikes, labels), mapping, or data set, optional
+            Evaluated after every epoch; a mapping has the arguments of :meth:`evaluate`, a data
+            set gives batches as above.
         shuffle : bool
             Whether every epoch has a new random order.
         callbacks : sequence of Callback
@@ -261,10 +259,10 @@ class Trainer(TrainerState):
         changes = check_list("fit", "augmentation", augmentation, Augmentation, "Shift(40)")
         epochs = check_count("epochs", epochs)
         further = {"sample_weight": sample_weight, "class_weight": class_weight, "lengths": lengths}
-        source = self._source(spikes, labels, size, further)
+        source = self._source("fit", spikes, labels, size, further)
         counted = self._counted("fit", metrics, source.first)
-        validation = self._held_out(validation_data, source)
-        plan = Plan(source, validation, size, self._progress.rng, shuffle, changes, counted)
+        validation = self._held_out(validation_data, source, size)
+        plan = Plan(source, validation, self._progress.rng, shuffle, changes, counted)
         with self._turns.turn():
             self._follow(source.first)
             with self._turns.training():
@@ -281,120 +279,3 @@ class Trainer(TrainerState):
             engine, mirror, outputs = self._engine, self._mirror, self._outputs
             fitting = Fitting(engine, mirror, outputs, plan, self._progress, self)
             return fitting.run(epochs, callbacks, verbose)
-
-    # Evaluation
-
-    def evaluate(
-        self,
-        spikes: Samples,
-        labels: npt.ArrayLike,
-        batch_size: int = DEFAULT_BATCH_SIZE,
-        *,
-        sample_weight: npt.ArrayLike | None = None,
-        class_weight: Mapping[int, float] | None = None,
-        lengths: npt.ArrayLike | None = None,
-        metrics: Sequence[Metric] = (),
-    ) -> Metrics:
-        """Judge the network as it is.
-
-        Parameters
-        ----------
-        spikes : Spikes or mapping of str to Spikes or array
-            As for :meth:`fit`.
-        labels : array, shape (samples, ...)
-            What the loss compares with.
-        batch_size : int
-            Number of samples that are run together.
-        sample_weight, class_weight, lengths, metrics : optional
-            As for :meth:`fit`.
-
-        Returns
-        -------
-        Metrics
-            Loss, accuracy and firing rates; in ``extra`` the metrics that were asked for.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If samples or labels are not what the network takes, or it holds parameters that
-            are not finite, or states that are NaN.
-        """
-        size = check_count("batch_size", batch_size)
-        data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
-        counted = self._counted("evaluate", metrics, data)
-        with self._turns.turn():
-            self._follow(data)
-            self._read()
-            return evaluate(self._engine.evaluation, self._outputs, data, size, counted)
-
-    def predict(
-        self,
-        spikes: Samples,
-        batch_size: int = DEFAULT_BATCH_SIZE,
-        *,
-        lengths: npt.ArrayLike | None = None,
-    ) -> Any:
-        """What the network answers.
-
-        Parameters
-        ----------
-        spikes : Spikes or mapping of str to Spikes or array
-            As for :meth:`fit`.
-        batch_size : int
-            Number of samples that are run together.
-        lengths : int array, shape (samples,), optional
-            As for :meth:`fit`.
-
-        Returns
-        -------
-        array, shape (samples, ...), or tuple of these
-            The loss's predictions, such as the probability of each class; NaN at steps after a
-            sample's end. A tuple where there are several outputs.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As :meth:`evaluate`.
-        """
-        size = check_count("batch_size", batch_size)
-        data = self._samples(spikes, lengths)
-        with self._turns.turn():
-            self._follow(data)
-            self._read()
-            found = predict(self._engine.evaluation, self._outputs, data, size)
-            return found[0] if len(found) == 1 else found
-
-    def gradients(
-        self,
-        spikes: Samples,
-        labels: npt.ArrayLike,
-        batch_size: int = DEFAULT_BATCH_SIZE,
-        *,
-        sample_weight: npt.ArrayLike | None = None,
-        class_weight: Mapping[int, float] | None = None,
-        lengths: npt.ArrayLike | None = None,
-    ) -> dict[str, npt.NDArray[Any]]:
-        """The rule's gradients of the mean loss, regularisers included; nothing is changed.
-
-        Parameters
-        ----------
-        spikes, labels, batch_size, sample_weight, class_weight, lengths
-            As for :meth:`evaluate`.
-
-        Returns
-        -------
-        dict of str to array
-            The gradient by the name of each parameter that is not frozen (``w_in_w`` for
-            ``w_in.w``), in the order of its Brian2 variable.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As :meth:`evaluate`.
-        """
-        size = check_count("batch_size", batch_size)
-        data = self._labelled(spikes, labels, sample_weight, class_weight, lengths)
-        with self._turns.turn():
-            self._follow(data)
-            self._read()
-            return self._parameters.shown(mean_gradients(self._engine, self._outputs, data, size))

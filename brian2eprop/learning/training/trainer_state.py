@@ -10,27 +10,16 @@ import numpy.typing as npt
 
 from brian2eprop.learning.objective.task import TrainingPrograms
 from brian2eprop.learning.training.analogue import AnalogueInputs
-from brian2eprop.learning.training.arguments import check_list
 from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.connectivity import Connections
-from brian2eprop.learning.training.data import (
-    Dataset,
-    Samples,
-    check_pair,
-    check_same_inputs,
-    make_dataset,
-)
+from brian2eprop.learning.training.data import Dataset
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.keeping import Keeper
-from brian2eprop.learning.training.labels import Output, with_labels
-from brian2eprop.learning.training.metrics import Metric, check_metrics
+from brian2eprop.learning.training.labels import Output
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import InProgress
-from brian2eprop.learning.training.sources import InMemory, Source, Streamed
 from brian2eprop.learning.training.turns import Turns
-from brian2eprop.learning.training.weighting import with_lengths, with_weights
-from brian2eprop.spikes import Spikes
 
 
 class TrainerState(InProgress):
@@ -205,39 +194,3 @@ class TrainerState(InProgress):
         self._connections.check()
         self._mirror.read()
         self._engine.check_given()
-
-    def _samples(self, spikes: Samples, lengths: Any) -> Dataset:
-        return with_lengths(make_dataset(spikes, self._streams, self._analogue.checked), lengths)
-
-    def _labelled(
-        self,
-        spikes: Samples,
-        labels: Any,
-        sample_weight: Any = None,
-        class_weight: Any = None,
-        lengths: Any = None,
-    ) -> Dataset:
-        data = with_labels(self._samples(spikes, lengths), labels, self._outputs)
-        return with_weights(data, sample_weight, class_weight)
-
-    def _source(self, spikes: Any, labels: Any, size: int, further: dict[str, Any]) -> Source:
-        if labels is not None or isinstance(spikes, Spikes | Mapping):
-            return InMemory(self._labelled(spikes, labels, **further), size)
-        for name in (name for name, value in further.items() if value is not None):
-            raise TypeError(
-                f"fit: {name} is given beside a data set that gives batches; let each batch be a "
-                f"dictionary with 'spikes', 'labels' and '{name}'."
-            )
-        return Streamed(spikes, lambda item: self._labelled(**item))
-
-    def _held_out(self, given: Any, source: Source) -> Dataset | None:
-        if given is None:
-            return None
-        data = self._labelled(**check_pair("validation_data", given))
-        check_same_inputs(source.first, data)
-        return data
-
-    def _counted(self, owner: str, metrics: Any, data: Dataset) -> tuple[Metric, ...]:
-        found = check_list(owner, "metrics", metrics, Metric, "ConfusionMatrix()")
-        check_metrics(found, data.labels, self._outputs)
-        return found
