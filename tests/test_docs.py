@@ -48,7 +48,8 @@ def test_rules(tmp_path):
 
 
 def test_training(tmp_path):
-    learned, frozen, same, matrix, accuracies = printed("training.md", tmp_path)
+    learned, frozen, same, judged, matrix, accuracies = printed("training.md", tmp_path)
+    assert judged.endswith("(128, 4)")
     assert learned == same == "True"
     assert "synapses_w" in frozen and frozen.count("synapses_1_w") == 1
     assert matrix == "50"
