@@ -29,6 +29,7 @@ from brian2eprop.learning.model.surrogates import (
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.objective.spike_losses import FirstSpikeTime, SpikeCount
+from brian2eprop.learning.objective.views import ActivitySimilarity, ContrastivePrediction
 from brian2eprop.learning.objective.whole_trial import TrialCrossEntropy
 from brian2eprop.learning.rules.bptt import SurrogateBPTT
 from brian2eprop.learning.rules.eprop import EProp
@@ -54,6 +55,7 @@ from brian2eprop.spikes import Spikes
 
 __all__ = [
     "SGD",
+    "ActivitySimilarity",
     "Adam",
     "AdamW",
     "ArcTan",
@@ -65,6 +67,7 @@ __all__ = [
     "CompileError",
     "ConfusionMatrix",
     "Constraint",
+    "ContrastivePrediction",
     "CosineDecay",
     "CrossEntropy",
     "Dale",

@@ -67,7 +67,7 @@ class Case:
     seed: int = 0
     surrogate: str = "Triangular"
 
-    judge: oracle.Judge | oracle.Reading | None = None
+    judge: oracle.Judge | oracle.Reading | oracle.Views | None = None
     spread: int = 0  # of the delays of every synapse
 
     def network(self, crosses: bool = False, attached: bool = False) -> oracle.Network:
@@ -182,7 +182,12 @@ def trainer_of(case: Case, net: oracle.Network, way: Way, backend: str) -> b2e.T
     )
 
 
-def loss_of(judge: oracle.Judge | oracle.Reading) -> Any:
+def loss_of(judge: oracle.Judge | oracle.Reading | oracle.Views) -> Any:
+    if isinstance(judge, oracle.Views):
+        context, window = judge.context * ms, judge.window * ms
+        if judge.margin is None:
+            return b2e.ActivitySimilarity(window, context)
+        return b2e.ContrastivePrediction(window, context, judge.margin, judge.follows)
     window = (judge.start * ms, judge.stop * ms)
     if isinstance(judge, oracle.Reading):
         return b2e.TrialCrossEntropy(window, judge.of, judge.tau * ms)
@@ -267,6 +272,29 @@ def test_what_the_readout_comes_to(of: str, on: str) -> None:
         judge = oracle.Reading(1, start, stop, of, tau=7.0)
         case = Case("driven adaptation", judge=judge, delays=(0, 1, 2), seed=3)
         check(case, on, {"adjoint": E_PROP["adjoint"], "bptt": BPTT["bptt"]})
+
+
+LIKE = oracle.Views(0.3, (3, 11), (12, 22))
+PREDICTED = replace(LIKE, label=1, margin=33.0)  # some steps are within it, some beyond
+VIEWS = {
+    "alike": LIKE,
+    "not alike": replace(LIKE, label=-0.5, context=(5, 9), window=(9, 25)),
+    "goes on": PREDICTED,
+    "does not": replace(PREDICTED, label=-1, margin=0.8, window=(11, 25)),
+    "given context": replace(PREDICTED, follows=False),
+}
+
+
+@pytest.mark.parametrize("judge", VIEWS)
+@pytest.mark.parametrize("on", ["reference", "cpu", "emulated"])
+def test_two_views_of_a_sample(judge: str, on: str) -> None:
+    """The whole gradient by the rules that wait for it, that of a given context by all."""
+    ways = {"adjoint": E_PROP["adjoint"], "bptt": BPTT["bptt"]}
+    check(
+        Case("driven adaptation", judge=VIEWS[judge], delays=(0, 1, 2), seed=3),
+        on,
+        ways if VIEWS[judge].follows else {**E_PROP, **ways},
+    )
 
 
 @pytest.mark.parametrize("case", JUDGED)

@@ -199,8 +199,42 @@ class Reading:
         return slope @ by_logit
 
 
+@dataclass(frozen=True)
+class Views:
+    """A loss of the readout in two windows, each a first step and the one after the last.
+
+    With a margin: ``max(0, margin - label*<c, y>)``, meaned over the window's steps, with c the
+    mean over the context, whose derivatives count if ``follows``. Else half the squared distance
+    of the cosine between both means to the label.
+    """
+
+    label: float
+    context: tuple[int, int]
+    window: tuple[int, int]
+    margin: float | None = None
+    follows: bool = True
+
+    def gradient(self, y: list[Dual]) -> Any:
+        """Its derivative by all parameters."""
+        (c, cs), (w, ws) = (
+            (sum(s.value for s in part) / len(part), sum(s.slope for s in part) / len(part))
+            for part in (y[slice(*self.context)], y[slice(*self.window)])
+        )
+        if self.margin is not None:
+            steps = y[slice(*self.window)]
+            wrong = [self.margin - self.label * c @ s.value > 0 for s in steps]
+            slopes = [s.slope @ c + self.follows * cs @ s.value for s in steps]
+            total = sum(one * slope for one, slope in zip(wrong, slopes, strict=True))
+            return -self.label * total / len(steps)
+        lengths = np.linalg.norm(c) * np.linalg.norm(w)
+        cosine = c @ w / lengths
+        by_c = w / lengths - cosine * c / (c @ c)
+        by_w = c / lengths - cosine * w / (w @ w)
+        return (cosine - self.label) * (cs @ by_c + ws @ by_w)
+
+
 def gradients(
-    net: Network, sent: Any, target: Any, judge: Judge | Reading | None = None
+    net: Network, sent: Any, target: Any, judge: Judge | Reading | Views | None = None
 ) -> dict[str, Any]:
     """Derivatives of ``sum((y - target)**2)/(2*steps)``, or of what is judged, by all parameters.
 
@@ -254,7 +288,7 @@ def gradients(
         readings.append(y)
         gradient += y.slope @ (y.value - target[step]) / len(sent)
     if judge is not None:
-        gradient = judge.gradient(readings if isinstance(judge, Reading) else spikes)
+        gradient = judge.gradient(spikes if isinstance(judge, Judge) else readings)
     return {name: gradient[ends[n] : ends[n + 1]] for n, name in enumerate(parts)}
 
 

@@ -125,46 +125,28 @@ class Loss(ABC):
     ----------
     has_accuracy : bool
         Whether predictions are right or wrong.
+    has_classes : bool
+        Whether labels are classes, and a prediction has a number for each.
     in_units_of_output : bool
         Whether labels are values of the output, with its unit.
-    online : bool
-        Whether the gradient of a step is known when the step is over.
     """
 
     has_accuracy: ClassVar[bool] = False
+    has_classes: ClassVar[bool] = False
     in_units_of_output: ClassVar[bool] = False
-    online: ClassVar[bool] = True
-
     window: Window = None
 
     def __post_init__(self) -> None:
-        if self.window is None:
-            return
-        if not isinstance(self.window, Sequence | np.ndarray) or np.shape(self.window) != (2,):
-            raise ValueError(
-                f"The loss's window {self.window} is no pair of times; give its start and its "
-                "end, such as (5*ms, 20*ms)."
-            )
-        for edge in self.window:
-            fail_for_dimension_mismatch(
-                edge, second, "A loss's window is a start and an end in units of time."
-            )
-        if not 0 <= float(self.window[0]) < float(self.window[1]):
-            raise ValueError(
-                f"The loss's window {self.window} must start at zero or later and end after its "
-                "start."
-            )
+        check_window("window", self.window)
+
+    @property
+    def online(self) -> bool:
+        """Whether the gradient of a step is known when the step is over."""
+        return True
 
     def window_range(self, dt: float) -> range:
-        """The steps that count, of a trial without end.
-
-        A step belongs to the window when it starts in it; half a step of tolerance, because a
-        time given as a decimal number may lie a rounding error off the grid.
-        """
-        if self.window is None:
-            return range(_LAST_STEP)
-        start, stop = (math.ceil(float(edge) / dt - 0.5) for edge in self.window)
-        return range(start, min(stop, _LAST_STEP))
+        """The steps that count, of a trial without end."""
+        return steps_of(self.window, dt)
 
     def window_steps(self, n_steps: int, dt: float) -> int:
         """How many of a trial's steps count.
@@ -236,6 +218,44 @@ class Loss(ABC):
             Its array.
         """
         return scope.bind("gradient", Ref(LossArrays(output).gradient, Index.ELEMENT))
+
+
+def check_window(name: str, window: Any) -> None:
+    """Refuse a window that is no start and end in time.
+
+    Raises
+    ------
+    ValueError
+        If it is no pair, begins before zero, or ends before it begins.
+    DimensionMismatchError
+        If it is no time.
+    """
+    if window is None:
+        return
+    if not isinstance(window, Sequence | np.ndarray) or np.shape(window) != (2,):
+        raise ValueError(
+            f"The loss's {name} {window} is no pair of times; give its start and its "
+            "end, such as (5*ms, 20*ms)."
+        )
+    for edge in window:
+        sentence = f"A loss's {name} is a start and an end in units of time."
+        fail_for_dimension_mismatch(edge, second, sentence)
+    if not 0 <= float(window[0]) < float(window[1]):
+        raise ValueError(
+            f"The loss's {name} {window} must start at zero or later and end after its start."
+        )
+
+
+def steps_of(window: Window, dt: float) -> range:
+    """The steps of a window, of a trial without end.
+
+    A step belongs to the window when it starts in it; half a step of tolerance, because a
+    time given as a decimal number may lie a rounding error off the grid.
+    """
+    if window is None:
+        return range(_LAST_STEP)
+    start, stop = (math.ceil(float(edge) / dt - 0.5) for edge in window)
+    return range(start, min(stop, _LAST_STEP))
 
 
 def numbers(loss: str, labels: npt.ArrayLike, wanted: str) -> npt.NDArray[Any]:

@@ -44,6 +44,7 @@ class CrossEntropy(Loss):
     """
 
     has_accuracy: ClassVar[bool] = True
+    has_classes: ClassVar[bool] = True
 
     def targets(
         self, labels: npt.ArrayLike, n_outputs: int, n_steps: int

@@ -43,7 +43,12 @@ class SoftmaxLoss(Loss):
     """Cross-entropy of the softmax of one number a neuron, the logit, known after the last step."""
 
     has_accuracy: ClassVar[bool] = True
-    online: ClassVar[bool] = False
+    has_classes: ClassVar[bool] = True
+
+    @property
+    def online(self) -> bool:
+        """See :class:`Loss`."""
+        return False
 
     def targets(
         self, labels: npt.ArrayLike, n_outputs: int, n_steps: int
@@ -137,6 +142,7 @@ def used(code: str, refs: Mapping[str, Ref], constants: Mapping[str, Number]) ->
     )
 
 
-def within(names: Mapping[str, str]) -> str:
-    """:data:`IN_WINDOW` in other names."""
-    return f"int(step >= {names['window_start']} and step < {names['window_stop']})"
+def within(names: Mapping[str, str], window: str = "window") -> str:
+    """:data:`IN_WINDOW` in other names, or the same of another window."""
+    start, stop = names[f"{window}_start"], names[f"{window}_stop"]
+    return f"int(step >= {start} and step < {stop})"

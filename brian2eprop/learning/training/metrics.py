@@ -156,4 +156,4 @@ def check_metrics(
 
 def has_classes(output: Output, labels: npt.NDArray[Any]) -> bool:
     """Whether there is one class a sample."""
-    return output.loss.has_accuracy and labels.ndim == 1
+    return output.loss.has_classes and labels.ndim == 1
