@@ -12,6 +12,7 @@ import pytest
 
 import brian2eprop as b2e
 from brian2eprop.device.backends import registry
+from brian2eprop.device.codegen.parts import parts as launches
 from brian2eprop.device.program import Access, Array, DType, Precision
 from tests.learning.test_constraints import PATHS, SPIKES, Case
 
@@ -168,3 +169,13 @@ def test_limits_that_make_no_sense(limits: dict[str, Any], sentence: str) -> Non
 def test_one_program_for_all_limits(kind: str) -> None:
     one, other = (b2e.Adam(**{kind: limit}).program(PARAMETERS, GRADIENTS) for limit in (1, 2))
     assert one == other
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_is_launched_as_often_for_many_parameters_as_for_two(kind: str) -> None:
+    """Norms by one block in one launch, then what is done to every element in another."""
+    many = [Array(f"w{k}", DType.REAL, 300 + k, Access.SHARED) for k in range(9)]
+    for parameters in (PARAMETERS, many):
+        gradients = {array.name: f"gradient:{array.name}" for array in parameters}
+        program = b2e.SGD(1.0, **{kind: 1.0}).program(parameters, gradients)
+        assert len(launches(program)) == (1 if kind == "clipvalue" else 2)

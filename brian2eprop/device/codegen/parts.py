@@ -11,6 +11,7 @@ from brian2eprop.device.program import (
     Access,
     Chunks,
     Direction,
+    ForEach,
     Loop,
     Over,
     Phase,
@@ -108,7 +109,7 @@ def parts(program: Program, layout: Layout = Layout.PER_INSTANCE) -> tuple[Part,
     -------
     tuple of Part
         Neighbouring sweeps over instances are one part; a sweep over what is shared is one part
-        for as many phases as no element passes on to another one.
+        for as many phases as no element passes on to another one, or as one block does.
 
     Raises
     ------
@@ -126,13 +127,19 @@ def parts(program: Program, layout: Layout = Layout.PER_INSTANCE) -> tuple[Part,
             found.append(Part(layout, sweeps))
             continue
         for phases in in_runs((phase for sweep in sweeps for phase in sweep.phases), _meet):
-            spread = Layout.GRID if phases[0].spreads else Layout.BLOCK
+            spread = Layout.GRID if all(each.spreads for each in phases) else Layout.BLOCK
             found.append(Part(spread, (Sweep(Direction.ONCE, tuple(phases), Over.SHARED),)))
     return tuple(found)
 
 
 def _meet(before: Phase, phase: Phase) -> bool:
     """Whether a phase meets what another element of an earlier one wrote, or will read."""
+    if _one_block_does(before) and _one_block_does(phase):
+        return False
     shared = changed(before.reads(), before.writes(), phase.reads(), phase.writes())
     alone = all(before.own(name) and phase.own(name) for name in shared)
     return not (before.spreads and phase.spreads and alone)
+
+
+def _one_block_does(phase: Phase) -> bool:
+    return not phase.spreads or (isinstance(phase, ForEach) and phase.size == 1)

@@ -6,7 +6,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -131,12 +130,10 @@ class Optimiser(ABC):
         if self.clipvalue is not None:
             return by_value(gradients)
         if self.global_clipnorm is not None:
-            return by_norm(gradients, "all gradients")
-        if self.clipnorm is None:
-            return (), ()
-        each = [by_norm([gradient], gradient.name) for gradient in gradients]
-        arrays, phases = zip(*each, strict=True)
-        return tuple(chain(*arrays)), tuple(chain(*phases))
+            return by_norm({"all gradients": gradients})
+        if self.clipnorm is not None:
+            return by_norm({gradient.name: [gradient] for gradient in gradients})
+        return (), ()
 
     def prepare(
         self, memory: Memory, iteration: int, own_rates: Mapping[str, Rate] = MappingProxyType({})
