@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import Literal
 
 os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
 
 import numpy as np
-from network import Form, Step, make_trainer, milliseconds
+from network import Step, make_trainer, milliseconds
 from workload import Workload
+
+import brian2eprop as b2e
+
+Form = Literal["adjoint", "chunked", "forward"]
 
 FORMS: dict[Form, int] = {"adjoint": 20, "chunked": 10, "forward": 3}  # steps that are timed
 
 
 def measure(work: Workload, form: Form) -> tuple[float, dict[str, np.ndarray]]:
     """Time of forward and gradient in ms, and the gradients themselves."""
-    step = Step.of(work, make_trainer(work, form))
+    step = Step.of(work, make_trainer(work, b2e.EProp(form=form)))
     time = milliseconds(step.parts()["gradient"], FORMS[form])
     engine = step.engine
     return time, {name: engine.store.read(array) for name, array in engine.gradients.items()}

@@ -111,7 +111,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=20)
-    print(json.dumps(measure(Workload(), parser.parse_args().repeats)))
+    parser.add_argument("--work", type=json.loads, default={}, help="fields of the Workload")
+    options = parser.parse_args()
+    print(json.dumps(measure(Workload(**options.work), options.repeats)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import brian2 as b2
 import numpy as np
@@ -20,11 +20,9 @@ from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.numbers import fetch
 from brian2eprop.learning.training.tally import Tally
 
-Form = Literal["adjoint", "chunked", "forward"]
 
-
-def make_trainer(work: Workload, form: Form = "adjoint", backend: str = "cpu") -> b2e.Trainer:
-    """The network of a workload, ready to be trained."""
+def make_trainer(work: Workload, rule: Any = None, backend: str = "cpu") -> b2e.Trainer:
+    """The network of a workload, ready to be trained; by e-prop unless a rule is given."""
     b2.set_device("eprop_cuda", backend=backend, precision="float32")
     b2.start_scope()
     b2.defaultclock.dt = work.dt * b2.second
@@ -53,7 +51,7 @@ def make_trainer(work: Workload, form: Form = "adjoint", backend: str = "cpu") -
         b2.Network(inputs, hidden, readout, *synapses),
         output=readout.y,
         loss=b2e.CrossEntropy(),
-        rule=b2e.EProp(form=form),
+        rule=rule or b2e.EProp(),
         parameters=[*(each.w for each in synapses), readout.b],
         optimiser=b2e.Adam(work.learning_rate),
         seed=work.seed,

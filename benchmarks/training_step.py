@@ -6,35 +6,15 @@ to two cores and get the same weights, spikes and labels.
 
 from __future__ import annotations
 
-import os
-
-CORES = sorted(os.sched_getaffinity(0))[:2]
-os.sched_setaffinity(0, CORES)
-os.environ["OMP_NUM_THREADS"] = str(len(CORES))  # read once, when OpenMP is loaded
-
-# ruff: noqa: E402
 import argparse
-import json
 import statistics
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from beside_jax import CORES, JAX_PYTHON, run_jax  # before all that loads OpenMP
 from limit import byte_limit
 from network import Step, make_trainer, milliseconds
 from workload import Workload
-
-HERE = Path(__file__).resolve().parent
-JAX_PYTHON = HERE.parent / ".venv-jax" / "bin" / "python"
-
-
-def run_jax(python: Path, repeats: int) -> dict[str, float]:
-    """One measurement in the other interpreter."""
-    command = [str(python), str(HERE / "jax_training_step.py"), "--repeats", str(repeats)]
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True)
-    result: dict[str, float] = json.loads(done.stdout)
-    return result
 
 
 @dataclass(frozen=True)
@@ -46,15 +26,15 @@ class Result:
     jax: dict[str, float]
 
 
-def measure(step: Step, python: Path, rounds: int, repeats: int) -> Result:
+def measure(work: Workload, step: Step, python: Path, rounds: int, repeats: int) -> Result:
     """Rounds of brian2eprop, its parts and JAX, one after the other."""
     first = step.first()
-    work = {"whole": step.whole, **step.parts()}
-    times: dict[str, list[float]] = {name: [] for name in (*work, "jax")}
+    parts = {"whole": step.whole, **step.parts()}
+    times: dict[str, list[float]] = {name: [] for name in (*parts, "jax")}
     for _ in range(rounds):
-        for name, part in work.items():
+        for name, part in parts.items():
             times[name].append(milliseconds(part, repeats))
-        jax = run_jax(python, repeats)
+        jax = run_jax(python, work, repeats)
         times["jax"].append(jax["ms"])
     return Result(times, first, jax)
 
@@ -98,7 +78,7 @@ def main() -> None:
         parser.error(f"there is no interpreter {options.jax}; make one with 'make benchmark'.")
     work = Workload()
     step = Step.of(work, make_trainer(work))
-    result = measure(step, options.jax, options.rounds, options.repeats)
+    result = measure(work, step, options.jax, options.rounds, options.repeats)
     print(table(result, byte_limit(work, result.ours["rate"], len(CORES))))
 
 

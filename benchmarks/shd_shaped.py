@@ -1,0 +1,188 @@
+"""A training step of the shape of the Heidelberg digits: 700 inputs, 20 classes, a second.
+
+Four tables. The first has milliseconds an example in batches of 32 on two cores, for steps of 1, 2
+and 5 ms (as many input spikes in a second): e-prop's adjoint form, surrogate BPTT and a plain JAX
+scan on one network, EventProp on one whose synapses add to currents, and what the bytes that e-prop
+moves through the caches allow. The second has the memory that an example takes. The third is
+e-prop's chunked form against the length of the trial. The fourth is one example of 100 steps: what
+the kernels take of it, and what Python.
+
+``--kept FOLDER`` keeps every row as it is found; rows that are there are not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from beside_jax import CORES, JAX_PYTHON, run_jax  # before all that loads OpenMP
+from kept import Kept
+from limit import byte_limit
+from machine import heading
+from network import Step, make_trainer, milliseconds
+from rules import make_trainer as with_currents
+from workload import Workload
+
+import brian2eprop as b2e
+from brian2eprop.device.program import Access
+
+# A simulated second in steps of so many milliseconds; 8 of 700 inputs spike in a millisecond.
+WIDTHS = (1, 2, 5)
+DENSITY = 8 / 700
+TITLES = ("e-prop", "surrogate BPTT", "EventProp", "JAX")
+
+
+def workload(hidden: int, width: int, duration: int, batch: int) -> Workload:
+    """``duration`` milliseconds in steps of ``width``."""
+    return Workload(
+        hidden=hidden,
+        batch=batch,
+        steps=duration // width,
+        density=DENSITY * width,
+        dt=1e-3 * width,
+    )
+
+
+def steps_of(work: Workload) -> dict[str, Step]:
+    """The training step by each rule."""
+    return {
+        "e-prop": Step.of(work, make_trainer(work)),
+        "surrogate BPTT": Step.of(work, make_trainer(work, b2e.SurrogateBPTT())),
+        "EventProp": Step.of(work, with_currents(work, b2e.EventProp())),
+    }
+
+
+def in_turns(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds an example of each rule and of JAX, round by round, and what e-prop meets."""
+    steps = steps_of(work)
+    times: dict[str, list[float]] = {name: [] for name in TITLES}
+    for _ in range(options.rounds):
+        for name, step in steps.items():
+            times[name].append(milliseconds(step.whole, options.repeats) / work.batch)
+        if options.jax.exists():
+            times["JAX"].append(run_jax(options.jax, work, options.repeats)["ms"] / work.batch)
+    rates = {name: step.first()["rate"] for name, step in steps.items()}
+    limit = byte_limit(work, rates["e-prop"], len(CORES)) / work.batch
+    kibibytes = {name: memory_of(step, work) for name, step in steps.items()}
+    return {"times": times, "rates": rates, "limit": limit, "memory": kibibytes}
+
+
+def memory_of(step: Step, work: Workload) -> float:
+    """Kibibytes of the example that a worker has in hand, and of what is kept of an example."""
+    step.engine.training.run(step.batch())
+    session = step.engine.training
+    memory, program = session.memory, session.program
+    own = [a for a in program.all_arrays().values() if a.access is not Access.SHARED]
+    events = memory.bytes_of(program, work.steps) - sum(
+        memory.arrays[a.name].nbytes for a in program.all_arrays().values()
+    )
+    each = sum(
+        memory.arrays[a.name].nbytes
+        / (memory.instances if a.access is Access.PER_INSTANCE else memory.workers)
+        for a in own
+    )
+    return float(each + events / memory.workers) / 1024
+
+
+def first_tables(kept: Kept, options: argparse.Namespace) -> None:
+    """Time, then memory, of an example."""
+    rows = {}
+    for hidden in options.hidden:
+        for width in options.widths:
+            work = workload(hidden, width, options.duration, options.batch)
+            settings = {"work": asdict(work), "rounds": options.rounds, "repeats": options.repeats}
+            name = f"step-{hidden}-{width}"
+            rows[hidden, width] = kept.result(
+                name, settings, lambda work=work: in_turns(work, options)
+            )
+    print("hidden | step | spikes a neuron and step | " + " | ".join(TITLES) + " | bytes allow")
+    for (hidden, width), found in rows.items():
+        cells = [both(found["times"][name]) for name in TITLES]
+        rate = f"{100 * found['rates']['e-prop']:.1f} % ({100 * found['rates']['EventProp']:.1f} %)"
+        print(f"{hidden} | {width} ms | {rate} | {' | '.join(cells)} | {found['limit']:.3f}")
+    print("\nhidden | step | " + " | ".join(TITLES[:3]) + " (KiB an example)")
+    for (hidden, width), found in rows.items():
+        cells = [f"{found['memory'][name]:.0f}" for name in TITLES[:3]]
+        print(f"{hidden} | {width} ms | {' | '.join(cells)}")
+
+
+def both(times: list[float]) -> str:
+    """Median and least."""
+    return f"{statistics.median(times):.3f} ({min(times):.3f})" if times else "-"
+
+
+def against_length(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
+    """Time and memory of a batch by the chunked form and by the adjoint form."""
+    found: dict[str, Any] = {}
+    for form in ("chunked", "adjoint"):
+        rule = b2e.EProp(form="chunked", chunk=100) if form == "chunked" else b2e.EProp()
+        step = Step.of(work, make_trainer(work, rule))
+        times = [milliseconds(step.whole, 1) for _ in range(options.rounds)]
+        found[form] = {"times": times, "memory": memory_of(step, work)}
+    return found
+
+
+def length_table(kept: Kept, options: argparse.Namespace) -> None:
+    """The chunked form against the number of steps."""
+    print("\nsteps | chunked (ms) | its memory (KiB) | adjoint (ms) | its memory (KiB)")
+    for steps in options.lengths:
+        work = workload(options.hidden[0], 1, steps, len(CORES))
+        settings = {"work": asdict(work), "rounds": options.rounds}
+        found = kept.result(
+            f"length-{steps}", settings, lambda work=work: against_length(work, options)
+        )
+        cells = [
+            f"{both(found[form]['times'])} | {found[form]['memory']:.0f}"
+            for form in ("chunked", "adjoint")
+        ]
+        print(f"{steps} | {' | '.join(cells)}")
+
+
+def one_example(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds of a batch of one, and of its kernels."""
+    step = Step.of(work, make_trainer(work))
+    parts = {"whole": step.whole, **step.parts()}
+    times: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(options.rounds):
+        for name, part in parts.items():
+            times[name].append(milliseconds(part, 20 * options.repeats))
+    return times
+
+
+def latency_table(kept: Kept, options: argparse.Namespace) -> None:
+    """One example of 100 steps."""
+    work = workload(options.hidden[0], 1, 100, 1)
+    settings = {"work": asdict(work), "rounds": options.rounds, "repeats": options.repeats}
+    times = kept.result("one", settings, lambda: one_example(work, options))
+    print("\none example of 100 steps | whole (ms) | kernels | Python")
+    for name, pick in (("median", statistics.median), ("least", min)):
+        whole, gradient, update = (pick(times[part]) for part in ("whole", "gradient", "update"))
+        kernels = gradient + update
+        print(f"{name} | {whole:.3f} | {kernels:.3f} | {whole - kernels:.3f}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--hidden", type=int, nargs="*", default=[256, 1024])
+    parser.add_argument("--widths", type=int, nargs="*", default=WIDTHS, help="of a step, in ms")
+    parser.add_argument("--duration", type=int, default=1000, help="of an example, in ms")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--lengths", type=int, nargs="*", default=[1000, 2000, 4000, 8000, 16000])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3, help="steps in a round")
+    parser.add_argument("--jax", type=Path, default=JAX_PYTHON, help="interpreter that has JAX")
+    parser.add_argument("--kept", type=Path, help="folder in which results are kept")
+    options = parser.parse_args()
+    print(heading())
+    kept = Kept(options.kept)
+    latency_table(kept, options)
+    first_tables(kept, options)
+    length_table(kept, options)
+
+
+if __name__ == "__main__":
+    main()
