@@ -16,6 +16,7 @@ from workload import Workload
 CORES = sorted(os.sched_getaffinity(0))[:2]
 os.sched_setaffinity(0, CORES)
 os.environ["OMP_NUM_THREADS"] = str(len(CORES))
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # who waits does not look busy
 
 HERE = Path(__file__).resolve().parent
 JAX_PYTHON = HERE.parent / ".venv-jax" / "bin" / "python"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -128,10 +127,20 @@ class Step:
 
 def milliseconds(work: Callable[[], None], repeats: int) -> float:
     """Median time of a call; one call before that is not counted."""
+    return timed(work, repeats)[0]
+
+
+def timed(work: Callable[[], None], repeats: int) -> tuple[float, float]:
+    """Median time of a call and median time that cores were busy with it, in ms.
+
+    The second counts all threads and, unlike the first, no waiting for cores that other programs
+    keep busy. One call before that is not counted.
+    """
     work()
     times = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin = np.array([time.perf_counter(), time.process_time()])
         work()
-        times.append(time.perf_counter() - begin)
-    return 1e3 * statistics.median(times)
+        times.append([time.perf_counter(), time.process_time()] - begin)
+    passed, busy = 1e3 * np.median(times, axis=0)
+    return float(passed), float(busy)

@@ -22,7 +22,7 @@ from beside_jax import CORES, JAX_PYTHON, run_jax  # before all that loads OpenM
 from kept import Kept
 from limit import byte_limit
 from machine import heading
-from network import Step, make_trainer, milliseconds
+from network import Step, make_trainer, timed
 from rules import make_trainer as with_currents
 from workload import Workload
 
@@ -58,14 +58,15 @@ def steps_of(work: Workload) -> dict[str, Step]:
 def in_turns(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
     """Milliseconds an example of each rule and of JAX, round by round, and what e-prop meets."""
     steps = steps_of(work)
-    times: dict[str, list[float]] = {name: [] for name in TITLES}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in TITLES}
     for _ in range(options.rounds):
         for name, step in steps.items():
-            times[name].append(milliseconds(step.whole, options.repeats) / work.batch)
+            times[name].append(timed(step.whole, options.repeats))
         if options.jax.exists():
-            times["JAX"].append(run_jax(options.jax, work, options.repeats)["ms"] / work.batch)
+            jax = run_jax(options.jax, work, options.repeats)
+            times["JAX"].append((jax["ms"], jax["core_ms"]))
     rates = {name: step.first()["rate"] for name, step in steps.items()}
-    limit = byte_limit(work, rates["e-prop"], len(CORES)) / work.batch
+    limit = byte_limit(work, rates["e-prop"], len(CORES))
     kibibytes = {name: memory_of(step, work) for name, step in steps.items()}
     return {"times": times, "rates": rates, "limit": limit, "memory": kibibytes}
 
@@ -98,20 +99,24 @@ def first_tables(kept: Kept, options: argparse.Namespace) -> None:
             rows[hidden, width] = kept.result(
                 name, settings, lambda work=work: in_turns(work, options)
             )
-    print("hidden | step | spikes a neuron and step | " + " | ".join(TITLES) + " | bytes allow")
-    for (hidden, width), found in rows.items():
-        cells = [both(found["times"][name]) for name in TITLES]
-        rate = f"{100 * found['rates']['e-prop']:.1f} % ({100 * found['rates']['EventProp']:.1f} %)"
-        print(f"{hidden} | {width} ms | {rate} | {' | '.join(cells)} | {found['limit']:.3f}")
+    titles = " | ".join(TITLES)
+    for title, column in (("ms an example", 0), ("ms of a core an example", 1)):
+        print(f"\nhidden | step | spikes a neuron and step | {titles} | bytes allow ({title})")
+        for (hidden, width), found in rows.items():
+            cells = [shown(found["times"][name], column, options.batch) for name in TITLES]
+            rates = [f"{100 * found['rates'][name]:.1f} %" for name in ("e-prop", "EventProp")]
+            limit = found["limit"] / options.batch * (len(CORES) if column else 1)
+            print(f"{hidden} | {width} ms | {', '.join(rates)} | {' | '.join(cells)} | {limit:.3f}")
     print("\nhidden | step | " + " | ".join(TITLES[:3]) + " (KiB an example)")
     for (hidden, width), found in rows.items():
         cells = [f"{found['memory'][name]:.0f}" for name in TITLES[:3]]
         print(f"{hidden} | {width} ms | {' | '.join(cells)}")
 
 
-def both(times: list[float]) -> str:
-    """Median and least."""
-    return f"{statistics.median(times):.3f} ({min(times):.3f})" if times else "-"
+def shown(times: list[tuple[float, float]], column: int = 0, parts: int = 1) -> str:
+    """Median of the rounds and, in brackets, the least."""
+    found = [each[column] / parts for each in times]
+    return f"{statistics.median(found):.3f} ({min(found):.3f})" if found else "-"
 
 
 def against_length(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
@@ -120,14 +125,17 @@ def against_length(work: Workload, options: argparse.Namespace) -> dict[str, Any
     for form in ("chunked", "adjoint"):
         rule = b2e.EProp(form="chunked", chunk=100) if form == "chunked" else b2e.EProp()
         step = Step.of(work, make_trainer(work, rule))
-        times = [milliseconds(step.whole, 1) for _ in range(options.rounds)]
+        times = [timed(step.whole, 1) for _ in range(options.rounds)]
         found[form] = {"times": times, "memory": memory_of(step, work)}
     return found
 
 
 def length_table(kept: Kept, options: argparse.Namespace) -> None:
     """The chunked form against the number of steps."""
-    print("\nsteps | chunked (ms) | its memory (KiB) | adjoint (ms) | its memory (KiB)")
+    print(
+        "\nsteps | chunked (ms) | of a core (ms) | memory (KiB) | "
+        "adjoint (ms) | of a core (ms) | memory (KiB)"
+    )
     for steps in options.lengths:
         work = workload(options.hidden[0], 1, steps, len(CORES))
         settings = {"work": asdict(work), "rounds": options.rounds}
@@ -135,7 +143,8 @@ def length_table(kept: Kept, options: argparse.Namespace) -> None:
             f"length-{steps}", settings, lambda work=work: against_length(work, options)
         )
         cells = [
-            f"{both(found[form]['times'])} | {found[form]['memory']:.0f}"
+            f"{shown(found[form]['times'])} | {shown(found[form]['times'], 1)} | "
+            f"{found[form]['memory']:.0f}"
             for form in ("chunked", "adjoint")
         ]
         print(f"{steps} | {' | '.join(cells)}")
@@ -145,10 +154,10 @@ def one_example(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
     """Milliseconds of a batch of one, and of its kernels."""
     step = Step.of(work, make_trainer(work))
     parts = {"whole": step.whole, **step.parts()}
-    times: dict[str, list[float]] = {name: [] for name in parts}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in parts}
     for _ in range(options.rounds):
         for name, part in parts.items():
-            times[name].append(milliseconds(part, 20 * options.repeats))
+            times[name].append(timed(part, 20 * options.repeats))
     return times
 
 
@@ -156,12 +165,14 @@ def latency_table(kept: Kept, options: argparse.Namespace) -> None:
     """One example of 100 steps."""
     work = workload(options.hidden[0], 1, 100, 1)
     settings = {"work": asdict(work), "rounds": options.rounds, "repeats": options.repeats}
-    times = kept.result("one", settings, lambda: one_example(work, options))
-    print("\none example of 100 steps | whole (ms) | kernels | Python")
-    for name, pick in (("median", statistics.median), ("least", min)):
-        whole, gradient, update = (pick(times[part]) for part in ("whole", "gradient", "update"))
-        kernels = gradient + update
-        print(f"{name} | {whole:.3f} | {kernels:.3f} | {whole - kernels:.3f}")
+    found = kept.result("one", settings, lambda: one_example(work, options))
+    print("\none example of 100 steps (ms) | whole | kernels | Python")
+    for name, column in (("time", 0), ("of a core", 1)):
+        for which, pick in (("median", statistics.median), ("least", min)):
+            times = {part: pick(each[column] for each in found[part]) for part in found}
+            kernels = times["gradient"] + times["update"]
+            cells = (times["whole"], kernels, times["whole"] - kernels)
+            print(f"{name}, {which} | {' | '.join(f'{cell:.3f}' for cell in cells)}")
 
 
 def main() -> None:

@@ -151,9 +151,9 @@ class CpuKernel(Kernel):
         return self._bound
 
     def _partial_sums(self, memory: Memory) -> list[npt.NDArray[Any]]:
-        """Each worker's own copy of the arrays that instances add to."""
+        """The copies of what instances add to, one for every worker but the first."""
         arrays = [self.program.all_arrays()[name] for name in self.source.sums]
-        return [zeros(np, (memory.workers, a.size), memory.dtype(a)) for a in arrays]
+        return [zeros(np, (memory.workers - 1, a.size), memory.dtype(a)) for a in arrays]
 
 
 def slot_counts(source: Source, memory: Memory) -> list[int]:
