@@ -25,11 +25,29 @@ SMALL = {
     "rules": ["--rounds", "1", "--hidden", "8", "--steps", "20"],
     "recording": ["--sizes", "50", "--monitors", "spikes", "--rounds", "1", "--seconds", "0.01"],
     "second_run": ["--synapses", "100", "--repeats", "1"],
+    "shd_shaped": [
+        "--hidden",
+        "8",
+        "--widths",
+        "5",
+        "--duration",
+        "20",
+        "--batch",
+        "2",
+        "--lengths",
+        "200",
+        "--rounds",
+        "1",
+        "--repeats",
+        "1",
+        "--jax",
+        "no/python",
+    ],
 }
 # These have tests of their own, or are run by other benchmarks.
 OTHERS = {
-    "brian2_examples", "inner_ear", "jax_training_step", "mnist", "run_all", "simulation", "teams",
-    "training_step",
+    "brian2_examples", "heard_digits", "inner_ear", "jax_training_step", "latency_mnist", "mnist",
+    "run_all", "simulation", "spoken_digits", "teams", "training_step",
 }  # fmt: skip
 
 
@@ -80,7 +98,9 @@ def test_jax() -> None:
     assert json.loads(subprocess.check_output(command, text=True))["ms"] > 0
 
 
-def test_mnist(tmp_path: Path) -> None:
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder with a few images in the form of MNIST."""
     rng = np.random.default_rng(0)
     for split, n in (("train", 12), ("t10k", 4)):
         images = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
@@ -89,8 +109,63 @@ def test_mnist(tmp_path: Path) -> None:
         labels = rng.integers(0, 10, n, dtype=np.uint8)
         header = struct.pack(">II", 0x801, n)
         (tmp_path / f"{split}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
+    return tmp_path
+
+
+def test_mnist(images: Path) -> None:
     small = ["--hidden", "4", "--epochs", "1", "--seeds", "1", "--validation", "4"]
-    assert "test" in run("mnist", "--data", tmp_path, *small)
+    assert "test" in run("mnist", "--data", images, *small)
+
+
+def test_a_cut_training_goes_on(images: Path) -> None:
+    """What is kept of a run that was cut is gone on from, to the same result."""
+    small = ["--data", images, "--hidden", "4", "--seeds", "0", "--validation", "4"]
+    whole = run("latency_mnist", *small, "--epochs", "2", "--kept", images / "whole")
+    assert "epoch 2" in whole
+    kept = images / "cut"
+    kept.mkdir()
+    run("latency_mnist", *small, "--epochs", "2", "--kept", kept)
+    (kept / "latency-mnist-0.json").unlink()
+    again = run("latency_mnist", *small, "--epochs", "2", "--kept", kept)
+    assert "epoch 2" not in again
+    results = [
+        json.loads((images / name / "latency-mnist-0.json").read_text())["result"]
+        for name in ("whole", "cut")
+    ]
+    for result in results:
+        del result["seconds an epoch"]
+    assert results[0] == results[1]
+
+
+def test_results_are_kept_for_their_settings(load: Any, tmp_path: Path) -> None:
+    kept = load("kept").Kept(tmp_path)
+    assert kept.result("one", {"n": (1, 2)}, lambda: {"found": 1}) == {"found": 1}
+    assert kept.result("one", {"n": (1, 2)}, lambda: {"found": 2}) == {"found": 1}
+    assert kept.result("one", {"n": (1, 3)}, lambda: {"found": 2}) == {"found": 2}
+    assert load("kept").Kept(None).result("one", {"n": (1, 3)}, lambda: {"found": 3})["found"] == 3
+
+
+def test_spoken_digits(tmp_path: Path) -> None:
+    speakers = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+    rng, n, length = np.random.default_rng(0), 2 * len(speakers), 200
+    np.savez(
+        tmp_path / "fsdd_8khz_int16.npz",
+        pcm=rng.normal(0, 3000, n * length).astype(np.int16),
+        offsets=np.arange(n + 1) * length,
+        label=np.arange(n) % 2,
+        speaker=np.arange(n) // 2,
+        speakers=np.array(speakers),
+        rate=8000,
+    )
+    small = ["--hidden", "4", "--epochs", "1", "--speakers", "theo", "--processes", "1"]
+    folders = ["--data", tmp_path, "--heard", tmp_path / "heard", "--kept", tmp_path / "kept"]
+    first = run("spoken_digits", *folders, *small)
+    assert first.count("1 speakers") == 3
+    again = run("spoken_digits", *folders, *small)
+    assert "epoch 1" not in again
+    assert again.splitlines()[1:] == [
+        line for line in first.splitlines()[1:] if "epoch 1" not in line
+    ]
 
 
 def test_the_inner_ear(tmp_path: Path) -> None:
