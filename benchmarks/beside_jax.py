@@ -22,9 +22,11 @@ HERE = Path(__file__).resolve().parent
 JAX_PYTHON = HERE.parent / ".venv-jax" / "bin" / "python"
 
 
-def run_jax(python: Path, work: Workload, repeats: int) -> dict[str, float]:
-    """One measurement of a workload's training step in the other interpreter."""
-    command = [python, HERE / "jax_training_step.py", "--repeats", str(repeats)]
+def run_jax(
+    python: Path, work: Workload, repeats: int, script: str = "jax_training_step.py"
+) -> dict[str, float]:
+    """One measurement of a workload, by default of its training step, in the other interpreter."""
+    command = [python, HERE / script, "--repeats", str(repeats)]
     command += ["--work", json.dumps(asdict(work))]
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True)

@@ -101,6 +101,12 @@ class Step:
         engine.bad_gradient(found)
         engine.update()
 
+    def answer(self) -> None:
+        """What ``Trainer.predict`` does for a batch."""
+        batch, session = self.batch(), self.engine.evaluation
+        session.run(batch)
+        session.read(session.roles.outputs[0].prediction, batch.n_samples)
+
     def parts(self) -> dict[str, Callable[[], None]]:
         """The step's Programs by what they do."""
         batch = self.batch()

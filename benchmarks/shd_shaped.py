@@ -1,11 +1,12 @@
 """A training step of the shape of the Heidelberg digits: 700 inputs, 20 classes, a second.
 
-Four tables. The first has milliseconds an example in batches of 32 on two cores, for steps of 1, 2
+Tables. The first has milliseconds an example in batches of 32 on two cores, for steps of 1, 2
 and 5 ms (as many input spikes in a second): e-prop's adjoint form, surrogate BPTT and a plain JAX
 scan on one network, EventProp on one whose synapses add to currents, and what the bytes that e-prop
 moves through the caches allow. The second has the memory that an example takes. The third is
 e-prop's chunked form against the length of the trial. The fourth is one example of 100 steps: what
-the kernels take of it, and what Python.
+the kernels take of it, and what Python. The last is how long an answer takes, beside an LSTM of as
+many neurons in JAX.
 
 ``--kept FOLDER`` keeps every row as it is found; rows that are there are not measured again.
 """
@@ -175,6 +176,30 @@ def latency_table(kept: Kept, options: argparse.Namespace) -> None:
             print(f"{name}, {which} | {' | '.join(f'{cell:.3f}' for cell in cells)}")
 
 
+def answer(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds of the network's answer, and of an LSTM's, round by round."""
+    step = Step.of(work, make_trainer(work))
+    times: dict[str, list[tuple[float, float]]] = {"ours": [], "LSTM": []}
+    for _ in range(options.rounds):
+        times["ours"].append(timed(step.answer, 5 * options.repeats))
+        if options.jax.exists():
+            jax = run_jax(options.jax, work, 5 * options.repeats, "jax_lstm.py")
+            times["LSTM"].append((jax["ms"], jax["core_ms"]))
+    return times
+
+
+def answer_table(kept: Kept, options: argparse.Namespace) -> None:
+    """How long an answer takes, of one example and of a batch."""
+    print("\nexamples | steps | answer (ms) | of a core (ms) | LSTM in JAX | of a core (ms)")
+    width = options.widths[-1]
+    for batch in (1, options.batch):
+        work = workload(options.hidden[0], width, options.duration, batch)
+        settings = {"work": asdict(work), "rounds": options.rounds, "repeats": options.repeats}
+        found = kept.result(f"answer-{batch}", settings, lambda work=work: answer(work, options))
+        cells = [shown(found[who], column) for who in ("ours", "LSTM") for column in (0, 1)]
+        print(f"{batch} | {work.steps} | {' | '.join(cells)}")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -193,6 +218,7 @@ def main() -> None:
     latency_table(kept, options)
     first_tables(kept, options)
     length_table(kept, options)
+    answer_table(kept, options)
 
 
 if __name__ == "__main__":

@@ -25,29 +25,16 @@ SMALL = {
     "rules": ["--rounds", "1", "--hidden", "8", "--steps", "20"],
     "recording": ["--sizes", "50", "--monitors", "spikes", "--rounds", "1", "--seconds", "0.01"],
     "second_run": ["--synapses", "100", "--repeats", "1"],
-    "shd_shaped": [
-        "--hidden",
-        "8",
-        "--widths",
-        "5",
-        "--duration",
-        "20",
-        "--batch",
-        "2",
-        "--lengths",
-        "200",
-        "--rounds",
-        "1",
-        "--repeats",
-        "1",
-        "--jax",
-        "no/python",
-    ],
+    "shd_shaped": (
+        "--hidden 8 --widths 5 --duration 20 --batch 2 --lengths 200 --rounds 1 --repeats 1 "
+        "--jax no/python"
+    ).split(),
 }
 # These have tests of their own, or are run by other benchmarks.
 OTHERS = {
-    "brian2_examples", "heard_digits", "inner_ear", "jax_training_step", "latency_mnist", "mnist",
-    "run_all", "simulation", "spoken_digits", "teams", "training_step",
+    "brian2_examples", "heard_digits", "inner_ear", "jax_lstm", "jax_training_step",
+    "latency_mnist", "mnist", "run_all", "sequential_mnist", "simulation", "spoken_digits", "teams",
+    "training_step",
 }  # fmt: skip
 
 
@@ -93,8 +80,9 @@ def test_a_training_step_beside_jax(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not JAX.exists(), reason="no JAX: make benchmark installs it")
-def test_jax() -> None:
-    command = [JAX, BENCHMARKS / "jax_training_step.py", "--repeats", "1"]
+@pytest.mark.parametrize("name", ["jax_training_step", "jax_lstm"])
+def test_jax(name: str) -> None:
+    command = [JAX, BENCHMARKS / f"{name}.py", "--repeats", "1"]
     assert json.loads(subprocess.check_output(command, text=True))["ms"] > 0
 
 
@@ -135,6 +123,11 @@ def test_a_cut_training_goes_on(images: Path) -> None:
     for result in results:
         del result["seconds an epoch"]
     assert results[0] == results[1]
+
+
+def test_sequential_mnist(images: Path) -> None:
+    small = ["--hidden", "4", "--epochs", "1", "--images", "2", "--tested", "2"]
+    assert run("sequential_mnist", "--data", images, *small).count("test") == 4
 
 
 def test_results_are_kept_for_their_settings(load: Any, tmp_path: Path) -> None:
