@@ -25,16 +25,12 @@ SMALL = {
     "rules": ["--rounds", "1", "--hidden", "8", "--steps", "20"],
     "recording": ["--sizes", "50", "--monitors", "spikes", "--rounds", "1", "--seconds", "0.01"],
     "second_run": ["--synapses", "100", "--repeats", "1"],
-    "shd_shaped": (
-        "--hidden 8 --widths 5 --duration 20 --batch 2 --lengths 200 --rounds 1 --repeats 1 "
-        "--jax no/python"
-    ).split(),
 }
 # These have tests of their own, or are run by other benchmarks.
 OTHERS = {
     "brian2_examples", "heard_digits", "inner_ear", "jax_lstm", "jax_training_step",
-    "latency_mnist", "mnist", "run_all", "sequential_mnist", "simulation", "spoken_digits", "teams",
-    "training_step",
+    "latency_mnist", "mnist", "run_all", "sequential_mnist", "shd_shaped", "simulation",
+    "spoken_digits", "teams", "training_step",
 }  # fmt: skip
 
 
@@ -71,12 +67,28 @@ def test_it_runs(name: str) -> None:
     assert run(name, *SMALL[name]).strip()
 
 
-def test_a_training_step_beside_jax(tmp_path: Path) -> None:
-    stub = tmp_path / "python"
-    stub.write_text("""#!/bin/sh\necho '{"ms": 1.0, "loss": 2.0, "rate": 0.5}'\n""")
-    stub.chmod(0o755)
+@pytest.fixture
+def stub(tmp_path: Path) -> Path:
+    """An interpreter that says what a measurement in JAX would."""
+    path = tmp_path / "python"
+    path.write_text("""#!/bin/sh\necho '{"ms": 1.0, "core_ms": 4.0, "loss": 2.0, "rate": 0.5}'\n""")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_training_step_beside_jax(stub: Path) -> None:
     printed = run("training_step", "--rounds", "1", "--repeats", "1", "--jax", stub)
     assert "brian2eprop / JAX" in printed
+
+
+def test_the_shape_of_the_heidelberg_digits(stub: Path) -> None:
+    sizes = ["--hidden", "8", "--widths", "5", "--duration", "20", "--batch", "2"]
+    rounds = ["--lengths", "200", "--rounds", "1", "--repeats", "1"]
+    options = [*sizes, *rounds, "--jax", stub, "--kept", stub.parent / "kept"]
+    printed = run("shd_shaped", *options)
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("8 | 5 ms")]
+    assert [row[6] for row in rows[:2]] == ["0.500 (0.500)", "2.000 (2.000)"]  # of two examples
+    assert run("shd_shaped", *options).splitlines()[1:] == printed.splitlines()[1:]
 
 
 @pytest.mark.skipif(not JAX.exists(), reason="no JAX: make benchmark installs it")
