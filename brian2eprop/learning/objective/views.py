@@ -189,7 +189,8 @@ class ContrastivePrediction(ViewsLoss):
         return super().constants(dt) | {"margin": float(self.margin)}
 
     def _allowed(self, labels: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        return np.abs(labels) == 1
+        allowed: npt.NDArray[np.bool_] = np.abs(labels) == 1
+        return allowed
 
     def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
         """Share of the samples whose score has the sign of the label."""
