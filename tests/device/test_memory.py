@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from brian2 import (
@@ -79,6 +82,38 @@ def test_a_run_without_monitors_leaves_nothing_behind() -> None:
         state = get_device().networks.of(found).state
         sizes.append(sum(array.nbytes for array in state.memory.arrays.values()))
     assert sizes[0] == sizes[1] == sizes[2]
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_a_million_steps_take_no_memory_and_count_every_spike(batch_size: int | None) -> None:
+    """Neurons that start anew with every spike have a period, which is known."""
+    use(batch_size)
+    drive, tau, delay, n_steps = np.array([1.05, 1.3, 2.5, 8.0]), 100, 15, 10**6
+    cells = NeuronGroup(
+        4,
+        "dv/dt = (drive - v)/(10*ms) : 1\ndrive : 1\nn : 1",
+        threshold="v > 1",
+        reset="v = 0; n += 1",
+        method="exact",
+    )
+    cells.drive = drive
+    heard = NeuronGroup(4, "n : 1")
+    links = Synapses(cells, heard, on_pre="n_post += 1", delay=delay * defaultclock.dt)
+    links.connect("i == j")
+    whole = Network(cells, heard, links)
+    whole.run(1 * second)
+    before = resident()
+    whole.run(99 * second)
+    assert resident() - before < n_steps  # a byte a step
+    period = np.floor(-tau * np.log1p(-1 / drive)).astype(int) + 1
+    np.testing.assert_array_equal(np.atleast_2d(cells.n[:])[-1], n_steps // period)
+    np.testing.assert_array_equal(np.atleast_2d(heard.n[:])[-1], (n_steps - delay) // period)
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
