@@ -495,7 +495,7 @@ def test_restore_of_another_batch_size() -> None:
     )
 
 
-@pytest.mark.parametrize("other", ["fewer", "variables"])
+@pytest.mark.parametrize("other", ["fewer", "more", "variables"])
 @pytest.mark.parametrize("batch_size", [None, 2])
 def test_restore_of_other_groups(other: str, batch_size: int | None, tmp_path: Path) -> None:
     use(batch_size=batch_size)
@@ -504,11 +504,12 @@ def test_restore_of_other_groups(other: str, batch_size: int | None, tmp_path: P
     group = rising()
     changed = {
         "fewer": lambda: rising(2, "other"),
+        "more": lambda: rising(4, "other"),
         "variables": lambda: NeuronGroup(3, "v : 1", name="other"),
     }
     network = Network(group, changed[other](), name="net")
     group.v = 0.5
-    had, what = {"fewer": (2, "i"), "variables": (0, "rate")}[other]
+    had, what = {"fewer": (2, "i"), "more": (4, "i"), "variables": (0, "rate")}[other]
     message = rf"'net' has 3 values of 'other\.{what}', and the network has {had}; restore it into"
     with pytest.raises(ValueError, match=message):
         network.restore(filename=path)

@@ -52,7 +52,6 @@ def _lines(owner: Any) -> Iterator[str]:
     group, event = _users_object(owner), getattr(owner, "event", None)
     for texts in (getattr(group, "event_codes", {}), getattr(group, "events", {})):
         yield from _split(texts.get(event))
-    yield from _split(getattr(owner, "code", None))
     equations = getattr(group, "user_equations", None) or getattr(group, "equations", {})
     yield from (str(equation) for equation in equations.values())
     yield from _split(getattr(owner, "abstract_code", None))
