@@ -5,6 +5,8 @@ What they compute is in test_teams.py.
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from brian2eprop.device.codegen.parts import parts
@@ -42,6 +44,7 @@ REFS = {
     "u": Ref("u", Index.ELEMENT),
     "there": Ref("v", Index.ELEMENT, via="places"),
     "elsewhere": Ref("u", Index.ELEMENT, via="places"),
+    "place": Ref("places", Index.ELEMENT),
     "first": Ref("v", Index.SCALAR),
     "v_pre": Ref("v", Index.SOURCE),
     "v_post": Ref("v", Index.TARGET),
@@ -52,7 +55,7 @@ REFS = {
 
 def body(code: str) -> Body:
     """A body with those of the refs that it names."""
-    return Body(code, {name: ref for name, ref in REFS.items() if name in code})
+    return Body(code, {name: ref for name, ref in REFS.items() if name in re.findall(r"\w+", code)})
 
 
 def each(code: str) -> ForEach:
@@ -132,6 +135,7 @@ TOGETHER: dict[str, list[Phase]] = {
 APART: dict[str, list[Phase]] = {
     "another's element is read": [UPDATE, each("u = there")],
     "what another reads is changed": [each("u = there"), UPDATE],
+    "an index is changed that is looked up": [each("place += 1\nu = there")] * 2,
     "one element": [UPDATE, each("u = first")],
     "another's source is read": [UPDATE, sent("w += v_pre")],
     "synapses by target, then by source": [sent("w += 1"), sent("v_pre += w")],
