@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from brian2 import (
     uF,
     um,
 )
+from brian2.spatialneuron.spatialneuron import FlatMorphology
 from brian2.utils.logger import catch_logs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,13 +38,16 @@ from hypothesis import strategies as st
 import brian2eprop as b2e
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Call
+from brian2eprop.device.capture.objects.cables import tree_of
 from brian2eprop.device.program import (
     Access,
     Array,
     Direction,
     DType,
+    Over,
     Precision,
     Program,
+    Slots,
     Sweep,
     TreeSolve,
 )
@@ -112,6 +117,35 @@ def neuron_of(morphology: Any, **more: Any) -> SpatialNeuron:
     made.v = -70 * mV
     made.g_na = "20*msiemens/cm**2*exp(-distance/(100*um))"
     return made
+
+
+def above_each(section: Any, above: int = -1, first: int = 0) -> list[int]:
+    """The compartment above each of a section's and of those that branch off it, from ``first``."""
+    found = [above, *range(first, first + section.n - 1)]
+    last = first + section.n - 1
+    for child in section.children:
+        found += above_each(child, last, first + len(found))
+    return found
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nodes_are_the_compartments_and_the_points_where_sections_branch(shape: str) -> None:
+    morphology = SHAPES[shape]()
+    above, tree = above_each(morphology), tree_of(FlatMorphology(morphology))
+    n, size = len(above), len(tree.parent)
+    assert (tree.parent < np.arange(size)).all()
+    np.testing.assert_array_equal(tree.place, np.flatnonzero(tree.capacitive))
+    np.testing.assert_array_equal(tree.compartment[tree.place], np.arange(n))
+    np.testing.assert_array_equal(tree.compartment[tree.parent[tree.place]][1:], above[1:])
+    np.testing.assert_array_equal(tree.above[1:], tree.compartment[tree.parent][1:])
+    points = np.flatnonzero(~tree.capacitive)
+    assert len(points) == len(set(tree.parent[points])) == n_with_children(morphology)
+    np.testing.assert_array_equal(tree.parent[points], tree.place[tree.compartment[points]])
+
+
+def n_with_children(section: Any) -> int:
+    children = list(section.children)
+    return bool(children) + sum(n_with_children(child) for child in children)
 
 
 @pytest.mark.parametrize("batch", [False, True])
@@ -263,30 +297,39 @@ def test_any_tree_is_solved(size: int, seed: int, on: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "sentence"),
+    ("which", "changed", "sentence"),
     [
-        ({"dtype": DType.REAL}, "cannot hold the nodes' parents"),
-        ({"size": 3}, "cannot hold a number for each node"),
+        ("parent", {"dtype": DType.REAL}, "'parent' cannot hold the nodes' parents"),
+        ("parent", {"access": Access.PER_INSTANCE}, "'parent' cannot hold the nodes' parents"),
+        ("parent", {"size": 3}, "'leak' cannot hold a number for each node.* of size 3"),
+        ("coupling", {"size": 5}, "'coupling' cannot hold a number for each node"),
+        ("leak", {"dtype": DType.INT}, "'leak' cannot hold a number for each node; make it REAL"),
+        ("source", {"slots": Slots(2)}, "'source' cannot hold a number.*and without slots"),
+        ("leak", {"access": Access.SHARED}, "'leak' is shared; give each instance its own"),
+        ("source", {"access": Access.SHARED}, "'source' is shared; give each instance its own"),
     ],
 )
-def test_illegal_solves_are_refused(changed: dict[str, Any], sentence: str) -> None:
+def test_illegal_solves_are_refused(which: str, changed: dict[str, Any], sentence: str) -> None:
     program = program_of(np.zeros(4, int))
-    arrays = (
-        Array(
-            "parent",
-            changed.get("dtype", DType.INT),
-            changed.get("size", 4),
-            Access.SHARED,
-        ),
-        *program.arrays[1:],
+    arrays = tuple(
+        replace(array, **changed) if array.name == which else array for array in program.arrays
     )
     with pytest.raises(ProgramError, match=sentence):
-        verify(Program(program.name, program.dt, arrays, program.sweeps), Stage.GENERATION)
+        verify(replace(program, arrays=arrays), Stage.GENERATION)
 
 
-def test_shared_unknowns_are_refused() -> None:
-    with pytest.raises(ProgramError, match="give each instance its own"):
-        verify(program_of(np.zeros(4, int), Access.SHARED), Stage.GENERATION)
+def test_what_a_solve_uses() -> None:
+    """The potentials stand where the source stood, and the leak is used up."""
+    (solve,) = program_of(np.zeros(4, int)).phases()
+    assert solve.reads() == {"parent", "leak", "coupling", "source"}
+    assert solve.writes() == {"leak", "source"}
+
+
+def test_a_solve_over_what_is_shared_is_legal() -> None:
+    program = program_of(np.zeros(4, int), Access.SHARED)
+    (sweep,) = program.sweeps
+    once = replace(sweep, direction=Direction.ONCE, over=Over.SHARED)
+    verify(replace(program, sweeps=(once,)), Stage.GENERATION)
 
 
 def test_a_training_refuses_a_spatial_neuron() -> None:
