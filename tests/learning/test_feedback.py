@@ -19,10 +19,16 @@ N_IN, N_HIDDEN, N_OUT, STEPS = 5, 6, 3, 40
 
 
 def make_trainer(
-    feedback: Any, form: Form, dense: bool, seed: int | None = None, optimiser: Any = None
+    feedback: Any,
+    form: Form,
+    dense: bool,
+    seed: int | None = None,
+    optimiser: Any = None,
+    constraint: Any = None,
+    backend: str = "cpu",
 ) -> tuple[b2e.Trainer, Any]:
     """A trainer, and its output weights as an array (nan where there is no synapse)."""
-    set_device("eprop_cuda", backend="cpu", precision="float64")
+    set_device("eprop_cuda", backend=backend, precision="float64")
     rng = np.random.default_rng(3)
     inputs = b2e.SpikeSource(N_IN, name="inputs")
     hidden = NeuronGroup(
@@ -50,6 +56,7 @@ def make_trainer(
         rule=b2e.EProp(feedback=feedback, form=form, chunk=7),
         parameters=[w_in.w, w_out.w],
         optimiser=optimiser or b2e.SGD(0.1),
+        constraints={} if constraint is None else {w_out.w: constraint},
         seed=seed,
     )
     return trainer, matrix
@@ -245,6 +252,34 @@ def test_adaptive_feedback_learns_as_the_output_weights_do(
     left = (1 - 0.05 * 2.0) ** 3 if isinstance(optimiser, b2e.AdamW) else 1.0
     assert np.abs(learned - drawn_at_first).max() > 1e-3
     np.testing.assert_allclose(after - learned, left * (before - drawn_at_first), rtol=1e-9)
+
+
+@pytest.mark.parametrize("constraint", [b2e.NonNegative(), b2e.Dale([1, -1] * 3)], ids=repr)
+@pytest.mark.parametrize("on", ["cpu", "emulated", "reference"])
+def test_adaptive_feedback_is_moved_by_constraints_of_the_output_weights(
+    on: str, constraint: Any, tmp_path: Path
+) -> None:
+    """What puts the output weights back is a part of their update: the distance stays."""
+    trainer, matrix = make_trainer(
+        "adaptive", "adjoint", False, 1, b2e.SGD(0.5), constraint, backend=on
+    )
+    values = trainer.parameter_values()["w_out_w"]
+    by_target = np.lexsort(np.transpose([np.argwhere(matrix == value)[0] for value in values]))
+    trainer.set_parameter_values({"w_out_w": np.zeros_like(values)})
+
+    def feedback(of: b2e.Trainer, name: str) -> Any:
+        of.save(tmp_path / name)
+        with np.load(tmp_path / name) as file:
+            assert not any("moved" in member or "origin" in member for member in file.files)
+            return file["array.feedback:w_out_pre"]
+
+    before = feedback(trainer, "before.npz")
+    samples = b2e.Spikes.from_dense(np.random.default_rng(4).random((3, STEPS, N_IN)) < 0.3)
+    for _ in range(2):
+        trainer.fit(samples, [0, 1, 2], batch_size=1, verbose=False, shuffle=False)
+    found, learned = trainer.parameter_values()["w_out_w"], feedback(trainer, "after.npz")
+    assert 0 < np.count_nonzero(found) < found.size
+    np.testing.assert_allclose(found[by_target] - learned, -before, rtol=1e-9, atol=1e-12)
 
 
 def test_adaptive_feedback_rests_while_the_output_weights_do(tmp_path: Path) -> None:

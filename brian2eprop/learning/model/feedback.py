@@ -34,10 +34,13 @@ class Follower:
         The parameter that it is updated as.
     gradient : str
         The array of its gradient.
+    origin : str
+        The array of the element of the leader that each of its elements follows.
     """
 
     leader: str
     gradient: str
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ def adaptive(
             Array(origin, DType.INT, size, Access.SHARED),
         ),
         shared={**found.shared, origin: turned.order.astype(np.int32)},
-        follower=Follower(weight, own),
+        follower=Follower(weight, own, origin),
         learn=ForEach(f"gradient of {found.weight}", size, Body("own = gradient", refs)),
     )
 

@@ -49,7 +49,8 @@ class EProp:
     ----------
     feedback : {'symmetric', 'random', 'adaptive'} or mapping of str to one of these or array
         Whether :math:`B` are the output weights, fixed random ones, random ones that are updated
-        as the output weights are, decay included, or fixed ones that are given. A mapping says
+        as the output weights are (decay, and what constraints move these by, included), or fixed
+        ones that are given. A mapping says
         so for the synapses of each name: ``{'w_out': B}`` is an array of shape (sources,
         targets) in the unit of the output weights, read where there is a synapse. With the name
         of a group the signal comes straight to its neurons, which need no synapses onto the

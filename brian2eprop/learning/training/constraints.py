@@ -12,8 +12,9 @@ import numpy.typing as npt
 from brian2.synapses.synapses import Synapses
 from brian2.units.fundamentalunits import get_dimensions
 
-from brian2eprop.device.program import Access, Array, Body, ForEach, Index, Program, Ref
+from brian2eprop.device.program import Access, Array, Body, DType, ForEach, Index, Program, Ref
 from brian2eprop.device.program.connectivity.pairs import in_their_order
+from brian2eprop.learning.model.feedback import Follower
 from brian2eprop.learning.training.finding import find_array
 from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice
 
@@ -199,22 +200,45 @@ class Constraints:
         """What the arrays of the phases hold."""
         return {_sign_of(name): signs for name, signs in self.signs.items()}
 
-    def added(self, update: Program, parameters: Sequence[Array]) -> Program:
-        """The Program of an update, and of what puts these parameters back within bounds."""
-        known = {array.name: array for array in parameters}
+    def added(
+        self, update: Program, parameters: Sequence[Array], following: Mapping[str, Follower]
+    ) -> Program:
+        """The Program of an update, and of what puts these parameters back within bounds.
+
+        That is a part of the update, so what follows a parameter is moved by as much.
+        """
         (sweep,) = update.single_sweeps()
         arrays, phases = list(update.arrays), list(sweep.phases)
-        for name, constraint in self.of.items():
-            if name not in known:
-                continue
-            parameter, refs = known[name], {"w": Ref(name, Index.ELEMENT)}
+        for parameter in (array for array in parameters if array.name in self.of):
+            name = parameter.name
+            led = {n: follower for n, follower in following.items() if follower.leader == name}
             if name in self.signs:
-                arrays.append(Array(_sign_of(name), parameter.dtype, parameter.size, Access.SHARED))
-                refs["own_sign"] = Ref(_sign_of(name), Index.ELEMENT)
-            body = Body(constraint.code, refs, constraint.constants())
-            phases.append(ForEach(f"constrain_{name}", parameter.size, body))
+                arrays.append(replace(parameter, name=_sign_of(name)))
+            if led:
+                arrays.append(replace(parameter, name=_moved_of(name)))
+            phases.append(self._constrained(parameter, bool(led)))
+            for follower, how in led.items():
+                arrays.append(Array(how.origin, DType.INT, parameter.size, Access.SHARED))
+                phases.append(_moved_alike(follower, how, parameter.size))
         sweeps = (replace(sweep, phases=tuple(phases)),)
         return replace(update, arrays=tuple(arrays), sweeps=sweeps)
+
+    def _constrained(self, parameter: Array, followed: bool) -> ForEach:
+        """What puts a parameter back, and notes by how much if something follows it."""
+        name, code = parameter.name, self.of[parameter.name].code
+        refs = {"w": Ref(name, Index.ELEMENT)}
+        if name in self.signs:
+            refs["own_sign"] = Ref(_sign_of(name), Index.ELEMENT)
+        if followed:
+            refs["moved"] = Ref(_moved_of(name), Index.ELEMENT)
+            code = f"moved = -w\n{code}\nmoved += w"
+        body = Body(code, refs, self.of[name].constants())
+        return ForEach(f"constrain_{name}", parameter.size, body)
+
+    def derived(self, following: Mapping[str, Follower]) -> set[str]:
+        """Names of the arrays that are no state: what follows from the others."""
+        origins = {follower.origin for follower in following.values()}
+        return origins | {_moved_of(name) for name in self.of}
 
     def check(self, name: str, values: Values) -> None:
         """Refuse to begin outside of the bounds.
@@ -235,6 +259,18 @@ class Constraints:
 
 def _sign_of(parameter: str) -> str:
     return f"constraint:sign:{parameter}"
+
+
+def _moved_of(parameter: str) -> str:
+    return f"constraint:moved:{parameter}"
+
+
+def _moved_alike(name: str, follower: Follower, size: int) -> ForEach:
+    refs = {
+        "own": Ref(name, Index.ELEMENT),
+        "moved": Ref(_moved_of(follower.leader), Index.ELEMENT, via=follower.origin),
+    }
+    return ForEach(f"constrain_{name}", size, Body("own += moved", refs))
 
 
 def find_constraints(

@@ -107,7 +107,7 @@ class Engine:
         gradients = {name: follower.gradient for name, follower in programs.following.items()}
         gradients |= programs.roles.gradients
         update = optimiser.program((*parameters, *followers), gradients, self._rates)
-        return self.constraints.added(update, parameters)
+        return self.constraints.added(update, parameters, programs.following)
 
     @property
     def _rates(self) -> dict[str, Rate]:
@@ -155,13 +155,16 @@ class Engine:
     def _own(self, update: Program) -> set[str]:
         arrays = self._whole.train.all_arrays()
         drawn = {name for name in self._whole.shared if arrays[name].dtype is DType.REAL}
-        updated = set(update.all_arrays()) - self._gradient_arrays
+        updated = set(update.all_arrays()) - self._temporary
         return updated | drawn | set(self.parameters)
 
     @property
-    def _gradient_arrays(self) -> set[str]:
-        followers = self._whole.following.values()
-        return {*self._whole.roles.gradients.values(), *(f.gradient for f in followers)}
+    def _temporary(self) -> set[str]:
+        """Names of arrays that an update uses and that are no state: gradients and the like."""
+        following = self._whole.following
+        gradients = {*self._whole.roles.gradients.values()}
+        gradients |= {follower.gradient for follower in following.values()}
+        return gradients | self.constraints.derived(following)
 
     def layout(self, optimiser: Optimiser) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shape and type of each array of the state to be kept, were this the optimiser."""
@@ -184,7 +187,7 @@ class Engine:
         """Names of the arrays whose contents come from the network, initial values included."""
         refresh = self._whole.refresh
         derived = set() if refresh is None else changed_arrays(refresh.phases())
-        derived |= set(self.own) | set(self._whole.shared) | self._gradient_arrays
+        derived |= set(self.own) | set(self._whole.shared) | self._temporary
         return tuple(sorted(set(self.store.arrays) - (derived - set(self.parameters))))
 
     def source_of(self, name: str) -> str:
