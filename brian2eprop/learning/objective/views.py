@@ -189,8 +189,7 @@ class ContrastivePrediction(ViewsLoss):
         return super().constants(dt) | {"margin": float(self.margin)}
 
     def _allowed(self, labels: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        allowed: npt.NDArray[np.bool_] = np.abs(labels) == 1
-        return allowed
+        return np.isin(labels, (1.0, -1.0))
 
     def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
         """Share of the samples whose score has the sign of the label."""
