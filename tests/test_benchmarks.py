@@ -84,11 +84,9 @@ def test_a_training_step_beside_jax(stub: Path) -> None:
 def test_the_shape_of_the_heidelberg_digits(stub: Path) -> None:
     sizes = ["--hidden", "8", "--widths", "5", "--duration", "20", "--batch", "2"]
     rounds = ["--lengths", "200", "--rounds", "1", "--repeats", "1"]
-    options = [*sizes, *rounds, "--jax", stub, "--kept", stub.parent / "kept"]
-    printed = run("shd_shaped", *options)
+    printed = run("shd_shaped", *sizes, *rounds, "--jax", stub)
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("8 | 5 ms")]
     assert [row[6] for row in rows[:2]] == ["0.500 (0.500)", "2.000 (2.000)"]  # of two examples
-    assert run("shd_shaped", *options).splitlines()[1:] == printed.splitlines()[1:]
 
 
 @pytest.mark.skipif(not JAX.exists(), reason="no JAX: make benchmark installs it")
@@ -118,23 +116,16 @@ def test_mnist(images: Path) -> None:
 
 
 def test_a_cut_training_goes_on(images: Path) -> None:
-    """What is kept of a run that was cut is gone on from, to the same result."""
-    small = ["--data", images, "--hidden", "4", "--seeds", "0", "--validation", "4"]
-    whole = run("latency_mnist", *small, "--epochs", "2", "--kept", images / "whole")
-    assert "epoch 2" in whole
-    kept = images / "cut"
-    kept.mkdir()
-    run("latency_mnist", *small, "--epochs", "2", "--kept", kept)
-    (kept / "latency-mnist-0.json").unlink()
-    again = run("latency_mnist", *small, "--epochs", "2", "--kept", kept)
-    assert "epoch 2" not in again
-    results = [
-        json.loads((images / name / "latency-mnist-0.json").read_text())["result"]
-        for name in ("whole", "cut")
-    ]
-    for result in results:
-        del result["seconds an epoch"]
-    assert results[0] == results[1]
+    """What was trained is not trained again, and gives the same result."""
+    kept = images / "kept"
+    small = ["--data", images, "--hidden", "4", "--epochs", "2", "--seeds", "0", "--kept", kept]
+    assert "epoch 2" in run("latency_mnist", *small, "--validation", "4")
+    file = kept / "latency-mnist-0.json"
+    before = json.loads(file.read_text())["result"]
+    file.unlink()
+    assert "epoch" not in run("latency_mnist", *small, "--validation", "4").partition("MNIST")[0]
+    after = json.loads(file.read_text())["result"]
+    assert after | {"seconds an epoch": 0} == before | {"seconds an epoch": 0}
 
 
 def test_sequential_mnist(images: Path) -> None:
@@ -164,13 +155,8 @@ def test_spoken_digits(tmp_path: Path) -> None:
     )
     small = ["--hidden", "4", "--epochs", "1", "--speakers", "theo", "--processes", "1"]
     folders = ["--data", tmp_path, "--heard", tmp_path / "heard", "--kept", tmp_path / "kept"]
-    first = run("spoken_digits", *folders, *small)
-    assert first.count("1 speakers") == 3
-    again = run("spoken_digits", *folders, *small)
-    assert "epoch 1" not in again
-    assert again.splitlines()[1:] == [
-        line for line in first.splitlines()[1:] if "epoch 1" not in line
-    ]
+    assert run("spoken_digits", *folders, *small).count("1 speakers") == 3
+    assert len(list((tmp_path / "heard").glob("*.npz"))) == n
 
 
 def test_the_inner_ear(tmp_path: Path) -> None:
