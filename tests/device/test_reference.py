@@ -384,6 +384,55 @@ def test_repeated_targets_are_met_one_after_the_other(backend):
     np.testing.assert_array_equal(memory.read("v"), [[3, 2 * (2 * 1 + 2) + 4]])
 
 
+@pytest.mark.parametrize("late", [0, "late"])
+def test_a_loop_in_reverse_undoes_what_it_did(backend, late):
+    """The inverses of maps that do not commute: repeated synapses, rows, delays of their own."""
+    refs = {"v": Ref("v", Index.TARGET), "w": Ref("w", Index.SYNAPSE)}
+    there = Propagate("send", "spikes", "syn", Body("v = 2*v + w", refs), late)
+    back = Propagate("undo", "spikes", "syn", Body("v = (v - w)/2", refs), late, reverse=True)
+    network = program(
+        [real("v", 3), real("w", 6, Access.SHARED), Array("late", DType.INT, 6, Access.SHARED)],
+        Feed("feed", "source", "spikes"),
+        there,
+        back,
+        events=(Events("spikes", 3, OWN, Slots(2)),),
+        connectivities=(Sparse("syn", 3, 3, 6, repeats=True),),
+        streams=(Stream("source", 3),),
+    )
+    tables = {"syn:row": [0, 3, 4, 6], "syn:target": [1, 1, 0, 1, 0, 1]}
+    memory = memory_of(
+        backend,
+        network,
+        n_steps=3,
+        w=[1, 2, 3, 4, 5, 6],
+        v=[7, 8, 9],
+        late=[2, 0, 1, 2, 0, 1],
+        **tables,
+    )
+    run(backend, network, memory, 0, 3, {"source": stream_of([[[0, 1], [2], [0, 1, 2]]])})
+    np.testing.assert_array_equal(memory.read("v"), [[7, 8, 9]])
+
+
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_all_synapses_in_reverse(backend, diagonal):
+    """One after the other, where a row reads what it writes, and along rows."""
+    body = "v_post = 2*v_post + v_pre"
+    refs = {"v_post": Ref("v", Index.TARGET), "v_pre": Ref("v", Index.SOURCE)}
+    network = program(
+        [real("v", 3)],
+        ForEachSynapse("all", "syn", Body(body, refs), reverse=True),
+        connectivities=(Dense("syn", 3, 3, diagonal=diagonal),),
+    )
+    memory = memory_of(backend, network, v=[1, 2, 3])
+    run(backend, network, memory)
+    expected = [1, 2, 3]
+    for i in (2, 1, 0):
+        for j in (2, 1, 0):
+            if diagonal or i != j:
+                expected[j] = 2 * expected[j] + expected[i]
+    np.testing.assert_array_equal(memory.read("v")[0], expected)
+
+
 def test_a_recurrent_synapse_reads_what_an_earlier_one_wrote(backend):
     body = Body(
         "v_post += v_pre", {"v_post": Ref("v", Index.TARGET), "v_pre": Ref("v", Index.SOURCE)}

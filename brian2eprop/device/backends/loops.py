@@ -32,6 +32,11 @@ class Loop:
         synapses = self.indices.get(Index.SYNAPSE)
         return self.indices[Index.ELEMENT] if synapses is None else synapses
 
+    def reversed(self) -> Loop:
+        """The same runs in the opposite order."""
+        indices = {index: elements[::-1] for index, elements in self.indices.items()}
+        return Loop(self.length, indices, self.distinct)
+
     def single(self) -> Iterator[Loop]:
         """Loops of one run each."""
         for run in range(self.length):

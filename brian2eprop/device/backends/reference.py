@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,7 +216,8 @@ class _Instance:
             return
         history = self.program.find_events(phase.events).slots.history
         delays = self.memory.arrays[phase.delay]
-        for delay in range(history, -1, -1):
+        oldest_first = range(history, -1, -1)
+        for delay in reversed(oldest_first) if phase.reverse else oldest_first:
             self.deliver(phase, step, delay, delays == delay)
 
     def deliver(self, phase: Propagate, step: int, delay: int, there: Values | None = None) -> None:
@@ -231,14 +232,16 @@ class _Instance:
     def for_each_synapse(
         self,
         phase: SynapticLoop,
-        neurons: Iterable[int],
+        neurons: Sequence[int] | Indices,
         step: int,
         there: Values | None = None,
         sent: int = 0,
     ) -> None:
         connectivity = self.program.find_connectivity(phase.connectivity)
-        for neuron in neurons:
+        for neuron in neurons[::-1] if phase.reverse else neurons:
             loop = row(connectivity, int(neuron), phase.side, self.memory)
+            if phase.reverse:
+                loop = loop.reversed()
             if there is not None:
                 loop = loop.chosen(there[loop.indices[Index.SYNAPSE]])
             self.execute(phase.body, loop, step, sent=sent)

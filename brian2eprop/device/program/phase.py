@@ -74,12 +74,15 @@ class Phase(ABC):
         """The arrays of which it sets every element, whatever was there."""
         return frozenset()
 
-    def meets_only(self) -> str | None:
-        """The event buffer, if it meets the elements that are events of this step and no others."""
+    def meets_only(self) -> Hashable:
+        """What tells of all it meets, if that is what events of a step choose; else None.
+
+        The elements that are events of this step, or the synapses at which events arrive.
+        """
         return None
 
     def sets_there(self) -> frozenset[str]:
-        """The arrays that it sets at each of these elements, whatever was there."""
+        """The arrays that it sets at each of these, whatever was there."""
         return frozenset()
 
     def hears(self) -> frozenset[str]:
@@ -186,7 +189,8 @@ class SynapticLoop(Loop):
 
     A row is the synapses of one neuron of ``side``. Where a synapse may meet what another one
     writes, they come one after the other: rows by ascending neuron, those of a row by ascending
-    neighbour. A body that only adds to that neuron does not ask for it.
+    neighbour, or both by descending ones (``reverse``). A body that only adds to that neuron does
+    not ask for it.
     """
 
     # Targets before sources, so that synapses are one member's in loops from both sides.
@@ -194,6 +198,7 @@ class SynapticLoop(Loop):
 
     connectivity: str
     side: Side
+    reverse: bool
 
     def holder(self, array: str) -> Hashable:
         """See :meth:`Phase.holder`."""

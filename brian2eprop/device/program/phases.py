@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
@@ -40,7 +40,7 @@ class ForEachEvent(Loop):
         buffer = program.find_events(self.events)
         yield from offset_faults(f"event buffer '{self.events}'", buffer.slots, -self.delay)
 
-    def meets_only(self) -> str | None:
+    def meets_only(self) -> Hashable:
         """See :meth:`Phase.meets_only`."""
         own = all(
             (ref.offset, ref.via) == (0, None)
@@ -150,6 +150,8 @@ class Propagate(SynapticLoop):
     formed, until : str, optional
         INT arrays with, for each synapse, the step in which it was formed, and that in which it
         ends: it meets the events of ``formed <= step < until``.
+    reverse : bool
+        Whether all of it is done in the opposite order.
     """
 
     events: str
@@ -159,6 +161,7 @@ class Propagate(SynapticLoop):
     side: Side = Side.SOURCE
     formed: str | None = None
     until: str | None = None
+    reverse: bool = False
 
     @property
     def per_synapse(self) -> tuple[str, ...]:
@@ -173,6 +176,21 @@ class Propagate(SynapticLoop):
     def hears(self) -> frozenset[str]:
         """See :meth:`Phase.hears`."""
         return frozenset({self.events})
+
+    def meets_only(self) -> Hashable:
+        """See :meth:`Phase.meets_only`."""
+        own = all(
+            (ref.offset, ref.via) == (0, None)
+            for ref in self.body.refs.values()
+            if ref.index is Index.SYNAPSE
+        )
+        met = (self.events, self.connectivity, self.side, self.delay, self.formed, self.until)
+        return met if own else None
+
+    def sets_there(self) -> frozenset[str]:
+        """See :meth:`Phase.sets_there`."""
+        refs = self.body.refs
+        return self.body.arrays(n for n in self.body.assigned if refs[n].index is Index.SYNAPSE)
 
     def names(self) -> Iterable[tuple[Kind, str]]:
         """See :meth:`Phase.names`."""
@@ -209,11 +227,12 @@ class Propagate(SynapticLoop):
 
 @dataclass(frozen=True)
 class ForEachSynapse(SynapticLoop):
-    """Run the body for each synapse, row by row."""
+    """Run the body for each synapse, row by row; ``reverse``: in the opposite order."""
 
     connectivity: str
     body: Body
     side: Side = Side.SOURCE
+    reverse: bool = False
 
 
 class Reduction(Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 from brian2eprop.device.program.arrays import Access, DType
 from brian2eprop.device.program.body import Index
@@ -55,11 +55,11 @@ def order_faults(program: Program) -> Iterable[str]:
     scratch = {name for name, array in arrays.items() if array.access is Access.SCRATCH}
     for _, sweeps in program.groups():
         known: set[str] = set()
-        at_events: dict[str, set[str]] = {}
+        at_events: dict[Hashable, set[str]] = {}
         for phase in (phase for sweep in sweeps for phase in sweep.phases):
             seen = phase.reads() | phase.writes() - phase.sets()
-            if (events := phase.meets_only()) is not None:
-                there = at_events.setdefault(events, set())
+            if (met := phase.meets_only()) is not None:
+                there = at_events.setdefault(met, set())
                 there |= phase.sets_there() - phase.reads()
                 seen -= there
             for name in sorted(seen & scratch - known):

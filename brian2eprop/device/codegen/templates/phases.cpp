@@ -196,10 +196,18 @@ B2E_BARRIER();
 {% endif %}
 {% endmacro %}
 
+{% macro in_order(view, index, first, end) -%}
+{% if view.phase.reverse -%}
+for (int {{ index }} = {{ end }} - 1; {{ index }} >= {{ first }}; --{{ index }})
+{%- else -%}
+for (int {{ index }} = {{ first }}; {{ index }} < {{ end }}; ++{{ index }})
+{%- endif %}
+{%- endmacro %}
+
 {% macro events_of(view, offset) %}
 {% set own = view.part == view.row.neuron %}
 {{ events_at(view.phase.events, offset, own) | trim }}
-for (int event = {{ "before" if own else "0" }}; event < {{ "after" if own else "count" }}; ++event) {
+{{ in_order(view, "event", "before" if own else "0", "after" if own else "count") }} {
     const int {{ view.row.neuron }} = indices[event];
     {{ go_along(view) | trim | indent(4) }}
 }
@@ -210,7 +218,11 @@ for (int event = {{ "before" if own else "0" }}; event < {{ "after" if own else 
 {% if view.delays is none %}
 {{ events_of(view, -view.phase.delay) | trim }}
 {% else %}
+{% if view.phase.reverse %}
+for (int delay = 0; delay <= {{ view.delays }}; ++delay) {
+{% else %}
 for (int delay = {{ view.delays }}; delay >= 0; --delay) {
+{% endif %}
     {{ lines(view.lines.sent) | trim | indent(4) }}
     {{ events_of(view, "-delay") | trim | indent(4) }}
 }
@@ -222,7 +234,7 @@ for (int delay = {{ view.delays }}; delay >= 0; --delay) {
 {% set own = view.part == view.row.neuron %}
 {% set first = "mine.first(%d)" % view.row.rows if own else "0" %}
 {% set end = "mine.last(%d)" % view.row.rows if own else view.row.rows %}
-for (int {{ view.row.neuron }} = {{ first }}; {{ view.row.neuron }} < {{ end }}; ++{{ view.row.neuron }}) {
+{{ in_order(view, view.row.neuron, first, end) }} {
     {{ go_along(view) | trim | indent(4) }}
 }
 {% endmacro %}

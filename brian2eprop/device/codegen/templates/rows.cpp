@@ -11,7 +11,9 @@ if ({{ condition }}) continue;
 
 {# Where a member has a part of a row, which synapses are done side by side depends on it. #}
 {% macro along(view, index, n, inner) %}
-{% if view.lines.order.value == "serial" %}
+{% if view.lines.order.value == "serial" and view.phase.reverse %}
+if (B2E_LEADER) for (int {{ index }} = {{ n }} - 1; {{ index }} >= 0; --{{ index }}) {
+{% elif view.lines.order.value == "serial" %}
 if (B2E_LEADER) for (int {{ index }} = 0; {{ index }} < {{ n }}; ++{{ index }}) {
 {% elif view.part == view.row.other and index != view.row.other and view.row.calls %}
 {{ words.loop(index, n) }} {

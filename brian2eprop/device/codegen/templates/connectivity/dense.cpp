@@ -12,7 +12,7 @@
 const long long row_start = (long long)source * {{ width }};
 {% if found.diagonal %}
 {{ rows.along(view, "target", found.n_target, "const long long synapse = row_start + target;") }}
-{% elif dialect.splits_rows and view.part != "target" %}
+{% elif dialect.splits_rows and view.part != "target" and not view.phase.reverse %}
 {{ rows.along(view, "target", "source", "const long long synapse = row_start + target;") }}
 {{ rows.along(view, "position", width ~ " - source",
     "const int target = source + 1 + position;\nconst long long synapse = row_start + source + position;") }}

@@ -4,7 +4,8 @@
 {% set found = view.row.connectivity %}
 {% set starts = pointers[found.table("row" if view.row.by_source else "column")] %}
 {% set others = pointers[found.table("target" if view.row.by_source else "source")] %}
-{% set entry = "row_start + position" %}
+{% set backward = view.phase.reverse and view.lines.order.value != "serial" %}
+{% set entry = "row_start + row_length - 1 - position" if backward else "row_start + position" %}
 {% if view.part == view.row.other %}
 const b2e::Part part = mine.part({{ others }}, {{ starts }}[{{ view.row.neuron }}], {{ starts }}[{{ view.row.neuron }} + 1], {{ view.row.length }});
 const int row_start = part.start;
@@ -17,8 +18,13 @@ const int row_length = {{ starts }}[{{ view.row.neuron }} + 1] - row_start;
 {{ words.loop("position", "row_length") }} {
     const int {{ view.row.other }} = {{ others }}[row_start + position];
     // The synapses of one neighbour lie side by side and are done by one thread, in order.
+    {% if view.phase.reverse %}
+    if (position + 1 < row_length && {{ others }}[row_start + position + 1] == {{ view.row.other }}) continue;
+    for (int entry = row_start + position; entry >= row_start && {{ others }}[entry] == {{ view.row.other }}; --entry) {
+    {% else %}
     if (position > 0 && {{ others }}[row_start + position - 1] == {{ view.row.other }}) continue;
     for (int entry = row_start + position; entry < row_start + row_length && {{ others }}[entry] == {{ view.row.other }}; ++entry) {
+    {% endif %}
         {{ rows.synapse(view, "const int synapse = " ~ number(view, "entry") ~ ";") | trim | indent(8) }}
     }
 }
