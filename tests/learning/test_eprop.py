@@ -358,13 +358,9 @@ def test_random_feedback_is_drawn_by_the_seed() -> None:
 
 
 REFUSED = {
-    "state at a spike": (
-        {"on_pre": "v_post += w*(2 - v_post)"},
-        r"What w_\w+_pre adds to 'v_post' depends on the state \(v_post\).*put the rest into",
-    ),
     "source at a spike": (
         {"to_readout": "y_post += w; v_pre = 0"},
-        r"w_\w+_pre changes 'v_pre' at a spike, which is no variable of the target",
+        r"w_out_pre changes 'v_pre' at a spike, which is no variable of the target or of the syn",
     ),
     "noise": (
         {"to_readout": "y_post += w*(rand() < 0.9)"},
@@ -372,7 +368,7 @@ REFUSED = {
     ),
     "synapse at a spike": (
         {"to_readout": "y_post += w; w *= 0.9"},
-        r"What w_out_pre adds to 'y_post' depends on the state \(w\)",
+        r"w_out_pre carries the learning signal and so must add exactly one synaptic variable",
     ),
     "threshold": (
         {"threshold": "v > v_th or v < -5"},

@@ -41,7 +41,10 @@ class Watched(b2e.EventProp):
 def test_derived_crossings_are_exact(name: str) -> None:
     """Without a grid the derived adjoint equals central differences."""
     neurons = MODELS[name]
-    net = network(neurons, seed=1)
+    # Where what a spike adds depends on the state, the loss has a kink where two arrive at once.
+    net = network(neurons, seed=1 if neurons.adds == "w" else 2)
+    assert neurons.adds == "w" or len({time for time, _ in net.inputs}) == len(net.inputs)
+    assert event_exact.Run(net).spikes
     trainer_of(neurons, net, Watched(), "reference", 0.1)
     found = event_adjoint.gradients(Watched.seen[0], net)
     rng = np.random.default_rng(0)
@@ -68,7 +71,17 @@ def test_the_grid_converges(name: str, keys: tuple[str, ...], steps: tuple[float
     assert slope > 0.7
 
 
-@pytest.mark.parametrize("name", ["LIF, relative reset", "ALIF", "conductance", "alpha synapse"])
+@pytest.mark.parametrize("keys", [WEIGHTS, DELAYS], ids=["weights", "delays"])
+def test_a_grid_follows_what_spikes_meet(keys: tuple[str, ...]) -> None:
+    steps = (0.1, 0.0125)
+    name = "jumps to a reversal potential"
+    coarse, fine = np.nanmedian([errors(name, n, steps, keys=keys) for n in range(2, 8)], axis=0)
+    assert fine < min(0.03, coarse / 2)
+
+
+@pytest.mark.parametrize(
+    "name", ["LIF, relative reset", "ALIF", "conductance", "alpha synapse", "saturating synapse"]
+)
 def test_backends_agree(name: str, backend: str) -> None:
     neurons, dt = MODELS[name], 0.1
     net = network(neurons, seed=5)

@@ -63,10 +63,6 @@ def equations_of_a_step() -> Parts:
     )
 
 
-def event_driven_equations() -> Parts:
-    return Parts(model="w : 1\ndg/dt = -g/(5*ms) : 1 (event-driven)", on_pre="v_post += w*g")
-
-
 def sums() -> Parts:
     parts = Parts("dv/dt = (a - v)/(20*ms) : 1\na : 1")
     gaps = Synapses(parts.hidden, parts.hidden, "a_post = v_pre : 1 (summed)", name="gaps")
@@ -111,7 +107,6 @@ def link_of_spiking_groups() -> Parts:
     [
         (code_at_targets_spikes, r"w_in_post runs at the spikes of the targets.*Leave it out"),
         (equations_of_a_step, r"w_in_stateupdater goes through all synapses.*Move them to the"),
-        (event_driven_equations, r"w_in_pre changes 'g' at a spike, .*Let on_pre add"),
         (sums, r"gaps_summed_variable_a_post goes through all synapses.*Move them to the"),
         (sums_of_a_weight, r"gaps_summed_variable_a_post goes through all synapses.*Move"),
         (link(np.array([1, 2, 0])), r"hidden_stateupdater reads 'x' of other neurons through"),

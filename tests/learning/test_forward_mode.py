@@ -67,6 +67,7 @@ class Case:
     seed: int = 0
     surrogate: str = "Triangular"
 
+    keeps: tuple[str | None, str | None, str | None] = (None, None, None)
     judge: oracle.Judge | oracle.Reading | oracle.Views | None = None
     spread: int = 0  # of the delays of every synapse
 
@@ -76,13 +77,14 @@ class Case:
         (v_rate, v_drift), (a_rate, a_drift), exponential = DYNAMICS[self.dynamics]
         sizes = ((N_IN, N_HIDDEN), (N_HIDDEN, N_HIDDEN), (N_HIDDEN, N_OUT))
         synapses = []
-        for (n_source, n_target), adds, delay in zip(sizes, self.adds, self.delays, strict=True):
+        each = zip(sizes, self.adds, self.delays, self.keeps, strict=True)
+        for (n_source, n_target), adds, delay, keeps in each:
             chosen = rng.random((n_source, n_target)) < self.density
             chosen[0, 0] = True
             i, j = np.nonzero(chosen)
             weights = rng.normal(0.4, 0.3, len(i))
             own = delay + rng.integers(0, self.spread + 1, len(i)) if self.spread else delay
-            synapses.append(oracle.Synapses(i, j, weights, adds, own))
+            synapses.append(oracle.Synapses(i, j, weights, adds, own, keeps))
         return oracle.Network(
             {"v": v_rate, "a": a_rate},
             {"v": v_drift, "a": a_drift},
@@ -157,11 +159,14 @@ def trainer_of(case: Case, net: oracle.Network, way: Way, backend: str) -> b2e.T
         synapses = brian2.Synapses(
             source,
             target,
-            "w : 1",
-            on_pre=f"{variable}_post += {given.adds}",
+            "w : 1" if given.keeps is None else "w : 1\nr : 1",
+            on_pre=f"{variable}_post += {given.adds}"
+            + ("" if given.keeps is None else f"; r = {given.keeps}"),
             name=name,
         )
         synapses.connect(i=given.i, j=given.j)
+        if given.keeps is not None:
+            synapses.r = 1
         synapses.delay = given.each_delay * ms
         synapses.w = given.weights
         made.append(synapses)

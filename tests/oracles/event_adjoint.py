@@ -11,7 +11,7 @@ from scipy.integrate import solve_ivp
 
 from brian2eprop.device.program import Body, Propagate
 from brian2eprop.learning.model.derivative import derivative
-from brian2eprop.learning.model.flow import ADDED, Flows
+from brian2eprop.learning.model.flow import Flows
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.numbers import function_of
 from brian2eprop.learning.model.symbolic import Expression, names
@@ -57,7 +57,7 @@ class Adjoint:
                 case exact.Spike():
                     adjoint = self._spike(adjoint, piece, piece.event)
                 case exact.Arrival():
-                    self._arrival(adjoint, piece, piece.event)
+                    adjoint = self._arrival(adjoint, piece, piece.event)
             adjoint = self._back(adjoint, piece)
         return self.gradient | {k: values * MS for k, values in (self.own | self.delays).items()}
 
@@ -68,7 +68,7 @@ class Adjoint:
             group, _, variable = ref.array.partition(".")
             if (group, variable) in self.run.places:
                 found[name] = state[self.run.places[group, variable]]
-            elif variable in self.net.populations[group].own:
+            elif group in self.net.populations and variable in self.net.populations[group].own:
                 found[name] = self.net.populations[group].own[variable] * MS
         return found
 
@@ -119,25 +119,39 @@ class Adjoint:
             self.own[key] += part
         return end[: self.run.size]
 
-    def _arrival(self, adjoint: Any, piece: exact.Piece, event: exact.Arrival) -> None:
+    def _arrival(self, adjoint: Any, piece: exact.Piece, event: exact.Arrival) -> Any:
         found = self.net.synapses[event.synapses]
-        place = self.run.places[found.target, found.variable]
-        self.gradient[event.synapses][event.source, event.target] += adjoint[
-            place.start + event.target
-        ]
         state = piece.solution(piece.stop)[: self.run.size]
         number, phase = self.pathways[event.synapses]
+        effect = self.model.effects[number]
+        target, refs = event.target, phase.body.refs
+        numbers = {**self._numbers(phase.body, state), "w": found.weights[event.source]}
+
+        def at(expression: Expression, numbers: Any = numbers) -> float:
+            size = self.net.populations[found.target].size
+            return float(np.broadcast_to(function(expression)(numbers), (size,))[target])
+
+        def own(array: str) -> float:
+            return float(adjoint[self._place(array).start + target])
+
+        later = 0.0
         for arrival in self.flows.arrivals(number, phase):
-            weight = found.weights[event.source, event.target]
-            (name,) = names(arrival.increment)
-            increment = function(arrival.increment)({name: weight})
-            numbers = {**self._numbers(arrival.body, state), ADDED: increment}
-            values = function(arrival.change)(numbers)
-            change = np.broadcast_to(values, (found.weights.shape[1],))[event.target]
-            own = adjoint[self._place(arrival.array).start + event.target]
-            self.delays[f"{event.synapses}.delay"][event.source, event.target] -= change * own
-            if event.spike is not None:
-                self.signal[event.spike] -= change * own
+            added = {own: at(effect.increments[name]) for name, own in arrival.added.items()}
+            here = {**self._numbers(arrival.body, state), **added}
+            later -= at(arrival.change, here) * own(arrival.array)
+        before = adjoint.copy()
+        for of in effect.increments:
+            weight = at(effect.slope(of, "w")) * own(refs[of].array)
+            self.gradient[event.synapses][event.source, target] += weight
+            for by in effect.state:
+                change = at(effect.slope(of, by)) * own(refs[of].array)
+                before[self._place(refs[by].array).start + target] += change
+                flow = self.flows.by_array[refs[by].array]
+                later += change * at(flow.value, self._numbers(flow.body, state))
+        self.delays[f"{event.synapses}.delay"][event.source, target] += later
+        if event.spike is not None:
+            self.signal[event.spike] += later
+        return before
 
     def _judged(self, event: exact.Spike, time: float) -> float:
         """The derivative of the loss by the time of a spike as such."""

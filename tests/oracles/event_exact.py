@@ -28,9 +28,10 @@ def of(text: str, names: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Synapses:
-    """Synapses of every source with every target, that add their weight to a variable.
+    """Synapses of every source with every target, that add to a variable.
 
-    ``weights`` and ``delays`` (ms) have the shape (sources, targets).
+    ``weights`` and ``delays`` (ms) have the shape (sources, targets); ``adds`` is what a spike adds
+    in terms of the weight ``w`` and the target's state, as it meets it.
     """
 
     source: str
@@ -38,6 +39,7 @@ class Synapses:
     variable: str
     weights: Floats
     delays: Floats
+    adds: str = "w"
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,9 @@ class Run:
             _, _, arrival = heapq.heappop(self._queue)
             synapses = self.net.synapses[arrival.synapses]
             place = self.places[synapses.target, synapses.variable]
-            state[place.start + arrival.target] += synapses.weights[arrival.source, arrival.target]
+            names = self.names(synapses.target, state[:-1])
+            added = of(synapses.adds, names | {"w": synapses.weights[arrival.source]})
+            state[place.start + arrival.target] += added[arrival.target]
         sol = solution.sol if solution is not None else lambda _: before
         end = max(stop, now)
         self.pieces.append(Piece(now, end, sol, arrival))

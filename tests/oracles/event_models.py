@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,7 +22,7 @@ class Neurons:
     """Equations by ms, as ``flows``; times of the oracle are ms, of Brian2 seconds.
 
     ``into`` is the variable that takes the input, ``among`` that which takes the recurrent
-    spikes; ``tau`` is a parameter of every neuron.
+    spikes; ``adds`` is what a spike adds to them, ``tau`` a parameter of every neuron.
     """
 
     flows: Mapping[str, str]
@@ -29,6 +30,7 @@ class Neurons:
     reset: tuple[tuple[str, str], ...] = (("v", "0*v"),)
     into: str = "I"
     among: str = "I"
+    adds: str = "w"
     method: str = "exponential_euler"
     drive: float = 1.0
     own: Mapping[str, float] = field(default_factory=lambda: {"tau": 10.0})
@@ -73,6 +75,10 @@ MODELS = {
         {"v": "(I - v)/tau", "I": "(h - I)/4", "h": "-h/4"}, into="h", among="h"
     ),
     "conductance": Neurons({"v": "(-v + I*(3 - v))/tau", "I": "-I/5"}, drive=0.6),
+    "saturating synapse": Neurons(LIF, adds="w*(3 - I)", method="exact", drive=0.6),
+    "jumps to a reversal potential": Neurons(
+        {"v": "(-v + I*(3 - v))/tau", "I": "-I/5"}, adds="w*exp(-0.3*I)*(2 - v)", drive=0.4
+    ),
     "quadratic": Neurons(
         {"v": "(v*(v - 0.6) + I)/tau", "I": "-I/5"},
         ("v > 1.5", "v - 1.5"),
@@ -98,7 +104,8 @@ def network(neurons: Neurons, seed: int, duration: float = 15.0, grid: float = 0
         source: str, target: str, variable: str, shape: tuple[int, int], mean: float, delay: float
     ) -> exact.Synapses:
         weights = neurons.drive * rng.normal(mean, 0.4 * abs(mean), shape)
-        return exact.Synapses(source, target, variable, weights, np.full(shape, delay))
+        adds = "w" if target == "readout" else neurons.adds
+        return exact.Synapses(source, target, variable, weights, np.full(shape, delay), adds)
 
     own = {name: value * rng.uniform(0.8, 1.2, N_HIDDEN) for name, value in neurons.own.items()}
     steps = round(duration / grid)
@@ -183,7 +190,7 @@ def trainer_of(
             groups[found.source],
             groups[found.target],
             "w : 1",
-            on_pre=f"{found.variable}_post += w",
+            on_pre=f"{found.variable}_post += {in_on_pre(found)}",
             name=name,
             **({} if per_synapse else {"delay": found.delays[0, 0] * ms}),
         )
@@ -212,6 +219,11 @@ def trainer_of(
         constraints=delays,
         optimiser=b2e.SGD(1.0),
     )
+
+
+def in_on_pre(synapses: exact.Synapses) -> str:
+    """What a spike adds, in Brian2's words."""
+    return re.sub(r"\b[vIh]\b", r"\g<0>_post", synapses.adds)
 
 
 def samples(net: exact.Net, dt: float) -> tuple[b2e.Spikes, Any]:

@@ -7,6 +7,7 @@ time spikes carry their derivatives everywhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +90,9 @@ def of(text: str, names: Mapping[str, Any]) -> Any:
 class Synapses:
     """Synapses (sources ``i``, targets ``j``) with what a spike adds, and delays in steps.
 
-    There is one delay for all, or one for each.
+    There is one delay for all, or one for each. Where ``adds`` depends on the state, of the target
+    (``v_post``), of the source (``a_pre``) or of the synapse, spikes are met one after the other;
+    ``keeps`` are assignments to the synapse's own variable ``r``, one at first, that follow.
     """
 
     i: Any
@@ -97,6 +100,12 @@ class Synapses:
     weights: Any
     adds: str
     delay: Any
+    keeps: str | None = None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the order of spikes counts."""
+        return self.keeps is not None or re.search(r"\b[vay]_(pre|post)\b", self.adds) is not None
 
     @property
     def each_delay(self) -> Any:
@@ -259,6 +268,10 @@ def gradients(
     width = relative * np.abs(at_zero) if net.width is None else net.width
     state, y, spikes = {"v": zeros(size), "a": zeros(size)}, zeros(target.shape[1]), []
     gradient, readings = np.zeros(ends[-1]), []
+    kept = {
+        name: Dual(np.ones(len(parts[name])), np.zeros((ends[-1], len(parts[name]))))
+        for name in ("s_in", "s_rec", "s_out")
+    }
     for step in range(len(sent)):
         now = {**around, **state}
         for x in state:
@@ -272,10 +285,20 @@ def gradients(
         psi = GAMMA / width * SHAPES[net.surrogate](distance.value / width)
         z = Dual((distance.value > 0) * 1.0, psi * distance.slope)
         spikes.append(z)
-        _arrive(net.s_in, known["s_in"], sent * 1.0, step, state["v"], net.fixed)
         sent_on = spikes if net.crosses else [s.value for s in spikes]
-        _arrive(net.s_rec, known["s_rec"], sent_on, step, state["v"], net.fixed)
-        _arrive(net.s_out, known["s_out"], spikes, step, y, net.fixed)
+        hears = state if net.crosses else {x: plain(value) for x, value in state.items()}
+        # Objects with the same schedule come by their names.
+        for name, events, senders, into in (
+            ("s_in", sent * 1.0, {}, state),
+            ("s_out", spikes, state, {"y": y}),
+            ("s_rec", sent_on, hears, state),
+        ):
+            synapses = getattr(net, name)
+            if synapses.in_order:
+                _meet(synapses, known[name], events, step, into, senders, net.fixed, kept[name])
+            else:
+                first = next(iter(into.values()))
+                _arrive(synapses, known[name], events, step, first, net.fixed)
         if net.straight is not None:
             y.slope += z.slope @ net.straight
         before, after = dict(state), dict(state)
@@ -306,3 +329,39 @@ def _arrive(
         arriving = added * z
         np.add.at(into.value, j, arriving.value)
         np.add.at(into.slope, (slice(None), j), arriving.slope)
+
+
+def _meet(
+    synapses: Synapses,
+    w: Dual,
+    spikes: Any,
+    step: int,
+    target: Mapping[str, Dual],
+    source: Mapping[str, Any],
+    fixed: Mapping[str, Any],
+    r: Dual,
+) -> None:
+    """Let spikes meet their targets, the oldest first, then by source, then by target."""
+    sent = step - synapses.each_delay
+    into = next(iter(target))
+    for k in np.lexsort((synapses.j, synapses.i, sent)):
+        i, j = synapses.i[k], synapses.j[k]
+        if sent[k] < 0:
+            continue
+        names = {"w": _element(w, k), "r": _element(r, k)}
+        names |= {f"{name}_pre": _element(value, i) for name, value in source.items()}
+        names |= {f"{name}_post": _element(value, j) for name, value in target.items()}
+        names |= {f"{name}_pre": value[i] for name, value in fixed.items() if i < len(value)}
+        names |= {f"{name}_post": value[j] for name, value in fixed.items() if j < len(value)}
+        z = _element(spikes[sent[k]], i)
+        _put(target[into], j, names[f"{into}_post"] + of(synapses.adds, names) * z)
+        if synapses.keeps is not None:
+            _put(r, k, names["r"] + (of(synapses.keeps, names) - names["r"]) * z)
+
+
+def _element(values: Any, n: int) -> Any:
+    return Dual(values.value[n], values.slope[:, n]) if isinstance(values, Dual) else values[n]
+
+
+def _put(into: Dual, n: int, found: Any) -> None:
+    into.value[n], into.slope[:, n] = found.value, found.slope

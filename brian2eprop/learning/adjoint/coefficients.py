@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from brian2eprop.device.program import Body, Index, Ref
 from brian2eprop.errors import LearningError
+from brian2eprop.learning.adjoint.naming import adjoint_of
 from brian2eprop.learning.adjoint.tape import Origin, Tape
 from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
@@ -66,10 +67,10 @@ class CoefficientScope(Scope):
         events : str, optional
             The coefficient is that right after the phase, and only wanted at these events.
         """
-        tape = self._tape.record(origin, expression, events)
+        found = dict(known or {})
+        tape = self._tape.record(origin, expression, events, found)
         if tape is not None:
             return self.bind("tape", self.place(Ref(tape, Index.ELEMENT)))
-        found = dict(known or {})
         for name in sorted(names(expression) - found.keys()):
             found[name] = self._own(origin, name)
         return render(substitute(expression, {name: symbol(own) for name, own in found.items()}))
@@ -82,14 +83,19 @@ class CoefficientScope(Scope):
         return self._own(origin, name)
 
     def product(
-        self, origin: Origin, expression: Expression, factor: str, events: str | None = None
+        self,
+        origin: Origin,
+        expression: Expression,
+        factor: str,
+        events: str | None = None,
+        known: Mapping[str, str] | None = None,
     ) -> str:
         """``expression*factor``; nothing where the expression is zero."""
         if expression == 0:
             return ""
         if expression == 1:
             return factor
-        return f"{self.coefficient(origin, expression, None, events)}*{factor}"
+        return f"{self.coefficient(origin, expression, known, events)}*{factor}"
 
     def _own(self, origin: Origin, name: str) -> str:
         body = origin.body
@@ -124,3 +130,23 @@ def parameter_names(body: Body, parameter: str, index: Index) -> list[str]:
             "value a neuron in the neuron's equations, or one value a synapse in on_pre."
         )
     return found
+
+
+def adjoint_name(scope: CoefficientScope, origin: Origin, name: str) -> str:
+    """The name of the adjoint of one of a phase's refs."""
+    ref = origin.body.refs[name]
+    found = scope.place(Ref(adjoint_of(ref.array), ref.index))
+    return scope.bind(f"adjoint_{name}", found)
+
+
+def transposed(
+    scope: CoefficientScope,
+    origin: Origin,
+    slopes: Mapping[str, Expression],
+    known: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Terms of the sum of slopes times adjoints."""
+    return [
+        scope.product(origin, slope, adjoint_name(scope, origin, of), known=known)
+        for of, slope in slopes.items()
+    ]

@@ -7,10 +7,13 @@ neuron and where the spike arrives, is said by :mod:`brian2eprop.learning.model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from brian2eprop.device.program import (
     Access,
     Array,
+    Body,
     Detect,
     DType,
     ForEach,
@@ -20,10 +23,13 @@ from brian2eprop.device.program import (
     Propagate,
     Ref,
 )
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope, at_target
+from brian2eprop.learning.adjoint.jumps import JumpScope
+from brian2eprop.learning.adjoint.naming import adjoint_of
 from brian2eprop.learning.adjoint.tape import Origin
-from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing, adjoint_of
-from brian2eprop.learning.model.flow import ADDED, Flows
+from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing
+from brian2eprop.learning.model.flow import Flows
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
@@ -82,35 +88,67 @@ class SpikeTimeCrossing(Crossing):
     def pathway(self, writer: AdjointWriter, origin: Origin, phase: Propagate) -> Iterable[Phase]:
         """See :meth:`Crossing.pathway`."""
         scope = CoefficientScope(writer.tape, at_target)
+        added = {
+            name: scope.coefficient(origin, increment)
+            for name, increment in writer.model.effects[origin.number].increments.items()
+        }
+        terms = self._moved(scope, origin, phase, added, {})
+        if terms:
+            _say_later(writer, scope, phase, terms)
+            label = f"adjoint of spikes through {phase.label}"
+            yield replace(phase, label=label, body=scope.body())
+
+    def arrival(self, writer: AdjointWriter, scope: JumpScope) -> None:
+        """See :meth:`Crossing.arrival`.
+
+        Raises
+        ------
+        LearningError
+            If what a spike adds depends on the state of its source, or on that of the synapse.
+        """
+        jump = scope.jump
+        other = (*jump.effect.of_source, *jump.effect.kept)
+        if other:
+            raise LearningError(
+                f"What {jump.phase.label} adds depends on '{other[0]}' of the source or of the "
+                "synapse, which changes with the time at which the spike is sent, and EventProp "
+                "follows what depends on the target only. Use SurrogateBPTT or EProp."
+            )
+        added = {name: scope.of(found) for name, found in jump.effect.increments.items()}
+        terms = self._moved(scope, jump.origin, jump.phase, added, scope.met)
+        for name in jump.effect.state:
+            flow = self._flows.by_array.get(jump.phase.body.refs[name].array)
+            moved = scope.back(name)
+            if flow is not None and any(moved):
+                rate = _at_arrival(scope, jump.origin, flow.body, flow.value, scope.met)
+                terms.append(f"({' + '.join(term for term in moved if term)})*{rate}")
+        if terms:
+            _say_later(writer, scope, jump.phase, terms)
+
+    def _moved(
+        self,
+        scope: CoefficientScope,
+        origin: Origin,
+        phase: Propagate,
+        added: Mapping[str, str],
+        met: Mapping[str, str],
+    ) -> list[str]:
+        """What a later arrival changes by what flows otherwise until then.
+
+        ``added`` are the texts of what a spike adds, ``met`` the names of state that spikes of
+        the same step have changed, by array.
+        """
+        known: dict[str, str] = {}
         terms = []
         for arrival in self._flows.arrivals(origin.number, phase):
-            target = Origin(origin.number, arrival.body, origin.size)
-            known = {name: scope.value(target, name) for name in names(arrival.change) - {ADDED}}
-            known[ADDED] = scope.local(ADDED)
-            scope.line(known[ADDED], "=", [scope.coefficient(origin, arrival.increment)])
+            for name, own in arrival.added.items():
+                if own not in known:
+                    known[own] = scope.local(own)
+                    scope.line(known[own], "=", [added[name]])
+            change = _at_arrival(scope, origin, arrival.body, arrival.change, met, known)
             adjoint = scope.bind("adjoint", Ref(adjoint_of(arrival.array), Index.TARGET))
-            change = substitute(arrival.change, {name: symbol(own) for name, own in known.items()})
-            terms.append(f"-{render(change)}*{adjoint}")
-        if not terms:
-            return
-        # That a spike was sent later and that its synapse has a longer delay is the same there.
-        later = scope.local("_arrives_later")
-        scope.line(later, "=", terms)
-        if phase.events in writer.model.conditions:
-            signal = writer.signal(phase.events, Index.SOURCE, phase.delay)
-            scope.line(scope.bind("adjoint_spike", signal), "+=", [later])
-        delay = writer.task.trained_delay(phase)
-        if delay is not None:
-            scope.line(writer.synaptic_gradient(scope, delay), "+=", [later])
-        yield Propagate(
-            f"adjoint of spikes through {phase.label}",
-            phase.events,
-            phase.connectivity,
-            scope.body(),
-            phase.delay,
-            phase.side,
-            phase.formed,
-        )
+            terms.append(f"-{change}*{adjoint}")
+        return terms
 
     def reset(self, writer: AdjointWriter, origin: Origin, phase: ForEachEvent) -> Iterable[Phase]:
         """See :meth:`Crossing.reset`."""
@@ -187,6 +225,37 @@ class SpikeTimeCrossing(Crossing):
         scope.line(sent, "=", [f"{pseudo}*({' + '.join(terms)})"])
         writer.pass_on(scope, origin, condition, sent)
         yield ForEach(f"counted spikes of {phase.label}", phase.size, scope.body())
+
+
+def _at_arrival(
+    scope: CoefficientScope,
+    origin: Origin,
+    body: Body,
+    expression: Expression,
+    met: Mapping[str, str],
+    known: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The text of an expression of a target's dynamics, when a spike arrives."""
+    own = dict(known)
+    target = Origin(origin.number, body, origin.size)
+    for name in sorted(names(expression) - own.keys()):
+        array = body.refs[name].array if name in body.refs else ""
+        own[name] = met[array] if array in met else scope.value(target, name)
+    return render(substitute(expression, {name: symbol(found) for name, found in own.items()}))
+
+
+def _say_later(
+    writer: AdjointWriter, scope: CoefficientScope, phase: Propagate, terms: list[str]
+) -> None:
+    """What a later arrival changes; that a spike was sent later is the same as a longer delay."""
+    later = scope.local("_arrives_later")
+    scope.line(later, "=", terms)
+    if phase.events in writer.model.conditions:
+        signal = writer.signal(phase.events, Index.SOURCE, phase.delay)
+        scope.line(scope.bind("adjoint_spike", signal), "+=", [later])
+    delay = writer.task.trained_delay(phase)
+    if delay is not None:
+        scope.line(writer.synaptic_gradient(scope, delay), "+=", [later])
 
 
 def _threshold(model: Model, events: str) -> Origin:

@@ -20,9 +20,15 @@ from brian2eprop.device.program import (
     Propagate,
     Ref,
 )
-from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped, unmoved
+from brian2eprop.learning.adjoint.coefficients import (
+    CoefficientScope,
+    adjoint_name,
+    swapped,
+    unmoved,
+)
+from brian2eprop.learning.adjoint.jumps import JumpScope
 from brian2eprop.learning.adjoint.tape import Origin
-from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing, adjoint_name
+from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing
 from brian2eprop.learning.model.due import Due
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.linearise import Effect, common_delay
@@ -52,23 +58,23 @@ class SurrogateCrossing(Crossing):
     def __init__(self, surrogate: Surrogate, cross: Cross) -> None:
         self.surrogate = surrogate
         self.cross = cross
-        self._feedbacks: list[Feedback] = []
+        self._found: dict[str, Feedback | None] = {}
         self.signalled: set[str] = set()
 
     @property
     def feedbacks(self) -> Sequence[Feedback]:
         """See :attr:`Crossing.feedbacks`."""
-        return self._feedbacks
+        return [feedback for feedback in self._found.values() if feedback is not None]
 
     @property
     def arrays(self) -> tuple[Array, ...]:
         """See :attr:`Crossing.arrays`."""
-        shared = tuple(array for feedback in self._feedbacks for array in feedback.arrays)
+        shared = tuple(array for feedback in self.feedbacks for array in feedback.arrays)
         return (*shared, *(array for due in self._due for array in due.arrays))
 
     @property
     def _due(self) -> list[Due]:
-        return [feedback.due for feedback in self._feedbacks if feedback.due is not None]
+        return [feedback.due for feedback in self.feedbacks if feedback.due is not None]
 
     @property
     def cleared(self) -> tuple[str, ...]:
@@ -78,15 +84,14 @@ class SurrogateCrossing(Crossing):
     @property
     def connectivities(self) -> tuple[Connectivity, ...]:
         """See :attr:`Crossing.connectivities`."""
-        return tuple(feedback.connectivity for feedback in self._feedbacks if feedback.turned)
+        return tuple(feedback.connectivity for feedback in self.feedbacks if feedback.turned)
 
     def pathway(self, writer: AdjointWriter, origin: Origin, phase: Propagate) -> Iterable[Phase]:
         """See :meth:`Crossing.pathway`."""
         effect = writer.model.effects[origin.number]
-        feedback = self.cross(phase, effect)
+        feedback = self._feedback(phase, effect)
         if feedback is None:
             return
-        self._feedbacks.append(feedback)
         self.signalled.add(phase.events)
         due = feedback.due
         place = swapped if feedback.turned else unmoved
@@ -107,6 +112,40 @@ class SurrogateCrossing(Crossing):
         )
         if due is not None:
             yield from due.phases(writer.signal(phase.events, Index.ELEMENT, due.shortest))
+
+    def asks_all(self, writer: AdjointWriter, phase: Propagate) -> bool:
+        """See :meth:`Crossing.asks_all`."""
+        number = writer.model.phases.index(phase)
+        return self._feedback(phase, writer.model.effects[number]) is not None
+
+    def arrival(self, writer: AdjointWriter, scope: JumpScope) -> None:
+        """See :meth:`Crossing.arrival`.
+
+        Where a pathway is followed back to spikes, it is so to the state of the source.
+        """
+        jump = scope.jump
+        effect, phase = jump.effect, jump.phase
+        feedback = self._feedback(phase, effect)
+        if feedback is None:
+            return
+        self.signalled.add(phase.events)
+        weight = scope.bind("feedback", Ref(feedback.weight, Index.SYNAPSE))
+        known = {writer.model.weight(phase): weight}
+        signal = writer.signal(phase.events, Index.SOURCE, common_delay(phase))
+        terms = [
+            f"{scope.of(increment, known)}*{adjoint_name(scope, jump.origin, x)}"
+            for x, increment in effect.increments.items()
+        ]
+        scope.line(scope.bind("adjoint_spike", signal), "+=", terms)
+        for name in effect.of_source:
+            terms = [f"{scope.spike}{term}" for term in scope.back(name, known) if term]
+            scope.line(adjoint_name(scope, jump.origin, name), "+=", terms)
+
+    def _feedback(self, phase: Propagate, effect: Effect) -> Feedback | None:
+        """The feedback of a pathway, made once."""
+        if phase.label not in self._found:
+            self._found[phase.label] = self.cross(phase, effect)
+        return self._found[phase.label]
 
     def reset(self, writer: AdjointWriter, origin: Origin, phase: ForEachEvent) -> Iterable[Phase]:
         """See :meth:`Crossing.reset`."""

@@ -9,7 +9,7 @@ coefficients that depend on nothing else keep their closed form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from brian2eprop.device.program import (
@@ -23,6 +23,7 @@ from brian2eprop.device.program import (
     Index,
     Loop,
     Phase,
+    Propagate,
     Ref,
     Slots,
 )
@@ -128,18 +129,27 @@ class Tape:
         self._changed = changed_arrays(phases)
         self._recorded: dict[int, list[Recorded]] = {}
         self._flags: dict[Flag, None] = {}
+        self._kept: dict[int, dict[str, str]] = {}
 
     def record(
-        self, origin: Origin, expression: Expression, events: str | None = None
+        self,
+        origin: Origin,
+        expression: Expression,
+        events: str | None = None,
+        known: Collection[str] = (),
     ) -> str | None:
-        """The tape of an expression, if it has values that are gone when the step is over."""
+        """The tape of an expression, if it has values that are gone when the step is over.
+
+        Save those of names that are ``known``.
+        """
         refs = origin.body.refs
-        if not any(self._is_live(refs[name]) for name in names(expression) & set(refs)):
+        used = names(expression) & set(refs) - set(known)
+        if not any(self._is_live(refs[name]) for name in used):
             return None
         recorded = self._recorded.setdefault(origin.number, [])
-        for known in recorded:
-            if (known.expression, known.events) == (expression, events):
-                return known.tape
+        for other in recorded:
+            if (other.expression, other.events) == (expression, events):
+                return other.tape
         tape = f"tape:{origin.number}:{len(recorded)}"
         recorded.append(Recorded(tape, origin, expression, events))
         return tape
@@ -152,6 +162,18 @@ class Tape:
         self._flags[flag] = None
         return replace(ref, array=flag.tape)
 
+    def before(self, number: int, array: str) -> str:
+        """The tape of a neuron's state array, as it was when a phase began."""
+        body = Body("", {array: Ref(array, Index.ELEMENT)})
+        tape = self.record(Origin(number, body, self._arrays[array].size), symbol(array))
+        return array if tape is None else tape
+
+    def kept(self, number: int, name: str) -> str:
+        """The tape of a synapse's variable, as a pathway calls it, before each of its spikes."""
+        tape = f"tape:{number}:synapse:{name}"
+        self._kept.setdefault(number, {})[name] = tape
+        return tape
+
     def arrays(self) -> tuple[Array, ...]:
         """The tapes."""
         real = [
@@ -163,7 +185,12 @@ class Tape:
             Array(f.tape, DType.BOOL, self._arrays[f.array].size, Access.SCRATCH, self._slots)
             for f in self._flags
         ]
-        return (*real, *flags)
+        kept = [
+            replace(self._arrays[array], name=tape, access=Access.SCRATCH, slots=self._slots)
+            for number, found in self._kept.items()
+            for tape, array in self._kept_arrays(number, found)
+        ]
+        return (*real, *flags, *kept)
 
     def forward(self) -> tuple[Phase, ...]:
         """The model's phases with what writes the tapes."""
@@ -208,7 +235,9 @@ class Tape:
             if each.events is not None:
                 at_events.setdefault(each.events, []).append(each)
         return [
-            *self._recording_all(phase, [each for each in found if each.events is None]),
+            *self._recording_all(
+                self._keeping(number, phase), [each for each in found if each.events is None]
+            ),
             *(_recording_events(phase, events, each) for events, each in at_events.items()),
         ]
 
@@ -220,11 +249,34 @@ class Tape:
             lines = [found.line(scope) for found in recorded]
             code = _inserted(phase, lines, self._arrays)
             return [replace(phase, body=replace(scope.body(), code=code, guards=phase.body.guards))]
-        scope = Scope()
-        code = "\n".join([found.line(scope) for found in recorded])
-        before = replace(scope.body(), code=code)
-        size = recorded[0].origin.size
-        return [ForEach(f"tape before {phase.label}", size, before), phase]
+        sizes = dict.fromkeys(found.origin.size for found in recorded)
+        return [*(_before(phase, size, recorded) for size in sizes), phase]
+
+    def _keeping(self, number: int, phase: Phase) -> Phase:
+        """A pathway that writes what its synapses kept before each spike."""
+        found = self._kept.get(number)
+        if not found or not isinstance(phase, Propagate):
+            return phase
+        scope = Scope.around(phase.body)
+        lines = []
+        for name, tape in found.items():
+            own = scope.bind("tape", Ref(tape, Index.SYNAPSE))
+            lines.append(f"{own} = {name}")
+        code = "\n".join([*lines, phase.body.code])
+        body = replace(scope.body(), code=code, guards=phase.body.guards)
+        return replace(phase, body=body)
+
+    def _kept_arrays(self, number: int, found: Mapping[str, str]) -> list[tuple[str, str]]:
+        phase = self.phases[number]
+        assert isinstance(phase, Propagate)
+        return [(tape, phase.body.refs[name].array) for name, tape in found.items()]
+
+
+def _before(phase: Phase, size: int, recorded: list[Recorded]) -> Phase:
+    scope = Scope()
+    those = [found for found in recorded if found.origin.size == size]
+    code = "\n".join([found.line(scope) for found in those])
+    return ForEach(f"tape before {phase.label}", size, replace(scope.body(), code=code))
 
 
 def _recording_events(phase: Phase, events: str, recorded: list[Recorded]) -> Phase:

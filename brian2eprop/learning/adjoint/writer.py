@@ -14,7 +14,7 @@ Nothing in it is stored by synapse.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from brian2eprop.device.program import (
@@ -36,13 +36,19 @@ from brian2eprop.device.program import (
     Slots,
 )
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.coefficients import CoefficientScope, parameter_names
+from brian2eprop.learning.adjoint.coefficients import (
+    CoefficientScope,
+    adjoint_name,
+    parameter_names,
+    transposed,
+)
+from brian2eprop.learning.adjoint.jumps import JumpScope, jump_of, jump_phases
+from brian2eprop.learning.adjoint.naming import adjoint_of, gradient_of, partial_of
 from brian2eprop.learning.adjoint.tape import Origin, Tape
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.linearise import Condition, Map
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.scope import Scope
-from brian2eprop.learning.model.symbolic import Expression
 from brian2eprop.learning.objective.task import WEIGHT, Output, Task
 
 
@@ -77,6 +83,14 @@ class Crossing(ABC):
 
         Input spikes are asked about only where the pathway's delay is trained.
         """
+
+    def asks_all(self, writer: AdjointWriter, phase: Propagate) -> bool:
+        """Whether it asks about spikes that did not come, through a pathway."""
+        return False
+
+    @abstractmethod
+    def arrival(self, writer: AdjointWriter, scope: JumpScope) -> None:
+        """As :meth:`pathway`, in a body, where what a spike adds depends on the state."""
 
     @abstractmethod
     def reset(self, writer: AdjointWriter, origin: Origin, phase: ForEachEvent) -> Iterable[Phase]:
@@ -132,6 +146,7 @@ class AdjointWriter:
         self._touched: set[str] = set()
         self._partial: dict[str, Array] = {}
         self._history: dict[str, int] = {}
+        self._jumped: dict[str, Array] = {}
 
     def write(self) -> Adjoint:
         """Write the adjoint of all phases.
@@ -143,7 +158,7 @@ class AdjointWriter:
         """
         step = self.backward()
         self._check_touched()
-        partial = list(self._partial.values())
+        partial = [*self._partial.values(), *self._jumped.values()]
         cleared = [a.name for a in (*self.adjoint_arrays(), *partial)]
         return Adjoint(
             forward=self.tape.forward(),
@@ -233,6 +248,11 @@ class AdjointWriter:
     def _propagate(self, number: int, phase: Propagate) -> Iterable[Phase]:
         effect = self.model.effects[number]
         origin = Origin(number, phase.body, self.model.connectivities[phase.connectivity].n_target)
+        if effect.depends:
+            jump = jump_of(self, origin, phase)
+            self._jumped |= {array.name: array for array in jump.arrays}
+            yield from jump_phases(self, jump)
+            return
         for name, parameter in self.parameters(phase.body, Index.SYNAPSE):
             scope = CoefficientScope(self.tape)
             gradient = self.synaptic_gradient(scope, parameter)
@@ -330,35 +350,3 @@ def total_phase(parameter: str, size: int, own: str) -> Phase:
     total = scope.bind("total", Ref(gradient_of(parameter), Index.ELEMENT))
     scope.line(total, "+=", [scope.bind("own", Ref(own, Index.ELEMENT))])
     return ForEach(f"gradient of {parameter}", size, scope.body())
-
-
-def adjoint_of(array: str) -> str:
-    """Array that holds the loss's derivative by an array, or by a population's spikes."""
-    return f"adjoint:{array}"
-
-
-def gradient_of(parameter: str) -> str:
-    """Array that holds the loss's derivative by a parameter."""
-    return f"gradient:{parameter}"
-
-
-def partial_of(parameter: str) -> str:
-    """Array that holds an instance's part of it."""
-    return f"gradient:part:{parameter}"
-
-
-def adjoint_name(scope: CoefficientScope, origin: Origin, name: str) -> str:
-    """The name of the adjoint of one of a phase's refs."""
-    ref = origin.body.refs[name]
-    found = scope.place(Ref(adjoint_of(ref.array), ref.index))
-    return scope.bind(f"adjoint_{name}", found)
-
-
-def transposed(
-    scope: CoefficientScope, origin: Origin, slopes: Mapping[str, Expression]
-) -> list[str]:
-    """Terms of the sum of slopes times adjoints."""
-    return [
-        scope.product(origin, slope, adjoint_name(scope, origin, of))
-        for of, slope in slopes.items()
-    ]

@@ -108,16 +108,19 @@ def symmetric(
     contents: Mapping[str, npt.NDArray[Any]],
     weight: str,
     delay: int | str = 0,
+    lies: bool = False,
 ) -> Feedback:
     """Feedback by the pathway's own weights, the array ``weight``.
 
     Long rows are summed up as they lie; of short ones there is a copy in the order of the
     targets. Here and below ``name`` is the pathway's own: synapses may have several; ``delay`` is
-    that of all synapses, or the array of those of each.
+    that of all synapses, or the array of those of each; ``lies`` asks for weights in the order of
+    the pathway itself.
     """
-    if isinstance(delay, int) and pathway.n_synapses >= _LONG_ROW * pathway.n_source:
+    long = isinstance(delay, int) and pathway.n_synapses >= _LONG_ROW * pathway.n_source
+    if lies or long:
         return Feedback(pathway, weight, turned=False)
-    turned, due = _turned(name, pathway, contents, delay)
+    turned, due = _turned(name, pathway, contents, delay, lies)
     name = turned.connectivity.name
     origin = f"{name}:origin"
     refs = {
@@ -145,6 +148,7 @@ def random(
     scale: float | None,
     seed: int,
     delay: int | str = 0,
+    lies: bool = False,
 ) -> Feedback:
     """Feedback by fixed normal weights, by default of variance ``1/n_source``.
 
@@ -153,7 +157,7 @@ def random(
     deviation = pathway.n_source**-0.5 if scale is None else scale
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     values = rng.normal(0, deviation, pathway.n_synapses)
-    return _fixed(name, pathway, contents, values, delay)
+    return _fixed(name, pathway, contents, values, delay, lies)
 
 
 def adaptive(
@@ -165,13 +169,14 @@ def adaptive(
     weight: str,
     gradient: str,
     delay: int | str = 0,
+    lies: bool = False,
 ) -> Feedback:
     """Feedback by weights that begin as random ones and are updated as the pathway's own are.
 
     ``weight`` is the array of the pathway's weights, ``gradient`` that of their gradient.
     """
-    found = random(name, pathway, contents, scale, seed, delay)
-    turned, _ = _turned(name, pathway, contents, delay)
+    found = random(name, pathway, contents, scale, seed, delay, lies)
+    turned, _ = _turned(name, pathway, contents, delay, lies)
     own, origin = f"gradient:{found.weight}", f"{found.weight}:origin"
     refs = {
         "own": Ref(own, Index.ELEMENT),
@@ -197,9 +202,10 @@ def given(
     contents: Mapping[str, npt.NDArray[Any]],
     matrix: npt.NDArray[np.float64],
     delay: int | str = 0,
+    lies: bool = False,
 ) -> Feedback:
     """Feedback by fixed weights of shape (sources, targets), read where there is a synapse."""
-    return _fixed(name, pathway, contents, matrix[pathway.pairs(contents)], delay)
+    return _fixed(name, pathway, contents, matrix[pathway.pairs(contents)], delay, lies)
 
 
 def _name(pathway: str) -> str:
@@ -212,13 +218,14 @@ def _fixed(
     contents: Mapping[str, npt.NDArray[Any]],
     values: npt.NDArray[np.float64],
     delay: int | str,
+    lies: bool,
 ) -> Feedback:
     """Feedback by one constant a synapse, in the pathway's order."""
-    turned, due = _turned(name, pathway, contents, delay)
+    turned, due = _turned(name, pathway, contents, delay, lies)
     array = Array(_name(name), DType.REAL, pathway.n_synapses, Access.SHARED)
     shared = {**turned.tables, **_contents(due), array.name: values[turned.order]}
     arrays = (array, *_tables(due))
-    return Feedback(turned.connectivity, array.name, arrays=arrays, shared=shared, due=due)
+    return Feedback(turned.connectivity, array.name, not lies, arrays, shared, due=due)
 
 
 def _turned(
@@ -226,7 +233,10 @@ def _turned(
     pathway: Connectivity,
     contents: Mapping[str, npt.NDArray[Any]],
     delay: int | str,
+    lies: bool,
 ) -> tuple[Transposed, Due | None]:
+    if lies:
+        return Transposed(pathway, np.arange(pathway.n_synapses), {}), None
     if isinstance(delay, int):
         return pathway.transposed(_name(name), contents), None
     return turned_to_places(_name(name), pathway, contents, contents[delay])

@@ -7,21 +7,21 @@ With ``a`` the loss's derivative by the state, a spike that comes a moment later
 by (Wunderlich & Pehle 2021, written for any equations)
 
     a+ . (dR/dt - f(R(x)))        in its own neuron, R the reset; dR/dt = R' f(x) + R_t
-    a . (f(y) - f(y + e))         in each neuron where it arrives and adds e
+    a . ((1 + e') f(y) - f(y + e))   in each neuron where it arrives and adds e(y)
 
 and it comes later by ``-g'/(dg/dt)`` of what moves the state at its threshold ``g(x) = 0``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import sympy
 from sympy import Pow
 
-from brian2eprop.device.program import Body, DType, ForEach, ForEachEvent, Propagate
+from brian2eprop.device.program import Body, DType, ForEach, ForEachEvent, Index, Propagate
 from brian2eprop.device.program.assignments import ALWAYS_THERE
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.derivative import STEPS, derivative
@@ -69,21 +69,17 @@ class Arrival:
     array : str
         The variable whose adjoint it is.
     change : Expression
-        By how much its flow is changed, in the names of ``body`` and :data:`ADDED`.
+        By how much its flow is changed, in the names of ``body`` and those of ``added``.
     body : Body
         That of the target's dynamics.
-    increment : Expression
-        What :data:`ADDED` stands for, in the pathway's names.
+    added : mapping of str to str
+        The names of what a spike adds, by the pathway's names of what it adds to.
     """
 
     array: str
     change: Expression
     body: Body
-    increment: Expression
-
-
-# What a spike adds to the variable that it arrives at.
-ADDED = "_added"
+    added: Mapping[str, str]
 
 
 class Flows:
@@ -151,15 +147,17 @@ class Flows:
 
     def arrivals(self, number: int, phase: Propagate) -> Iterator[Arrival]:
         """What a moment's delay of an arriving spike changes."""
-        body = phase.body
-        for name, increment in self._model.effects[number].increments.items():
-            jumped = body.refs[name].array
-            for array, flow in self.by_array.items():
-                own = next((n for n, ref in flow.body.refs.items() if ref.array == jumped), None)
-                if own is None or own not in names(flow.value):
-                    continue
-                after = substitute(flow.value, {own: symbol(own) + symbol(ADDED)})
-                yield Arrival(array, _simple(after - flow.value), flow.body, increment)
+        refs, increments = phase.body.refs, self._model.effects[number].increments
+        jumped = {refs[n].array: n for n in increments if refs[n].index is Index.TARGET}
+        for array, flow in self.by_array.items():
+            own = {n: ref.array for n, ref in flow.body.refs.items() if n in names(flow.value)}
+            added = {jumped[a]: f"_added_{jumped[a]}" for a in own.values() if a in jumped}
+            if added:
+                moved = {
+                    n: symbol(n) + symbol(added[jumped[a]]) for n, a in own.items() if a in jumped
+                }
+                change = _simple(substitute(flow.value, moved) - flow.value)
+                yield Arrival(array, change, flow.body, added)
 
     def _within(self, array: str, body: Body) -> Expression:
         return self.by_array[array].within(body) if array in self.by_array else sympy.Integer(0)

@@ -5,7 +5,7 @@ linear form, found by differentiating the phase's own equations:
 
 dynamics          h <- F(h, p)              dF/dh, dF/dp           (ForEach)
 spike condition   z  = [g(h, p) > 0]        dg/dh, dg/dp           (Detect)
-input spike       h_j <- h_j + e(w_ji, p)   de/dw                  (Propagate)
+input spike       h_j <- h_j + e(h_j, w_ji, p)   de/dh, de/dw      (Propagate)
 reset             h <- R(h) where z         dR/dh, jump R(h) - h   (ForEachEvent)
 """
 
@@ -100,13 +100,47 @@ class Condition:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a spike adds to the variables of a target."""
+    """What a spike adds to the variables of a target, and of the synapse.
+
+    Attributes
+    ----------
+    body : Body
+        The pathway's body; the names below are its own.
+    increments : mapping of str to Expression
+        What is added to each written variable, in terms of values before.
+    state : tuple of str
+        The real state variables that increments depend on: of the target, of the synapse, or of
+        the source.
+    """
 
     body: Body
     increments: Mapping[str, Expression]
+    state: tuple[str, ...] = ()
+
+    @property
+    def chained(self) -> tuple[str, ...]:
+        """The target's variables by which a spike acts on what the next one adds."""
+        found = (name for name in self.state if name in self.increments)
+        return tuple(name for name in found if self.body.refs[name].index is Index.TARGET)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The variables of the synapse that spikes change."""
+        refs = self.body.refs
+        return tuple(n for n in sorted(self.body.written) if refs[n].index is Index.SYNAPSE)
+
+    @property
+    def of_source(self) -> tuple[str, ...]:
+        """The variables of the source that increments depend on."""
+        return tuple(n for n in self.state if self.body.refs[n].index is Index.SOURCE)
+
+    @property
+    def depends(self) -> bool:
+        """Whether what a spike adds depends on the state."""
+        return bool(self.state or self.kept)
 
     def slope(self, of: str, by: str) -> Expression:
-        """Derivative of the increment of a target variable by a synaptic variable."""
+        """Derivative of the increment of a variable by another one."""
         return derivative(self.increments[of], by)
 
 
@@ -204,29 +238,32 @@ def common_delay(phase: Propagate) -> int:
 def input_spike(
     phase: Propagate, arrays: Mapping[str, Array], state: Mapping[str, Array]
 ) -> Effect:
-    """What a spike adds to its targets.
+    """What a spike adds to its targets, and to the synapse itself.
 
     Raises
     ------
     LearningError
-        If it writes a variable of the synapse or of the source, or what it adds depends on the
-        state.
+        If it writes a variable of the source, or reads one of the source that it writes at its
+        targets.
     """
     body = phase.body
     values = values_after(body.code, opaque_names(body, arrays), body.guards)
     increments = {n: sympy.expand(v - symbol(n)) for n, v in values.items() if n in body.refs}
-    for name, increment in increments.items():
-        if body.refs[name].index is not Index.TARGET:
+    for name in sorted(body.written):
+        if body.refs[name].index not in (Index.TARGET, Index.SYNAPSE):
             raise LearningError(
-                f"{phase.label} changes '{name}' at a spike, which is no variable of the target, "
-                "and the learning rules do not follow that. Let on_pre add to variables of the "
-                "target only."
+                f"{phase.label} changes '{name}' at a spike, which is no variable of the target "
+                "or of the synapse, and the learning rules do not follow that. Let the reset of "
+                "the source change it."
             )
-        depends = sorted(names(increment) & set(state_names(body, state)))
-        if depends:
+    read = frozenset().union(*map(names, increments.values())) if increments else frozenset()
+    depends = tuple(name for name in state_names(body, state) if name in read)
+    written = {body.refs[name].array for name in increments}
+    for name in depends:
+        if body.refs[name].index is Index.SOURCE and body.refs[name].array in written:
             raise LearningError(
-                f"What {phase.label} adds to '{name}' depends on the state ({', '.join(depends)}), "
-                "which the learning rules do not follow. Let on_pre add parameters only, such as "
-                "'g_post += w', and put the rest into the target's equations."
+                f"What {phase.label} adds depends on '{name}' of the source, which it changes at "
+                "its targets: the learning rules do not follow spikes of one step from neuron to "
+                "neuron. Let it depend on a variable that on_pre does not change."
             )
-    return Effect(body, increments)
+    return Effect(body, increments, depends)

@@ -99,10 +99,11 @@ class Model:
         if body is None:
             return set()
         names = self.effects[number].increments if number in self.effects else body.refs
-        return {body.refs[name].array for name in names} & set(self.state)
+        found = {body.refs[name] for name in names if body.refs[name].index is not Index.SYNAPSE}
+        return {ref.array for ref in found} & set(self.state)
 
     def weight(self, phase: Propagate) -> str:
-        """The one synaptic variable that a pathway adds.
+        """The one synaptic variable that a pathway adds, besides those that spikes change.
 
         Raises
         ------
@@ -111,7 +112,12 @@ class Model:
         """
         refs = phase.body.refs
         # What else is one value a synapse would be read in the order of the way there.
-        found = [name for name, ref in refs.items() if ref.index is Index.SYNAPSE]
+        changed = set(self.state) | phase.writes()
+        found = [
+            name
+            for name, ref in refs.items()
+            if ref.index is Index.SYNAPSE and ref.array not in changed
+        ]
         if len(found) != 1:
             raise LearningError(
                 f"{phase.label} carries the learning signal and so must add exactly one synaptic "

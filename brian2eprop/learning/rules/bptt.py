@@ -84,6 +84,7 @@ def _every_pathway(model: Model, task: Task) -> Cross:
     def cross(phase: Propagate, effect: Effect) -> Feedback:
         pathway = model.connectivities[phase.connectivity]
         weight = phase.body.refs[model.weight(phase)].array
-        return symmetric(phase.label, pathway, task.contents, weight, phase.delay)
+        lies = effect.depends
+        return symmetric(phase.label, pathway, task.contents, weight, phase.delay, lies)
 
     return cross

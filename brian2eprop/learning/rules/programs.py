@@ -10,7 +10,8 @@ from typing import Any
 from brian2eprop.device.program import Access, Array, Clear, Direction, DType, Over, Program, Sweep
 from brian2eprop.device.program.verify import Stage, verify
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing, gradient_of
+from brian2eprop.learning.adjoint.naming import gradient_of
+from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.naming import public_name

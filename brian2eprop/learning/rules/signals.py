@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from brian2eprop.device.program import Body, Connectivity, Propagate
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.writer import gradient_of
+from brian2eprop.learning.adjoint.naming import gradient_of
 from brian2eprop.learning.model.broadcast import with_broadcasts
 from brian2eprop.learning.model.feedback import Feedback, adaptive, given, random, symmetric
 from brian2eprop.learning.model.linearise import Effect
@@ -93,25 +93,28 @@ class Signals:
         chosen = self._given(name) if isinstance(self._feedback, Mapping) else self._feedback
         pathway = model.connectivities[phase.connectivity]
         if isinstance(chosen, str):
-            return self._named(name, chosen, phase, pathway)
+            return self._named(name, chosen, phase, pathway, effect.depends)
         columns = self._columns[targets.pop()] if straight else slice(None)
         matrix = self._matrix(name, chosen, pathway, straight)
-        return given(phase.label, pathway, task.contents, matrix[:, columns], phase.delay)
+        weights, lies = matrix[:, columns], effect.depends
+        return given(phase.label, pathway, task.contents, weights, phase.delay, lies)
 
-    def _named(self, name: str, kind: str, phase: Propagate, pathway: Connectivity) -> Feedback:
+    def _named(
+        self, name: str, kind: str, phase: Propagate, pathway: Connectivity, lies: bool
+    ) -> Feedback:
         """The feedback of a kind that has a name."""
         label, contents, delay = phase.label, self._task.contents, phase.delay
         scale, seed = self._scale, self._task.seed
         if kind == "random":
-            return random(label, pathway, contents, scale, seed, delay)
+            return random(label, pathway, contents, scale, seed, delay, lies)
         weight = phase.body.refs[self.model.weight(phase)].array
         if kind == "adaptive" and weight in self._task.frozen:
-            return random(label, pathway, contents, scale, seed, delay)
+            return random(label, pathway, contents, scale, seed, delay, lies)
         self._check_own(name, kind, phase in self.model.imagined, weight)
         if kind == "symmetric":
-            return symmetric(label, pathway, contents, weight, delay)
+            return symmetric(label, pathway, contents, weight, delay, lies)
         gradient = gradient_of(weight)
-        return adaptive(label, pathway, contents, scale, seed, weight, gradient, delay)
+        return adaptive(label, pathway, contents, scale, seed, weight, gradient, delay, lies)
 
     def _given(self, name: str) -> Any:
         return self._feedback.get(name) if isinstance(self._feedback, Mapping) else None

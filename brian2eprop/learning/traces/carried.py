@@ -28,14 +28,10 @@ from brian2eprop.device.program import (
     Ref,
 )
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope
+from brian2eprop.learning.adjoint.naming import adjoint_of, gradient_of, partial_of
 from brian2eprop.learning.adjoint.surrogate import SurrogateCrossing
 from brian2eprop.learning.adjoint.tape import Origin, Tape
-from brian2eprop.learning.adjoint.writer import (
-    AdjointWriter,
-    adjoint_of,
-    gradient_of,
-    partial_of,
-)
+from brian2eprop.learning.adjoint.writer import AdjointWriter
 from brian2eprop.learning.model.linearise import common_delay
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
@@ -249,9 +245,18 @@ class CarriedAdjoint(AdjointWriter):
                 return super()._transpose(number, replace(phase, size=self.population.size))
             case ForEach() if not self.population.state.intersection(touched):
                 return ()
+            case Propagate() if self._goes_elsewhere(number):
+                return ()
             case Detect() | ForEachEvent() if phase.events != self.population.events:
                 return ()
         return super()._transpose(number, phase)
+
+    def _goes_elsewhere(self, number: int) -> bool:
+        """Whether a pathway whose spikes meet the state of their targets has other targets."""
+        return (
+            self.model.effects[number].depends
+            and not self.model.acted_on(number) & self.population.state
+        )
 
     def _check_uniform(self, number: int, phase: ForEach) -> None:
         found = self.model.maps[number]

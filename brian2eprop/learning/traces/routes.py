@@ -119,6 +119,7 @@ def find_routes(model: Model, task: Task, cross: Cross) -> dict[str, tuple[Route
 def _routes_to(model: Model, outputs: tuple[str, ...], cross: Cross) -> dict[str, Route]:
     population = model.population(outputs[0])
     found: dict[str, Route] = {}
+    _refuse_jumps(model, population)
     for number, phase in enumerate(model.phases):
         if not isinstance(phase, Propagate) or phase.events not in model.conditions:
             continue
@@ -153,6 +154,23 @@ def _route(
                 "adjoint form follows that. Use EProp(form='adjoint')."
             )
     return Route(origin, phase, feedback, outputs, size, ratios)
+
+
+def _refuse_jumps(model: Model, output: frozenset[str]) -> None:
+    """The traces filter all spikes that reach a readout alike."""
+    for number, effect in model.effects.items():
+        refs = effect.body.refs
+        label = model.phases[number].label
+        if effect.depends and output & {refs[name].array for name in effect.increments}:
+            raise LearningError(
+                f"What {label} adds to the output depends on the state, which only the adjoint "
+                "form follows. Use EProp(form='adjoint')."
+            )
+        if effect.kept:
+            raise LearningError(
+                f"{label} changes '{effect.kept[0]}' of its synapses at a spike, which only the "
+                "adjoint form follows. Use EProp(form='adjoint')."
+            )
 
 
 def _array(origin: Origin, name: str) -> str | None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from brian2eprop.device.program import Phase
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.objective.loss import LossArrays
@@ -37,6 +38,7 @@ class TraceWriter(TraceParts):
         surrogate: Surrogate,
         routes: Mapping[str, tuple[Route, ...]],
     ) -> None:
+        _refuse_jumps(model)
         super().__init__(model, task, surrogate, routes)
         self.step += [
             phase
@@ -51,3 +53,14 @@ class TraceWriter(TraceParts):
     def _learning_signal(self, route: Route, output: str) -> tuple[Phase, ...]:
         array = self.scratch(route.signal(output), route.feedback.n_senders)
         return route.send(self.model, self.tape, LossArrays(output).gradient, array)
+
+
+def _refuse_jumps(model: Model) -> None:
+    """A spike would change the traces of all synapses of its target."""
+    for number, effect in model.effects.items():
+        if effect.depends:
+            raise LearningError(
+                f"What {model.phases[number].label} adds depends on the state, so each spike "
+                "changes the traces of all synapses onto its target, which the forward form does "
+                "not follow. Use EProp(form='adjoint'), or form='chunked'."
+            )
