@@ -84,7 +84,7 @@ def raise_thrown(thrown: Any) -> None:
     if name:
         raise RuntimeError(
             f"The function '{name}', which the script gives in C++, threw an exception: {what}. "
-            "Mend the function, or what it is called with; values are those before the run."
+            "Mend the function, or what it is called with, and set what the run changes anew."
         )
 
 
