@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,34 @@ def test_no_function_is_too_long_to_read(path: Path) -> None:
             statements = node.body[ast.get_docstring(node) is not None :]
             lines = {line for s in statements for line in range(s.lineno, (s.end_lineno or 0) + 1)}
             assert len(lines) <= 60, node.name
+
+
+DEVICE = ROOT / "brian2eprop" / "device"
+
+
+@pytest.mark.parametrize(
+    ("word", "files"),
+    [
+        ("as_sparse", {"program/connectivity/sparse.py", "program/connectivity/__init__.py"}),
+        (
+            "TreeSolve",
+            {
+                "program/tree.py",
+                "program/__init__.py",
+                "codegen/templates/phases.cpp",
+                "backends/reference.py",
+                "capture/objects/cables.py",
+            },
+        ),
+        ("Layout.BLOCK", {"codegen/parts.py", "codegen/dialect.py"}),
+    ],
+)
+def test_a_new_word_costs_what_the_architecture_says(word: str, files: set[str]) -> None:
+    """Where a kind of connectivity, a kind of phase and a layout are known in the device."""
+    named = {
+        path.relative_to(DEVICE).as_posix()
+        for path in DEVICE.rglob("*")
+        if path.suffix in (".py", ".cpp", ".h", ".cuh")
+        and re.search(rf"\b{re.escape(word)}\b", path.read_text(encoding="utf-8"))
+    }
+    assert named == files
