@@ -113,3 +113,52 @@ def test_parameters_that_overflow_go_back_to_where_the_epoch_went_on() -> None:
     for one in (case, again):
         one.fit(2)
     assert_same(case, again)
+
+
+def watchers(folder: Path, first: int) -> tuple[b2e.EarlyStopping, list[b2e.Callback]]:
+    stopping = b2e.EarlyStopping("val_loss", patience=2, min_delta=0.01, restore_best=True)
+    made = [
+        b2e.ModelCheckpoint(folder / "{epoch}.npz"),
+        b2e.ModelCheckpoint(folder / "best.npz", "val_loss"),
+        b2e.CSVLogger(folder / "run.csv"),
+        stopping,
+    ]
+    return stopping, [*made[first:], *made[:first]]
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_callbacks_go_on(first: int, tmp_path: Path) -> None:
+    """Whatever their order, from files that were saved at the end of any epoch."""
+    options = {"validation_data": HELD_OUT}
+    uncut = Classes(optimiser=b2e.Adam(0.05))
+    stopping, callbacks = watchers(tmp_path, first)
+    uncut.fit(12, callbacks=callbacks, **options)
+    last = uncut.trainer.epoch
+    assert 3 < last < 12 and stopping.best_epoch == last - 2
+    table = (tmp_path / "run.csv").read_text()
+    for epoch in range(1, last):
+        case = Classes(optimiser=b2e.Adam(0.05), seed=9)
+        case.trainer.load(tmp_path / f"{epoch}.npz")
+        found, callbacks = watchers(tmp_path, first)
+        case.fit(12 - epoch, callbacks=callbacks, **options)
+        assert_same(case, uncut)
+        assert found.best_epoch == stopping.best_epoch
+        assert (tmp_path / "run.csv").read_text() == table
+
+
+def test_a_training_that_was_over_begins_anew(tmp_path: Path) -> None:
+    case, (stopping, callbacks) = Classes(), watchers(tmp_path, 0)
+    case.fit(2, callbacks=callbacks, validation_data=HELD_OUT)
+    case.trainer.save(tmp_path / "over.npz")
+    case.trainer.load(tmp_path / "over.npz")
+    case.fit(1, callbacks=callbacks, validation_data=HELD_OUT)
+    assert stopping._since == 2
+    assert len((tmp_path / "run.csv").read_text().splitlines()) == 2
+
+
+def test_what_is_no_state_of_a_callback_is_refused(tmp_path: Path) -> None:
+    case, (_, callbacks) = Classes(), watchers(tmp_path, 0)
+    for state in ({}, {"since": 7}, {"since": "a"}):
+        case.trainer._progress.kept = [("EarlyStopping", state)]
+        with pytest.raises(b2e.CheckpointError, match="kept of EarlyStopping is no state of it"):
+            case.fit(1, callbacks=callbacks, validation_data=HELD_OUT)

@@ -40,6 +40,10 @@ class Trained(Protocol):
     def metrics(self) -> tuple[str, ...]:
         """Names of what the history gets for every epoch."""
 
+    @property
+    def within_epoch(self) -> bool:
+        """Whether an epoch was begun and is not over."""
+
     def parameter_values(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of the parameters."""
 
@@ -72,6 +76,26 @@ class Callback:
                     f"The callback {cls.__name__} has a method '{name}', which no training calls; "
                     f"those that are called are {', '.join(known)}."
                 )
+
+    def state(self) -> dict[str, Any]:
+        """What a training that goes on must know, as lists, dictionaries, words and numbers.
+
+        It is kept in checkpoints that are saved within a training, or after one that was cut.
+        """
+        return {}
+
+    def on_train_resume(self, trainer: Trained, state: Mapping[str, Any]) -> None:
+        """Called in place of ``on_train_begin`` where a training goes on that was cut.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            What is trained.
+        state : mapping of str to object
+            What :meth:`state` gave of the callback of this class, the first one if there are
+            several for the first one here, and so on.
+        """
+        self.on_train_begin(trainer)
 
     def on_train_begin(self, trainer: Trained) -> None:
         """Called once before the first epoch."""
@@ -120,6 +144,29 @@ class _Best:
         self.value = self.sign * value
         return True
 
+    def last_of(self, trainer: Trained, since: int) -> int:
+        """Go through the epochs since one, and give the number of the last that was the best."""
+        best, found = since, trainer.history[self.monitor]
+        entries = found[len(found) - (trainer.epoch - since) :]
+        for epoch, value in enumerate(entries, since + 1):
+            if self.improved_by({self.monitor: value}):
+                best = epoch
+        return best
+
+
+def _since(trainer: Trained, state: Mapping[str, Any]) -> int:
+    """The epoch after which a training began.
+
+    Raises
+    ------
+    ValueError
+        If there was none.
+    """
+    since = state["since"]
+    if not isinstance(since, int) or not 0 <= since <= trainer.epoch:
+        raise ValueError("since")
+    return since
+
 
 @explains_arguments({"restore_best_weights": "restore_best", "mode": _BY_ITS_NAME})
 @dataclass(eq=False)
@@ -159,13 +206,38 @@ class EarlyStopping(Callback):
             )
         self._best = _Best("EarlyStopping", self.monitor, self.min_delta)
         self._parameters: dict[str, Any] | None = None
+        self._since = 0
 
     def on_train_begin(self, trainer: Trained) -> None:
         """Forget an earlier training."""
-        self.best_epoch = trainer.epoch
+        self._since = self.best_epoch = trainer.epoch
         self._best = _Best("EarlyStopping", self.monitor, self.min_delta)
         self._best.check(trainer.metrics)
         self._parameters = None
+
+    def state(self) -> dict[str, Any]:
+        """See :class:`Callback`."""
+        best = self._parameters
+        values = None if best is None else {name: v.tolist() for name, v in best.items()}
+        return {"since": self._since, "best": values}
+
+    def on_train_resume(self, trainer: Trained, state: Mapping[str, Any]) -> None:
+        """Count on, unless the training had come to its end."""
+        self.on_train_begin(trainer)
+        since = _since(trainer, state)
+        best_epoch = self._best.last_of(trainer, since)
+        if trainer.epoch > best_epoch and trainer.epoch - best_epoch >= self.patience:
+            self.on_train_begin(trainer)
+            return
+        self._since, self.best_epoch = since, best_epoch
+        if self.restore_best and best_epoch > since:
+            # Saved before this callback was called, the best may be what there is now.
+            now = trainer.parameter_values()
+            at_end = best_epoch == trainer.epoch and not trainer.within_epoch
+            best = now if at_end else state["best"] or {}
+            self._parameters = {
+                n: np.asarray(best[n], now[n].dtype).reshape(now[n].shape) for n in now
+            }
 
     def on_epoch_end(self, trainer: Trained, epoch: int, values: Mapping[str, Any]) -> None:
         """Stop the training when the patience is spent."""
@@ -211,6 +283,7 @@ class ModelCheckpoint(Callback):
     def __post_init__(self) -> None:
         self.path = check_path("ModelCheckpoint", self.path)
         self._best = None if self.monitor is None else _Best("ModelCheckpoint", self.monitor)
+        self._since: int | None = None
         try:
             self._path(1)
         except (KeyError, IndexError, ValueError) as error:
@@ -224,6 +297,7 @@ class ModelCheckpoint(Callback):
 
     def on_train_begin(self, trainer: Trained) -> None:
         """Refuse what could not be saved after hours of training."""
+        self._since = trainer.epoch if self._since is None else self._since
         if self._best is not None:
             self._best.check(trainer.metrics)
         folder = self._path(trainer.epoch + 1).parent
@@ -232,6 +306,17 @@ class ModelCheckpoint(Callback):
                 f"ModelCheckpoint: there is no folder '{folder}' to save into; make it before the "
                 "training."
             )
+
+    def state(self) -> dict[str, Any]:
+        """See :class:`Callback`."""
+        return {"since": self._since}
+
+    def on_train_resume(self, trainer: Trained, state: Mapping[str, Any]) -> None:
+        """Know what was the best so far."""
+        self.on_train_begin(trainer)
+        if self._best is not None:
+            self._since = _since(trainer, state)
+            self._best.last_of(trainer, self._since)
 
     def on_epoch_end(self, trainer: Trained, epoch: int, values: Mapping[str, Any]) -> None:
         """Save, if this epoch is to be saved."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from brian2eprop.learning.training.whole import write_whole
 
 FORMAT = "brian2eprop checkpoint"
-VERSION = 4
+VERSION = 5
 STATE, ARRAY, PAIRS = "state", "array.", "pairs."
 
 LOAD_INTO = "Load it into the network and optimiser it was saved from."
@@ -57,6 +57,8 @@ class State:
         The arrays of parameters that are frozen.
     position : mapping, optional
         Where the training is within an epoch that was begun.
+    callbacks : sequence of (str, object), optional
+        Class and state of each callback of a training that was not over.
     """
 
     iteration: int
@@ -68,6 +70,7 @@ class State:
     values: Mapping[str, str]
     frozen: Sequence[str] = ()
     position: Mapping[str, Any] | None = None
+    callbacks: Sequence[tuple[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from brian2.utils.logger import get_logger
 from tqdm import tqdm
 
 from brian2eprop.augmentation import Augmentation, augmented
+from brian2eprop.errors import CheckpointError
 from brian2eprop.learning.settings import settings
 from brian2eprop.learning.training.callbacks import Callback, Trained
 from brian2eprop.learning.training.data import Batch, Change, unchanged
@@ -155,17 +156,42 @@ class Fitting:
         self.progress.metrics = self.plan.metrics(self.outputs)
         for history in (self.history, self.progress.history):
             history.expect((*self.progress.metrics, "rates"))
+        over = False
         with self.interruption:
             try:
-                self._call("on_train_begin")
-                for _ in range(epochs):
-                    if not self._epoch() or self._stopping():
-                        break
-            except KeyboardInterrupt:
-                self.interruption.requested = True
-            self._report_interruption()
-            self._call("on_train_end", self.history)
+                try:
+                    self._begin()
+                    for _ in range(epochs):
+                        if not self._epoch() or self._stopping():
+                            break
+                except KeyboardInterrupt:
+                    self.interruption.requested = True
+                self._report_interruption()
+                self._call("on_train_end", self.history)
+                over = not self.interruption.requested and not self.trained.within_epoch
+            finally:
+                self.progress.kept = None if over else self.progress.states()
+                self.progress.callbacks = ()
         return self.history
+
+    def _begin(self) -> None:
+        """Have callbacks begin, or go on where a training was cut."""
+        left = list(self.progress.kept or ())
+        for callback in self.callbacks:
+            name = type(callback).__name__
+            found = next((each for each in left if each[0] == name), None)
+            if found is None:
+                callback.on_train_begin(self.trained)
+                continue
+            left.remove(found)
+            try:
+                callback.on_train_resume(self.trained, found[1])
+            except (KeyError, TypeError, ValueError) as error:
+                raise CheckpointError(
+                    f"fit: what was kept of {name} is no state of it ({error}); load an earlier "
+                    "checkpoint, or leave it out."
+                ) from error
+        self.progress.callbacks = self.callbacks
 
     def _epoch(self) -> bool:
         """Whether the epoch was gone through to its end."""

@@ -79,6 +79,7 @@ class Keeper:
             self._values(),
             sorted(self.progress.frozen),
             None if position is None else position.to_json(),
+            self.progress.states(),
         )
         arrays = self._turned(snapshot.arrays, self.parameters.in_brian_order)
         checkpoint.write(path, checkpoint.Checkpoint(arrays, state, pairs))
@@ -101,6 +102,7 @@ class Keeper:
             self.mirror.updated()
         progress.rng, progress.epoch, progress.position = rng, file.state.epoch, position
         progress.history, progress.frozen = History(file.state.history), frozen
+        progress.kept = file.state.callbacks
 
     def _settings(self) -> dict[str, Any]:
         made: dict[str, Any] = settings({"optimiser": self.engine.optimiser, **self.made_with})

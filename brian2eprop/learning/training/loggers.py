@@ -68,6 +68,29 @@ class CSVLogger(Callback):
         else:
             place.write_text("")
 
+    def state(self) -> dict[str, Any]:
+        """See :class:`Callback`."""
+        return {"lines": len(self._lines())}
+
+    def on_train_resume(self, trainer: Trained, state: Mapping[str, Any]) -> None:
+        """Go on with the file, without lines of epochs that are still to come."""
+        lines, place = self._lines(), self._place()
+        if not lines:
+            self.on_train_begin(trainer)
+            return
+        kept, later = lines[: state["lines"]], lines[state["lines"] :]
+        kept += [row for row in later if row[:1] == ["epoch"] or int(row[0]) <= trainer.epoch]
+        with place.open("w", newline="") as file:
+            csv.writer(file, delimiter=self.separator).writerows(kept)
+        self._names = kept[0] if kept else None
+
+    def _lines(self) -> list[list[str]]:
+        place = self._place()
+        if not place.exists():
+            return []
+        with place.open(newline="") as file:
+            return [row for row in csv.reader(file, delimiter=self.separator) if row]
+
     def on_epoch_end(self, trainer: Trained, epoch: int, values: Mapping[str, Any]) -> None:
         """Add the epoch's line."""
         row = {"epoch": epoch, **dict(numbers_of(values))}

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.position import Position
+
+
+class Stateful(Protocol):
+    """A callback."""
+
+    def state(self) -> dict[str, Any]:
+        """What it must know to go on."""
 
 
 @dataclass
@@ -30,6 +39,10 @@ class Progress:
         The arrays of parameters that are not trained for the time being.
     position : Position, optional
         Where the training is within an epoch that was begun.
+    callbacks : sequence of Callback
+        Those of the training on its way.
+    kept : sequence of (str, object), optional
+        Class and state of each of those of a training that was cut.
     """
 
     epoch: int = 0
@@ -39,6 +52,14 @@ class Progress:
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
     frozen: frozenset[str] = frozenset()
     position: Position | None = None
+    callbacks: Sequence[Stateful] = ()
+    kept: Sequence[tuple[str, Any]] | None = None
+
+    def states(self) -> Sequence[tuple[str, Any]] | None:
+        """Class and state of callbacks, where there is a training that can go on."""
+        if not self.callbacks:
+            return self.kept
+        return [(type(callback).__name__, callback.state()) for callback in self.callbacks]
 
 
 class InProgress:
@@ -55,6 +76,11 @@ class InProgress:
     def epoch(self) -> int:
         """Number of epochs done."""
         return self._progress.epoch
+
+    @property
+    def within_epoch(self) -> bool:
+        """Whether an epoch was begun and is not over."""
+        return self._progress.position is not None and self._progress.position.batch > 0
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -310,6 +310,7 @@ class File:
             {str(name): str(digest) for name, digest in dict(state["values"]).items()},
             [str(name) for name in list(state["frozen"])],
             state["position"],
+            _callbacks(state["callbacks"]),
         )
 
     def _refuse(self, fault: str, remedy: str) -> NoReturn:
@@ -344,6 +345,16 @@ def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
         raise ValueError("count")
     return value
+
+
+def _callbacks(found: Any) -> list[tuple[str, Any]] | None:
+    """Classes and states of callbacks, refused where they are none."""
+    if found is None:
+        return None
+    states = [(kind, state) for kind, state in found]
+    if not all(isinstance(kind, str) and isinstance(state, dict) for kind, state in states):
+        raise ValueError("callbacks")
+    return states
 
 
 def _is_numbers(entry: Any) -> bool:
