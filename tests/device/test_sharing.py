@@ -134,6 +134,7 @@ TOGETHER: dict[str, list[Phase]] = {
 
 APART: dict[str, list[Phase]] = {
     "another's element is read": [UPDATE, each("u = there")],
+    "what the last but one wrote is read": [UPDATE, each("u += 1"), each("u = there")],
     "what another reads is changed": [each("u = there"), UPDATE],
     "an index is changed that is looked up": [each("place += 1\nu = there")] * 2,
     "one element": [UPDATE, each("u = first")],
