@@ -6,6 +6,7 @@ What they compute is in test_teams.py.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -211,9 +212,16 @@ def shared_parts(*phases: Phase) -> list[int]:
 
 
 def test_of_what_is_shared_a_part_ends_where_an_element_meets_another_ones() -> None:
-    reduce = Reduce("sum", N, Reduction.SUM, body("_value = v"), "total")
     assert shared_parts(UPDATE, CHARGE, Clear("clear", ("u",))) == [3]
     assert shared_parts(UPDATE, each("u = there"), CHARGE) == [1, 2]
     assert shared_parts(each("u = there"), UPDATE, CHARGE) == [1, 2]
     assert shared_parts(CHARGE, UPDATE, each("u = there")) == [2, 1]
-    assert shared_parts(UPDATE, reduce, reduce, UPDATE) == [1, 1, 1, 1]
+
+
+def test_what_one_block_does_is_one_part() -> None:
+    reduce = Reduce("sum", N, Reduction.SUM, body("_value = v"), "total")
+    one = replace(UPDATE, size=1)
+    assert shared_parts(UPDATE, reduce, reduce, UPDATE) == [1, 2, 1]
+    assert shared_parts(reduce, one, reduce, one) == [4]
+    assert shared_parts(one, reduce, UPDATE) == [2, 1]
+    assert shared_parts(UPDATE, one, reduce) == [2, 1]
