@@ -5,6 +5,7 @@
 # make conformance  runs Brian2's own tests and published examples; an hour or more
 # make gpu        runs the GPU's tests and the benchmarks, and prints one table
 # make benchmark  runs the benchmarks on what there is; JAX gets an environment of its own
+# make braintrace  makes an environment for the library that benchmarks/rules.py compares with
 #
 # Each makes the environment .venv if it is not there, and reuses it as long as nothing that
 # describes the project has changed. PYTHON=... names the Python to make it from.
@@ -12,13 +13,14 @@
 VENV := .venv
 BIN := $(VENV)/bin
 JAX := .venv-jax
+BRAINTRACE := .venv-braintrace
 NEXT := .venv-next
 # Which of the extras cuda12 and cuda13 fits the machine's driver.
 CUDA ?= cuda13
 NOTEBOOKS = $(wildcard tutorials/*.ipynb)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-next conformance lint gpu benchmark clean
+.PHONY: demo test test-next conformance lint gpu benchmark braintrace clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python -m brian2eprop.demo
@@ -47,8 +49,10 @@ gpu: $(VENV)/installed-test $(VENV)/installed-$(CUDA) $(JAX)/installed
 benchmark: $(VENV)/installed-test $(JAX)/installed
 	$(BIN)/python benchmarks/run_all.py
 
+braintrace: $(BRAINTRACE)/installed
+
 clean:
-	rm -rf $(VENV) $(JAX) $(NEXT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(JAX) $(BRAINTRACE) $(NEXT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -75,4 +79,11 @@ $(JAX)/installed: Makefile $(BIN)/python
 	@echo "Installing JAX into $(JAX)"
 	@$(BIN)/python -m venv --clear $(JAX)
 	@$(JAX)/bin/python -m pip install --quiet --disable-pip-version-check "jax >=0.8, <0.13" "numpy >=2, <3"
+	@touch $@
+
+# It needs a JAX of its own.
+$(BRAINTRACE)/installed: Makefile $(BIN)/python
+	@echo "Installing braintrace into $(BRAINTRACE)"
+	@$(BIN)/python -m venv --clear $(BRAINTRACE)
+	@$(BRAINTRACE)/bin/python -m pip install --quiet --disable-pip-version-check "braintrace >=0.2.6, <0.3"
 	@touch $@

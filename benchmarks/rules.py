@@ -3,16 +3,23 @@
 Prints milliseconds an example on the CPU: medians of rounds in which the rules take turns, the
 ratio to e-prop, and the hidden neurons' rate. ``--hidden 256 --steps 1000`` and so on change the
 shape, which is that of the Heidelberg digits: 700 inputs, 20 classes, 8 input spikes a step.
+
+Beside them, on the same network, braintrace's e-prop, by an interpreter that has it (``make
+braintrace``, or ``--braintrace``); if there is none it is left out. ``--other-batch`` is its batch.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import brian2 as b2
 from network import Step, milliseconds
+from others import Rules, weights_of
 from workload import Workload
 
 import brian2eprop as b2e
@@ -22,8 +29,8 @@ RULES = {
     "surrogate BPTT": b2e.SurrogateBPTT(),
     "EventProp": b2e.EventProp(),
 }
-# The hidden neurons' current is larger than a membrane's jump by the ratio of time constants.
-SCALE = {"w_in": 4.0, "w_rec": 1.0, "w_out": 4.0}
+BENCHMARKS = Path(__file__).parent
+BRAINTRACE = BENCHMARKS.parent / ".venv-braintrace" / "bin" / "python"
 
 
 def make_trainer(work: Workload, rule: Any) -> b2e.Trainer:
@@ -31,8 +38,9 @@ def make_trainer(work: Workload, rule: Any) -> b2e.Trainer:
     b2.set_device("eprop_cuda", backend="cpu", precision="float32")
     b2.start_scope()
     b2.defaultclock.dt = work.dt * b2.second
-    equations = "dv/dt = (I - v)/tau : 1\ndI/dt = -I/(5*ms) : 1"
-    options = {"method": "exact", "namespace": {"tau": work.tau * b2.second}}
+    equations = "dv/dt = (I - v)/tau : 1\ndI/dt = -I/tau_syn : 1"
+    namespace = {"tau": work.tau * b2.second, "tau_syn": Rules.tau_synapse_ms * b2.ms}
+    options = {"method": "exact", "namespace": namespace}
     inputs = b2e.SpikeSource(work.inputs, name="inputs")
     hidden = b2.NeuronGroup(
         work.hidden, equations, threshold="v > 1", reset="v = 0", name="hidden", **options
@@ -46,7 +54,7 @@ def make_trainer(work: Workload, rule: Any) -> b2e.Trainer:
     ):
         made = b2.Synapses(source, target, "w : 1", on_pre="I_post += w", name=name)
         made.connect()
-        made.w = SCALE[name] * work.weights()[name][made.i[:], made.j[:]]
+        made.w = weights_of(work)[name][made.i[:], made.j[:]]
         synapses.append(made)
     return b2e.Trainer(
         b2.Network(inputs, hidden, readout, *synapses),
@@ -59,13 +67,29 @@ def make_trainer(work: Workload, rule: Any) -> b2e.Trainer:
     )
 
 
-def main() -> None:
-    """Time the rules in turns."""
+def by_braintrace(given: argparse.Namespace) -> float:
+    """Milliseconds an example by braintrace."""
+    options = ["--hidden", given.hidden, "--steps", given.steps, "--batch", given.other_batch]
+    command = [given.braintrace, BENCHMARKS / "braintrace_step.py", *map(str, options)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: float = json.loads(done.stdout.splitlines()[-1])["ms"]
+    return found / given.other_batch
+
+
+def parsed() -> argparse.Namespace:
+    """The arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    parser.add_argument("--other-batch", type=int, default=32)
+    parser.add_argument("--braintrace", type=Path, default=BRAINTRACE, help="its interpreter")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Time the rules in turns, then braintrace."""
+    given = parsed()
     work = Workload(hidden=given.hidden, steps=given.steps, density=8 / 700)
     steps = {name: Step.of(work, make_trainer(work, rule)) for name, rule in RULES.items()}
     rate = next(iter(steps.values())).first()["rate"]
@@ -79,6 +103,9 @@ def main() -> None:
     for name, found in times.items():
         median = statistics.median(found)
         print(f"{name} | {median:.3f} | {median / base:.2f}")
+    if given.braintrace.exists():
+        ms = by_braintrace(given)
+        print(f"e-prop of braintrace | {ms:.3f} | {ms / base:.2f}")
 
 
 if __name__ == "__main__":

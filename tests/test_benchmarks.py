@@ -28,9 +28,9 @@ SMALL = {
 }
 # These have tests of their own, or are run by other benchmarks.
 OTHERS = {
-    "brian2_examples", "heard_digits", "inner_ear", "jax_lstm", "jax_training_step",
-    "latency_mnist", "mnist", "run_all", "sequential_mnist", "shd_shaped", "simulation",
-    "spoken_digits", "teams", "training_step",
+    "braintrace_step", "brian2_examples", "heard_digits", "inner_ear", "jax_lstm",
+    "jax_training_step", "latency_mnist", "mnist", "run_all", "sequential_mnist", "shd_shaped",
+    "simulation", "spoken_digits", "teams", "training_step",
 }  # fmt: skip
 
 
