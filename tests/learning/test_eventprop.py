@@ -71,14 +71,6 @@ def test_the_grid_converges(name: str, keys: tuple[str, ...], steps: tuple[float
     assert slope > 0.7
 
 
-@pytest.mark.parametrize("keys", [WEIGHTS, DELAYS], ids=["weights", "delays"])
-def test_a_grid_follows_what_spikes_meet(keys: tuple[str, ...]) -> None:
-    steps = (0.1, 0.0125)
-    name = "jumps to a reversal potential"
-    coarse, fine = np.nanmedian([errors(name, n, steps, keys=keys) for n in range(2, 8)], axis=0)
-    assert fine < min(0.03, coarse / 2)
-
-
 @pytest.mark.parametrize(
     "name", ["LIF, relative reset", "ALIF", "conductance", "alpha synapse", "saturating synapse"]
 )
