@@ -28,12 +28,14 @@ from brian2eprop.learning.model.surrogates import (
 )
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.regularisers import FiringRate
+from brian2eprop.learning.objective.rewards import Policy, Value
 from brian2eprop.learning.objective.spike_losses import FirstSpikeTime, SpikeCount
 from brian2eprop.learning.objective.views import ActivitySimilarity, ContrastivePrediction
 from brian2eprop.learning.objective.whole_trial import TrialCrossEntropy
 from brian2eprop.learning.rules.bptt import SurrogateBPTT
 from brian2eprop.learning.rules.eprop import EProp
 from brian2eprop.learning.rules.eventprop import EventProp
+from brian2eprop.learning.training.agent import Agent
 from brian2eprop.learning.training.callbacks import (
     Callback,
     EarlyStopping,
@@ -58,6 +60,7 @@ __all__ = [
     "ActivitySimilarity",
     "Adam",
     "AdamW",
+    "Agent",
     "ArcTan",
     "CSVLogger",
     "Callback",
@@ -88,6 +91,7 @@ __all__ = [
     "ModelCheckpoint",
     "NonNegative",
     "PiecewiseConstantDecay",
+    "Policy",
     "SpikeCount",
     "SpikeSource",
     "Spikes",
@@ -100,6 +104,7 @@ __all__ = [
     "TrialCrossEntropy",
     "Triangular",
     "Unsupported",
+    "Value",
     "augmentation",
     "datasets",
     "encoding",

@@ -9,6 +9,7 @@ import brian2eprop
 NAMES = {
     "Adam",
     "AdamW",
+    "Agent",
     "Callback",
     "CheckpointError",
     "ActivitySimilarity",
@@ -41,6 +42,7 @@ NAMES = {
     "Gaussian",
     "Triangular",
     "Unsupported",
+    "Value",
     "Clip",
     "Constraint",
     "Dale",
@@ -53,6 +55,7 @@ NAMES = {
     "CosineDecay",
     "ExponentialDecay",
     "PiecewiseConstantDecay",
+    "Policy",
     "augmentation",
     "datasets",
     "encoding",

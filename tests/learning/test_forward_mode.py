@@ -128,7 +128,9 @@ BPTT = {
 }
 
 
-def trainer_of(case: Case, net: oracle.Network, way: Way, backend: str) -> b2e.Trainer:
+def trainer_of(
+    case: Case, net: oracle.Network, way: Way, backend: str, **further: Any
+) -> b2e.Trainer:
     set_device("eprop_cuda", backend=backend, precision="float64")
     defaultclock.dt = 1 * ms
     inputs = b2e.SpikeSource(N_IN, name="inputs")
@@ -180,10 +182,9 @@ def trainer_of(case: Case, net: oracle.Network, way: Way, backend: str) -> b2e.T
     return b2e.Trainer(
         brian2.Network(inputs, hidden, readout, *made),
         output=output,
-        loss=loss,
         rule=way.rule(getattr(b2e, case.surrogate)(oracle.GAMMA, case.width)),
         parameters=[*(synapses.w for synapses in made), *own],
-        optimiser=b2e.SGD(0.1),
+        **{"loss": loss, "optimiser": b2e.SGD(0.1), **further},
     )
 
 

@@ -298,7 +298,7 @@ def gradients(
                 _meet(synapses, known[name], events, step, into, senders, net.fixed, kept[name])
             else:
                 first = next(iter(into.values()))
-                _arrive(synapses, known[name], events, step, first, net.fixed)
+                arrive(synapses, known[name], events, step, first, net.fixed)
         if net.straight is not None:
             y.slope += z.slope @ net.straight
         before, after = dict(state), dict(state)
@@ -315,7 +315,7 @@ def gradients(
     return {name: gradient[ends[n] : ends[n + 1]] for n, name in enumerate(parts)}
 
 
-def _arrive(
+def arrive(
     synapses: Synapses, w: Dual, spikes: Any, step: int, into: Dual, fixed: Mapping[str, Any]
 ) -> None:
     """Add what the spikes of ``delay`` steps ago bring to their targets."""

@@ -154,7 +154,8 @@ class _Instance:
         """The steps of the call that the instance goes through."""
         first, n_steps = self.call.first_step, self.call.n_steps
         if sweep.steps is not None:
-            n_steps = min(max(int(self.whole(self.arrays[sweep.steps])[0]), 0), n_steps)
+            left = int(self.whole(self.arrays[sweep.steps])[0]) - first
+            n_steps = min(max(left, 0), n_steps)
         return range(first, first + n_steps)
 
     def run_phase(self, phase: Phase, step: int) -> None:

@@ -289,7 +289,7 @@ class _Generator:
         """The C++ of the number of steps that an instance goes through."""
         if sweep.steps is None:
             return "n_steps"
-        return f"b2e::between(0, {self.views[sweep.steps].pointer}[0], n_steps)"
+        return f"b2e::between(0, {self.views[sweep.steps].pointer}[0] - first_step, n_steps)"
 
     def _array_views(self, part: Part, by_instance: bool) -> tuple[list[ArrayView], int]:
         """A part's arrays in order, an instance's small ones in fast memory where they fit."""

@@ -43,8 +43,8 @@ class Sweep:
     over : Over
         What it is done for.
     steps : str, optional
-        PER_INSTANCE INT array of size 1: through how many of the call's steps, from the first
-        on, an instance goes; by default through all.
+        PER_INSTANCE INT array of size 1: the number of steps, from step 0 on, that an instance
+        has; it goes through those of the call's that are among them, by default through all.
     """
 
     direction: Direction

@@ -51,6 +51,26 @@ def order_faults(program: Program) -> Iterable[str]:
     iterable of str
         The faults, each half a sentence.
     """
+    for phase, name in seen_before_set(program):
+        yield (
+            f"phase '{phase.label}' sees what another instance left in scratch array "
+            f"'{name}'; set or clear it before"
+        )
+
+
+def seen_before_set(program: Program) -> Iterator[tuple[Phase, str]]:
+    """Scratch arrays that a phase sees before the instance in hand has set them, once each.
+
+    Parameters
+    ----------
+    program : Program
+        The Program.
+
+    Returns
+    -------
+    iterator of (Phase, str)
+        The phases and the arrays.
+    """
     arrays = program.all_arrays()
     scratch = {name for name, array in arrays.items() if array.access is Access.SCRATCH}
     for _, sweeps in program.groups():
@@ -63,10 +83,7 @@ def order_faults(program: Program) -> Iterable[str]:
                 there |= phase.sets_there() - phase.reads()
                 seen -= there
             for name in sorted(seen & scratch - known):
-                yield (
-                    f"phase '{phase.label}' sees what another instance left in scratch array "
-                    f"'{name}'; set or clear it before"
-                )
+                yield phase, name
                 known.add(name)
             known |= phase.sets()
 

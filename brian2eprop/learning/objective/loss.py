@@ -129,11 +129,15 @@ class Loss(ABC):
         Whether labels are classes, and a prediction has a number for each.
     in_units_of_output : bool
         Whether labels are values of the output, with its unit.
+    by_reward : bool
+        Whether rewards take the place of labels.
     """
 
     has_accuracy: ClassVar[bool] = False
     has_classes: ClassVar[bool] = False
     in_units_of_output: ClassVar[bool] = False
+    by_reward: ClassVar[bool] = False
+
     window: Window = None
 
     def __post_init__(self) -> None:

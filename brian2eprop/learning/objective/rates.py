@@ -13,7 +13,9 @@ from brian2eprop.learning.objective.task import WEIGHT, Task
 from brian2eprop.learning.objective.trial import count_of
 
 
-def rate_terms(scope: Scope, task: Task, dt: float, events: str, index: Index) -> list[str]:
+def rate_terms(
+    scope: Scope, task: Task, dt: float, events: str, index: Index, so_far: str | None = None
+) -> list[str]:
     """The derivative of the weighted regularisers by any one spike of a neuron.
 
     Parameters
@@ -28,6 +30,9 @@ def rate_terms(scope: Scope, task: Task, dt: float, events: str, index: Index) -
         The population's events.
     index : Index
         How the body finds the neuron.
+    so_far : str, optional
+        Where the body is one of a step, at whose end the spikes so far are judged: the array of
+        the number of steps that this is averaged over.
 
     Returns
     -------
@@ -37,8 +42,8 @@ def rate_terms(scope: Scope, task: Task, dt: float, events: str, index: Index) -
     if not task.regularisers:
         return []
     count = scope.bind("spike_count", Ref(count_of(events), index))
-    steps = scope.bind("trial_steps", Ref(TRIAL_STEPS, Index.SCALAR))
-    spikes = CountedSpikes(count, steps, dt)
+    steps = scope.bind("trial_steps", Ref(so_far or TRIAL_STEPS, Index.SCALAR))
+    spikes = CountedSpikes(count, "(step + 1)" if so_far else steps, steps, dt)
     return weighted(scope, (t for part in task.regularisers for t in part.terms(scope, spikes)))
 
 

@@ -17,13 +17,17 @@ class CountedSpikes:
 
     Attributes
     ----------
-    count, steps : str
-        The neuron's spikes in the trial, and the trial's number of steps.
+    count, elapsed : str
+        The neuron's spikes, and the number of steps that they are from: those of the trial, or,
+        where they are asked for within it, those so far.
+    steps : str
+        The trial's number of steps.
     dt : float
         Length of a step in seconds.
     """
 
     count: str
+    elapsed: str
     steps: str
     dt: float
 
@@ -83,4 +87,4 @@ class FiringRate:
         """See :class:`Regulariser`."""
         strength = scope.define("rate_strength", float(self.strength))
         target = scope.define("rate_target", float(self.target) * spikes.dt)
-        return [f"{strength}/{spikes.steps}*({spikes.count}/{spikes.steps} - {target})"]
+        return [f"{strength}/{spikes.steps}*({spikes.count}/{spikes.elapsed} - {target})"]

@@ -81,6 +81,11 @@ class Task:
         return next((n for n in found if phase.delay in self.delays[n].writes()), None)
 
     @property
+    def rewarded(self) -> bool:
+        """Whether an output is judged by rewards."""
+        return any(output.loss.by_reward for output in self.outputs)
+
+    @property
     def states(self) -> tuple[Output, ...]:
         """The outputs of which state is judged."""
         return tuple(o for o in self.outputs if not isinstance(o.loss, SpikeLoss))
@@ -165,6 +170,25 @@ class Roles:
 
 
 @dataclass(frozen=True)
+class Online:
+    """How a sample is trained on in several calls, with an update after each.
+
+    Attributes
+    ----------
+    begin : Program
+        What brings an instance to a sample's beginning, before the first call.
+    every : int
+        Number of steps of a call; the last one is what is left.
+    counts : callable
+        Whether steps of a sample are among those that are judged.
+    """
+
+    begin: Program
+    every: int
+    counts: Callable[[range], bool]
+
+
+@dataclass(frozen=True)
 class TrainingPrograms:
     """The Programs of one task.
 
@@ -186,6 +210,9 @@ class TrainingPrograms:
     sparing : callable, optional
         Makes a Program with the same results as ``train`` that needs less memory, to be run where
         that does not fit.
+    online : Online, optional
+        Where parameters are updated within a sample: ``train`` then goes through some of its
+        steps, from where the call before it has ended.
     """
 
     train: Program
@@ -195,6 +222,7 @@ class TrainingPrograms:
     roles: Roles
     following: Mapping[str, Follower] = field(default_factory=dict)
     sparing: Callable[[], Program] | None = None
+    online: Online | None = None
 
 
 @runtime_checkable

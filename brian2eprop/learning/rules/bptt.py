@@ -17,6 +17,7 @@ from brian2eprop.learning.rules.programs import (
     check_settings,
     check_surrogate,
     refuse_delays,
+    refuse_rewards,
     training_programs,
     with_weight,
 )
@@ -72,6 +73,7 @@ class SurrogateBPTT:
             If the model, or what is asked of it, cannot be trained so.
         """
         refuse_delays(self, task)
+        refuse_rewards(self, task)
         trial = with_weight(make_trial(model, task, kept=True))
         analysed = analyse(trial.model, self.detach, task.values)
         check_surrogate(self.surrogate, analysed, task)

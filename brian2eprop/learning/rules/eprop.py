@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy.typing as npt
 
-from brian2eprop.device.program import Array, Chunks, Connectivity, Direction, Program, Sweep
+from brian2eprop.device.program import (
+    Array,
+    Chunks,
+    Connectivity,
+    Direction,
+    Phase,
+    Program,
+    Sweep,
+)
 from brian2eprop.learning.adjoint.surrogate import SurrogateCrossing
 from brian2eprop.learning.adjoint.writer import gradient_array
 from brian2eprop.learning.model.feedback import Feedback
-from brian2eprop.learning.model.model import analyse
+from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.model.surrogates import Surrogate, Triangular
-from brian2eprop.learning.objective.task import Task, TrainingPrograms
+from brian2eprop.learning.objective.task import Online, Task, TrainingPrograms
 from brian2eprop.learning.objective.trial import Trial, make_trial
+from brian2eprop.learning.rules.online import in_calls
 from brian2eprop.learning.rules.programs import (
     adjoint_program,
     check_settings,
@@ -23,12 +32,15 @@ from brian2eprop.learning.rules.programs import (
     learning_feedback,
     no_gradients,
     refuse_delays,
+    refuse_rewards,
     training_programs,
     with_weight,
 )
 from brian2eprop.learning.rules.signals import KINDS, Kind, Signals
 from brian2eprop.learning.traces.chunks import ChunkWriter
-from brian2eprop.learning.traces.routes import find_routes
+from brian2eprop.learning.traces.parts import TraceParts
+from brian2eprop.learning.traces.rewarded import RewardWriter
+from brian2eprop.learning.traces.routes import Route, find_routes
 from brian2eprop.learning.traces.writer import TraceWriter
 
 
@@ -81,6 +93,12 @@ class EProp:
     chunk : int
         Number of steps of a chunk of the chunked form. Its memory grows with them; the shorter
         they are, the more often all synapses are gone through.
+    update_every : int, optional
+        Number of steps after which the parameters are updated within a sample, in the forward
+        form, by the gradient of these steps' part of the loss; by default once a batch, after
+        its samples. State and traces go on; every instance keeps its own traces. Without a step
+        that counts, by the losses' windows or regularisers, there is no update. Regularisers
+        judge the spikes since the sample's beginning.
 
     References
     ----------
@@ -93,6 +111,7 @@ class EProp:
     feedback_scale: float | None = None
     detach: tuple[str, ...] | None = None
     chunk: int = 256
+    update_every: int | None = None
 
     def __post_init__(self) -> None:
         check_settings(self, self.surrogate, self.detach)
@@ -109,8 +128,14 @@ class EProp:
         kinds = self.feedback.values() if isinstance(self.feedback, Mapping) else [self.feedback]
         _check_choices("feedback", (kind for kind in kinds if isinstance(kind, str)), KINDS)
         _check_choices("form", (self.form,), ("adjoint", "forward", "chunked", "auto"))
-        if isinstance(self.chunk, bool) or not isinstance(self.chunk, int) or self.chunk < 1:
-            raise ValueError(f"EProp's chunk is {self.chunk!r}. Give a whole number from 1 up.")
+        _check_steps("chunk", self.chunk)
+        if self.update_every is not None:
+            _check_steps("update_every", self.update_every)
+            if self.form != "forward":
+                raise ValueError(
+                    f"EProp's update_every is given with form='{self.form}', but only the forward "
+                    "form knows gradients before a sample is over. Use form='forward'."
+                )
 
     def training_program(self, model: Program, task: Task) -> TrainingPrograms:
         """The Programs that train a model on a task.
@@ -121,6 +146,8 @@ class EProp:
             If the model, or what is asked of it, cannot be trained by e-prop.
         """
         refuse_delays(self, task)
+        if self.form != "forward" or self.update_every is not None:
+            refuse_rewards(self, task)
         if self.form == "auto":
             programs = replace(self, form="adjoint").training_program(model, task)
             sparing = replace(self, form="chunked")
@@ -130,23 +157,44 @@ class EProp:
         check_surrogate(self.surrogate, found, task)
         signals = Signals(found, task, self.feedback, self.feedback_scale)
         analysed = signals.model
-        feedbacks: Sequence[Feedback]
         if self.form == "adjoint":
             crossing = SurrogateCrossing(self.surrogate, signals.cross)
             train = adjoint_program("e-prop, adjoint form", trial, analysed, task, crossing)
             signals.check(crossing.signalled)
-            feedbacks = crossing.feedbacks
-        else:
-            routes = find_routes(analysed, task, signals.cross)
-            signals.check(set(routes))
-            feedbacks = [route.feedback for found in routes.values() for route in found]
-            if self.form == "forward":
-                forward = TraceWriter(analysed, task, self.surrogate, routes)
-                train = forward_program(trial, forward, feedbacks)
-            else:
-                chunks = ChunkWriter(analysed, task, self.surrogate, routes, self.chunk)
-                train = chunked_program(trial.within(self.chunk), chunks, self.chunk, feedbacks)
-        return training_programs(train, trial, analysed, task, feedbacks)
+            return training_programs(train, trial, analysed, task, crossing.feedbacks)
+        routes = find_routes(analysed, task, signals.cross)
+        signals.check(set(routes))
+        feedbacks = [route.feedback for found in routes.values() for route in found]
+        train, online = self._with_traces(trial, analysed, task, routes, feedbacks)
+        return replace(training_programs(train, trial, analysed, task, feedbacks), online=online)
+
+    def _with_traces(
+        self,
+        trial: Trial,
+        model: Model,
+        task: Task,
+        routes: Mapping[str, tuple[Route, ...]],
+        feedbacks: Sequence[Feedback],
+    ) -> tuple[Program, Online | None]:
+        """The Program of the forward or chunked form, and how it is called within a sample."""
+        if self.form == "chunked":
+            chunks = ChunkWriter(model, task, self.surrogate, routes, self.chunk)
+            return chunked_program(trial.within(self.chunk), chunks, self.chunk, feedbacks), None
+        if task.rewarded:
+            rewarded = RewardWriter(model, task, self.surrogate, routes)
+            going_on = forward_program(trial, rewarded, feedbacks, tuple(rewarded.decide))
+            return in_calls(going_on, (*trial.begin, rewarded.begin()), task, 1)
+        writer = TraceWriter(model, task, self.surrogate, routes, self.update_every is not None)
+        begin = (*trial.begin, writer.begin())
+        if self.update_every is None:
+            return forward_program(trial, writer, feedbacks, begin), None
+        going_on = forward_program(trial, writer, feedbacks, (writer.forget(),))
+        return in_calls(going_on, begin, task, self.update_every)
+
+
+def _check_steps(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"EProp's {name} is {value!r}. Give a whole number from 1 up.")
 
 
 def _check_choices(name: str, values: Iterable[str], choices: Sequence[str]) -> None:
@@ -155,7 +203,9 @@ def _check_choices(name: str, values: Iterable[str], choices: Sequence[str]) -> 
             raise ValueError(f"EProp has no {name} '{value}'. Choose one of {', '.join(choices)}.")
 
 
-def forward_program(trial: Trial, writer: TraceWriter, feedbacks: Sequence[Feedback]) -> Program:
+def forward_program(
+    trial: Trial, writer: TraceParts, feedbacks: Sequence[Feedback], begin: tuple[Phase, ...]
+) -> Program:
     """The Program that carries eligibility traces along."""
     return _program(
         "e-prop, forward form",
@@ -165,13 +215,14 @@ def forward_program(trial: Trial, writer: TraceWriter, feedbacks: Sequence[Feedb
         arrays=(
             *writer.tape.arrays(),
             *writer.arrays,
+            *writer.given,
             *writer.flags(),
             *(gradient_array(writer.model, parameter) for parameter in writer.task.parameters),
             *(array for feedback in feedbacks for array in feedback.arrays),
         ),
         connectivities=tuple(f.connectivity for f in feedbacks if f.turned),
         sweeps=(
-            Sweep(Direction.ONCE, (*trial.begin, writer.begin())),
+            Sweep(Direction.ONCE, begin),
             trial.forward(
                 (*writer.tape.forward(), *trial.after, *writer.flag_phases(), *writer.step)
             ),

@@ -27,6 +27,7 @@ from brian2eprop.learning.rules.programs import (
     adjoint_program,
     check_settings,
     check_surrogate,
+    refuse_rewards,
     training_programs,
     with_weight,
 )
@@ -101,6 +102,7 @@ class EventProp:
         LearningError
             If the model, or what is asked of it, cannot be trained so.
         """
+        refuse_rewards(self, task)
         trial = with_weight(make_trial(model, task, kept=True))
         analysed = analyse(trial.model, (), task.values)
         check_smooth(analysed, task)

@@ -67,6 +67,21 @@ def refuse_delays(rule: Any, task: Task) -> None:
         )
 
 
+def refuse_rewards(rule: Any, task: Task) -> None:
+    """Refuse outputs that are judged by rewards, where nothing is carried along.
+
+    Raises
+    ------
+    LearningError
+        If there is one.
+    """
+    for output in (output for output in task.outputs if output.loss.by_reward):
+        raise LearningError(
+            f"{type(output.loss).__name__} of '{output.array}' learns from rewards, which only the "
+            f"forward form of EProp does, not {rule!r}. Use EProp(form='forward')."
+        )
+
+
 def with_weight(trial: Trial) -> Trial:
     """The trial with the instances' weights in the loss, which only gradients need."""
     weight = Array(WEIGHT, DType.REAL, 1, Access.PER_INSTANCE)

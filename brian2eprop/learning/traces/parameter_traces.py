@@ -22,7 +22,7 @@ from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import total_phase
 from brian2eprop.learning.model.linearise import common_delay
 from brian2eprop.learning.model.symbolic import Expression
-from brian2eprop.learning.objective.loss import LossArrays
+from brian2eprop.learning.objective.loss import TRIAL_STEPS, LossArrays
 from brian2eprop.learning.objective.rates import rate_terms
 from brian2eprop.learning.objective.task import WEIGHT
 from brian2eprop.learning.traces.parts import TraceParts
@@ -33,6 +33,8 @@ from brian2eprop.learning.traces.trained import find_trained
 
 class ParameterTraces:
     """The traces and the gradient of one parameter."""
+
+    averaged_over = TRIAL_STEPS  # what regularisers say in each step, where they do so
 
     def __init__(self, writer: TraceParts, parameter: str) -> None:
         self.writer = writer
@@ -49,7 +51,7 @@ class ParameterTraces:
         """Add the parameter's arrays and phases to the writer's."""
         for array in sorted(self.population):
             self.writer.scratch(self._trace(array), self.place.size)
-        self.writer.scratch(self._sum, self.place.size)
+        self.writer.sums.append(self.writer.scratch(self._sum, self.place.size))
         if self.events is not None:
             self._write_spike_arrays()
         for number, phase in enumerate(self.model.phases):
@@ -65,6 +67,11 @@ class ParameterTraces:
     @property
     def _eligibility(self) -> str:
         return f"eligibility:{self.parameter}"
+
+    @property
+    def _sums_rates(self) -> bool:
+        """Whether regularisers ask for the sum over a sample, with its rates known at its end."""
+        return bool(self.writer.task.regularisers) and not self.writer.online
 
     @property
     def _rates(self) -> str:
@@ -89,7 +96,7 @@ class ParameterTraces:
         self.writer.scratch(self._eligibility, self.place.size, delay)
         for array in sorted(self.heard):
             self.writer.scratch(self._filtered(array), self.place.size)
-        if self.writer.task.regularisers:
+        if self._sums_rates:
             self.writer.scratch(self._rates, self.place.size)
 
     def _follow(self, number: int, phase: Phase) -> None:
@@ -140,7 +147,7 @@ class ParameterTraces:
         reach = " + ".join(term for term in terms if term) or "0.0"
         eligibility = self.body.own("eligibility", self._eligibility)
         self.body.line(eligibility, "=", [f"{pseudo}*({reach})"])
-        if self.writer.task.regularisers:
+        if self._sums_rates:
             self.body.line(self.body.own("eligibility_sum", self._rates), "+=", [eligibility])
 
     def _reset(self, origin: Origin, events: str) -> None:
@@ -209,18 +216,32 @@ class ParameterTraces:
         """The step's contribution to the gradient, and at the end the regularisers'."""
         body = self.body
         weight = body.scalar("weight", WEIGHT)
+        terms = [f"{weight}*{term}" for term in self._judged(body)]
+        if self.events is not None:
+            terms += self._rates_so_far(self.events)
+        body.line(body.own("part", self._sum), "+=", terms)
+        if self.events is not None and self._sums_rates:
+            self._collect_rates(self.events)
+
+    def _judged(self, body: TraceBody) -> list[str]:
+        """The derivative of what the loss says of the outputs as they are."""
         terms = []
         for output in (o.array for o in self.writer.task.outputs if o.array in self.population):
             gradient = body.neuron("gradient", LossArrays(output).gradient)
-            terms.append(f"{weight}*{gradient}*{body.own('trace', self._trace(output))}")
+            terms.append(f"{gradient}*{body.own('trace', self._trace(output))}")
         for route in self.routes:
             for output in route.outputs:
                 signal = body.neuron("signal", route.signal(output))
-                filtered = body.own("filtered", self._filtered(output))
-                terms.append(f"{weight}*{signal}*{filtered}")
-        body.line(body.own("part", self._sum), "+=", terms)
-        if self.events is not None:
-            self._collect_rates(self.events)
+                terms.append(f"{signal}*{body.own('filtered', self._filtered(output))}")
+        return terms
+
+    def _rates_so_far(self, events: str) -> list[str]:
+        """The regularisers' contribution, where the end of the sample is not waited for."""
+        if not self.writer.online:
+            return []
+        task, index = self.writer.task, self.place.index
+        terms = rate_terms(self.body, task, self.model.dt, events, index, self.averaged_over)
+        return [f"{term}*{self.body.own('eligibility', self._eligibility)}" for term in terms]
 
     def _collect_rates(self, events: str) -> None:
         ending = TraceBody(self.place, self.writer.tape)

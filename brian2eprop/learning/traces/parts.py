@@ -20,6 +20,7 @@ from brian2eprop.device.program import (
 from brian2eprop.learning.adjoint.tape import Tape
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
+from brian2eprop.learning.objective.loss import LossArrays
 from brian2eprop.learning.objective.task import Task
 from brian2eprop.learning.traces.routes import Route
 
@@ -37,6 +38,8 @@ class TraceParts:
         What takes the place of a spike's derivative.
     routes : mapping of str to tuple of Route
         How the spikes of each population reach the outputs.
+    online : bool
+        Whether there are updates within a sample.
 
     Attributes
     ----------
@@ -44,6 +47,10 @@ class TraceParts:
         What the instance carries along.
     step, end : list of Phase
         What is done in every step after the model's phases, and after the last one.
+    sums : list of str
+        The arrays that are added up from one update to the next.
+    given : list of Array
+        What the host writes before a call.
     """
 
     def __init__(
@@ -52,20 +59,38 @@ class TraceParts:
         task: Task,
         surrogate: Surrogate,
         routes: Mapping[str, tuple[Route, ...]],
+        online: bool = False,
     ) -> None:
         self.model = model
         self.task = task
         self.surrogate = surrogate
         self.routes = routes
+        self.online = online
         self.tape = Tape(model.run, model.arrays, None)
         self.arrays: list[Array] = []
         self.step: list[Phase] = []
         self.end: list[Phase] = []
+        self.sums: list[str] = []
+        self.given: list[Array] = []
         self._spiked: dict[str, Array] = {}
 
     def begin(self) -> Phase:
         """What clears the traces."""
         return Clear("no traces yet", tuple(array.name for array in self.arrays))
+
+    def forget(self) -> Phase:
+        """What clears the sums alone, after an update within a sample."""
+        return Clear("no gradient yet", tuple(self.sums))
+
+    def signals(self) -> list[Phase]:
+        """What sends each population its learning signal."""
+        found: list[Phase] = []
+        for route in (route for routes in self.routes.values() for route in routes):
+            for output in route.outputs:
+                array = self.scratch(route.signal(output), route.feedback.n_senders)
+                gradient = LossArrays(output).gradient
+                found += route.send(self.model, self.tape, gradient, array)
+        return found
 
     def flag_phases(self) -> list[Phase]:
         """What notes which neurons spiked in this step."""

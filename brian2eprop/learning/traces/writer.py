@@ -17,11 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from brian2eprop.device.program import Phase
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
-from brian2eprop.learning.objective.loss import LossArrays
 from brian2eprop.learning.objective.task import Task
 from brian2eprop.learning.traces.parameter_traces import ParameterTraces
 from brian2eprop.learning.traces.parts import TraceParts
@@ -37,26 +35,23 @@ class TraceWriter(TraceParts):
         task: Task,
         surrogate: Surrogate,
         routes: Mapping[str, tuple[Route, ...]],
+        online: bool = False,
     ) -> None:
-        _refuse_jumps(model)
-        super().__init__(model, task, surrogate, routes)
-        self.step += [
-            phase
-            for found in routes.values()
-            for route in found
-            for output in route.outputs
-            for phase in self._learning_signal(route, output)
-        ]
+        refuse_jumps(model)
+        super().__init__(model, task, surrogate, routes, online)
+        self.step += self.signals()
         for parameter in task.parameters:
             ParameterTraces(self, parameter).write()
 
-    def _learning_signal(self, route: Route, output: str) -> tuple[Phase, ...]:
-        array = self.scratch(route.signal(output), route.feedback.n_senders)
-        return route.send(self.model, self.tape, LossArrays(output).gradient, array)
 
+def refuse_jumps(model: Model) -> None:
+    """Refuse spikes that would change the traces of all synapses of their targets.
 
-def _refuse_jumps(model: Model) -> None:
-    """A spike would change the traces of all synapses of its target."""
+    Raises
+    ------
+    LearningError
+        If there are any.
+    """
     for number, effect in model.effects.items():
         if effect.depends:
             raise LearningError(

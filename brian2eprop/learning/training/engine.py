@@ -92,7 +92,9 @@ class Engine:
     def _make_sessions(self) -> None:
         backend, programs, store = self.backend, self.programs, self.store
         roles = programs.roles
-        self.training = Session(backend, programs.train, store, roles, programs.sparing)
+        self.training = Session(
+            backend, programs.train, store, roles, programs.sparing, programs.online
+        )
         self.evaluation = Session(backend, programs.evaluate, store, roles)
 
     def _program(self, optimiser: Optimiser) -> Program:

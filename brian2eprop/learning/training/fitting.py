@@ -218,9 +218,26 @@ class Fitting:
         return True
 
     def _step(self, batch: Batch, tally: Tally, before: _Before, place: str) -> None:
-        """One update; the host waits for the device once."""
+        """A batch, with one update or several; what is measured is known after the last call."""
         self.mirror.read()
-        self.engine.training.run(batch)
+        session = self.engine.training
+        session.begin(batch)
+        measured: Mapping[Key, float] = {}
+        for steps, counts in session.calls(batch):
+            session.advance(batch, steps)
+            measured = self._checked(batch, tally, before, place)
+            if counts:
+                self.mirror.updated()
+                self.engine.update()
+        tally.add(batch, measured)
+
+    def _checked(
+        self, batch: Batch, tally: Tally, before: _Before, place: str
+    ) -> Mapping[Key, float]:
+        """What a call has measured, once it is sure that an update can be made.
+
+        The host waits for the device here, and nowhere else.
+        """
         added = tally.numbers(batch)
         sums = self.engine.sums(self.engine.gradients.values())
         found = fetch(self.engine.store.xp, {**added, **sums})
@@ -230,9 +247,7 @@ class Fitting:
             self._check_parameters(before, place)
             self.progress.position = None
             raise FloatingPointError(_stopped(place, gradient, state))
-        self.mirror.updated()
-        self.engine.update()
-        tally.add(batch, {key: found[key] for key in added})
+        return {key: found[key] for key in added}
 
     def _check_parameters(self, before: _Before, place: str) -> None:
         """Refuse to go on with a non-finite parameter, and go back to where the epoch began."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Backend, Call, Kernel, Memory
 from brian2eprop.device.program import Access, Program
-from brian2eprop.learning.objective.task import Roles
+from brian2eprop.learning.objective.task import Online, Roles
 from brian2eprop.learning.training.data import Batch
 from brian2eprop.learning.training.validity import counting_nan
 
@@ -46,6 +46,8 @@ class Session:
         The parts that its arrays play.
     sparing : callable, optional
         Makes a Program with the same results that runs where the other does not fit into memory.
+    online : Online, optional
+        How it runs in several calls a batch.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Session:
         store: Memory,
         roles: Roles,
         sparing: Callable[[], Program] | None = None,
+        online: Online | None = None,
     ) -> None:
         self.backend = backend
         self.store = store
@@ -62,6 +65,7 @@ class Session:
         self.memory = store
         self._usual = self._running = self._variant(program)
         self._sparing = None if sparing is None else cache(lambda: self._variant(sparing()))
+        self._online = online
         self._size = (0, 0)
         self._given: tuple[int, int] | None = None
 
@@ -83,15 +87,40 @@ class Session:
         """The compiled Program."""
         return self._running.kernel
 
+    @cached_property
+    def _begin(self) -> Kernel | None:
+        """What comes before the first call, if that is a kernel of its own."""
+        return None if self._online is None else self.backend.compile(self._online.begin)
+
     def run(self, batch: Batch) -> None:
         """Run a batch; the gradients are those of its mean loss."""
+        self.begin(batch)
+        self.advance(batch, range(batch.n_steps))
+
+    def begin(self, batch: Batch) -> None:
+        """Bring the instances to the beginning of a batch's samples."""
         self._prepare(batch.size, batch.n_steps)
         self._give(batch)
         for output, target in zip(self.roles.outputs, batch.targets, strict=False):
             self.memory.write(output.target, target, batch.n_samples)
         for name, values in batch.inputs.items():
             self.memory.write(name, values)
-        self.kernel.run(self.memory, Call(0, batch.n_steps, batch.streams))
+        if self._begin is not None:
+            self._begin.run(self.memory)
+
+    def advance(self, batch: Batch, steps: range) -> None:
+        """Go through some steps of a batch, in order; the gradients are those of these steps."""
+        self.kernel.run(self.memory, Call(steps.start, len(steps), batch.streams))
+
+    def calls(self, batch: Batch) -> Iterator[tuple[range, bool]]:
+        """The steps of each call for a batch, and whether an update follows."""
+        if self._online is None:
+            yield range(batch.n_steps), True
+            return
+        n_steps = batch.n_steps if batch.lengths is None else int(batch.lengths.max())
+        for first in range(0, n_steps, self._online.every):
+            steps = range(first, min(first + self._online.every, n_steps))
+            yield steps, self._online.counts(steps)
 
     def read(self, name: str, n_samples: int) -> npt.NDArray[Any]:
         """The first samples of an array with one copy an instance."""
@@ -142,7 +171,8 @@ class Session:
 
     def _new_memory(self, instances: int, n_steps: int) -> Memory:
         memory = self.backend.memory(instances)
-        shared = (a.name for a in self.program.all_arrays().values() if a.access is Access.SHARED)
+        arrays = self.program.all_arrays().values()
+        shared = (array.name for array in arrays if array.access is Access.SHARED)
         memory.share(self.store, [name for name in shared if name in self.store.arrays])
         memory.reserve(self.program, n_steps)
         return memory
