@@ -151,3 +151,8 @@ def test_guarded_names_are_written_where_the_guard_holds():
     execute("v = 1\nu = 1\nv += 1", places, {"v": "free"}, {})
     np.testing.assert_array_equal(v, [2.0, 0.0, 2.0])
     np.testing.assert_array_equal(u, [1.0, 1.0, 1.0])
+
+
+def test_sums_of_many_terms_do_not_overflow_the_stack():
+    """Derivatives of equations with many stages are such sums."""
+    assert value(" + ".join(["x/2"] * 800), x=np.array([2.0])) == 800

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brian2eprop.learning.model.derivative import DerivativeError, derivative
+from brian2eprop.learning.model.numbers import function_of
 from brian2eprop.learning.model.symbolic import (
+    multiplied_out,
     names,
     parse,
     render,
@@ -159,3 +161,13 @@ def test_numbers_are_printed_in_full() -> None:
     assert evaluate(render(parse("exp(1)*0.1")), {}) == math.exp(1) * 0.1
     assert evaluate(render(parse("arccos(0)*v")), {"v": 1.0}) == math.pi / 2
     assert evaluate(render(parse("0.12345678901234567*v")), {"v": 1.0}) == 0.12345678901234567
+
+
+@pytest.mark.parametrize(("factors", "is_sum"), [(3, True), (30, False)])
+def test_products_are_multiplied_out_unless_that_takes_too_long(factors: int, is_sum: bool) -> None:
+    """The second would be a sum of a thousand million terms."""
+    expression = parse("*".join(f"(a + {n}*b)" for n in range(1, factors + 1)))
+    found = multiplied_out(expression)
+    assert found.is_Add == is_sum
+    numbers = {"a": 0.7, "b": -0.1}
+    assert function_of(found)(numbers) == pytest.approx(function_of(expression)(numbers))

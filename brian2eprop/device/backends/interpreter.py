@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
@@ -107,12 +106,12 @@ def _statements(code: str) -> tuple[_Statement, ...]:
 
 
 def _compiled(assignment: Assignment) -> _Statement:
-    expression = deepcopy(assignment.expression)
+    expression = _elementwise(assignment.expression)
     if assignment.operator:
-        target = ast.Name(assignment.target, ast.Load())
-        expression = ast.BinOp(target, getattr(ast, assignment.operator)(), expression)
-    tree = ast.fix_missing_locations(ast.Expression(_Elementwise().visit(expression)))
-    return _Statement(assignment.target, compile(tree, "<body>", "eval"))
+        target = ast.Name(assignment.target, ast.Load(), **_PLACE)
+        operator = getattr(ast, assignment.operator)()
+        expression = _on_arrays(ast.BinOp(target, operator, expression, **_PLACE))
+    return _Statement(assignment.target, compile(ast.Expression(expression), "<body>", "eval"))
 
 
 # Python raises an exception, or gives a complex number, where they have no finite result.
@@ -124,30 +123,47 @@ _OPERATORS: Mapping[type[ast.operator], str] = {
 }
 
 
-class _Elementwise(ast.NodeTransformer):
-    """Operators that mean something else on NumPy arrays become calls of functions."""
+# What Python wants to know of every part of a program.
+_PLACE = {"lineno": 1, "col_offset": 0}
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        self.generic_visit(node)
-        name = "_and" if isinstance(node.op, ast.And) else "_or"
-        return self._call(name, ast.List(node.values, ast.Load()))
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        self.generic_visit(node)
-        return self._call("_not", node.operand) if isinstance(node.op, ast.Not) else node
+def _elementwise(expression: ast.expr) -> ast.expr:
+    """A copy in which operators that mean something else on NumPy arrays are calls of functions.
 
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        # Python's wide integers would not be added to an array of narrow ones.
-        return node if fits(node.value, 32) else self._call("_wide", node)
+    Derivatives may be sums of so many terms that recursion would not come to their end.
+    """
+    made: dict[int, Any] = {}
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        self.generic_visit(node)
-        name = _OPERATORS.get(type(node.op))
-        return self._call(name, node.left, node.right) if name else node
+    def copied(value: Any) -> Any:
+        if isinstance(value, list):
+            return [copied(item) for item in value]
+        return made[id(value)] if isinstance(value, ast.AST) else value
 
-    @staticmethod
-    def _call(name: str, *arguments: ast.expr) -> ast.Call:
-        return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
+    for node in reversed(list(ast.walk(expression))):
+        fields = {name: copied(value) for name, value in ast.iter_fields(node)}
+        place = _PLACE if isinstance(node, ast.expr) else {}
+        made[id(node)] = _on_arrays(type(node)(**fields, **place))
+    found: ast.expr = made[id(expression)]
+    return found
+
+
+def _on_arrays(node: ast.AST) -> ast.AST:
+    match node:
+        case ast.BoolOp(op=op, values=values):
+            name = "_and" if isinstance(op, ast.And) else "_or"
+            return _call(name, ast.List(values, ast.Load(), **_PLACE))
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return _call("_not", operand)
+        case ast.Constant(value=value) if not fits(value, 32):
+            # Python's wide integers would not be added to an array of narrow ones.
+            return _call("_wide", node)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            return _call(_OPERATORS[type(op)], left, right)
+    return node
+
+
+def _call(name: str, *arguments: ast.expr) -> ast.Call:
+    return ast.Call(ast.Name(name, ast.Load(), **_PLACE), list(arguments), [], **_PLACE)
 
 
 def _all_of(operands: list[Any]) -> Any:

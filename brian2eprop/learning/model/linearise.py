@@ -32,6 +32,7 @@ from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.derivative import derivative
 from brian2eprop.learning.model.symbolic import (
     Expression,
+    multiplied_out,
     names,
     parse,
     symbol,
@@ -61,11 +62,11 @@ class Map:
         """Derivative of one name's value afterwards by another name's value before."""
         if of not in self.values:
             return sympy.Integer(int(of == by))
-        return sympy.expand_mul(derivative(self.values[of], by))
+        return multiplied_out(derivative(self.values[of], by))
 
     def jump(self, of: str) -> Expression:
         """Value afterwards minus value before."""
-        return sympy.expand_mul(self.values[of] - symbol(of))
+        return multiplied_out(self.values[of] - symbol(of))
 
 
 @dataclass(frozen=True)

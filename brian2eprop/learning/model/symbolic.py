@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import sympy
@@ -195,6 +196,25 @@ def render(expression: Expression) -> str:
 def names(expression: Expression) -> set[str]:
     """Names that an expression depends on."""
     return {free.name for free in expression.free_symbols}
+
+
+# Above this number of terms an expression is left as it is: a derivative through the stages of rk4
+# has a few hundred operations, and millions when its products are multiplied out.
+_MOST_TERMS = 500
+
+
+def multiplied_out(expression: Expression) -> Expression:
+    """An expression as a sum, in which terms cancel, unless that would be a very long one."""
+    terms: dict[Expression, int] = {}
+    for part in sympy.postorder_traversal(expression):
+        found = [terms[argument] for argument in part.args]
+        if part.is_Add:
+            terms[part] = sum(found)
+        else:
+            terms[part] = prod(found) if part.is_Mul else 1
+        if terms[part] > _MOST_TERMS:
+            return expression
+    return sympy.expand_mul(expression)
 
 
 def substitute(expression: Expression, replacements: Mapping[str, Expression]) -> Expression:
