@@ -2,6 +2,8 @@
 # make test       checks the style and runs all tests but those that need a GPU
 # make test-next  runs the tests of the device and of learning with Brian2 2.11, on Python 3.13,
 #                 without what knows nothing of Brian2: the emulated GPU and compilers
+# make oracles    compares gradients with JAX's and eventax's, which get environments of their
+#                 own, and on hundreds of random networks; an hour or more
 # make conformance  runs Brian2's own tests and published examples; an hour or more
 # make gpu        runs the GPU's tests and the benchmarks, and prints one table
 # make benchmark  runs the benchmarks on what there is; JAX gets an environment of its own
@@ -14,13 +16,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 JAX := .venv-jax
 BRAINTRACE := .venv-braintrace
+EVENTAX := .venv-eventax
 NEXT := .venv-next
 # Which of the extras cuda12 and cuda13 fits the machine's driver.
 CUDA ?= cuda13
 NOTEBOOKS = $(wildcard tutorials/*.ipynb)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-next conformance lint gpu benchmark braintrace clean
+.PHONY: demo test test-next oracles conformance lint gpu benchmark braintrace clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python -m brian2eprop.demo
@@ -42,6 +45,15 @@ conformance: $(VENV)/installed-test
 	$(BIN)/python -m tests.conformance.brian2_suite
 	$(BIN)/python -m tests.conformance.brian2_examples
 
+oracles: $(VENV)/installed-test $(JAX)/installed $(EVENTAX)/installed
+	$(BIN)/python -m pytest tests/oracles
+	$(BIN)/python -m tests.oracles.beside_jax $(JAX)/bin/python
+	$(BIN)/python -m tests.oracles.beside_eventax $(EVENTAX)/bin/python
+	$(BIN)/python -m tests.oracles.random_events --systems 30
+	$(BIN)/python -m tests.oracles.random_systems --systems 20 --backend cpu
+	$(BIN)/python -m tests.oracles.random_systems --systems 20 --backend emulated
+	$(BIN)/python -m tests.oracles.random_systems --systems 200
+
 gpu: $(VENV)/installed-test $(VENV)/installed-$(CUDA) $(JAX)/installed
 	$(BIN)/python -m pytest -m gpu
 	$(BIN)/python benchmarks/run_all.py
@@ -52,7 +64,7 @@ benchmark: $(VENV)/installed-test $(JAX)/installed
 braintrace: $(BRAINTRACE)/installed
 
 clean:
-	rm -rf $(VENV) $(JAX) $(BRAINTRACE) $(NEXT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(JAX) $(BRAINTRACE) $(EVENTAX) $(NEXT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -74,7 +86,7 @@ $(NEXT)/installed-test: setup.cfg pyproject.toml tools/find-python
 	@$(NEXT)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@
 
-# What the benchmarks compare with; it is no part of the package.
+# What the benchmarks and oracles compare with; it is no part of the package.
 $(JAX)/installed: Makefile $(BIN)/python
 	@echo "Installing JAX into $(JAX)"
 	@$(BIN)/python -m venv --clear $(JAX)
@@ -86,4 +98,10 @@ $(BRAINTRACE)/installed: Makefile $(BIN)/python
 	@echo "Installing braintrace into $(BRAINTRACE)"
 	@$(BIN)/python -m venv --clear $(BRAINTRACE)
 	@$(BRAINTRACE)/bin/python -m pip install --quiet --disable-pip-version-check "braintrace >=0.2.6, <0.3"
+	@touch $@
+
+$(EVENTAX)/installed: Makefile $(BIN)/python
+	@echo "Installing eventax into $(EVENTAX)"
+	@$(BIN)/python -m venv --clear $(EVENTAX)
+	@$(EVENTAX)/bin/python -m pip install --quiet --disable-pip-version-check "eventax ==0.1.0"
 	@touch $@

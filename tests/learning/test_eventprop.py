@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 from brian2 import Hz, Network, NeuronGroup, Synapses, defaultclock, ms, set_device
 
 import brian2eprop as b2e
-from brian2eprop.learning.model.model import Model, analyse
-from brian2eprop.learning.objective.trial import without_recordings
 from tests.oracles import event_adjoint, event_exact
+from tests.oracles.event_adjoint import Watched
 from tests.oracles.event_convergence import DELAYS, LONGEST, errors
 from tests.oracles.event_convergence import KEYS as WEIGHTS
 from tests.oracles.event_models import (
@@ -25,16 +24,6 @@ from tests.oracles.event_models import (
 )
 
 KEYS = ("w_in", "w_rec", "w_out", "hidden.tau", *DELAYS)
-
-
-class Watched(b2e.EventProp):
-    """EventProp, of which one can see what it was given."""
-
-    seen: ClassVar[list[Model]] = []
-
-    def training_program(self, model: Any, task: Any) -> Any:
-        self.seen[:] = [analyse(without_recordings(model), (), task.values)]
-        return super().training_program(model, task)
 
 
 @pytest.mark.parametrize("name", MODELS)

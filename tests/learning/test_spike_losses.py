@@ -20,8 +20,8 @@ from brian2 import (
 from brian2.units.fundamentalunits import DimensionMismatchError
 
 import brian2eprop as b2e
-from tests.learning.test_eventprop import Watched
 from tests.oracles import event_adjoint, event_exact
+from tests.oracles.event_adjoint import Watched
 from tests.oracles.event_convergence import errors
 from tests.oracles.event_models import (
     MODELS,

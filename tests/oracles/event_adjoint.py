@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
+import brian2eprop as b2e
 from brian2eprop.device.program import Body, Propagate
 from brian2eprop.learning.model.derivative import derivative
 from brian2eprop.learning.model.flow import Flows
-from brian2eprop.learning.model.model import Model
+from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.model.numbers import function_of
 from brian2eprop.learning.model.symbolic import Expression, names
+from brian2eprop.learning.objective.trial import without_recordings
 from tests.oracles import event_exact as exact
+from tests.oracles.systems import is_time
 
 MS = 1e-3
 
 # Made once for each expression: it is evaluated at every step of the solution.
 function = lru_cache(maxsize=None)(function_of)
 slope = lru_cache(maxsize=None)(derivative)
+
+
+class Watched(b2e.EventProp):
+    """EventProp, of which one can see what it was given."""
+
+    seen: ClassVar[list[Model]] = []
+
+    def training_program(self, model: Any, task: Any) -> Any:
+        self.seen[:] = [analyse(without_recordings(model), (), task.values)]
+        return super().training_program(model, task)
+
+
+def unit(parameter: str) -> float:
+    """A neuron's parameter's unit, in Brian2's."""
+    return MS if is_time(parameter) else 1.0
 
 
 class Adjoint:
@@ -50,7 +68,7 @@ class Adjoint:
         }
 
     def gradients(self) -> dict[str, Any]:
-        """The gradient of the loss by weights, delays and neurons' parameters, these by ms."""
+        """The gradient of the loss by weights, delays and neurons' parameters, times in ms."""
         adjoint = np.zeros(self.run.size)
         for piece in reversed(self.run.pieces):
             match piece.event:
@@ -59,7 +77,8 @@ class Adjoint:
                 case exact.Arrival():
                     adjoint = self._arrival(adjoint, piece, piece.event)
             adjoint = self._back(adjoint, piece)
-        return self.gradient | {k: values * MS for k, values in (self.own | self.delays).items()}
+        own = {key: values * unit(key) for key, values in self.own.items()}
+        return self.gradient | own | {key: values * MS for key, values in self.delays.items()}
 
     def _numbers(self, body: Body, state: Any) -> dict[str, Any]:
         """What the names of a body of neurons stand for."""
@@ -69,7 +88,7 @@ class Adjoint:
             if (group, variable) in self.run.places:
                 found[name] = state[self.run.places[group, variable]]
             elif group in self.net.populations and variable in self.net.populations[group].own:
-                found[name] = self.net.populations[group].own[variable] * MS
+                found[name] = self.net.populations[group].own[variable] * unit(variable)
         return found
 
     def _value(self, expression: Expression, body: Body, state: Any) -> Any:
@@ -180,6 +199,10 @@ class Adjoint:
             reset = self.model.maps.get(number)
             if reset is None or events not in phase.hears():
                 continue
+            for x, value in reset.values.items():
+                own = adjoint[self._place(reset.body.refs[x].array).start + neuron]
+                for name, array in self._trained(reset.body, value):
+                    self.own[array][neuron] += own * at(slope(value, name), reset.body)
             for by in reset.state:
                 place = self._place(reset.body.refs[by].array).start + neuron
                 before[place] = sum(
@@ -191,7 +214,14 @@ class Adjoint:
         for name in condition.state:
             place = self._place(condition.body.refs[name].array).start + neuron
             before[place] += later * at(condition.slope(name), condition.body)
+        for name, array in self._trained(condition.body, condition.distance):
+            self.own[array][neuron] += later * at(condition.slope(name), condition.body)
         return before
+
+    def _trained(self, body: Body, expression: Expression) -> list[tuple[str, str]]:
+        """The neurons' parameters in an expression, with their arrays."""
+        known = {name: ref.array for name, ref in body.refs.items() if ref.array in self.own}
+        return [(name, known[name]) for name in sorted(names(expression) & set(known))]
 
 
 def gradients(model: Model, net: exact.Net) -> Mapping[str, Any]:

@@ -60,22 +60,26 @@ def main() -> None:
             slope = np.polyfit(np.log(STEPS), np.log(median), 1)[0]
             row = (f"{error:.4f}" for error in median)
             print(f"{name}, by {by}", *row, f"{slope:.2f}", sep=" | ")
-            if by == "weights":
-                found[name] = median
+            found[name, by] = median
     if len(sys.argv) > 1:
         draw(found, sys.argv[1])
 
 
-def draw(found: dict[str, np.ndarray], file: str) -> None:
-    """The errors against dt."""
+def draw(found: dict[tuple[str, str], np.ndarray], file: str) -> None:
+    """The errors against dt, by weights and by delays."""
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(5, 3.5), layout="constrained")
-    for name, median in found.items():
-        axes.loglog(STEPS, median, "o-", label=name)
-    axes.loglog(STEPS, np.array(STEPS) / STEPS[0], "k:", label="proportional to dt")
-    axes.set(xlabel="dt (ms)", ylabel="relative error of the gradient (median)")
-    axes.legend(frameon=False)
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True, layout="constrained")
+    for axes, by in zip(panels, ("weights", "delays"), strict=True):
+        for (name, kind), median in found.items():
+            if kind == by:
+                axes.loglog(STEPS, median, "o-", label=name)
+        axes.loglog(STEPS, np.array(STEPS) / STEPS[0], "k:", label="proportional to dt")
+        axes.set(xlabel="dt (ms)", title=f"by {by}")
+        axes.set_xticks(STEPS, labels=[str(dt) for dt in STEPS])
+        axes.set_xticks([], minor=True)
+    panels[0].set(ylabel="relative error of the gradient (median)")
+    panels[1].legend(frameon=False, loc="lower right", fontsize="small")
     figure.savefig(file, dpi=150)
 
 

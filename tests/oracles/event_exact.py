@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,14 @@ Floats = npt.NDArray[np.float64]
 FUNCTIONS = {"exp": np.exp, "tanh": np.tanh, "sqrt": np.sqrt}
 
 
+@cache
+def _compiled(text: str) -> Any:
+    return compile(text, "<formula>", "eval")
+
+
 def of(text: str, names: Mapping[str, Any]) -> Any:
     """The value of a formula."""
-    return eval(text, {**FUNCTIONS, **names})
+    return eval(_compiled(text), {**FUNCTIONS, **names})
 
 
 @dataclass(frozen=True)
