@@ -147,7 +147,7 @@ def _elementwise(expression: ast.expr) -> ast.expr:
     return found
 
 
-def _on_arrays(node: ast.AST) -> ast.AST:
+def _on_arrays(node: ast.AST) -> Any:
     match node:
         case ast.BoolOp(op=op, values=values):
             name = "_and" if isinstance(op, ast.And) else "_or"
