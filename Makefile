@@ -29,11 +29,11 @@ demo: $(VENV)/installed-demo
 	$(BIN)/python -m brian2eprop.demo
 
 test: lint
-	$(BIN)/python -m pytest -n 2 -m "not gpu"
+	$(BIN)/python -m pytest -n 2 -m "not gpu and not long"
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS))
 
 test-next: $(NEXT)/installed-test
-	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu" -k "not emulated and not compile" tests/device tests/learning tests/oracles tests/cases
+	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu and not long" -k "not emulated and not compile" tests/device tests/learning tests/oracles tests/cases
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -46,7 +46,7 @@ conformance: $(VENV)/installed-test
 	$(BIN)/python -m tests.conformance.brian2_examples
 
 oracles: $(VENV)/installed-test $(JAX)/installed $(EVENTAX)/installed
-	$(BIN)/python -m pytest tests/oracles
+	$(BIN)/python -m pytest -n 2 -m "not gpu" tests/oracles tests/learning
 	$(BIN)/python -m tests.oracles.beside_jax $(JAX)/bin/python
 	$(BIN)/python -m tests.oracles.beside_eventax $(EVENTAX)/bin/python
 	$(BIN)/python -m tests.oracles.random_events --systems 30

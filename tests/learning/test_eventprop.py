@@ -22,11 +22,14 @@ from tests.oracles.event_models import (
     trainer_of,
     with_mixed_delays,
 )
+from tests.samples import sampled
 
 KEYS = ("w_in", "w_rec", "w_out", "hidden.tau", *DELAYS)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sampled(MODELS, {
+    "LIF, hard reset", "ALIF", "conductance", "exponential", "jumps to a reversal potential",
+}.__contains__))  # fmt: skip
 def test_derived_crossings_are_exact(name: str) -> None:
     """Without a grid the derived adjoint equals central differences."""
     neurons = MODELS[name]
@@ -50,7 +53,9 @@ def test_derived_crossings_are_exact(name: str) -> None:
     [(WEIGHTS, (0.1, 0.05, 0.025)), (DELAYS, (0.2, 0.05, 0.0125))],
     ids=["weights", "delays"],
 )
-@pytest.mark.parametrize("name", ["LIF, hard reset", "ALIF", "conductance"])
+@pytest.mark.parametrize(
+    "name", sampled(["LIF, hard reset", "ALIF", "conductance"], "LIF, hard reset".__eq__)
+)
 def test_the_grid_converges(name: str, keys: tuple[str, ...], steps: tuple[float, ...]) -> None:
     """Spike times on a grid make a single error a sawtooth; their median falls with dt."""
     each = [errors(name, seed, steps, keys=keys) for seed in range(10, 22)]
