@@ -123,6 +123,14 @@ def _radius(single: bool, high: Words, low: Words) -> npt.NDArray[Any]:
     return np.asarray(np.sqrt(-2 * np.log(_uniform(single, high, low) + _MANTISSA)))
 
 
+def hashed(seed: Any, i: Any, j: Any) -> Reals:
+    """A uniform number that belongs to a seed and two whole numbers, from 0 up to 1."""
+    i, j = (word.astype(np.uint32) for word in np.broadcast_arrays(*map(np.atleast_1d, (i, j))))
+    none = np.zeros_like(i)
+    high, low, *_ = philox((i, j, none, none), (int(np.ravel(seed)[0]) % 2**32, 0))
+    return np.asarray(_uniform(False, high, low))
+
+
 def poisson(mean: Any, u: Any) -> npt.NDArray[np.int32]:
     """The Poisson distribution's number that a uniform number stands for.
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from brian2eprop.device.backends.draws import binomial, poisson
+from brian2eprop.device.backends.draws import binomial, hashed, poisson
 from brian2eprop.device.program.assignments import Assignment, assignments, fits
 from brian2eprop.device.program.functions import FUNCTIONS
 
@@ -219,6 +219,7 @@ def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _FUNCTIONS: dict[str, Any] = {
     "_binomial": binomial,
+    "_hashed": hashed,
     "_poisson": poisson,
     "ceil": lambda value: _integer(np.ceil(value)),
     "exprel": special.exprel,

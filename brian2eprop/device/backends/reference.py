@@ -12,6 +12,7 @@ from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kerne
 from brian2eprop.device.backends.draws import draw
 from brian2eprop.device.backends.interpreter import Place, Values, converted, execute
 from brian2eprop.device.backends.loops import Indices, Loop, elements, entries, row
+from brian2eprop.device.backends.rewiring import rewire
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
@@ -20,11 +21,13 @@ from brian2eprop.device.program import (
     Array,
     At,
     Body,
+    Choose,
     Chunks,
     Clear,
     Count,
     Detect,
     Direction,
+    Draw,
     DType,
     Feed,
     ForEach,
@@ -40,6 +43,8 @@ from brian2eprop.device.program import (
     Reduce,
     Reduction,
     Ref,
+    Rewire,
+    Sparse,
     Sweep,
     SynapticLoop,
     Timed,
@@ -187,6 +192,11 @@ class _Instance:
                     self.whole(self.arrays[name])[...] = 0
             case TreeSolve():
                 self.solve_tree(phase, step)
+            case Choose():
+                order = np.argsort(-self.memory.arrays[phase.values], kind="stable")
+                self.memory.arrays[phase.marks][...] = np.isin(order.argsort(), range(phase.number))
+            case Rewire():
+                self.rewire(phase, step)
 
     # Phases
 
@@ -247,6 +257,23 @@ class _Instance:
                 loop = loop.chosen(there[loop.indices[Index.SYNAPSE]])
             self.execute(phase.body, loop, step, sent=sent)
 
+    def rewire(self, phase: Rewire, step: int) -> None:
+        found = self.program.find_connectivity(phase.connectivity)
+        assert isinstance(found, Sparse)
+
+        def drawn(first: int, n: int) -> Values:
+            return self.numbers_of(phase.place, np.arange(first, first + n))
+
+        def taken(first: int, places: Indices) -> Values:
+            numbers = {Index.ELEMENT: np.arange(first, first + len(places))}
+            ends = dict(
+                zip((Index.SOURCE, Index.TARGET), divmod(places, found.n_target), strict=True)
+            )
+            loop = Loop(len(places), {**numbers, **ends}, frozenset({Index.ELEMENT}))
+            return self.execute(phase.body, loop, step, Rewire.TAKEN).astype(bool)
+
+        rewire(phase, found, self.memory, drawn, taken)
+
     def reduce(self, phase: Reduce, step: int) -> None:
         values = self.execute(phase.body, elements(np.arange(phase.size)), step, Reduce.VALUE)
         is_sum = phase.operation is Reduction.SUM
@@ -302,14 +329,13 @@ class _Instance:
         return {**constants, **times, "t": time, "dt": dt, "step": step}
 
     def drawn(self, body: Body, loop: Loop) -> dict[str, Values]:
-        found = {}
-        step = self.now.program_step
-        for name, wanted in body.draws.items():
-            keys = self.memory.arrays[KEYS].reshape(-1, WORDS)
-            key = keys[self.program.draws.index(wanted)]
-            dtype = np.float64 if wanted.dtype is DType.DOUBLE else self.memory.precision.dtype
-            found[name] = draw(wanted.distribution, dtype, key, loop.runs, step, self.instance)
-        return found
+        return {name: self.numbers_of(draw, loop.runs) for name, draw in body.draws.items()}
+
+    def numbers_of(self, wanted: Draw, runs: Indices) -> Values:
+        key = self.memory.arrays[KEYS].reshape(-1, WORDS)[self.program.draws.index(wanted)]
+        dtype = np.float64 if wanted.dtype is DType.DOUBLE else self.memory.precision.dtype
+        now = self.now.program_step
+        return draw(wanted.distribution, dtype, key, runs, now, self.instance)
 
     def timed(self, timed: Timed) -> Callable[..., Values]:
         rows = self.memory.arrays[timed.array].reshape(-1, timed.width)

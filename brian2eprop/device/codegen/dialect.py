@@ -108,7 +108,8 @@ _WORTH_THREADS = 16384
 
 
 def _threaded_loop(index: str, n: object) -> str:
-    if int(str(n)) < _WORTH_THREADS:
+    # A name stands for those of many elements that are done at once.
+    if not str(n).isdigit() or int(str(n)) < _WORTH_THREADS:
         return _simd_loop(index, n)
     return f"B2E_PARALLEL_SIMD\n{_plain_loop(index, n)}"
 

@@ -41,7 +41,8 @@ def _function(n_arguments: int, returns: str) -> Function:
 
 
 _OWN_FUNCTIONS = {
-    name: _function(FUNCTIONS[name], "integer") for name in FUNCTIONS.keys() - set(PLAIN_FUNCTIONS)
+    name: _function(FUNCTIONS[name], "float" if name == "_hashed" else "integer")
+    for name in FUNCTIONS.keys() - set(PLAIN_FUNCTIONS)
 }
 
 

@@ -6,11 +6,12 @@ import ast
 from dataclasses import replace
 from typing import Any
 
-from brian2eprop.device.program import Body, Detect, Loop, Reduce
+from brian2eprop.device.program import Body, Detect, Loop, Reduce, Rewire
 from brian2eprop.device.program.assignments import ALWAYS_THERE
 from brian2eprop.device.program.functions import FUNCTIONS
 
-_KEPT = ALWAYS_THERE | FUNCTIONS.keys() | {Detect.CONDITION, Reduce.VALUE}
+_RESULTS = {Detect.CONDITION, Reduce.VALUE, Rewire.TAKEN}
+_KEPT = ALWAYS_THERE | FUNCTIONS.keys() | _RESULTS
 
 
 def own(name: str) -> str:

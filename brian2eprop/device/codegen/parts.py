@@ -71,7 +71,7 @@ class Part:
             for name in phase.hears() | phase.fills():
                 events = program.find_events(name)
                 used |= {count_of(events).name, index_of(events).name}
-            if isinstance(phase, Loop) and phase.body.draws:
+            if isinstance(phase, Loop) and any(phase.drawn()):
                 used.add(KEYS)
             if isinstance(phase, SynapticLoop):
                 found = program.find_connectivity(phase.connectivity)

@@ -15,7 +15,7 @@ from brian2eprop.device.codegen.parts import Layout, Part, parts
 from brian2eprop.device.codegen.phases import PhaseView, PhaseWriter, by_clock
 from brian2eprop.device.codegen.sharing import go_on, pieces, runs
 from brian2eprop.device.codegen.statements import STORED_TYPES
-from brian2eprop.device.codegen.storage import count_of, index_of, stored_arrays
+from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     OWNED,
     Access,
@@ -193,24 +193,28 @@ class _Generator:
             "count_of": {events.name: count_of(events).name for events in program.events},
             "index_of": {events.name: index_of(events).name for events in program.events},
             "pointers": pointers,
+            "keys": KEYS,
             "sizes": {name: view.size for name, view in self.views.items()},
             "streams": {stream.name: number for number, stream in enumerate(program.streams)},
             "owners": dialect.owners,
         }
 
     def _headers(self) -> tuple[str, ...]:
-        bodies = [phase.body for phase in self.program.phases() if isinstance(phase, Loop)]
+        loops = [phase for phase in self.program.phases() if isinstance(phase, Loop)]
+        bodies = [loop.body for loop in loops]
+        draws = any(any(loop.drawn()) for loop in loops)
+        hashes = any("_hashed" in body.code for body in bodies)
         teams = any(part.layout is Layout.TEAM for part in self.parts)
         shared = self.dialect.team_headers if teams else ()
         own = {
-            "draws.h": any(body.draws for body in bodies),
-            "draws_in_groups.h": self.dialect.draws_in_groups and any(b.draws for b in bodies),
+            "draws.h": draws or hashes,
+            "draws_in_groups.h": self.dialect.draws_in_groups and draws,
             "timed.h": any(body.timed for body in bodies),
             f"guard_{self.dialect.name}.h": any(body.foreign for body in bodies),
         }
         kinds = {type(phase).__name__ for phase in self.program.phases()}
         phases = environment().get_template("phases.cpp").module.headers
-        own |= {header: kind in kinds for kind, header in phases.items()}
+        own |= {header: True for kind, header in phases.items() if kind in kinds}
         return (*self.dialect.headers, *shared, *(name for name, used in own.items() if used))
 
     def _foreign(self) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from brian2eprop.device.program.phases import (
 )
 from brian2eprop.device.program.program import Chunks, Direction, Program, Sweep
 from brian2eprop.device.program.record import Count, Record
+from brian2eprop.device.program.rewire import Choose, Rewire
 from brian2eprop.device.program.timed import Timed
 from brian2eprop.device.program.tree import TreeSolve
 
@@ -43,6 +44,7 @@ __all__ = [
     "Array",
     "At",
     "Body",
+    "Choose",
     "Chunks",
     "Clear",
     "Clock",
@@ -73,6 +75,7 @@ __all__ = [
     "Reduce",
     "Reduction",
     "Ref",
+    "Rewire",
     "Side",
     "Slots",
     "Sparse",

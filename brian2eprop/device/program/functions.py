@@ -5,6 +5,7 @@ from __future__ import annotations
 # Name and number of arguments.
 FUNCTIONS: dict[str, int] = {
     "_binomial": 3,  # of n and p, and a uniform number in double precision
+    "_hashed": 3,  # of a seed and two whole numbers: a uniform number, always the same
     "_poisson": 2,  # of the mean, and the same
     "abs": 1,
     "arccos": 1,

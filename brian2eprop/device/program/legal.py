@@ -10,6 +10,7 @@ from brian2eprop.device.program.arrays import Over
 from brian2eprop.device.program.phase import Phase
 from brian2eprop.device.program.phases import Clear, Reduce
 from brian2eprop.device.program.program import Chunks, Direction, Program
+from brian2eprop.device.program.rewire import Choose, Rewire
 
 
 class Stage(Enum):
@@ -51,7 +52,11 @@ _ANYTHING = Legal(frozenset(Over), frozenset(Direction))
 # can go through every kind of connectivity.
 LEGAL: dict[Stage | Over, Legal] = {
     Stage.CAPTURED: Legal(
-        frozenset({Over.INSTANCES}), frozenset({Direction.FORWARD}), (Reduce, Clear), 1, False
+        frozenset({Over.INSTANCES}),
+        frozenset({Direction.FORWARD}),
+        (Reduce, Clear, Choose, Rewire),
+        1,
+        False,
     ),
     Stage.ADJOINT: _ANYTHING,
     Stage.GENERATION: _ANYTHING,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from brian2eprop.device.program.arrays import Over
 from brian2eprop.device.program.body import Body, Domain, Index
 from brian2eprop.device.program.dependence import is_independent, ways
+from brian2eprop.device.program.draws import Draw
 
 if TYPE_CHECKING:
     from brian2eprop.device.program.program import Program
@@ -157,6 +158,10 @@ class Loop(Phase):
         """See :meth:`Phase.share_by`."""
         alone = (i for i in self.ranges if is_independent(self.body, {i, Index.SYNAPSE}))
         return next(alone, None)
+
+    def drawn(self) -> Iterator[Draw]:
+        """What it draws."""
+        yield from self.body.draws.values()
 
     @abstractmethod
     def domain(self, program: Program) -> Domain:

@@ -168,8 +168,8 @@ class Program:
     @cached_property
     def draws(self) -> tuple[Draw, ...]:
         """Every draw once."""
-        bodies = (phase.body for phase in self.phases() if isinstance(phase, Loop))
-        own = (draw for body in bodies for draw in body.draws.values())
+        loops = (phase for phase in self.phases() if isinstance(phase, Loop))
+        own = (draw for loop in loops for draw in loop.drawn())
         return tuple(dict.fromkeys((*self.numbered, *own)))
 
     def clock_of(self, phase: Phase) -> AnyClock:

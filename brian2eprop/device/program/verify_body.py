@@ -39,7 +39,7 @@ def body_faults(program: Program, body: Body, domain: Domain, over: Over) -> Ite
         lambda: _call_faults(body, lines),
         lambda: _name_faults(body, domain, lines),
         lambda: _timed_faults(program, body),
-        lambda: _draw_faults(body, over),
+        lambda: _draw_faults(body),
         lambda: _ref_faults(program, body, domain),
         lambda: _guard_faults(program, body),
         lambda: _write_faults(program, body, over),
@@ -91,7 +91,7 @@ def _name_faults(body: Body, domain: Domain, lines: tuple[Assignment, ...]) -> I
         yield f"its body does not assign the local '{domain.result}'; assign it"
 
 
-def _draw_faults(body: Body, over: Over) -> Iterable[str]:
+def _draw_faults(body: Body) -> Iterable[str]:
     known: dict[tuple[str, int], str] = {}
     for name, draw in body.draws.items():
         if draw.dtype not in (DType.REAL, DType.DOUBLE):
@@ -99,11 +99,6 @@ def _draw_faults(body: Body, over: Over) -> Iterable[str]:
         other = known.setdefault((draw.owner, draw.call), name)
         if other != name:
             yield f"draw '{name}' has the numbers of draw '{other}'; give it a call of its own"
-        if over is Over.SHARED:
-            yield (
-                f"draw '{name}' is an instance's, and a sweep over what is shared has no "
-                f"instances; make the sweep one over instances"
-            )
 
 
 def _ref_faults(program: Program, body: Body, domain: Domain) -> Iterable[str]:

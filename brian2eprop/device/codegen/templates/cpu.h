@@ -12,6 +12,7 @@
 #define B2E_BARRIER()
 #define B2E_ONE_BY_ONE() __asm__ volatile("")  // no vectors
 #define B2E_LEADER true
+#define B2E_MINE(row) true
 #define B2E_SHARED(type, name, size) alignas(64) type name[size]
 
 // glibc has these functions for whole vectors too; g++ uses them where they are declared so.
@@ -55,6 +56,8 @@ inline T* slice(T* pointer, long long offset, long long) { return pointer + offs
 
 template <class T>
 inline void add(T* pointer, long long element, T value) { pointer[element] += value; }
+
+inline int take(int* count) { return (*count)++; }
 
 template <class T>
 inline T block_sum(T value) { return value; }

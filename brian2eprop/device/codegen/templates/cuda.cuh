@@ -11,6 +11,7 @@
 #define B2E_BARRIER() __syncthreads()
 #define B2E_ONE_BY_ONE()
 #define B2E_LEADER (threadIdx.x == 0)
+#define B2E_MINE(row) ((row) % blockDim.x == threadIdx.x)
 
 #ifndef B2E_EMULATED
 #define B2E_SHARED(type, name, size) __shared__ type name[size]
@@ -51,6 +52,9 @@ template <class Pointer, class T>
 B2E_DEVICE void add(Pointer pointer, long long element, T value) {
     atomicAdd(&pointer[element], value);
 }
+
+// A number that no other thread gets.
+B2E_DEVICE int take(ptr<int> count) { return atomicAdd(&count[0], 1); }
 
 template <class T>
 B2E_DEVICE void clear(ptr<T> pointer, long long n) {

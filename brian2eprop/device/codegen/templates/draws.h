@@ -161,6 +161,13 @@ struct BinomialRatio {
 
 }  // namespace b2e
 
+// A uniform number that belongs to a seed and two whole numbers, from 0 up to 1.
+template <class S, class I, class J>
+B2E_DEVICE double _hashed(S seed, I i, J j) {
+    const b2e::Words x = b2e::philox<10>({unsigned(i), unsigned(j), 0u, 0u}, unsigned(seed), 0u);
+    return b2e::fraction<double>(x.a, x.b);
+}
+
 // The Poisson distribution's number that a uniform u stands for; 0 if there is no such
 // distribution, the least integer if the mean fits into none.
 template <class T>

@@ -24,6 +24,7 @@ B2E_KERNEL {{ name }}(void* const* arrays, const long long* lengths, const long 
 {% endif %}
 {%- endmacro %}
 {% macro once() %}
+[[maybe_unused]] const int instance = 0;  // of what is shared there is one
 const long long step = first_step;
 const double t = step * dt_double;
 {%- endmacro %}

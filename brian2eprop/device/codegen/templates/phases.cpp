@@ -267,8 +267,9 @@ if (B2E_LEADER)
     b2e::solve_tree({{ sizes[phase.parent] }}, {{ pointers[phase.parent] }}, {{ pointers[phase.leak] }}, {{ pointers[phase.coupling] }}, {{ pointers[phase.source] }});
 {% endmacro %}
 
+{% import "rewire.cpp" as rewire with context %}
 {% set macros = {"ForEach": ForEach, "ForEachEvent": ForEachEvent, "Detect": Detect, "Mark": Mark, "Gather": Gather, "Feed": Feed, "Record": Record, "Count": Count,
                  "Propagate": Propagate, "ForEachSynapse": ForEachSynapse, "Reduce": Reduce,
-                 "Clear": Clear, "TreeSolve": TreeSolve} %}
+                 "Clear": Clear, "TreeSolve": TreeSolve, "Choose": rewire.Choose, "Rewire": rewire.Rewire} %}
 {# What goes before the kernel where there is a phase of the kind. #}
-{% set headers = {"TreeSolve": "tree.h"} %}
+{% set headers = {"TreeSolve": "tree.h", "Choose": "rewire.h", "Rewire": "rewire.h"} %}

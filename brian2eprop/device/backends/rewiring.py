@@ -1,0 +1,68 @@
+"""What a ``Rewire`` phase means, place by place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from brian2eprop.device.backends.base import Memory
+from brian2eprop.device.program import Rewire, Sparse
+
+Places = npt.NDArray[np.int64]
+
+# From the number of the first candidate and the places of all: which are taken.
+Taken = Callable[[int, Places], npt.NDArray[np.bool_]]
+# From the number of the first candidate and how many there are: uniform numbers.
+Drawn = Callable[[int, int], npt.NDArray[np.float64]]
+
+
+def rewire(phase: Rewire, found: Sparse, memory: Memory, draw: Drawn, taken: Taken) -> None:
+    """Take marked synapses away and form as many others.
+
+    Parameters
+    ----------
+    phase : Rewire
+        The phase.
+    found : Sparse
+        Its connectivity.
+    memory : Memory
+        Holds the arrays.
+    draw, taken : callable
+        Draw candidates, and choose among them.
+    """
+    arrays = memory.arrays
+    source, target = found.pairs(arrays)
+    places = source * found.n_target + target
+    marks = arrays[phase.part("marks")].astype(bool)
+    everywhere = np.arange(found.n_source * found.n_target)
+    empty = np.setdiff1d(everywhere, places[~marks])
+    formed, drawn = np.zeros(0, np.int64), 0
+    for _ in range(phase.ROUNDS):
+        missing = int(marks.sum()) - formed.size
+        if not missing:
+            break
+        ranks = np.minimum((draw(drawn, missing) * empty.size).astype(np.int64), empty.size - 1)
+        candidates = empty[ranks]
+        formed = np.union1d(formed, candidates[taken(drawn, candidates)])
+        drawn += missing
+    missing = int(marks.sum()) - formed.size
+    again = [place for place in places[marks] if place not in formed][:missing]
+    arrays[phase.part("stuck")] += missing
+    arrays[phase.part("formed")] += int(marks.sum())
+    _settle(phase, found, memory, places, np.union1d(formed, again).astype(np.int64))
+
+
+def _settle(phase: Rewire, found: Sparse, memory: Memory, before: Places, formed: Places) -> None:
+    """Write the new tables, and what came from where."""
+    arrays, marks = memory.arrays, memory.arrays[phase.part("marks")]
+    kept = before[~marks.astype(bool)]
+    after = np.union1d(kept, formed)
+    new = np.isin(after, formed)
+    origin = np.where(new, np.arange(after.size), np.searchsorted(before, after))
+    starts = np.searchsorted(after, np.arange(found.n_source + 1) * found.n_target)
+    arrays[found.table("row")][...] = starts
+    arrays[found.table("target")][...] = after % found.n_target
+    arrays[phase.part("origin")][...] = origin
+    marks[...] = new
