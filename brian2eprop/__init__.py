@@ -9,6 +9,7 @@ from brian2.devices.device import all_devices as _all_devices
 
 from brian2eprop import augmentation
 from brian2eprop.device.device import eprop_device as _eprop_device
+from brian2eprop.device.rewiring.rules import SET, DeepR, Rewire
 from brian2eprop.device.sharing import is_per_instance, set_per_instance
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import (
@@ -56,6 +57,7 @@ from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
 
 __all__ = [
+    "SET",
     "SGD",
     "ActivitySimilarity",
     "Adam",
@@ -75,6 +77,7 @@ __all__ = [
     "CrossEntropy",
     "Dale",
     "DatasetError",
+    "DeepR",
     "EProp",
     "EarlyStopping",
     "EventProp",
@@ -92,6 +95,7 @@ __all__ = [
     "NonNegative",
     "PiecewiseConstantDecay",
     "Policy",
+    "Rewire",
     "SpikeCount",
     "SpikeSource",
     "Spikes",

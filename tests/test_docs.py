@@ -47,6 +47,10 @@ def test_rules(tmp_path):
     assert "\n".join(printed("rules.md", tmp_path)).count("[") >= 3
 
 
+def test_rewiring(tmp_path):
+    assert printed("rewiring.md", tmp_path) == ["True False True", "True"]
+
+
 def test_training(tmp_path):
     learned, frozen, same, judged, matrix, accuracies = printed("training.md", tmp_path)
     assert judged.endswith("(128, 4)")

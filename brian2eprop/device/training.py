@@ -28,9 +28,11 @@ from brian2eprop.device.memory.formed import Formed
 from brian2eprop.device.memory.values import ValuesDevice
 from brian2eprop.device.networks import Networks
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
+from brian2eprop.device.rewiring.rules import Rewiring
 from brian2eprop.errors import Unsupported
 
 NONE_TRAINED: Mapping[Any, float] = MappingProxyType({})
+NONE_REWIRED: Mapping[Any, Rewiring] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class _Making:
     origin: Origin
     namespace: Watched
     trained: Mapping[Any, float]
+    rewirings: Mapping[Any, Rewiring]
 
 
 class TrainingServices(ValuesDevice):
@@ -58,6 +61,7 @@ class TrainingServices(ValuesDevice):
         namespace: Mapping[str, Any] | None = None,
         level: int = 0,
         trained: Mapping[Any, float] = NONE_TRAINED,
+        rewirings: Mapping[Any, Rewiring] = NONE_REWIRED,
     ) -> Captured:
         """A network as a Program, without running it.
 
@@ -71,6 +75,8 @@ class TrainingServices(ValuesDevice):
             How many more frames up to look.
         trained : mapping of brian2 Variable to float
             The delays that are to be trained, with the longest that each may become, in seconds.
+        rewirings : mapping of Synapses to Rewiring
+            The synapses that are to be rewired.
 
         Returns
         -------
@@ -96,7 +102,7 @@ class TrainingServices(ValuesDevice):
             objects = check_network(network)
             brian.require_device(objects, self)
             _require_input(objects)
-            captured = self._followed(network, Watched(namespace), trained)
+            captured = self._followed(network, Watched(namespace), trained, rewirings)
         for found in captured.operations:
             raise Unsupported(
                 f"'{found.operation.name}' is a network operation, which a training does not "
@@ -105,13 +111,18 @@ class TrainingServices(ValuesDevice):
         return captured
 
     def _followed(
-        self, network: Network, namespace: Watched, trained: Mapping[Any, float]
+        self,
+        network: Network,
+        namespace: Watched,
+        trained: Mapping[Any, float],
+        rewirings: Mapping[Any, Rewiring],
     ) -> Captured:
         """A network as a Program, and what it was made from is kept."""
         read: set[Any] = set()
-        captured = self.capture_program(network, namespace, read, Before(since_ever), trained)
+        before = Before(since_ever)
+        captured = self.capture_program(network, namespace, read, before, trained, rewirings)
         origin = origin_of(network.sorted_objects, namespace, read, self.stamps, ())
-        self._made_from[captured] = _Making(origin, namespace, trained)
+        self._made_from[captured] = _Making(origin, namespace, trained, rewirings)
         return captured
 
     def changed(self, network: Network, captured: Captured) -> str | None:
@@ -135,7 +146,7 @@ class TrainingServices(ValuesDevice):
         if made.origin.is_unchanged(network.sorted_objects, made.namespace, self.stamps, ()):
             return None
         with self.networks.preparing:
-            now = self._followed(network, made.namespace, made.trained)
+            now = self._followed(network, made.namespace, made.trained, made.rewirings)
         # Brian2 makes some attributes anew in every run.
         self._made_from[captured] = self._made_from.pop(now)
         return now.other_than(captured)
@@ -147,11 +158,12 @@ class TrainingServices(ValuesDevice):
         read: set[Any],
         before: Before | None = None,
         trained: Mapping[Any, float] = NONE_TRAINED,
+        rewirings: Mapping[Any, Rewiring] = NONE_REWIRED,
     ) -> Captured:
         """A network as a Program; the variables whose values were read are added to ``read``.
 
         ``before`` is what is to be known of the runs before, if not only since when synapses are
-        there; ``trained`` is as for :meth:`capture`.
+        there; ``trained`` and ``rewirings`` are as for :meth:`capture`.
         """
         with self.capturing(read):
             return capture(
@@ -161,6 +173,7 @@ class TrainingServices(ValuesDevice):
                 before or Before(self.formed.relevant),
                 self.instances.arrays,
                 trained,
+                rewirings,
             )
 
     def array_name(self, view: VariableView) -> str:
@@ -208,6 +221,34 @@ class TrainingServices(ValuesDevice):
         self.fill_with_array(
             variable, in_brian_order(np.asarray(values), captured.orders.get(name))
         )
+
+    def rewrite(
+        self, captured: Captured, name: str, contents: Mapping[str, npt.NDArray[Any]]
+    ) -> None:
+        """Make synapses those of other rows.
+
+        They are numbered anew, so that those of the Program keep the numbers that they have in
+        Brian2.
+
+        Parameters
+        ----------
+        captured : Captured
+            The network; its tables are rewritten.
+        name : str
+            Name of the synapses.
+        contents : mapping of str to array
+            Values of their tables, ends and variables, in the order of the Program's arrays.
+        """
+        for array, values in contents.items():
+            if array in captured.tables:
+                captured.tables[array][...] = values
+            else:
+                self.write_array(captured, array, values)
+        ends = (captured.variables[end] for end in captured.rewired[name].ends)
+        for counted, of in zip(("N_outgoing", "N_incoming"), ends, strict=True):
+            variable = of.owner.variables[counted]
+            neurons = np.asarray(of.get_value())
+            self.fill_with_array(variable, np.bincount(neurons, minlength=variable.size))
 
     def lend(
         self, captured: Captured, names: Iterable[str], borrower: Borrower

@@ -46,6 +46,7 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.device.program.connectivity import Found
 from brian2eprop.device.program.connectivity.base import Integers
+from brian2eprop.device.rewiring.phases import Rewired
 from brian2eprop.errors import Unsupported
 
 NO_REFS: Mapping[str, Ref] = {}
@@ -120,6 +121,7 @@ class Builder:
     rates: list[Rate] = field(default_factory=list)
     pathways: dict[str, Pathway] = field(default_factory=dict)
     rounding: dict[str, ForEach] = field(default_factory=dict)
+    rewired: dict[str, Rewired] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
@@ -250,6 +252,7 @@ class Builder:
             late=self.buffers.late,
             forgotten=self.buffers.forgotten(self.sources),
             rounding=self.rounding,
+            rewired=self.rewired,
         )
 
     def _keep_double(self, variable: Any) -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from brian2eprop.device.capture.clocks import Grid
 from brian2eprop.device.program import Clock, ForEach, Program
 from brian2eprop.device.program.connectivity.base import Integers
+from brian2eprop.device.rewiring.phases import Rewired
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,8 @@ class Captured:
         The event buffers of those who hear events a step late.
     forgotten : frozenset of str
         Those of them whose last step is forgotten at the end of a run.
+    rewired : mapping of str to Rewired
+        The synapses that are rewired, by their name.
     rounding : mapping of str to ForEach
         For the array of each delay that is trained, what rounds it to the table of steps that its
         pathway reads: a phase over what is shared.
@@ -228,6 +231,7 @@ class Captured:
     late: frozenset[str] = frozenset()
     forgotten: frozenset[str] = frozenset()
     rounding: Mapping[str, ForEach] = field(default_factory=dict)
+    rewired: Mapping[str, Rewired] = field(default_factory=dict)
 
     @property
     def clocks(self) -> tuple[Any, ...]:

@@ -14,10 +14,12 @@ from brian2eprop.device.capture.captured import Captured, Piece
 from brian2eprop.device.capture.clocks import grid_of
 from brian2eprop.device.capture.objects import add_phases
 from brian2eprop.device.capture.random import find_drawers
+from brian2eprop.device.capture.rewired import rewired
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.capture.updates import kept_updates
 from brian2eprop.device.program.verify import Stage, verify
+from brian2eprop.device.rewiring.rules import Rewiring
 from brian2eprop.errors import Unsupported
 
 
@@ -71,6 +73,7 @@ def capture(
     before: Before,
     varying: Container[Any] = (),
     trained: Mapping[Any, float] = MappingProxyType({}),
+    rewirings: Mapping[Any, Rewiring] = MappingProxyType({}),
 ) -> Captured:
     """Turn a network into a Program without compiling any of Brian2's code objects.
 
@@ -90,6 +93,8 @@ def capture(
         Variables that differ between instances although the run does not write them.
     trained : mapping of brian2 Variable to float
         The delays that a training changes, with the longest that each may become, in seconds.
+    rewirings : mapping of Synapses to Rewiring
+        The synapses that are rewired.
 
     Returns
     -------
@@ -110,6 +115,8 @@ def capture(
     drawers = find_drawers(pieces)
     builder = Builder(grid_of(clocks), pieces, memo, before, network.t_, drawers, trained)
     add_phases(builder, objects)
+    for synapses, asked in rewirings.items():
+        builder.rewired[synapses.name] = rewired(builder, synapses, asked, namespace)
     promoted = {name for name, found in builder.variables.items() if found in varying}
     captured = builder.finish(network.name, promoted)
     verify(captured.program, Stage.CAPTURED)

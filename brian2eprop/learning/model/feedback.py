@@ -21,6 +21,7 @@ from brian2eprop.device.program import (
     Ref,
 )
 from brian2eprop.device.program.connectivity.base import Transposed
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.due import Due, turned_to_places
 
 
@@ -109,16 +110,23 @@ def symmetric(
     weight: str,
     delay: int | str = 0,
     lies: bool = False,
+    rewired: bool = False,
 ) -> Feedback:
     """Feedback by the pathway's own weights, the array ``weight``.
 
     Long rows are summed up as they lie; of short ones there is a copy in the order of the
     targets. Here and below ``name`` is the pathway's own: synapses may have several; ``delay`` is
     that of all synapses, or the array of those of each; ``lies`` asks for weights in the order of
-    the pathway itself.
+    the pathway itself. The rows of a pathway that is rewired are summed up as they lie: they are
+    the same for the way back.
     """
+    if rewired and isinstance(delay, str):
+        raise LearningError(
+            f"The synapses of '{name}' are rewired, have delays of their own and carry a learning "
+            "signal back, which does not go together. Give all of them the same delay."
+        )
     long = isinstance(delay, int) and pathway.n_synapses >= _LONG_ROW * pathway.n_source
-    if lies or long:
+    if lies or long or rewired:
         return Feedback(pathway, weight, turned=False)
     turned, due = _turned(name, pathway, contents, delay, lies)
     name = turned.connectivity.name

@@ -59,6 +59,8 @@ class Task:
     delays : mapping of str to ForEach
         For each parameter that is a delay, frozen or not, what rounds it to the table of steps
         that its pathway reads.
+    rewired : frozenset of str
+        The connectivities that change.
     """
 
     outputs: tuple[Output, ...]
@@ -69,6 +71,7 @@ class Task:
     values: Callable[[str], npt.NDArray[Any]] = field(default=_no_values, repr=False)
     seed: int = 0
     delays: Mapping[str, ForEach] = field(default_factory=dict)
+    rewired: frozenset[str] = frozenset()
 
     def without(self, frozen: frozenset[str]) -> Task:
         """The task while some of its parameters are not trained."""

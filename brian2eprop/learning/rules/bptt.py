@@ -86,7 +86,8 @@ def _every_pathway(model: Model, task: Task) -> Cross:
     def cross(phase: Propagate, effect: Effect) -> Feedback:
         pathway = model.connectivities[phase.connectivity]
         weight = phase.body.refs[model.weight(phase)].array
-        lies = effect.depends
-        return symmetric(phase.label, pathway, task.contents, weight, phase.delay, lies)
+        lies, rewired = effect.depends, phase.connectivity in task.rewired
+        contents, delay = task.contents, phase.delay
+        return symmetric(phase.label, pathway, contents, weight, delay, lies, rewired)
 
     return cross

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -94,6 +94,8 @@ class Signals:
         pathway = model.connectivities[phase.connectivity]
         if isinstance(chosen, str):
             return self._named(name, chosen, phase, pathway, effect.depends)
+        if phase.connectivity in task.rewired:
+            _refuse_rewired(name)
         columns = self._columns[targets.pop()] if straight else slice(None)
         matrix = self._matrix(name, chosen, pathway, straight)
         weights, lies = matrix[:, columns], effect.depends
@@ -105,6 +107,9 @@ class Signals:
         """The feedback of a kind that has a name."""
         label, contents, delay = phase.label, self._task.contents, phase.delay
         scale, seed = self._scale, self._task.seed
+        rewired = phase.connectivity in self._task.rewired
+        if rewired and kind != "symmetric":
+            _refuse_rewired(name)
         if kind == "random":
             return random(label, pathway, contents, scale, seed, delay, lies)
         weight = phase.body.refs[self.model.weight(phase)].array
@@ -112,7 +117,7 @@ class Signals:
             return random(label, pathway, contents, scale, seed, delay, lies)
         self._check_own(name, kind, phase in self.model.imagined, weight)
         if kind == "symmetric":
-            return symmetric(label, pathway, contents, weight, delay, lies)
+            return symmetric(label, pathway, contents, weight, delay, lies, rewired)
         gradient = gradient_of(weight)
         return adaptive(label, pathway, contents, scale, seed, weight, gradient, delay, lies)
 
@@ -187,6 +192,13 @@ class Signals:
                     f"EProp was given feedback for '{name}', but no synapses of that name lead to "
                     f"the output, and no neurons of that name spike. Those that do are {known}."
                 )
+
+
+def _refuse_rewired(name: str) -> NoReturn:
+    raise LearningError(
+        f"EProp's feedback for the synapses '{name}' has weights of its own, and they are rewired, "
+        "which it would not follow. Choose 'symmetric' for them."
+    )
 
 
 def trained(model: Model, task: Task) -> Iterator[tuple[str, str | None, str]]:

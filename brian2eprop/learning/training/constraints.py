@@ -240,15 +240,28 @@ class Constraints:
         origins = {follower.origin for follower in following.values()}
         return origins | {_moved_of(name) for name in self.of}
 
-    def check(self, name: str, values: Values) -> None:
+    def sign_of(self, name: str) -> str | None:
+        """The array with the signs of a parameter's elements, where the constraint has some."""
+        return _sign_of(name) if name in self.signs else None
+
+    def check(self, name: str, values: Values, signs: Values | None = None) -> None:
         """Refuse to begin outside of the bounds.
+
+        Parameters
+        ----------
+        name : str
+            Array of the parameter.
+        values : array
+            Its values.
+        signs : array, optional
+            The signs of its elements, where the constraint has some.
 
         Raises
         ------
         ValueError
             If a value is.
         """
-        bad = ~self.of[name].allows(values, self.signs.get(name))
+        bad = ~self.of[name].allows(values, signs)
         if bad.any():
             raise ValueError(
                 f"Trainer: the parameter '{name}' holds {values[bad][0]:g}, which its constraint "

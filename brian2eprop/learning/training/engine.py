@@ -17,6 +17,7 @@ from brian2eprop.learning.objective.trial import changed_arrays
 from brian2eprop.learning.training.constraints import Constraints
 from brian2eprop.learning.training.numbers import Key, Numbers, fetch
 from brian2eprop.learning.training.optimiser import Optimiser
+from brian2eprop.learning.training.rewiring import Rewirings
 from brian2eprop.learning.training.schedules import Rate
 from brian2eprop.learning.training.session import Session
 
@@ -48,6 +49,8 @@ class Engine:
         What every update is put back to.
     rates : mapping of str to float or callable
         Learning rates of parameters that have one of their own.
+    rewirings : Rewirings
+        What rewires synapses after updates.
     """
 
     def __init__(
@@ -58,12 +61,14 @@ class Engine:
         parameters: Sequence[Array],
         constraints: Constraints,
         rates: Mapping[str, Rate],
+        rewirings: Rewirings,
     ) -> None:
         self.backend = backend
         self.programs = programs
         self.optimiser = optimiser
         self.constraints = constraints
         self.rates = rates
+        self.rewirings = rewirings
         self.trained = tuple(parameters)
         self.parameters = tuple(array.name for array in parameters)
         self.iteration = 0
@@ -83,11 +88,16 @@ class Engine:
         store = self.backend.memory(1)
         store.reserve_arrays(arrays.values())
         store.reserve(self._update, 0)
+        self._reserve_rewirings(store)
         if self.programs.refresh is not None:
             store.reserve(self.programs.refresh, 0)
         for name, values in {**self.programs.shared, **self.constraints.contents()}.items():
             store.write(name, values)
         return store
+
+    def _reserve_rewirings(self, store: Memory) -> None:
+        arrays = {**self.programs.train.all_arrays(), **self._update.all_arrays()}
+        self.rewirings.reserve(store, arrays, self.optimiser.follows(self._update))
 
     def _make_sessions(self) -> None:
         backend, programs, store = self.backend, self.programs, self.store
@@ -143,6 +153,7 @@ class Engine:
             del self.store.arrays[name]
         self.store.reserve(program, 0)
         self._update, self._update_kernel = program, None
+        self._reserve_rewirings(self.store)
 
     @cached_property
     def _refresh_kernel(self) -> Kernel | None:
@@ -158,7 +169,8 @@ class Engine:
         arrays = self._whole.train.all_arrays()
         drawn = {name for name in self._whole.shared if arrays[name].dtype is DType.REAL}
         updated = set(update.all_arrays()) - self._temporary
-        return updated | drawn | set(self.parameters)
+        rewired = {*self.rewirings.beside, *self.rewirings.rows, *self.rewirings.counts}
+        return updated | drawn | set(self.parameters) | rewired
 
     @property
     def _temporary(self) -> set[str]:
@@ -172,6 +184,7 @@ class Engine:
         """Shape and type of each array of the state to be kept, were this the optimiser."""
         update = self._program(optimiser)
         arrays = {**self._whole.train.all_arrays(), **update.all_arrays()}
+        arrays |= self.rewirings.arrays()
         return {
             name: (self.store.shape(arrays[name], 0), self.store.dtype(arrays[name]))
             for name in sorted(self._own(update))
@@ -182,14 +195,16 @@ class Engine:
         """The parameter that each array lies beside, element by element."""
         own = {name: name for name in self.parameters}
         beside = self.optimiser.follows(self._update)
-        return own | {name: leader for name, leader in beside.items() if leader in own}
+        own |= {name: leader for name, leader in beside.items() if leader in own}
+        return own | self.rewirings.beside
 
     @property
     def given(self) -> tuple[str, ...]:
         """Names of the arrays whose contents come from the network, initial values included."""
         refresh = self._whole.refresh
         derived = set() if refresh is None else changed_arrays(refresh.phases())
-        derived |= set(self.own) | set(self._whole.shared) | self._temporary
+        own = set(self.own) | set(self._whole.shared) | self._temporary
+        derived |= (own | self.rewirings.own) - self.rewirings.given - set(self.parameters)
         return tuple(sorted(set(self.store.arrays) - (derived - set(self.parameters))))
 
     def source_of(self, name: str) -> str:
@@ -225,6 +240,8 @@ class Engine:
             program = self._updating(self.optimiser, self.programs)
             self._update_kernel = self.backend.compile(program)
         self._update_kernel.run(self.store)
+        now = {name: self._rates.get(name, self.optimiser.learning_rate) for name in self.gradients}
+        self.rewirings.run(self.store, self.iteration, now)
         self.refresh()
 
     def snapshot(self) -> Snapshot:
@@ -239,7 +256,9 @@ class Engine:
     def check_constraints(self) -> None:
         """Refuse to begin with parameters outside of their bounds."""
         for name in self.constraints.of:
-            self.constraints.check(name, self.store.read(name))
+            signs = self.constraints.sign_of(name)
+            now = None if signs is None else self.store.read(signs)
+            self.constraints.check(name, self.store.read(name), now)
 
     def check_given(self) -> None:
         """Refuse to begin with values that no result can be expected from.

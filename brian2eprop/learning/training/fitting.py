@@ -268,6 +268,9 @@ class Fitting:
         if metrics.clipped:
             values["clipped"] = dict(metrics.clipped)
         tally.warn_of_clipped()
+        if self.engine.rewirings.found:
+            values["churn"] = self.engine.rewirings.churn(self.engine.store)
+            self._warn_of_stuck()
         if self.plan.validation is not None:
             held_out = self.plan.validation.batches(gone=lambda: self.interruption.requested)
             judged, counted = self.engine.evaluation, self.plan.counted
@@ -277,6 +280,14 @@ class Fitting:
         self.progress.history.record(values)
         self.history.record(values)
         self._call("on_epoch_end", number, values)
+
+    def _warn_of_stuck(self) -> None:
+        for name, number in self.engine.rewirings.stuck(self.engine.store).items():
+            logger.warn(
+                f"Of the synapses that the rewiring of '{name}' was to form in this epoch, "
+                f"{number} found no other place and were formed where others had just been taken "
+                "away; allow more places, let form be greater, or connect fewer."
+            )
 
     def _bar(self, number: int, done: int) -> Any:
         return tqdm(

@@ -58,7 +58,8 @@ class History(dict[str, list[Any]]):
 
     ``loss``, ``accuracy`` (averages over the epoch, while the parameters changed), ``rates``
     (a dictionary of Hz by group), with EventProp ``clipped`` (the share of spikes by group whose
-    times were not followed exactly) and, with validation data, ``val_loss`` and
+    times were not followed exactly), with rewiring ``churn`` (by synapses, how many were formed
+    in the epoch, as a share of their number) and, with validation data, ``val_loss`` and
     ``val_accuracy`` (at the end of the epoch). Accuracies are there for losses that have one;
     with several outputs there are also ``<output>_loss`` and ``<output>_accuracy``. The metrics
     that ``fit`` was asked for have their names, and ``val_`` before these.

@@ -13,6 +13,8 @@ from brian2.devices.device import get_device
 from brian2eprop.device.backends.base import Backend
 from brian2eprop.device.lent import Borrower
 from brian2eprop.device.program import DType, ForEach, Program
+from brian2eprop.device.rewiring.phases import Rewired
+from brian2eprop.device.rewiring.rules import Rewiring
 
 
 class CapturedNetwork(Protocol):
@@ -38,6 +40,10 @@ class CapturedNetwork(Protocol):
     def rounding(self) -> Mapping[str, ForEach]:
         """For each delay that is trained, what rounds it to the steps that its pathway reads."""
 
+    @property
+    def rewired(self) -> Mapping[str, Rewired]:
+        """The synapses that are rewired, by their name."""
+
 
 @runtime_checkable
 class TrainingDevice(Protocol):
@@ -48,9 +54,17 @@ class TrainingDevice(Protocol):
         """Where Programs run."""
 
     def capture(
-        self, network: Any, namespace: Mapping[str, Any], *, trained: Mapping[Any, float]
+        self,
+        network: Any,
+        namespace: Mapping[str, Any],
+        *,
+        trained: Mapping[Any, float],
+        rewirings: Mapping[Any, Rewiring],
     ) -> CapturedNetwork:
-        """The network as a Program, where some delays may become as long as is said."""
+        """The network as a Program.
+
+        Some delays may become as long as is said, and some synapses are rewired.
+        """
 
     def changed(self, network: Any, captured: Any) -> str | None:
         """Name of what of the network is not as it was captured; None where nothing is."""
@@ -66,6 +80,9 @@ class TrainingDevice(Protocol):
 
     def write_array(self, captured: Any, name: str, values: npt.ArrayLike) -> None:
         """Set a variable, in every instance."""
+
+    def rewrite(self, captured: Any, name: str, contents: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Make synapses those of other rows, with the values of their variables and tables."""
 
     def lend(
         self, captured: Any, names: Iterable[str], borrower: Borrower

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.device.program.connectivity.pairs import Pairs
+from brian2eprop.device.program.connectivity.sparse import as_sparse
 from brian2eprop.learning.settings import settings
 from brian2eprop.learning.training import checkpoint
 from brian2eprop.learning.training.connectivity import Connections, digests, value_digest
@@ -17,7 +19,9 @@ from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import Progress
-from brian2eprop.learning.training.reading import opened
+from brian2eprop.learning.training.reading import File, opened
+
+Values = npt.NDArray[Any]
 
 
 class Keeper:
@@ -75,13 +79,14 @@ class Keeper:
             self.progress.history,
             self.progress.rng.bit_generator.state,
             self._settings(),
-            digests(pairs),
+            self._digests(pairs),
             self._values(),
             sorted(self.progress.frozen),
             None if position is None else position.to_json(),
             self.progress.states(),
         )
         arrays = self._turned(snapshot.arrays, self.parameters.in_brian_order)
+        arrays = {name: values for name, values in arrays.items() if name not in self._places()}
         checkpoint.write(path, checkpoint.Checkpoint(arrays, state, pairs))
 
     def load(self, path: str | os.PathLike[str]) -> None:
@@ -89,20 +94,50 @@ class Keeper:
         engine, progress = self.engine, self.progress
         self.mirror.read()
         with opened(path) as file:
-            file.check(self._settings(), digests(self.connections.pairs()), self._values())
+            file.check(self._settings(), self._digests(self.connections.pairs()), self._values())
             optimiser = file.optimiser(engine.optimiser)
-            arrays = file.arrays(engine.layout(optimiser), optimiser)
+            layout = engine.layout(optimiser)
+            wanted = {name: form for name, form in layout.items() if name not in self._places()}
+            arrays = file.arrays(wanted, optimiser)
+            orders = self._read_places(file, arrays)
             rng, frozen = file.generator(), file.frozen(engine.parameters)
             position = file.position()
         with self.mirror.training():
             vars(engine.optimiser).update(vars(optimiser))
             engine.tune()
             turned = self._turned(arrays, self.parameters.in_program_order)
+            turned |= {name: arrays[name][order] for name, order in orders.items()}
             engine.restore(Snapshot(file.state.iteration, turned))
             self.mirror.updated()
         progress.rng, progress.epoch, progress.position = rng, file.state.epoch, position
         progress.history, progress.frozen = History(file.state.history), frozen
         progress.kept = file.state.callbacks
+
+    def _digests(self, pairs: Mapping[str, Any]) -> dict[str, str]:
+        """A hash of each connectivity; those that are rewired are what they are."""
+        rewired = self.engine.rewirings.found
+        return {name: "" if name in rewired else text for name, text in digests(pairs).items()}
+
+    def _places(self) -> set[str]:
+        """The arrays that the pairs in a file stand for."""
+        found = self.engine.rewirings.found.values()
+        return {name for rewired in found for name in (*rewired.rows, *rewired.ends)}
+
+    def _read_places(self, file: File, arrays: dict[str, Values]) -> dict[str, Values]:
+        """Add where a file's rewired synapses are; the order of each array that lies beside."""
+        orders: dict[str, Values] = {}
+        for name, rewired in self.engine.rewirings.found.items():
+            found = rewired.connectivity
+            pairs = file.pairs(name, found.size, found.n_source, found.n_target)
+            sources, targets = pairs
+            placed = as_sparse(Pairs(name, sources, targets, found.n_source, found.n_target))
+            order = np.arange(found.size) if placed.order is None else placed.order
+            arrays |= {**placed.tables, **dict(zip(rewired.ends, pairs, strict=True))}
+            for table in rewired.tables:
+                file.check_steps(table, arrays[table], int(self.engine.store.read(table).max()))
+            beside = self.engine.rewirings.beside.items()
+            orders |= {array: order for array, leader in beside if leader == rewired.ends[0]}
+        return orders
 
     def _settings(self) -> dict[str, Any]:
         made: dict[str, Any] = settings({"optimiser": self.engine.optimiser, **self.made_with})

@@ -50,6 +50,11 @@ class Mirror:
         self._engine = engine
         self._initial = self._found(engine.programs.roles.initial.values())
         self._names = tuple(name for name in engine.given if name not in self._initial)
+        self._group = {
+            array: name
+            for name, rewired in captured.rewired.items()
+            for array in (*rewired.ends, *rewired.variables)
+        }
         self._lent = False
         self._behind: set[str] = set()  # parameters whose newest values are the engine's
         self._changed: set[str] = set()  # what somebody may have changed in Brian2
@@ -78,9 +83,10 @@ class Mirror:
         if self._lent:
             yield
             return
-        variables = [name for name in self._names if name not in self._captured.tables]
+        variables = {name for name in self._names if name not in self._captured.tables}
+        variables |= self._group.keys()
         try:
-            with self._device.lend(self._captured, variables, self):
+            with self._device.lend(self._captured, sorted(variables), self):
                 self._lent = True
                 yield
         finally:
@@ -89,20 +95,35 @@ class Mirror:
                 self.pull(name)
 
     def updated(self) -> None:
-        """Note that the engine has changed the parameters."""
-        self._behind |= set(self._engine.parameters)
+        """Note that the engine has changed the parameters, and what goes along with them."""
+        self._behind |= {*self._engine.parameters, *self._group}
 
     def pull(self, name: str) -> None:
         """Bring Brian2's array of a variable up to date."""
         if name not in self._behind:
             return
+        if name in self._group:
+            self._pull_synapses(self._group[name])
+            return
         self._behind.discard(name)
         self._device.write_array(self._captured, name, self._engine.store.read(name))
         self._changed.discard(name)  # the device has told of this very write
 
+    def _pull_synapses(self, name: str) -> None:
+        """Bring all that there is of rewired synapses up to date: they go together."""
+        rewired, store = self._captured.rewired[name], self._engine.store
+        arrays = {*rewired.rows, *rewired.tables, *rewired.ends, *rewired.variables}
+        self._behind -= arrays
+        initial = self._engine.programs.roles.initial
+        found = {array: store.read(initial.get(array, array)) for array in sorted(arrays)}
+        self._initial |= {initial[a]: found[a] for a in arrays & initial.keys()}
+        self._device.rewrite(self._captured, name, found)
+        self._changed -= arrays
+
     def touch(self, name: str) -> None:
         """Note that Brian2's array of a variable may be changed."""
-        self._changed.add(name)
+        if name in self._names:  # what samples start from is not read anew
+            self._changed.add(name)
 
     def _found(self, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
         now = float(self._network.t_)

@@ -210,6 +210,34 @@ class File:
         self._check_names(layout)
         return {name: self._array(name, *wanted, optimiser) for name, wanted in layout.items()}
 
+    def pairs(self, name: str, size: int, n_source: int, n_target: int) -> Values:
+        """Source and target of each of some rewired synapses, shape (2, size).
+
+        Raises
+        ------
+        CheckpointError
+            If they are no places, or one of them is there twice.
+        """
+        found = self._member(f"{PAIRS}{name}", (2, size), 16 * size)
+        if found.dtype.kind not in "iu":
+            raise ValueError("pairs")
+        pairs = found.astype(np.int64)
+        within = (pairs >= 0) & (pairs < np.array([[n_source], [n_target]]))
+        if not within.all() or np.unique(pairs[0] * n_target + pairs[1]).size < size:
+            self._refuse(f"its synapses of '{name}' are not at places of their own", EARLIER)
+        return pairs
+
+    def check_steps(self, name: str, steps: Values, longest: int) -> None:
+        """Check that delays are none that spikes are not kept for.
+
+        Raises
+        ------
+        CheckpointError
+            If some are.
+        """
+        if ((steps < 0) | (steps > longest)).any():
+            self._refuse(f"array '{name}' holds delays that there are not here", EARLIER)
+
     def frozen(self, parameters: Sequence[str]) -> frozenset[str]:
         """The arrays of parameters that are frozen.
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from brian2.core.namespace import get_local_namespace
+from brian2.synapses.synapses import Synapses
 
 from brian2eprop.augmentation import Augmentation
+from brian2eprop.device.rewiring.rules import Rule as RewiringRule
 from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.objective.task import Output, Rule, Task
@@ -43,6 +45,7 @@ from brian2eprop.learning.training.network import description
 from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import Progress
+from brian2eprop.learning.training.rewiring import Rewirings, find_rewirings
 from brian2eprop.learning.training.schedules import Rate, find_rates
 from brian2eprop.learning.training.turns import Turns
 
@@ -88,6 +91,9 @@ class Trainer(Evaluation):
     learning_rates : mapping of VariableView to (float or callable), optional
         Learning rates of parameters that do not have the optimiser's, such as ``{w.w: 1e-4}`` or
         ``{w.w: CosineDecay(1e-4, 1000)}``.
+    rewiring : mapping of Synapses to Rule, optional
+        How sparse synapses are rewired while one variable of theirs is trained, such as
+        ``{w_rec: DeepR(l1=1e-4)}``.
     seed : int, optional
         Seed of the order of the samples and of what the rule draws.
 
@@ -114,6 +120,7 @@ class Trainer(Evaluation):
         loss_weights: Sequence[float] | None = None,
         constraints: Mapping[Any, Constraint] = MappingProxyType({}),
         learning_rates: Mapping[Any, Rate] = MappingProxyType({}),
+        rewiring: Mapping[Synapses, RewiringRule] = MappingProxyType({}),
         seed: int | None = None,
     ) -> None:
         heads = check_heads(output, loss, loss_weights)
@@ -126,7 +133,10 @@ class Trainer(Evaluation):
         device = host.training_device()
         # Two frames up: between here and the caller there is the check of the arguments.
         delays = trained_delays(parameters, constraints)
-        captured = device.capture(network, get_local_namespace(level=2), trained=delays)
+        drawn = int(np.random.default_rng(seed).integers(2**31))
+        namespace = get_local_namespace(level=2)
+        asked = find_rewirings(rewiring, parameters, drawn, namespace)
+        captured = device.capture(network, namespace, trained=delays, rewirings=asked)
         host.check_transit(device, network, captured)
         self._streams = captured.program.streams
         self._outputs = finding.find_outputs(device, captured, heads)
@@ -139,8 +149,9 @@ class Trainer(Evaluation):
             regularisers=terms,
             contents=captured.tables,
             values=partial(host.read_shared, device, captured),
-            seed=int(np.random.default_rng(seed).integers(2**31)),
+            seed=drawn,
             delays=captured.rounding,
+            rewired=frozenset(captured.rewired),
         )
         self._programs = cache(
             lambda inputs, frozen: rule.training_program(
@@ -149,7 +160,8 @@ class Trainer(Evaluation):
             )
         )
         programs = self._programs(frozenset(), frozenset())
-        self._engine = Engine(device.backend, programs, optimiser, arrays, bounds, rates)
+        rewirings = Rewirings(device.backend, captured.rewired, bounds, drawn)
+        self._engine = Engine(device.backend, programs, optimiser, arrays, bounds, rates, rewirings)
         self._connections = Connections(network)
         self._mirror = Mirror(device, captured, network, self._engine, self._connections)
         dtype = device.backend.precision.dtype
@@ -160,6 +172,7 @@ class Trainer(Evaluation):
             "network": description(captured.program, captured.tables),
             **{"rule": rule, "loss": loss, "loss_weights": loss_weights, "regularisers": terms},
             **{"constraints": bounds.of, "learning_rates": rates},
+            "rewiring": {synapses.name: asked[synapses].rule for synapses in asked},
         }
         self._keeper = Keeper(
             self._engine, self._mirror, self._parameters, self._connections, self._progress, made_of
@@ -276,6 +289,7 @@ class Trainer(Evaluation):
         with self._mirror.training():
             self._engine.check_given()
             self._engine.check_constraints()
+            self._engine.rewirings.begin(self._engine.store)
             engine, mirror, outputs = self._engine, self._mirror, self._outputs
             fitting = Fitting(engine, mirror, outputs, plan, self._progress, self)
             return fitting.run(epochs, callbacks, verbose)

@@ -1,0 +1,304 @@
+"""Rules by which sparse synapses are rewired."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+# Names in the code of a recipe that are no variables of the synapses.
+RATE, POLARITY = "_learning_rate", "_polarity"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A rule as Brian2 code.
+
+    Parameters
+    ----------
+    eliminate : str
+        Which synapses go: a condition or, with a ``fraction``, a number that is greatest for them.
+    form : str
+        How readily an empty place takes a synapse, from 0 to 1.
+    allowed : str
+        Where synapses may be.
+    initial : mapping of str to str
+        Values of formed synapses; everything else of theirs is zero.
+    fraction : float, optional
+        The share of the synapses that goes.
+    update : str
+        What is done to every synapse before.
+    polarity : float, optional
+        Where every place has a sign that never changes, called ``_polarity``: the share of the
+        places whose sign is 1.
+    """
+
+    eliminate: str
+    form: str = "1"
+    allowed: str = "True"
+    initial: Mapping[str, str] = NOTHING
+    fraction: float | None = None
+    update: str = ""
+    polarity: float | None = None
+
+
+class Rule(ABC):
+    """How synapses are rewired.
+
+    Attributes
+    ----------
+    every : int
+        After how many updates.
+    """
+
+    every: int
+
+    @abstractmethod
+    def recipe(self, weight: str) -> Recipe:
+        """The rule as Brian2 code, for synapses whose weight has that name."""
+
+
+@dataclass(frozen=True)
+class Rewiring:
+    """What is asked for of synapses.
+
+    Parameters
+    ----------
+    rule : Rule
+        How they are rewired.
+    weight : str
+        Name of the variable that is their weight.
+    seed : int
+        Seed of what every place has.
+    """
+
+    rule: Rule
+    weight: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Rewire(Rule):
+    """A rule of your own: which synapses go, and where as many others are formed.
+
+    The expressions are Brian2's: they may name variables of the synapses, of the neurons at
+    either end (``x_pre``, ``x_post``; in a training those that it does not change), ``i``, ``j``,
+    ``N_pre``, ``N_post``, constants, functions and ``rand()``. ``form`` and ``allowed`` are about
+    places without a synapse, so that they know neurons only.
+
+    Parameters
+    ----------
+    eliminate : str
+        Condition under which a synapse goes; with ``fraction`` a number, and the synapses for
+        which it is greatest go.
+    form : str
+        How readily an empty place takes a synapse, from 0 to 1: places are taken with
+        probabilities in proportion to it. By default all alike.
+    every : int
+        After how many updates.
+    initial : mapping of str to str
+        Values of the variables of a formed synapse; those that are not named start at zero.
+    fraction : float, optional
+        Share of the synapses that goes.
+    allowed : str
+        Condition for places that may have a synapse, such as ``'i != j'``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an expression is no text, or a number is out of its range.
+
+    Examples
+    --------
+    >>> from brian2eprop import Rewire
+    >>> Rewire('w < 0.01', form='exp(-(x_pre - x_post)**2)', initial={'w': '0.1'})
+    Rewire('w < 0.01', form='exp(-(x_pre - x_post)**2)', every=1, initial={'w': '0.1'})
+    """
+
+    eliminate: str
+    form: str = "1"
+    every: int = 1
+    initial: Mapping[str, str] = field(default_factory=dict)
+    fraction: float | None = None
+    allowed: str = "True"
+
+    def __post_init__(self) -> None:
+        named = {"eliminate": self.eliminate, "form": self.form, "allowed": self.allowed}
+        if not isinstance(self.initial, Mapping):
+            raise TypeError(
+                f"Rewire: initial is {self.initial!r}; give a dictionary of expressions by the "
+                "name of the variable, such as {'w': '0.1'}."
+            )
+        named |= {f"initial[{name!r}]": value for name, value in self.initial.items()}
+        for name, value in named.items():
+            _check_text("Rewire", name, value)
+        _check_every("Rewire", self.every)
+        if self.fraction is not None:
+            _check_share("Rewire", "fraction", self.fraction)
+
+    def __repr__(self) -> str:
+        fraction = "" if self.fraction is None else f", fraction={self.fraction!r}"
+        allowed = "" if self.allowed == "True" else f", allowed={self.allowed!r}"
+        return (
+            f"Rewire({self.eliminate!r}, form={self.form!r}, every={self.every}, "
+            f"initial={dict(self.initial)!r}{fraction}{allowed})"
+        )
+
+    def recipe(self, weight: str) -> Recipe:
+        """See :meth:`Rule.recipe`."""
+        return Recipe(self.eliminate, self.form, self.allowed, self.initial, self.fraction)
+
+
+@dataclass(frozen=True)
+class DeepR(Rule):
+    r"""Deep rewiring: synapses whose weight crosses zero go.
+
+    Every place of the matrix has a sign :math:`s` that never changes. After an update by the
+    gradient a weight is drawn to zero, :math:`w \leftarrow w - \eta\alpha s + \sqrt{2\eta T}\,\xi`
+    with normal :math:`\xi`; a synapse whose weight has not the sign of its place is taken away,
+    and one at another empty place, all being equally likely, begins at zero. So the number of
+    synapses stays. A place has the sign of the weight that was there at the start, or one by
+    chance.
+
+    Parameters
+    ----------
+    l1 : float
+        How strongly weights are drawn to zero, :math:`\alpha`.
+    temperature : float
+        How strongly they wander, :math:`T`.
+    excitatory : float
+        Share of the places whose sign is positive.
+    every : int
+        After how many updates.
+    allowed : str
+        Condition for places that may have a synapse, such as ``'i != j'``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range, or the condition is no text.
+
+    References
+    ----------
+    Bellec, Kappel, Maass, Legenstein (2018), Deep rewiring: training very sparse deep networks,
+    ICLR, arXiv:1711.05136.
+
+    Examples
+    --------
+    >>> from brian2eprop import DeepR
+    >>> DeepR(l1=1e-4)
+    DeepR(l1=0.0001, temperature=0.0, excitatory=0.5, every=1, allowed='True')
+    """
+
+    l1: float = 0.0
+    temperature: float = 0.0
+    excitatory: float = 0.5
+    every: int = 1
+    allowed: str = "True"
+
+    def __post_init__(self) -> None:
+        for name in ("l1", "temperature"):
+            value = getattr(self, name)
+            if not _is_number(value) or not 0 <= value < math.inf:
+                raise ValueError(f"DeepR: {name} is {value!r}; give a finite number from 0 up.")
+        if not _is_number(self.excitatory) or not 0 <= self.excitatory <= 1:
+            raise ValueError(
+                f"DeepR: excitatory is {self.excitatory!r}; give the share of the places with a "
+                "positive sign, from 0 to 1."
+            )
+        _check_every("DeepR", self.every)
+        _check_text("DeepR", "allowed", self.allowed)
+
+    def recipe(self, weight: str) -> Recipe:
+        """See :meth:`Rule.recipe`."""
+        lines = [f"{weight} += -{float(self.l1)!r}*{RATE}*{POLARITY}"] if self.l1 else []
+        if self.temperature:
+            lines.append(f"{weight} += sqrt({2 * float(self.temperature)!r}*{RATE})*randn()")
+        return Recipe(
+            f"{weight}*{POLARITY} < 0",
+            allowed=self.allowed,
+            update="\n".join(lines),
+            polarity=float(self.excitatory),
+        )
+
+
+@dataclass(frozen=True)
+class SET(Rule):
+    """Sparse evolutionary training: a share of the synapses, those of least weight, go.
+
+    As many others are formed at empty places, all of which are equally likely.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of the synapses that goes.
+    every : int
+        After how many updates, such as the number of batches of an epoch.
+    initial : str
+        Weight of a formed synapse, such as ``'0.1*randn()'``.
+    allowed : str
+        Condition for places that may have a synapse, such as ``'i != j'``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range, or an expression is no text.
+
+    References
+    ----------
+    Mocanu et al. (2018), Scalable training of artificial neural networks with adaptive sparse
+    connectivity inspired by network science, Nature Communications 9:2383,
+    doi:10.1038/s41467-018-04316-3. There, positive and negative weights are counted apart.
+
+    Examples
+    --------
+    >>> from brian2eprop import SET
+    >>> SET(0.3, every=100)
+    SET(fraction=0.3, every=100, initial='0', allowed='True')
+    """
+
+    fraction: float = 0.3
+    every: int = 100
+    initial: str = "0"
+    allowed: str = "True"
+
+    def __post_init__(self) -> None:
+        _check_share("SET", "fraction", self.fraction)
+        _check_every("SET", self.every)
+        _check_text("SET", "initial", self.initial)
+        _check_text("SET", "allowed", self.allowed)
+
+    def recipe(self, weight: str) -> Recipe:
+        """See :meth:`Rule.recipe`."""
+        initial = {weight: self.initial}
+        return Recipe(
+            f"-abs({weight})", allowed=self.allowed, initial=initial, fraction=self.fraction
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _check_text(owner: str, name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{owner}: {name} is {value!r}; give a Brian2 expression as text.")
+    if not value.strip():
+        raise ValueError(f"{owner}: {name} is empty; give a Brian2 expression.")
+
+
+def _check_every(owner: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{owner}: every is {value!r}; give a number of updates from 1 up.")
+
+
+def _check_share(owner: str, name: str, value: Any) -> None:
+    if not _is_number(value) or not 0 < value < 1:
+        raise ValueError(f"{owner}: {name} is {value!r}; give a number between 0 and 1.")
