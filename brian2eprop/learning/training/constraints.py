@@ -216,14 +216,14 @@ class Constraints:
                 arrays.append(replace(parameter, name=_sign_of(name)))
             if led:
                 arrays.append(replace(parameter, name=_moved_of(name)))
-            phases.append(self._constrained(parameter, bool(led)))
+            phases.append(self.constrained(parameter, bool(led)))
             for follower, how in led.items():
                 arrays.append(Array(how.origin, DType.INT, parameter.size, Access.SHARED))
                 phases.append(_moved_alike(follower, how, parameter.size))
         sweeps = (replace(sweep, phases=tuple(phases)),)
         return replace(update, arrays=tuple(arrays), sweeps=sweeps)
 
-    def _constrained(self, parameter: Array, followed: bool) -> ForEach:
+    def constrained(self, parameter: Array, followed: bool) -> ForEach:
         """What puts a parameter back, and notes by how much if something follows it."""
         name, code = parameter.name, self.of[parameter.name].code
         refs = {"w": Ref(name, Index.ELEMENT)}

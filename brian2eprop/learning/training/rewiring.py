@@ -52,6 +52,7 @@ class Rewirings:
         self, backend: Backend, found: Mapping[str, Rewired], constraints: Constraints, seed: int
     ) -> None:
         self.backend, self.found, self.seed = backend, found, seed
+        self._constraints = constraints
         self._signs = {
             name: np.asarray(constraint.signs_of_sources, np.int32)
             for name, rewired in found.items()
@@ -86,7 +87,7 @@ class Rewirings:
             known = {**arrays, **own}
             beside = tuple(known[each] for each in self._along(rewired, known, follows))
             self._beside[name] = tuple(array.name for array in beside)
-            then = self._put_back(rewired, known) if name in self._signs else ()
+            then = self._put_back(rewired, known)
             program = rewired.program(beside, known.values(), numbered, then)
             program = _with_what_it_uses(program)
             if program != self._programs.get(name):
@@ -112,13 +113,19 @@ class Rewirings:
         return sorted(there - set(rewired.ends))
 
     def _put_back(self, rewired: Rewired, known: Mapping[str, Array]) -> tuple[Phase, ...]:
-        """Every synapse has the sign of its source."""
+        """Formed synapses have the signs of their sources, and weights within bounds."""
+        if rewired.weight not in self._constraints.of:
+            return ()
+        bounded = self._constraints.constrained(known[rewired.weight], False)
+        if rewired.name not in self._signs:
+            return (bounded,)
         refs = {"of_source": Ref(rewired.own("signs"), Index.SOURCE)}
         taking = (f"constraint:sign:{rewired.weight}", rewired.own("polarity"))
         for number, name in enumerate(name for name in taking if name in known):
             refs[f"own_{number}"] = Ref(name, Index.SYNAPSE)
         code = "\n".join(f"{name} = of_source" for name in sorted(refs.keys() - {"of_source"}))
-        return (ForEachSynapse(f"signs of {rewired.name}", rewired.name, Body(code, refs)),)
+        signs = ForEachSynapse(f"signs of {rewired.name}", rewired.name, Body(code, refs))
+        return signs, bounded
 
     @property
     def beside(self) -> dict[str, str]:
