@@ -21,7 +21,6 @@ from brian2eprop.learning.training.checkpoint import (
     EARLIER,
     FORMAT,
     LOAD_INTO,
-    MAX_COUNT,
     MAX_HEADER_BYTES,
     MAX_STATE_BYTES,
     PAIRS,
@@ -34,6 +33,7 @@ from brian2eprop.learning.training.checkpoint import (
 from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.learning.training.position import Position, generator_of
 from brian2eprop.learning.training.schedules import made_again
+from brian2eprop.learning.training.state_reading import read_callbacks, read_count, read_history
 
 _UNREADABLE = (
     AttributeError,
@@ -327,18 +327,18 @@ class File:
                 f"The checkpoint '{self.path}' has version {state.get('version')} of the format, "
                 f"but this brian2eprop reads version {VERSION}; install the version that wrote it."
             )
-        epoch = _count(state["epoch"])
+        epoch = read_count(state["epoch"])
         return State(
-            _count(state["iteration"]),
+            read_count(state["iteration"]),
             epoch,
-            _history(state["history"], epoch),
+            read_history(state["history"], epoch),
             dict(state["rng"]),
             dict(state["settings"]),
             {str(name): str(digest) for name, digest in dict(state["connectivity"]).items()},
             {str(name): str(digest) for name, digest in dict(state["values"]).items()},
             [str(name) for name in list(state["frozen"])],
             state["position"],
-            _callbacks(state["callbacks"]),
+            read_callbacks(state["callbacks"]),
         )
 
     def _refuse(self, fault: str, remedy: str) -> NoReturn:
@@ -367,40 +367,3 @@ def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         (2, 0): np.lib.format.read_array_header_2_0,
     }[np.lib.format.read_magic(file)]
     return read(file, max_header_size=MAX_HEADER_BYTES)
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
-        raise ValueError("count")
-    return value
-
-
-def _callbacks(found: Any) -> list[tuple[str, Any]] | None:
-    """Classes and states of callbacks, refused where they are none."""
-    if found is None:
-        return None
-    states = [(kind, state) for kind, state in found]
-    if not all(isinstance(kind, str) and isinstance(state, dict) for kind, state in states):
-        raise ValueError("callbacks")
-    return states
-
-
-def _is_numbers(entry: Any) -> bool:
-    """Whether it is a number, or a list of these, or of such lists."""
-    if isinstance(entry, list):
-        return all(map(_is_numbers, entry))
-    return isinstance(entry, int | float)
-
-
-def _history(found: Any, epochs: int) -> dict[str, list[Any]]:
-    """The history, refused where it is none: lists with at most one entry an epoch."""
-    if not isinstance(found, dict):
-        raise ValueError("history")
-    for values in found.values():
-        if not isinstance(values, list) or len(values) > epochs:
-            raise ValueError("history")
-        for value in values:
-            entries = value.values() if isinstance(value, dict) else [value]
-            if not all(map(_is_numbers, entries)):
-                raise ValueError("history")
-    return found
