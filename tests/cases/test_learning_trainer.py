@@ -914,7 +914,8 @@ def test_objects_say_what_they_were_made_with():
     assert repr(trainer) == (
         "<Trainer of w_w, readout_b: CrossEntropy(window=None), EProp(feedback='symmetric', "
         "surrogate=Triangular(gamma=0.3, width=None), form='adjoint', feedback_scale=None, "
-        "detach=None, chunk=256), SGD(learning_rate=0.5, momentum=0.0, nesterov=False); 0 epochs>"
+        "detach=None, chunk=256, update_every=None), "
+        "SGD(learning_rate=0.5, momentum=0.0, nesterov=False); 0 epochs>"
     )
 
 
