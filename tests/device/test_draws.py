@@ -22,7 +22,6 @@ from brian2eprop.device.program import (
     Draw,
     DType,
     ForEach,
-    Over,
     Precision,
     Program,
     Slots,
@@ -252,26 +251,23 @@ def test_what_has_no_distribution() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "over", "message"),
+    ("body", "message"),
     [
         (Body("x0 = d", draws={"d": Draw(Distribution.UNIFORM, "a", 0, DType.INT)}),
-         Over.INSTANCES, r"draw 'd' is int32; make it REAL or DOUBLE"),
+         r"draw 'd' is int32; make it REAL or DOUBLE"),
         (Body("x0 = d + e", draws={n: Draw(Distribution.UNIFORM, "a", 0) for n in "de"}),
-         Over.INSTANCES, r"draw 'e' has the numbers of draw 'd'; give it a call of its own"),
+         r"draw 'e' has the numbers of draw 'd'; give it a call of its own"),
         (Body("x0 = d", constants={"d": 1.0}, draws={"d": Draw(Distribution.UNIFORM, "a", 0)}),
-         Over.INSTANCES, r"'d' is a draw and a ref or constant; rename one"),
+         r"'d' is a draw and a ref or constant; rename one"),
         (Body("x0 = t", draws={"t": Draw(Distribution.UNIFORM, "a", 0)}),
-         Over.INSTANCES, r"'t' is a name of every body; rename the ref, constant, draw or time"),
+         r"'t' is a name of every body; rename the ref, constant, draw or time"),
         (Body("d = 1", draws={"d": Draw(Distribution.UNIFORM, "a", 0)}),
-         Over.INSTANCES, r"'d' is assigned and is no ref or local; rename it"),
-        (Body("x0 = d", draws={"d": Draw(Distribution.UNIFORM, "a", 0)}),
-         Over.SHARED, r"draw 'd' is an instance's, .*; make the sweep one over instances"),
+         r"'d' is assigned and is no ref or local; rename it"),
     ],
 )  # fmt: skip
-def test_what_is_no_legal_draw(body: Body, over: Over, message: str) -> None:
+def test_what_is_no_legal_draw(body: Body, message: str) -> None:
     phase = ForEach("draw", SIZE, body)
-    direction = Direction.FORWARD if over is Over.INSTANCES else Direction.ONCE
-    sweep = Sweep(direction, (phase,), over)
+    sweep = Sweep(Direction.FORWARD, (phase,))
     with pytest.raises(ProgramError, match=f"Program 'wrong', phase 'draw': {message}."):
         verify(Program("wrong", DT, (), (sweep,)), Stage.GENERATION)
 
