@@ -4,8 +4,10 @@ The Program is hand-made, and so is the device, so that what is tested is the Tr
 batches, padding, order, updates, metrics, values read and written, and its sentences.
 """
 
+import gc
 import os
 import signal
+import weakref
 from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
@@ -711,6 +713,23 @@ def test_a_batch_that_does_not_fit(quick_device, data, monkeypatch):
     ):
         found.fit(*data, verbose=False)
     np.testing.assert_array_equal(found.predict(data[0], batch_size=4), expected)
+
+
+def test_a_memory_is_released_before_the_next_is_asked_for(quick_device, data, monkeypatch):
+    found = trainer()
+    make, made = quick_device.backend.memory, []
+
+    def memory(instances):
+        gc.collect()
+        assert all(earlier() is None for earlier in made)
+        new = make(instances)
+        made.append(weakref.ref(new))
+        return new
+
+    monkeypatch.setattr(quick_device.backend, "memory", memory)
+    for size in (4, 2, 3):
+        found.predict(data[0][:size], batch_size=size)
+    assert len(made) == 3
 
 
 def test_a_batch_size_beyond_the_samples(quick_device, data):

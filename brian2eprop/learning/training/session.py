@@ -152,17 +152,19 @@ class Session:
     def _prepare(self, instances: int, n_steps: int) -> None:
         if self._size == (instances, n_steps):
             return
+        # Two of them need not fit beside each other.
+        self.memory, self._size, self._given = self.store, (0, 0), None
         if self._sparing is not None:
             fits = self._fits(self._usual.program, instances, n_steps)
             self._running = self._usual if fits else self._sparing()
         try:
-            memory = self._new_memory(instances, n_steps)
+            self.memory = self._new_memory(instances, n_steps)
         except MemoryError as error:
             raise MemoryError(
                 f"A batch of {instances} samples of {n_steps} steps does not fit into the memory "
                 f"of the backend '{self.backend.name}'; give a smaller batch_size."
             ) from error
-        self.memory, self._size, self._given = memory, (instances, n_steps), None
+        self._size = (instances, n_steps)
 
     def _fits(self, program: Program, instances: int, n_steps: int) -> bool:
         memory = self.backend.memory(instances)
