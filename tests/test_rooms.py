@@ -32,6 +32,7 @@ def test_no_function_is_too_long_to_read(path: Path) -> None:
 
 
 DEVICE = ROOT / "brian2eprop" / "device"
+PACKAGE = DEVICE.parent
 
 
 @pytest.mark.parametrize(
@@ -58,5 +59,22 @@ def test_a_new_word_costs_what_the_architecture_says(word: str, files: set[str])
         for path in DEVICE.rglob("*")
         if path.suffix in (".py", ".cpp", ".h", ".cuh")
         and re.search(rf"\b{re.escape(word)}\b", path.read_text(encoding="utf-8"))
+    }
+    assert named == files
+
+
+@pytest.mark.parametrize(
+    ("word", "files"),
+    [
+        ("TrialCrossEntropy", {"__init__.py", "learning/objective/whole_trial.py"}),
+        ("rules.bptt", {"__init__.py"}),
+    ],
+)
+def test_a_new_loss_or_rule_costs_what_the_architecture_says(word: str, files: set[str]) -> None:
+    """Where a loss is known, and whence a rule is imported."""
+    named = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(rf"\b{re.escape(word)}\b", path.read_text(encoding="utf-8"))
     }
     assert named == files
