@@ -26,6 +26,8 @@ def make_trainer(
     optimiser: Any = None,
     constraint: Any = None,
     backend: str = "cpu",
+    out: str = "y_post += w",
+    rate: float | None = None,
 ) -> tuple[b2e.Trainer, Any]:
     """A trainer, and its output weights as an array (nan where there is no synapse)."""
     set_device("eprop_cuda", backend=backend, precision="float64")
@@ -43,7 +45,7 @@ def make_trainer(
     w_in = Synapses(inputs, hidden, "w : 1", on_pre="v_post += w", name="w_in")
     w_in.connect()
     w_in.w = rng.normal(0.4, 0.5, len(w_in))
-    w_out = Synapses(hidden, readout, "w : 1", on_pre="y_post += w", name="w_out")
+    w_out = Synapses(hidden, readout, "w : 1", on_pre=out, name="w_out")
     chosen = rng.permutation(N_HIDDEN * N_OUT)[: None if dense else 11]
     w_out.connect(i=chosen // N_OUT, j=chosen % N_OUT)
     w_out.w = rng.normal(0, 1, len(w_out))
@@ -57,6 +59,7 @@ def make_trainer(
         parameters=[w_in.w, w_out.w],
         optimiser=optimiser or b2e.SGD(0.1),
         constraints={} if constraint is None else {w_out.w: constraint},
+        learning_rates={} if rate is None else {w_out.w: rate},
         seed=seed,
     )
     return trainer, matrix
@@ -252,6 +255,30 @@ def test_adaptive_feedback_learns_as_the_output_weights_do(
     left = (1 - 0.05 * 2.0) ** 3 if isinstance(optimiser, b2e.AdamW) else 1.0
     assert np.abs(learned - drawn_at_first).max() > 1e-3
     np.testing.assert_allclose(after - learned, left * (before - drawn_at_first), rtol=1e-9)
+
+
+@pytest.mark.parametrize("out", ["y_post += w", "y_post += w*(1 - 0.1*y_post)"])
+def test_adaptive_feedback_has_the_learning_rate_of_the_output_weights(
+    out: str, tmp_path: Path
+) -> None:
+    """Synapses that are met in order have their feedback in this order, others by target."""
+    trainer, matrix = make_trainer(
+        "adaptive", "adjoint", False, 1, b2e.SGD(0.1), backend="reference", out=out, rate=0.7
+    )
+    values = trainer.parameter_values()["w_out_w"]
+    places = np.transpose([np.argwhere(matrix == value)[0] for value in values])
+    order = np.lexsort(places if out == "y_post += w" else places[::-1])
+
+    def distance(name: str) -> Any:
+        trainer.save(tmp_path / name)
+        with np.load(tmp_path / name) as file:
+            return file["array.w_out.w"][order] - file["array.feedback:w_out_pre"]
+
+    before = distance("before.npz")
+    samples = b2e.Spikes.from_dense(np.random.default_rng(4).random((3, STEPS, N_IN)) < 0.3)
+    trainer.fit(samples, [0, 1, 2], batch_size=1, verbose=False)
+    assert np.abs(trainer.parameter_values()["w_out_w"] - values).max() > 1e-2
+    np.testing.assert_allclose(distance("after.npz"), before, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("constraint", [b2e.NonNegative(), b2e.Dale([1, -1] * 3)], ids=repr)
