@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -135,6 +136,7 @@ def trainer_of(
 ) -> b2e.Trainer:
     set_device("eprop_cuda", backend=backend, precision="float64")
     defaultclock.dt = 1 * ms
+    remembers = any(re.search(r"\b(n|lastspike)_", adds) for adds in case.adds)
     inputs = b2e.SpikeSource(N_IN, name="inputs")
     hidden = NeuronGroup(
         N_HIDDEN,
@@ -144,9 +146,11 @@ def trainer_of(
             leak : 1
             drive : 1
             g : 1
-            x : 1""",
+            x : 1
+            n : integer""",
         threshold=case.threshold,
-        reset=case.reset,
+        reset=case.reset + ("; n += 1" if remembers else ""),
+        refractory=0 * ms if remembers else False,
         method="exponential_euler" if net.exponential else "euler",
         name="hidden",
     )

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, set_device
-from test_forward_mode import BPTT, E_PROP, Case, check
+from test_forward_mode import (
+    BPTT,
+    E_PROP,
+    N_IN,
+    N_OUT,
+    STEPS,
+    TOLERANCE,
+    Case,
+    Way,
+    check,
+    trainer_of,
+)
 
 import brian2eprop as b2e
+from tests.oracles import forward_mode as oracle
 
 SATURATES = "w*(1.2 - v_post)"
 
@@ -36,6 +50,31 @@ MET = {
         density=0.6,
     ),
 }
+REMEMBERED = {
+    "numbers": Case(
+        adds=("w*(1 + 0.3*n_post)", "w*(n_pre % 2 - 0.2*n_post)", "w*(1 + n_pre)"),
+        delays=(0, 1, 0),
+        seed=2,
+    ),
+    "times": Case(
+        adds=(
+            "w*(1 + exp(-(t - lastspike_post)/(5*ms)))",
+            "w*int(t - lastspike_post > 3*ms)*exp(-(t - lastspike_pre)/(5*ms))",
+            "w*(1 - exp(-(t - lastspike_pre)/(5*ms)))",
+        ),
+        delays=(0, 1, 2),
+        seed=3,
+    ),
+    "both and state": Case(
+        adds=("w*(1 + 0.2*n_post)*(1.2 - v_post)", "w*n_pre*(0.2 + a_pre)", "w*(n_pre - y_post)*r"),
+        keeps=(None, None, "r - 0.1*r*n_pre"),
+        delays=(0, 1, 2),
+        density=0.6,
+    ),
+    "each delay": Case(
+        adds=("w", "w*(1 - 0.2*n_pre)", "w*exp(-(t - lastspike_pre)/(9*ms))"), spread=3
+    ),
+}
 WAYS = {"adjoint": E_PROP["adjoint"], **BPTT}
 # The other backends run what is generated for all kinds of bodies.
 ELSEWHERE = ("all", "synapses change and meet")
@@ -50,21 +89,67 @@ def test_what_spikes_meet_is_followed(case: str, on: str) -> None:
     check(MET[case], on, WAYS)
 
 
+@pytest.mark.parametrize(
+    ("case", "on"),
+    [*((case, "reference") for case in REMEMBERED), ("times", "cpu"), ("numbers", "emulated")],
+)
+def test_numbers_and_times_of_both_sides_are_read_as_they_were(case: str, on: str) -> None:
+    check(REMEMBERED[case], on, WAYS)
+
+
+@pytest.mark.parametrize("form", ["forward", "chunked"])
+def test_the_other_forms_read_numbers_and_times(form: str) -> None:
+    """Save at the output."""
+    for case in ("numbers", "times"):
+        adds = (*REMEMBERED[case].adds[:2], "w")
+        check(replace(REMEMBERED[case], adds=adds), "reference", {form: E_PROP[form]})
+
+
+FEEDBACK = np.array([[0.4, -0.7], [1.1, 0.3], [-0.2, 0.9]])
+
+
+@pytest.mark.parametrize("kind", ["random", "adaptive", "given"])
+@pytest.mark.parametrize("case", ["output", "output, of the source"])
+def test_what_spikes_meet_comes_back_by_the_feedback(case: str, kind: str, tmp_path: Path) -> None:
+    """Spikes and the state of their source hear of the output by it alone, in any order."""
+    met = replace(MET[case], density=0.7, seed=6)
+    net = met.network()
+    feedback: Any = {"s_out": FEEDBACK} if kind == "given" else kind
+    way = Way(lambda surrogate: b2e.EProp(surrogate=surrogate, feedback=feedback))
+    trainer = trainer_of(met, net, way, "reference", seed=4)
+    weights = FEEDBACK[net.s_out.i, net.s_out.j]
+    if kind != "given":
+        trainer.save(tmp_path / "drawn.npz")
+        with np.load(tmp_path / "drawn.npz") as file:
+            weights = file["array.feedback:s_out_pre"]
+    rng = np.random.default_rng(7)
+    sent, target = rng.random((STEPS, N_IN)) < 0.4, rng.normal(0, 1, (STEPS, N_OUT))
+    net = replace(net, s_out=replace(net.s_out, feedback=weights))
+    expected = oracle.gradients(net, sent, target)
+    found = trainer.gradients(b2e.Spikes.from_dense(sent[None]), target[None])
+    scale = max(np.abs(part).max() for part in expected.values())
+    for values, reference in zip(found.values(), expected.values(), strict=True):
+        np.testing.assert_allclose(values, reference, rtol=0, atol=TOLERANCE * scale)
+
+
 @pytest.mark.parametrize("case", ["input, of the target", "recurrent, later"])
 def test_chunks_follow_what_spikes_meet(case: str) -> None:
     check(MET[case], "reference", {"chunked": E_PROP["chunked"]})
 
 
 TIRING = {"model": "w : 1\ndr/dt = (1 - r)/(20*ms) : 1 (event-driven)"}
+COUNTING = {"model": "w : 1\nk : integer"}
 PARTS: dict[str, dict[str, Any]] = {
     "event-driven": TIRING | {"on_pre": "v_post += w*r*(2 - v_post); r -= 0.3*r"},
+    "counted": COUNTING | {"on_pre": "v_post += w*(1 + 0.1*k); k += 1"},
+    "counted by another": COUNTING | {"on_pre": {"a": "k += 1", "b": "v_post += w*(1 + 0.1*k)"}},
     "repeated": {"model": "w : 1", "on_pre": "v_post += w*(2 - v_post)*v_post", "n": 3},
 }
 
 
 def alone(
     model: str = "w : 1",
-    on_pre: str = "v_post += w",
+    on_pre: str | dict[str, str] = "v_post += w",
     rule: Any = None,
     out: str = "y_post += w",
     out_model: str = "w : 1",
@@ -75,7 +160,7 @@ def alone(
     set_device("eprop_cuda", backend="cpu", precision="float64")
     defaultclock.dt = 1 * ms
     inputs = b2e.SpikeSource(3, name="inputs")
-    leak = "dv/dt = (0.1 - v)/(20*ms) : 1\nda/dt = -a/(9*ms) : 1"
+    leak = "dv/dt = (0.1 - v)/(20*ms) : 1\nda/dt = -a/(9*ms) : 1\nn : integer"
     hidden = NeuronGroup(2, leak, threshold="v > 50", reset="v = 0", method="euler", name="hidden")
     readout = NeuronGroup(
         2, "dy/dt = (J - y)/(20*ms) : 1\ndJ/dt = -J/(5*ms) : 1", method="exact", name="readout"
@@ -145,10 +230,26 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         },
         "sets 'lastupdate' at a spike, as event-driven equations do",
     ),
+    "counted at the targets": (
+        {"on_pre": "v_post += w*n_post; n_post += 1"},
+        "a whole number, boolean or time that it changes at its targets.*Let the reset",
+    ),
+    "counted before": (
+        COUNTING | {"on_pre": "k += 1; v_post += w*k"},
+        "changes 'k' and reads it afterwards.*Let it change 'k' at its end",
+    ),
+    "EventProp, numbers": (
+        {"out": "J_post += w*n_pre", "rule": b2e.EventProp()},
+        "depends on 'n_pre', which changes with the time",
+    ),
+    "EventProp, the time": (
+        {"out": "J_post += w*exp(-t/ms)", "rule": b2e.EventProp()},
+        "depends on 't', which changes with the time",
+    ),
     "source": ({"out": "y_post += w; v_pre = 0", "rule": BPTT_RULE}, "Let the reset of the source"),
     "EventProp, source": (
         {"on_pre": "a_post += w", "out": "J_post += w*a_pre", "rule": b2e.EventProp()},
-        "EventProp follows what depends on the target only",
+        "depends on 'a_pre', which changes .* EventProp follows what depends on the floating-point",
     ),
 }
 

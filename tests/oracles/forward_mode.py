@@ -79,11 +79,12 @@ FUNCTIONS = {
     "exp": _function(np.exp, np.exp),
     "tanh": _function(np.tanh, lambda x: 1 - np.tanh(x) ** 2),
     "abs": _function(np.abs, np.sign),
+    "int": lambda holds: 1.0 * np.asarray(holds),
 }
 
 
 def of(text: str, names: Mapping[str, Any]) -> Any:
-    return eval(text, {**FUNCTIONS, **names})
+    return eval(text, {**FUNCTIONS, "ms": 1, **names})
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class Synapses:
     There is one delay for all, or one for each. Where ``adds`` depends on the state, of the target
     (``v_post``), of the source (``a_pre``) or of the synapse, spikes are met one after the other;
     ``keeps`` are assignments to the synapse's own variable ``r``, one at first, that follow.
+    Number and time of a neuron's last spikes (``n_pre``, ``lastspike_post``) have no derivatives.
+    ``feedback`` are the weights by which derivatives of the source reach the target, if others.
     """
 
     i: Any
@@ -101,6 +104,7 @@ class Synapses:
     adds: str
     delay: Any
     keeps: str | None = None
+    feedback: Any = None
 
     @property
     def in_order(self) -> bool:
@@ -267,6 +271,7 @@ def gradients(
     relative = RELATIVE_WIDTHS[net.surrogate]
     width = relative * np.abs(at_zero) if net.width is None else net.width
     state, y, spikes = {"v": zeros(size), "a": zeros(size)}, zeros(target.shape[1]), []
+    past = {"n": np.zeros(size), "lastspike": np.full(size, -1e7)}
     gradient, readings = np.zeros(ends[-1]), []
     kept = {
         name: Dual(np.ones(len(parts[name])), np.zeros((ends[-1], len(parts[name]))))
@@ -285,7 +290,9 @@ def gradients(
         psi = GAMMA / width * SHAPES[net.surrogate](distance.value / width)
         z = Dual((distance.value > 0) * 1.0, psi * distance.slope)
         spikes.append(z)
+        past["lastspike"][z.value > 0] = step
         sent_on = spikes if net.crosses else [s.value for s in spikes]
+        heard = {**net.fixed, **past}
         hears = state if net.crosses else {x: plain(value) for x, value in state.items()}
         # Objects with the same schedule come by their names.
         for name, events, senders, into in (
@@ -295,10 +302,10 @@ def gradients(
         ):
             synapses = getattr(net, name)
             if synapses.in_order:
-                _meet(synapses, known[name], events, step, into, senders, net.fixed, kept[name])
+                _meet(synapses, known[name], events, step, into, senders, heard, kept[name])
             else:
                 first = next(iter(into.values()))
-                arrive(synapses, known[name], events, step, first, net.fixed)
+                arrive(synapses, known[name], events, step, first, heard)
         if net.straight is not None:
             y.slope += z.slope @ net.straight
         before, after = dict(state), dict(state)
@@ -308,6 +315,7 @@ def gradients(
         own = z if net.attached else z.value
         state = {"v": before["v"] + (after["v"] - before["v"]) * own}
         state["a"] = before["a"] + (after["a"] - before["a"]) * z
+        past["n"] += z.value
         readings.append(y)
         gradient += y.slope @ (y.value - target[step]) / len(sent)
     if judge is not None:
@@ -322,7 +330,7 @@ def arrive(
     i, j, sent = synapses.i, synapses.j, step - synapses.each_delay
     hidden = {f"{name}_pre": value[i] for name, value in fixed.items() if i.max() < len(value)}
     hidden |= {f"{name}_post": value[j] for name, value in fixed.items() if j.max() < len(value)}
-    added: Any = of(synapses.adds, {"w": w, **hidden})
+    added: Any = of(synapses.adds, {"w": w, "t": step, **hidden})
     for when in np.unique(sent[sent >= 0]):
         z, due = spikes[when], sent == when
         z = Dual(z.value[i] * due, z.slope[:, i] * due) if isinstance(z, Dual) else z[i] * due
@@ -348,15 +356,28 @@ def _meet(
         i, j = synapses.i[k], synapses.j[k]
         if sent[k] < 0:
             continue
-        names = {"w": _element(w, k), "r": _element(r, k)}
+        names = {"w": _element(w, k), "r": _element(r, k), "t": step}
         names |= {f"{name}_pre": _element(value, i) for name, value in source.items()}
         names |= {f"{name}_post": _element(value, j) for name, value in target.items()}
         names |= {f"{name}_pre": value[i] for name, value in fixed.items() if i < len(value)}
         names |= {f"{name}_post": value[j] for name, value in fixed.items() if j < len(value)}
         z = _element(spikes[sent[k]], i)
-        _put(target[into], j, names[f"{into}_post"] + of(synapses.adds, names) * z)
+        added = of(synapses.adds, names) * z
+        if synapses.feedback is not None:
+            added = _added(synapses, names, z, synapses.feedback[k])
+        _put(target[into], j, names[f"{into}_post"] + added)
         if synapses.keeps is not None:
             _put(r, k, names["r"] + (of(synapses.keeps, names) - names["r"]) * z)
+
+
+def _added(synapses: Synapses, names: Mapping[str, Any], z: Dual, feedback: float) -> Any:
+    """What a spike adds, with the derivatives of the source by the feedback's weight."""
+    source = {name: value for name, value in names.items() if name.endswith("_pre")}
+    given = {name: plain(value) for name, value in source.items()}
+    others = {name: plain(value) for name, value in names.items()}
+    own = of(synapses.adds, {**names, **given}) * z.value
+    sent = of(synapses.adds, {**others, **source, "w": feedback}) * z
+    return own + (sent - sent.value)
 
 
 def _element(values: Any, n: int) -> Any:

@@ -134,8 +134,8 @@ class JumpScope(CoefficientScope):
             ref = refs[name]
             if name in effect.chained:
                 ref = Ref(jump.met(name), Index.SYNAPSE)
-            elif ref.index is not Index.SYNAPSE:
-                ref = replace(ref, array=tape.before(jump.origin.number, ref.array))
+            else:
+                ref = tape.past(jump.origin.number, ref)
             self.known[name] = self.bind(name, ref)
             if refs[name].index is Index.TARGET:
                 self.met[refs[name].array] = self.known[name]
@@ -235,7 +235,7 @@ def _met_again(tape: Tape, jump: Jump) -> Iterable[Phase]:
     refs = jump.phase.body.refs
     scope = Scope()
     for name in jump.effect.chained:
-        was = Ref(tape.before(jump.origin.number, refs[name].array), Index.ELEMENT)
+        was = tape.past(jump.origin.number, Ref(refs[name].array, Index.ELEMENT))
         now = scope.bind("now", Ref(jump.now(name), Index.ELEMENT))
         scope.line(now, "=", [scope.bind("was", was)])
     yield ForEach(f"begin {jump.phase.label} again", jump.origin.size, scope.body())

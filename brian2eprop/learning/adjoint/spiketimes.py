@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import NoReturn
 
 from brian2eprop.device.program import (
     Access,
@@ -57,6 +58,11 @@ class SpikeTimeCrossing(Crossing):
     ----------
     clipped : dict of str to str
         By events, the array that counts the spikes whose rise was slower than that.
+
+    Raises
+    ------
+    LearningError
+        If what a spike adds depends on whole numbers, booleans or times.
     """
 
     def __init__(
@@ -71,6 +77,9 @@ class SpikeTimeCrossing(Crossing):
         self._surrogate = surrogate
         self.clipped = {events: clipped_of(events) for events in model.conditions}
         self._sizes = {events: model.events[events].size for events in model.conditions}
+        for number, effect in model.effects.items():
+            if effect.others:
+                _refuse_jump(model.phases[number].label, effect.others[0])
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -92,7 +101,7 @@ class SpikeTimeCrossing(Crossing):
             name: scope.coefficient(origin, increment)
             for name, increment in writer.model.effects[origin.number].increments.items()
         }
-        terms = self._moved(scope, origin, phase, added, {})
+        terms = self._moved(writer, scope, origin, phase, added, {})
         if terms:
             _say_later(writer, scope, phase, terms)
             label = f"adjoint of spikes through {phase.label}"
@@ -104,18 +113,15 @@ class SpikeTimeCrossing(Crossing):
         Raises
         ------
         LearningError
-            If what a spike adds depends on the state of its source, or on that of the synapse.
+            If what a spike adds depends on the state of its source, or on that of the synapse, or
+            on the time.
         """
         jump = scope.jump
         other = (*jump.effect.of_source, *jump.effect.kept)
         if other:
-            raise LearningError(
-                f"What {jump.phase.label} adds depends on '{other[0]}' of the source or of the "
-                "synapse, which changes with the time at which the spike is sent, and EventProp "
-                "follows what depends on the target only. Use SurrogateBPTT or EProp."
-            )
+            _refuse_jump(jump.phase.label, other[0])
         added = {name: scope.of(found) for name, found in jump.effect.increments.items()}
-        terms = self._moved(scope, jump.origin, jump.phase, added, scope.met)
+        terms = self._moved(writer, scope, jump.origin, jump.phase, added, scope.met)
         for name in jump.effect.state:
             flow = self._flows.by_array.get(jump.phase.body.refs[name].array)
             moved = scope.back(name)
@@ -127,6 +133,7 @@ class SpikeTimeCrossing(Crossing):
 
     def _moved(
         self,
+        writer: AdjointWriter,
         scope: CoefficientScope,
         origin: Origin,
         phase: Propagate,
@@ -138,6 +145,9 @@ class SpikeTimeCrossing(Crossing):
         ``added`` are the texts of what a spike adds, ``met`` the names of state that spikes of
         the same step have changed, by array.
         """
+        increments = writer.model.effects[origin.number].increments
+        if any("t" in names(found) for found in increments.values()):
+            _refuse_jump(phase.label, "t")
         known: dict[str, str] = {}
         terms = []
         for arrival in self._flows.arrivals(origin.number, phase):
@@ -256,6 +266,14 @@ def _say_later(
     delay = writer.task.trained_delay(phase)
     if delay is not None:
         scope.line(writer.synaptic_gradient(scope, delay), "+=", [later])
+
+
+def _refuse_jump(label: str, name: str) -> NoReturn:
+    raise LearningError(
+        f"What {label} adds depends on '{name}', which changes with the time at which a spike is "
+        "sent, and EventProp follows what depends on the floating-point state of the target only. "
+        "Use SurrogateBPTT or EProp."
+    )
 
 
 def _threshold(model: Model, events: str) -> Origin:

@@ -4,7 +4,8 @@ A coefficient of the backward sweep that depends on parameters only is computed 
 them. One that depends on the state is computed where the state is at hand, in the forward
 sweep, and written to a tape: one value an element and step. Booleans (such as
 ``not_refractory``) are taped themselves, right after the phase that set them, so that the
-coefficients that depend on nothing else keep their closed form.
+coefficients that depend on nothing else keep their closed form. So is, of whatever type, what a
+pathway reads of its neurons: its coefficients have one value a synapse, and are computed again.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from brian2eprop.learning.objective.trial import changed_arrays
 
 
 @dataclass(frozen=True)
-class Flag:
-    """A boolean array as it was after one of a step's phases (-1: when the step began)."""
+class Past:
+    """An array as it was after one of a step's phases (-1: when the step began)."""
 
     array: str
     after: int
@@ -128,7 +129,7 @@ class Tape:
         self._arrays = arrays
         self._changed = changed_arrays(phases)
         self._recorded: dict[int, list[Recorded]] = {}
-        self._flags: dict[Flag, None] = {}
+        self._past: dict[Past, None] = {}
         self._kept: dict[int, dict[str, str]] = {}
 
     def record(
@@ -138,7 +139,7 @@ class Tape:
         events: str | None = None,
         known: Collection[str] = (),
     ) -> str | None:
-        """The tape of an expression, if it has values that are gone when the step is over.
+        """The tape of an expression of an element, if its values are gone when the step is over.
 
         Save those of names that are ``known``.
         """
@@ -155,18 +156,15 @@ class Tape:
         return tape
 
     def past(self, number: int, ref: Ref) -> Ref:
-        """The ref by which the way back finds what a phase's (boolean or shared) ref was."""
-        if ref.array not in self._changed:
-            return ref
-        flag = Flag(ref.array, self._last_writer(number, ref.array))
-        self._flags[flag] = None
-        return replace(ref, array=flag.tape)
+        """The ref by which the way back finds what a phase's ref was.
 
-    def before(self, number: int, array: str) -> str:
-        """The tape of a neuron's state array, as it was when a phase began."""
-        body = Body("", {array: Ref(array, Index.ELEMENT)})
-        tape = self.record(Origin(number, body, self._arrays[array].size), symbol(array))
-        return array if tape is None else tape
+        What changes of a synapse is put back by the adjoint of what changed it.
+        """
+        if ref.array not in self._changed or ref.index is Index.SYNAPSE:
+            return ref
+        past = Past(ref.array, self._last_writer(number, ref.array))
+        self._past[past] = None
+        return replace(ref, array=past.tape)
 
     def kept(self, number: int, name: str) -> str:
         """The tape of a synapse's variable, as a pathway calls it, before each of its spikes."""
@@ -181,51 +179,59 @@ class Tape:
             for recorded in self._recorded.values()
             for found in recorded
         ]
-        flags = [
-            Array(f.tape, DType.BOOL, self._arrays[f.array].size, Access.SCRATCH, self._slots)
-            for f in self._flags
+        copied = [
+            *((past.tape, past.array) for past in self._past),
+            *(
+                pair
+                for number, found in self._kept.items()
+                for pair in self._kept_arrays(number, found)
+            ),
         ]
-        kept = [
+        copies = (
             replace(self._arrays[array], name=tape, access=Access.SCRATCH, slots=self._slots)
-            for number, found in self._kept.items()
-            for tape, array in self._kept_arrays(number, found)
-        ]
-        return (*real, *flags, *kept)
+            for tape, array in copied
+        )
+        return (*real, *copies)
 
     def forward(self) -> tuple[Phase, ...]:
         """The model's phases with what writes the tapes."""
-        found: list[Phase] = list(self._flag_phases(-1))
+        found: list[Phase] = list(self._past_phases(-1))
         for number, phase in enumerate(self.phases):
             found += self._recording(number, phase)
-            found += self._flag_phases(number)
+            found += self._past_phases(number)
         return tuple(found)
 
     def _is_live(self, ref: Ref) -> bool:
-        """Whether a ref's value is gone when the step is over and not a boolean."""
-        return ref.array in self._changed and self._arrays[ref.array].dtype is not DType.BOOL
+        """Whether an element's value is gone when the step is over and not a boolean."""
+        return (
+            ref.index is Index.ELEMENT
+            and ref.array in self._changed
+            and self._arrays[ref.array].dtype is not DType.BOOL
+        )
 
     def _last_writer(self, number: int, array: str) -> int:
         """The last phase up to this one that set the array in this step.
 
-        A threshold sets its flags when it is done, so it still saw what was there before.
+        A threshold sets its flags when it is done, so it still saw what was there before; a
+        pathway's coefficients are of what was there before its spikes.
         """
         last = -1
         for earlier, phase in enumerate(self.phases[: number + 1]):
-            own = earlier == number and isinstance(phase, Detect)
+            own = earlier == number and isinstance(phase, Detect | Propagate)
             if array in changed_arrays([phase]) and not own:
                 last = earlier
         return last
 
-    def _flag_phases(self, number: int) -> list[Phase]:
+    def _past_phases(self, number: int) -> list[Phase]:
         found: list[Phase] = []
-        for flag in self._flags:
-            if flag.after == number:
+        for past in self._past:
+            if past.after == number:
                 refs = {
-                    "tape": Ref(flag.tape, Index.ELEMENT),
-                    "flag": Ref(flag.array, Index.ELEMENT),
+                    "tape": Ref(past.tape, Index.ELEMENT),
+                    "now": Ref(past.array, Index.ELEMENT),
                 }
-                body = Body("tape = flag", refs)
-                found.append(ForEach(f"tape {flag.array}", self._arrays[flag.array].size, body))
+                body = Body("tape = now", refs)
+                found.append(ForEach(f"tape {past.array}", self._arrays[past.array].size, body))
         return found
 
     def _recording(self, number: int, phase: Phase) -> list[Phase]:

@@ -8,7 +8,8 @@ With ``lam`` the loss's derivative by the state, a step is, from its end to its 
     dynamics        dp += dF/dp^T lam; lam <- dF/dh^T lam
 
 which for a leaky neuron with adaptation is the backward recursion of e-prop's sums over time.
-Nothing in it is stored by synapse.
+Nothing in it is stored by synapse, save for pathways whose spikes add what depends on the state
+(``jumps``): what each spike of a step met, and, of every step, what spikes change of synapses.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ reset             h <- R(h) where z         dR/dh, jump R(h) - h   (ForEachEvent
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import sympy
@@ -112,11 +112,15 @@ class Effect:
     state : tuple of str
         The real state variables that increments depend on: of the target, of the synapse, or of
         the source.
+    others : tuple of str
+        What else increments depend on that changes in a run and that no gradient flows through:
+        whole numbers, booleans, times.
     """
 
     body: Body
     increments: Mapping[str, Expression]
     state: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def chained(self) -> tuple[str, ...]:
@@ -137,8 +141,9 @@ class Effect:
 
     @property
     def depends(self) -> bool:
-        """Whether what a spike adds depends on the state."""
-        return bool(self.state or self.kept)
+        """Whether what a spike adds depends on the state, or on what spikes change of synapses."""
+        synaptic = any(self.body.refs[name].index is Index.SYNAPSE for name in self.others)
+        return bool(self.state or self.kept or synaptic)
 
     def slope(self, of: str, by: str) -> Expression:
         """Derivative of the increment of a variable by another one."""
@@ -156,9 +161,19 @@ def state_arrays(program: Program) -> dict[str, Array]:
 
 
 def linear_map(phase: Loop, arrays: Mapping[str, Array], state: Mapping[str, Array]) -> Map:
-    """The map of a dynamics or reset phase; conditional writes keep the old value elsewhere."""
+    """The map of a dynamics or reset phase; conditional writes keep the old value elsewhere.
+
+    Raises
+    ------
+    LearningError
+        If it reads a whole number or a time after it has changed it.
+    """
     body = phase.body
-    after = values_after(body.code, opaque_names(body, arrays), body.guards)
+    opaque = opaque_names(body, arrays)
+    _refuse_changed(
+        phase, {n for n in opaque if arrays[body.refs[n].array].dtype is not DType.BOOL}
+    )
+    after = values_after(body.code, opaque, body.guards)
     values = {name: value for name, value in after.items() if name in body.refs}
     return Map(body, state_names(body, state), values)
 
@@ -237,18 +252,25 @@ def common_delay(phase: Propagate) -> int:
 
 
 def input_spike(
-    phase: Propagate, arrays: Mapping[str, Array], state: Mapping[str, Array]
+    phase: Propagate,
+    arrays: Mapping[str, Array],
+    state: Mapping[str, Array],
+    changed: Collection[str],
 ) -> Effect:
     """What a spike adds to its targets, and to the synapse itself.
+
+    ``changed`` are the arrays that change in a run.
 
     Raises
     ------
     LearningError
         If it writes a variable of the source, or reads one of the source that it writes at its
-        targets.
+        targets; or a whole number, boolean or time that it changes, at its targets or before.
     """
     body = phase.body
-    values = values_after(body.code, opaque_names(body, arrays), body.guards)
+    opaque = opaque_names(body, arrays)
+    _refuse_changed(phase, opaque)
+    values = values_after(body.code, opaque, body.guards)
     increments = {n: sympy.expand(v - symbol(n)) for n, v in values.items() if n in body.refs}
     for name in sorted(body.written):
         if body.refs[name].index not in (Index.TARGET, Index.SYNAPSE):
@@ -267,4 +289,28 @@ def input_spike(
                 "its targets: the learning rules do not follow spikes of one step from neuron to "
                 "neuron. Let it depend on a variable that on_pre does not change."
             )
-    return Effect(body, increments, depends)
+    others = tuple(name for name in sorted(read & opaque) if body.refs[name].array in changed)
+    for name in others:
+        own = body.refs[name]
+        if own.index is not Index.SYNAPSE and own.array in phase.writes():
+            raise LearningError(
+                f"What {phase.label} adds depends on '{name}', a whole number, boolean or time "
+                "that it changes at its targets: the learning rules do not follow from spike to "
+                "spike what no gradient flows through. Let the reset of the target change it."
+            )
+    return Effect(body, increments, depends, others)
+
+
+def _refuse_changed(phase: Loop, opaque: Collection[str]) -> None:
+    """Names that no gradient flows through mean what was there before the phase."""
+    changed: set[str] = set()
+    for line in assignments(phase.body.code):
+        if line.target in opaque:
+            changed.add(line.target)
+            continue
+        for name in sorted(changed & names(parse(line.expression))):
+            raise LearningError(
+                f"{phase.label} changes '{name}' and reads it afterwards, which the learning "
+                "rules do not follow for whole numbers, booleans and times. Let it change "
+                f"'{name}' at its end."
+            )

@@ -149,6 +149,7 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
     arrays, state = program.all_arrays(), state_arrays(program)
     check_followed(program)
     phases = program.sweeps[0].phases
+    changed = frozenset().union(*(phase.writes() for phase in phases))
     _refuse_functions(phases)
     numbered = list(enumerate(phases))
     populations = _populations(phases, state)
@@ -175,7 +176,11 @@ def analyse(program: Program, detach: tuple[str, ...] | None, values: Values) ->
         connectivities={found.name: found for found in program.connectivities},
         state=state,
         maps=maps,
-        effects={n: input_spike(p, arrays, state) for n, p in numbered if isinstance(p, Propagate)},
+        effects={
+            n: input_spike(p, arrays, state, changed)
+            for n, p in numbered
+            if isinstance(p, Propagate)
+        },
         conditions=conditions,
         populations=populations,
         spiking=spiking,
