@@ -230,6 +230,19 @@ def test_refuses_ragged_conditions() -> None:
         group.v["v > 0.5*volt"]
 
 
+def test_conditions_select_other_elements_in_each_instance() -> None:
+    use()
+    group = cells()
+    assert group.x["x > 1*mV"].shape == (0,)  # common to all instances so far
+    given = np.array([[3, 0, 2, 0], [0, 4, 0, 5], [6, 7, 0, 0]])
+    group.x = given * mV
+    selected = group.x["x > 1*mV"]
+    np.testing.assert_allclose(selected / mV, [[3, 2], [4, 5], [6, 7]])
+    for condition, value in (("x > 4*mV", 1 * mV), ("x > 1*mV", "(1 + i)*mV")):
+        group.x[condition] = value
+    np.testing.assert_allclose(group.x / mV, [[1, 0, 3, 0], [0, 2, 0, 1], [1, 1, 0, 0]])
+
+
 def test_monitor_of_a_batch_has_brians_views() -> None:
     use()
     group = cells()
@@ -263,17 +276,19 @@ def test_one_element_in_each_instance() -> None:
     group = cells()
     group.x[0] = [7, 8, 9] * mV
     group.x[3] = 5 * mV
-    np.testing.assert_allclose(group.x / mV, [[7, 0, 0, 5], [8, 0, 0, 5], [9, 0, 0, 5]])
+    group.x[1] = np.reshape([1, 2, 3], (B, 1)) * mV
+    np.testing.assert_allclose(group.x / mV, [[7, 1, 0, 5], [8, 2, 0, 5], [9, 3, 0, 5]])
 
 
 @pytest.mark.parametrize(
     ("item", "shape", "wanted", "rest"),
     [
-        (slice(None), (B,), (B, 4), "(4,)"),
-        (slice(None), (B, 3), (B, 4), "(4,)"),
-        (slice(0, 2), (4,), (B, 2), "(2,)"),
-        (slice(None), (1, B, 4), (B, 4), "(4,)"),
+        (slice(None), (B,), (B, 4), "(3, 1) for one that all of its elements share, (4,)"),
+        (slice(None), (B, 3), (B, 4), "(3, 1) for one that all of its elements share, (4,)"),
+        (slice(0, 2), (4,), (B, 2), "(3, 1) for one that all of its elements share, (2,)"),
+        (slice(None), (1, B, 4), (B, 4), "(3, 1) for one that all of its elements share, (4,)"),
         (1, (2,), (B,), "a number"),
+        (1, (B, 2), (B,), "a number"),
     ],
 )
 @pytest.mark.parametrize("name", ["v", "x"])
@@ -287,7 +302,7 @@ def test_shapes_that_fit_nothing(
         getattr(group, name)[item] = np.ones(shape) * volt
     assert str(caught.value) == (
         f"'cells.{name}' was given values of the shape {shape} but batch_size is 3; give the shape "
-        f"{wanted} for a value in each instance, {rest} for the same in all of them."
+        f"{wanted} for values in each instance, {rest} for the same in all instances."
     )
     np.testing.assert_array_equal(getattr(group, name)[:], before)
 

@@ -143,7 +143,7 @@ class Instances:
             return False
         if values.ndim > len(rest):
             refuse_network(view.variable)
-        if view.variable.scalar and values.ndim > 1:
+        if not rest and values.ndim > 1:
             values = values[:, 0]
         if _is_all(item):
             self._discard_other_sizes(view.variable)
@@ -171,12 +171,14 @@ class Instances:
     def _require_shape(self, view: VariableView, values: Values, rest: tuple[int, ...]) -> None:
         shared = values.shape in ((), rest) or (bool(rest) and values.shape == (1,))
         wanted = (self.number, *rest)
-        if shared or values.shape in (wanted, (self.number, *(1 for _ in rest or "1"))):
+        alike = (self.number, *(1 for _ in rest or "1"))
+        if shared or values.shape in (wanted, alike):
             return
+        within = f"{alike} for one that all of its elements share, " if rest else ""
         raise ValueError(
             f"'{view.group_name}.{view.name}' was given values of the shape {values.shape} but "
-            f"batch_size is {self.size}; give the shape {wanted} for a value in each instance, "
-            f"{rest or 'a number'} for the same in all of them."
+            f"batch_size is {self.size}; give the shape {wanted} for values in each instance, "
+            f"{within}{rest or 'a number'} for the same in all instances."
         )
 
 
