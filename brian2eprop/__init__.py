@@ -27,10 +27,12 @@ from brian2eprop.learning.model.surrogates import (
     Surrogate,
     Triangular,
 )
+from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
 from brian2eprop.learning.objective.regularisers import FiringRate
 from brian2eprop.learning.objective.rewards import Policy, Value
 from brian2eprop.learning.objective.spike_losses import FirstSpikeTime, SpikeCount
+from brian2eprop.learning.objective.task import Rule
 from brian2eprop.learning.objective.views import ActivitySimilarity, ContrastivePrediction
 from brian2eprop.learning.objective.whole_trial import TrialCrossEntropy
 from brian2eprop.learning.rules.bptt import SurrogateBPTT
@@ -46,7 +48,13 @@ from brian2eprop.learning.training.callbacks import (
 from brian2eprop.learning.training.constraints import Clip, Constraint, Dale, NonNegative
 from brian2eprop.learning.training.history import History, Metrics
 from brian2eprop.learning.training.loggers import CSVLogger, TensorBoard
-from brian2eprop.learning.training.metrics import ClassAccuracy, ConfusionMatrix, TopKAccuracy
+from brian2eprop.learning.training.metrics import (
+    ClassAccuracy,
+    ConfusionMatrix,
+    Metric,
+    TopKAccuracy,
+)
+from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.learning.training.optimisers import SGD, Adam, AdamW
 from brian2eprop.learning.training.schedules import (
     CosineDecay,
@@ -89,13 +97,17 @@ __all__ = [
     "History",
     "LearningError",
     "LearningRateSchedule",
+    "Loss",
     "MeanSquaredError",
+    "Metric",
     "Metrics",
     "ModelCheckpoint",
     "NonNegative",
+    "Optimiser",
     "PiecewiseConstantDecay",
     "Policy",
     "Rewire",
+    "Rule",
     "SpikeCount",
     "SpikeSource",
     "Spikes",

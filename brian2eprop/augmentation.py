@@ -60,7 +60,40 @@ class Augmentation(ABC):
         labels: npt.NDArray[Any],
         rng: np.random.Generator,
     ) -> Events:
-        """Sample, step and neuron of every spike, wherever they are then."""
+        """The spikes of some samples, moved, left out or added to.
+
+        Parameters
+        ----------
+        events : tuple of three int64 arrays, each of shape (spikes,)
+            Sample, step and neuron of every spike, by sample, then by step, then by neuron; they
+            may be changed.
+        n_samples : int
+            Number of samples, those without spikes included.
+        labels : array, shape (samples, ...)
+            Their labels.
+        rng : Generator
+            What all random numbers are to be taken from.
+
+        Returns
+        -------
+        tuple of three int64 arrays, each of shape (spikes,)
+            Sample, step and neuron of every spike afterwards, in any order and of any number. What
+            lies outside the sample's steps and neurons is left out, what is there twice counts
+            once.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from brian2eprop import Spikes
+        >>> from brian2eprop.augmentation import Augmentation
+        >>> class Mirror(Augmentation):
+        ...     def changed(self, events, n_samples, labels, rng):
+        ...         sample, step, neuron = events
+        ...         return sample, step, 9 - neuron
+        >>> spikes = Spikes.from_events([0, 0], [0, 1], [2, 5], (1, 3, 10))
+        >>> Mirror()(spikes, [0], np.random.default_rng(0)).index
+        array([7, 4], dtype=int32)
+        """
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,7 @@ class TrainingPrograms:
 
 @runtime_checkable
 class Rule(Protocol):
-    """A learning rule."""
+    """A learning rule: ``EProp``, ``SurrogateBPTT`` or ``EventProp``."""
 
     def training_program(self, model: Program, task: Task) -> TrainingPrograms:
         """The Programs that train a model on a task.

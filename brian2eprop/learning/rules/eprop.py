@@ -72,8 +72,8 @@ class EProp:
     surrogate : Surrogate
         The pseudo-derivative :math:`\psi`.
     form : {'adjoint', 'forward', 'chunked', 'auto'}
-        How the sum over time is computed; all give the same numbers. 'adjoint' goes back
-        through a trial, at the cost of its spikes; its memory grows with neurons times steps.
+        How the sum over time is computed; all give the same numbers. 'adjoint', the default, goes
+        back through a trial, at the cost of its spikes; its memory grows with neurons times steps.
         'forward' carries an eligibility trace for every synapse along, at the cost of all
         synapses in every step; its memory does not depend on the number of steps. 'chunked'
         goes back through so many steps at a time and carries traces across their borders only,

@@ -77,7 +77,7 @@ class Trainer(Evaluation):
     loss : Loss or sequence of Loss
         How each output is judged.
     rule : Rule
-        How gradients are computed.
+        How gradients are computed: ``EProp``, ``SurrogateBPTT`` or ``EventProp``.
     parameters : sequence of VariableView
         What is trained, such as ``[synapses.w, readout.b]``; by EventProp ``synapses.delay`` too.
     optimiser : Optimiser
@@ -91,7 +91,7 @@ class Trainer(Evaluation):
     learning_rates : mapping of VariableView to (float or callable), optional
         Learning rates of parameters that do not have the optimiser's, such as ``{w.w: 1e-4}`` or
         ``{w.w: CosineDecay(1e-4, 1000)}``.
-    rewiring : mapping of Synapses to Rule, optional
+    rewiring : mapping of Synapses to DeepR, SET or Rewire, optional
         How sparse synapses are rewired while one variable of theirs is trained, such as
         ``{w_rec: DeepR(l1=1e-4)}``.
     seed : int, optional
