@@ -52,10 +52,16 @@ def test_rewiring(tmp_path):
 
 
 def test_training(tmp_path):
-    learned, frozen, same, judged, matrix, accuracies = printed("training.md", tmp_path)
+    lines = printed("training.md", tmp_path)
+    learned, frozen, same, judged, matrix, accuracies, *rest = lines
     assert judged.endswith("(128, 4)")
     assert learned == same == "True"
-    assert "synapses_w" in frozen and frozen.count("synapses_1_w") == 1
+    assert frozen.count("w_in_w") == 1 and frozen.count("w_out_w") == 1
     assert matrix == "50"
     assert len(ast.literal_eval(accuracies.replace("nan", "0"))) == 4
     assert len((tmp_path / "run.csv").read_text().splitlines()) == 2
+    assert rest == ["True", "(16, 30) (16, 4)", "True True True", "[(128, 4), (128, 40, 1)]"]
+
+
+def test_from_snntorch(tmp_path):
+    assert printed("from_snntorch.md", tmp_path) == ["True", "(8, 25, 20)", "True"]
