@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.number_checks import number, whole
 from brian2eprop.spikes import Spikes
 
 Events = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+# What a spike may be moved by, so that 64 bits hold where it is then.
+FARTHEST = 10**9
 
 
 class Augmentation(ABC):
@@ -111,7 +114,7 @@ class Shift(Augmentation):
     Raises
     ------
     ValueError
-        If they are no whole numbers from 0 up.
+        If they are no whole numbers from 0 to a thousand million.
 
     Examples
     --------
@@ -127,10 +130,7 @@ class Shift(Augmentation):
 
     def __post_init__(self) -> None:
         for name in ("neurons", "steps"):
-            value = getattr(self, name)
-            whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-            if not whole or value < 0:
-                raise ValueError(f"Shift: {name} is {value!r}; give a whole number from 0 up.")
+            whole("Shift", name, getattr(self, name), 0, FARTHEST)
 
     def changed(
         self, events: Events, n_samples: int, labels: npt.NDArray[Any], rng: np.random.Generator
@@ -155,13 +155,13 @@ class Jitter(Augmentation):
     Raises
     ------
     ValueError
-        If it is no finite number from 0 up.
+        If it is no number from 0 to a thousand million.
     """
 
     steps: float
 
     def __post_init__(self) -> None:
-        _check("Jitter", "steps", self.steps, math.inf)
+        number("Jitter", "steps", self.steps, most=FARTHEST)
 
     def changed(
         self, events: Events, n_samples: int, labels: npt.NDArray[Any], rng: np.random.Generator
@@ -190,7 +190,7 @@ class Drop(Augmentation):
     probability: float
 
     def __post_init__(self) -> None:
-        _check("Drop", "probability", self.probability, 1.0)
+        number("Drop", "probability", self.probability, most=1.0)
 
     def changed(
         self, events: Events, n_samples: int, labels: npt.NDArray[Any], rng: np.random.Generator
@@ -223,7 +223,7 @@ class Blend(Augmentation):
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        _check("Blend", "probability", self.probability, 1.0)
+        number("Blend", "probability", self.probability, most=1.0)
 
     def changed(
         self, events: Events, n_samples: int, labels: npt.NDArray[Any], rng: np.random.Generator
@@ -280,8 +280,8 @@ def augmented(
         Says which batch it is; what is drawn is a function of it.
     """
     found = dict(spikes)
-    for number, name in enumerate(found):
-        rng = np.random.default_rng([*seed, number])
+    for source, name in enumerate(found):
+        rng = np.random.default_rng([*seed, source])
         for step in steps:
             found[name] = step(found[name], labels, rng)
     return found
@@ -297,10 +297,3 @@ def _of_the_same_class(labels: npt.NDArray[Any], rng: np.random.Generator) -> np
     partner = np.empty(labels.size, np.int64)
     partner[order] = chosen
     return partner
-
-
-def _check(owner: str, name: str, value: Any, most: float) -> None:
-    real = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not real or not (0 <= value <= most and math.isfinite(value)):
-        limit = "a finite number from 0 up" if math.isinf(most) else f"a number from 0 to {most:g}"
-        raise ValueError(f"{owner}: {name} is {value!r}; give {limit}.")

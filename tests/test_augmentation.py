@@ -145,9 +145,9 @@ def test_a_cut_training_goes_on_with_the_same_spikes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: Shift(-1), "Shift: neurons is -1; give a whole number from 0 up"),
+        (lambda: Shift(-1), "Shift: neurons is -1; give a whole number from 0 to 1000000000"),
         (lambda: Shift(1, 0.5), "Shift: steps is 0.5; give a whole number"),
-        (lambda: Jitter(float("nan")), "Jitter: steps is nan; give a finite number from 0 up"),
+        (lambda: Jitter(float("nan")), "Jitter: steps is nan; give a number from 0 to 1e"),
         (lambda: Drop(1.5), "Drop: probability is 1.5; give a number from 0 to 1"),
         (lambda: Blend(True), "Blend: probability is True"),
         (lambda: Blend()(MANY, DENSE, RNG), "Blend needs one class a sample"),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from brian2 import Network, NeuronGroup, Synapses, set_device
+from brian2 import Network, NeuronGroup, Synapses, ms, mV, set_device
 
 import brian2eprop as b2e
 from brian2eprop.device.program import Dense, Sparse
@@ -102,11 +102,68 @@ def test_the_learning_signal_is_proportional_to_given_feedback() -> None:
             "feedback for 'w_in', but no synapses of that name",
             "Those that do are w_out",
         ),
+        ({"w_out": np.ones((6, 3)) * mV}, "'w_out' has the unit", "in no unit, or plain numbers"),
+        ({"w_out": np.ones((6, 3)) * 1j}, "'w_out' is no array of real", r"of shape \(6, 3\)"),
+        ({"w_out": [["a"] * 3] * 6}, "'w_out' is no array of real", r"of shape \(6, 3\)"),
+        ({"w_out": [[1.0], [1.0, 2.0]]}, "'w_out' is no array of real", r"of shape \(6, 3\)"),
+        ({"hidden": np.ones((6, 3)) * mV}, "'hidden' has the unit", "in no unit, or plain"),
+        (
+            {"w_oot": "random"},
+            "no feedback for the synapses 'w_out'.* for 'w_oot', but the names here are hidden, ",
+            r"w_in, w_out; Synapses\(\.\.\., name='w_oot'\) would",
+        ),
+        (
+            {"w_out": "random", "w_oot": "random"},
+            "given feedback for 'w_oot', but no synapses",
+            r"Synapses\(\.\.\., name='w_oot'\) would name synapses so",
+        ),
     ],
 )
 def test_feedback_that_does_not_fit(feedback: Any, cause: str, remedy: str) -> None:
     with pytest.raises(b2e.LearningError, match=f"EProp.*{cause}.*{remedy}"):
         make_trainer(feedback, "adjoint", dense=True)
+
+
+def in_volts(**settings: Any) -> Any:
+    """Gradients, where the output weights are voltages."""
+    set_device("eprop_cuda", backend="reference", precision="float64")
+    inputs = b2e.SpikeSource(2, name="inputs")
+    hidden = NeuronGroup(
+        3, "dv/dt = -v/(10*ms) : 1", threshold="v > 1", reset="v -= 1", name="hidden"
+    )
+    readout = NeuronGroup(2, "dy/dt = -y/(20*ms) : volt", method="exact", name="readout")
+    w_in = Synapses(inputs, hidden, "w : 1", on_pre="v_post += w", name="w_in")
+    w_out = Synapses(hidden, readout, "w : volt", on_pre="y_post += w", name="w_out")
+    for made, weight in ((w_in, 0.9), (w_out, 1 * mV)):
+        made.connect()
+        made.w = weight
+    trainer = b2e.Trainer(
+        Network(inputs, hidden, readout, w_in, w_out), output=readout.y, loss=b2e.CrossEntropy(),
+        rule=b2e.EProp(**settings), parameters=[w_in.w], optimiser=b2e.SGD(0.1), seed=1,
+    )  # fmt: skip
+    return trainer.gradients(b2e.Spikes.from_dense(np.ones((1, 9, 2), bool)), [1])["w_in_w"]
+
+
+MATRIX = np.array([[1.0, 2], [3, -4], [0.5, 1]])
+
+
+@pytest.mark.parametrize("name", ["w_out", "hidden"])
+def test_feedback_in_the_unit_of_the_output_weights(name: str) -> None:
+    found = in_volts(feedback={name: MATRIX * mV})
+    assert found.any()
+    np.testing.assert_allclose(found, in_volts(feedback={name: MATRIX * 1e-3}), rtol=1e-14)
+    np.testing.assert_allclose(1e3 * found, in_volts(feedback={name: MATRIX}), rtol=1e-13)
+    with pytest.raises(b2e.LearningError, match=r"has the unit .*; give values in V, or plain"):
+        in_volts(feedback={name: MATRIX * ms})
+
+
+def test_the_scale_of_feedback_has_the_unit_of_the_output_weights() -> None:
+    for kind in ("random", {"w_out": "random"}):
+        found = in_volts(feedback=kind, feedback_scale=2 * mV)
+        assert found.any()
+        np.testing.assert_array_equal(found, in_volts(feedback=kind, feedback_scale=2e-3))
+        with pytest.raises(b2e.LearningError, match="feedback_scale, for 'w_out', has the unit"):
+            in_volts(feedback=kind, feedback_scale=2 * ms)
 
 
 def test_feedback_without_the_synapses_name() -> None:
@@ -354,11 +411,11 @@ def test_random_feedback_of_two_pathways_is_independent() -> None:
     assert not np.array_equal(first, drawn("w_left", None, seed=4))
 
 
-@pytest.mark.parametrize("scale", [0, -1.0, np.nan, np.inf])
-def test_scale_that_is_not_positive(scale: float) -> None:
+@pytest.mark.parametrize("scale", [0, -1.0, np.nan, np.inf, True, "x", 1j, 0 * mV])
+def test_scale_that_is_not_positive(scale: Any) -> None:
     with pytest.raises(ValueError) as caught:
         b2e.EProp(feedback="random", feedback_scale=scale)
-    assert str(caught.value) == f"EProp's feedback_scale is {scale}. Give a positive number."
+    assert str(caught.value) == f"EProp's feedback_scale is {scale!r}. Give a positive number."
 
 
 @pytest.mark.parametrize("form", ["adjoint", "forward"])

@@ -40,7 +40,11 @@ def test_window_counts_steps_that_start_in_it() -> None:
         (5 * ms, ValueError, r"window 5. ms is no pair of times; give its start and its end, such"),
         ((1 * ms, 2 * ms, 3 * ms), ValueError, "is no pair of times; give its start and its end"),
         ("ab", ValueError, "window ab is no pair of times"),
-        ((1 * mV, 5 * mV), DimensionMismatchError, "a start and an end in units of time"),
+        (
+            (1 * mV, 5 * mV),
+            DimensionMismatchError,
+            "Each end of a loss's window is a time; give one such as 5",
+        ),
     ],
 )
 def test_bad_window(window: Any, error: type[Exception], text: str) -> None:
@@ -97,14 +101,16 @@ def test_bad_targets(targets: Any, text: str) -> None:
 
 def test_accuracy_is_the_share_of_right_answers() -> None:
     prediction = np.array([[0.2, 0.8], [0.6, 0.4], [0.1, 0.9], [0.7, 0.3]])
-    assert CrossEntropy().accuracy(prediction, [1, 1, 1, 0]) == 0.75
+    assert CrossEntropy().accuracy(prediction, np.array([1, 1, 1, 0])) == 0.75
     assert MeanSquaredError().accuracy(prediction, prediction) is None
 
 
 def test_bad_regulariser() -> None:
-    with pytest.raises(DimensionMismatchError, match="must be a rate; write it as 10"):
+    with pytest.raises(
+        DimensionMismatchError, match="FiringRate's target is a rate; give one such as 10"
+    ):
         FiringRate(10 * ms)
-    with pytest.raises(ValueError, match="a target and a strength of zero or more"):
+    with pytest.raises(ValueError, match=r"target is -1\. Hz\. Give a rate of zero or more"):
         FiringRate(-1 * Hz)
 
 

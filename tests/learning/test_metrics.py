@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -27,12 +28,56 @@ def test_by_hand() -> None:
     found = of(b2e.ClassAccuracy())
     assert found == [0.0, 0.0, 0.5]
     assert of(b2e.TopKAccuracy(1)) == 0.25
-    # The last one ties with another for the second place.
-    assert of(b2e.TopKAccuracy(2)) == 1.0
+    # The second and the last tie with another for the second place, which none of these has.
+    assert of(b2e.TopKAccuracy(2)) == 0.5
+    assert of(b2e.TopKAccuracy(3)) == 1.0
     lost = np.full((1, 3), np.nan)
     assert b2e.TopKAccuracy(3).count(lost, np.array([1])) == 0
     none = b2e.ClassAccuracy()
     assert np.isnan(none.result(none.count(PREDICTION[:1], TRUE[:1]), 1)[0])
+
+
+NEVER = np.inf
+TIED = np.array([[3.0, 3, 1], [1, 3, 3], [2, 2, 2], [3, 1, 0], [0, 0, 0], [0, 4, np.nan]])
+TIES = [
+    (b2e.CrossEntropy(), TIED, [0, 0, 0, 1, 0, 0]),
+    (b2e.TrialCrossEntropy(), TIED, [0, 0, 0, 1, 0, 0]),
+    (b2e.SpikeCount(), TIED, [0, 0, 0, 1, 0, 0]),
+    (b2e.SpikeCount(), np.array([[0.0], [2.0]]), [0, 1]),
+    (
+        b2e.FirstSpikeTime(),
+        np.array([[0.1, 0.1, 0.2], [NEVER] * 3, [0.1, NEVER, 0.2], [0.0, 0.3, NEVER]]),
+        [0, 0, 1, 1],
+    ),
+]
+
+
+@pytest.mark.parametrize(("loss", "prediction", "right"), TIES)
+def test_a_tie_is_no_answer(loss: Any, prediction: Any, right: list[int]) -> None:
+    """Neither the first of those that tie nor any other; all that counts classes agrees."""
+    n_samples, n_classes = prediction.shape
+    scores = loss.scores(prediction)
+    for order in itertools.permutations(range(n_classes)):
+        labels = np.full(n_samples, order.index(0))
+        moved = prediction[:, order]
+        assert loss.accuracy(moved, labels) == np.mean(right)
+        for metric in (b2e.TopKAccuracy(1), b2e.ClassAccuracy(), b2e.ConfusionMatrix()):
+            found = metric.result(metric.count(scores[:, order], labels), n_samples)
+            share = {
+                "top_1_accuracy": found,
+                "class_accuracy": np.ravel(found)[order.index(0) % np.size(found)],
+                "confusion_matrix": np.trace(np.atleast_2d(found)) / n_samples,
+            }[metric.name]
+            assert share == pytest.approx(np.mean(right)), metric
+
+
+def test_a_tie_stands_in_no_column() -> None:
+    matrix = b2e.ConfusionMatrix()
+    assert matrix.result(matrix.count(TIED[:4], np.array([0, 0, 2, 1])), 4) == [
+        [0, 0, 0],
+        [1, 0, 0],
+        [0, 0, 0],
+    ]
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -180,6 +182,40 @@ def test_a_shorter_sample_ends_sooner() -> None:
     assert found.loss == pytest.approx(np.log(2) + 0.5 * late.mean(), rel=1e-12)
 
 
+def test_metrics_of_first_spikes_take_the_earliest(backend: str) -> None:
+    """The class that is answered is that of the least time; who ties is taken for none."""
+    model = Layers(RULES[0], b2e.FirstSpikeTime(), backend)
+    labels = np.array(model.labels)
+    metrics = [b2e.TopKAccuracy(1), b2e.ConfusionMatrix()]
+    found = model.trainer.evaluate(model.spikes, labels, metrics=metrics)
+    matrix = np.zeros((2, 2), int)
+    for (one, other), label in zip(model.trainer.predict(model.spikes), labels, strict=True):
+        if one != other:
+            matrix[label, int(other < one)] += 1
+    assert matrix.sum() > 0
+    assert found.extra == {
+        "top_1_accuracy": found.accuracy,
+        "confusion_matrix": matrix.tolist(),
+    }
+    assert found.accuracy == matrix.trace() / 3
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_sample_that_ends_before_the_window_is_refused(backend: str, loss: Any) -> None:
+    """Else its neurons would count as ones that spike before the window begins."""
+    late = replace(loss, window=(15 * ms, 25 * ms))
+    model = Layers(RULES[0], late, backend)
+    model.trainer.evaluate(model.spikes, model.labels, lengths=[30, 20, 16])
+    sentence = "contains no step of a trial of 15 steps"
+    for call in (model.trainer.evaluate, partial(model.trainer.fit, verbose=False)):
+        with pytest.raises(ValueError, match=sentence):
+            call(model.spikes, model.labels, lengths=[30, 20, 15])
+    with pytest.raises(ValueError, match=sentence):
+        model.trainer.gradients(model.spikes, model.labels, lengths=[30, 20, 15])
+    with pytest.raises(ValueError, match=sentence):
+        model.trainer.predict(model.spikes, lengths=[30, 20, 15])
+
+
 def test_a_phantom_spike_wakes_the_silent_class(backend: str) -> None:
     """It moves by the potential that was reached, at the least slope; others stay as they are."""
     loss = b2e.FirstSpikeTime(tau=4 * ms, alpha=0.2, tau_late=20 * ms)
@@ -240,9 +276,9 @@ def test_the_forward_form_refuses() -> None:
         (lambda: b2e.FirstSpikeTime(tau_late=-1 * ms), "FirstSpikeTime's tau_late is -1. ms. Give"),
         (lambda: b2e.FirstSpikeTime(tau=5), "FirstSpikeTime's tau is a time; give one such as 5"),
         (lambda: b2e.FirstSpikeTime(tau=5 * mV), "FirstSpikeTime's tau is a time"),
-        (lambda: b2e.FirstSpikeTime(alpha=-1), "FirstSpikeTime's alpha is -1. Give a number of z"),
-        (lambda: b2e.FirstSpikeTime(alpha=float("nan")), "FirstSpikeTime's alpha is nan. Give"),
-        (lambda: b2e.SpikeCount(scale=0), "SpikeCount's scale is 0. Give a positive number"),
+        (lambda: b2e.FirstSpikeTime(alpha=-1), "FirstSpikeTime: alpha is -1; give a finite num"),
+        (lambda: b2e.FirstSpikeTime(alpha=float("nan")), "FirstSpikeTime: alpha is nan; give"),
+        (lambda: b2e.SpikeCount(scale=0), "SpikeCount: scale is 0; give a number above"),
     ],
 )
 def test_bad_settings(make: Any, sentence: str) -> None:

@@ -295,18 +295,20 @@ def test_frozen_delays_stay() -> None:
     "rule", [b2e.EProp(), b2e.EProp(form="adjoint"), b2e.SurrogateBPTT()], ids=repr
 )
 def test_other_rules_refuse_delays(rule: Any) -> None:
-    with pytest.raises(b2e.LearningError, match=r"'w_in_delay' is a delay, and .* does not follow"):
+    with pytest.raises(
+        b2e.LearningError, match=r"'w_in\.delay' is a delay, and .* does not follow"
+    ):
         made(rule=rule)
 
 
 @pytest.mark.parametrize(
     ("bound", "sentence"),
     [
-        (None, "'w_in_pre' has no longest value.*Clip\\(0\\*ms, 20\\*ms\\)"),
-        (b2e.NonNegative(), "'w_in_pre' has no longest value"),
-        (b2e.Clip(0, 1), "'w_in_pre' has no longest value"),
-        (b2e.Clip(0 * mV, 1 * mV), "'w_in_pre' has no longest value"),
-        (b2e.Clip(-1 * ms, 8 * ms), "'w_in_pre' may become negative"),
+        (None, "'w_in.delay' has no longest value.*Clip\\(0\\*ms, 20\\*ms\\)"),
+        (b2e.NonNegative(), "'w_in.delay' has no longest value"),
+        (b2e.Clip(0, 1), "'w_in.delay' has no longest value"),
+        (b2e.Clip(0 * mV, 1 * mV), "'w_in.delay' has no longest value"),
+        (b2e.Clip(-1 * ms, 8 * ms), "'w_in.delay' may become negative"),
     ],
 )
 def test_a_delay_needs_bounds(bound: Any, sentence: str) -> None:
@@ -377,3 +379,34 @@ def test_input_that_makes_the_loss_jump_has_no_trained_delay() -> None:
             constraints={straight.delay: bound},
             **made_with,
         )
+
+
+def test_a_delay_that_is_not_trained_has_no_learning_rate() -> None:
+    with pytest.raises(ValueError, match=r"rate 'w_in\.delay' is a delay that is not trained; add"):
+        bare(learning_rates=lambda model: {model.w_in.delay: 0.1})
+
+
+def test_only_eventprop_trains_delays() -> None:
+    """Said before a longest value is asked for."""
+    with pytest.raises(b2e.LearningError, match=r"'w_in\.delay' is a delay, and EProp .*EventProp"):
+        bare(rule=b2e.EProp(), parameters=lambda model: [model.w_in.delay])
+
+
+def test_a_group_as_output_is_offered_its_variables() -> None:
+    with pytest.raises(TypeError, match=r"give readout\.J or readout\.y, or judge|give readout\.y"):
+        bare(output=lambda model: model.readout)
+
+
+def bare(**asked: Any) -> b2e.Trainer:
+    """A trainer of weights, unless something else is asked for."""
+    set_device("eprop_cuda", backend="reference")
+    model = Model(b2e.SpikeSource(N_IN, name="inputs"))
+    settings = {
+        "output": model.readout.y,
+        "loss": b2e.MeanSquaredError(),
+        "rule": b2e.EventProp(),
+        "parameters": [model.w_in.w],
+        "optimiser": b2e.Adam(1e-3),
+    }
+    made = {name: value(model) if callable(value) else value for name, value in asked.items()}
+    return b2e.Trainer(model.network, **settings | made)  # type: ignore[arg-type]

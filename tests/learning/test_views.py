@@ -123,8 +123,14 @@ def test_bad_labels(loss: b2e.ActivitySimilarity, labels: Any, sentence: str) ->
         ({"window": WINDOW}, "compares two windows; give context and window"),
         ({"window": CONTEXT, "context": WINDOW}, "does not end before its window"),
         ({"window": WINDOW, "context": (5 * ms,)}, "The loss's context .* is no pair of times"),
-        ({"window": WINDOW, "context": (0 * mV, 1 * mV)}, "context is a start and an end in units"),
-        ({"window": WINDOW, "context": CONTEXT, "margin": 0}, "margin is 0. Give a positive"),
+        (
+            {"window": WINDOW, "context": (0 * mV, 1 * mV)},
+            "end of a loss's context is a time",
+        ),
+        (
+            {"window": WINDOW, "context": CONTEXT, "margin": 0},
+            "margin is 0; give a number above",
+        ),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], sentence: str) -> None:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from brian2.units import Quantity, second
-from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from brian2eprop.device.program import (
     Access,
@@ -32,6 +30,7 @@ from brian2eprop.device.program import (
     Slots,
 )
 from brian2eprop.learning.model.scope import Scope
+from brian2eprop.number_checks import in_unit
 
 Window = tuple[Quantity, Quantity] | None
 
@@ -186,6 +185,13 @@ class Loss(ABC):
             If the labels are not what this loss compares with.
         """
 
+    def scores(self, prediction: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The prediction in a form whose largest number is at the class that is answered.
+
+        Numbers that tie are no answer; minus infinity is that of a class that cannot be it.
+        """
+        return prediction
+
     @abstractmethod
     def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
         """Share of the samples predicted right (REAL, no axes), where that means something.
@@ -236,18 +242,32 @@ def check_window(name: str, window: Any) -> None:
     """
     if window is None:
         return
-    if not isinstance(window, Sequence | np.ndarray) or np.shape(window) != (2,):
+    array = isinstance(window, np.ndarray) and window.shape == (2,)
+    if not array and not (isinstance(window, list | tuple) and len(window) == 2):
         raise ValueError(
             f"The loss's {name} {window} is no pair of times; give its start and its "
             "end, such as (5*ms, 20*ms)."
         )
-    for edge in window:
-        sentence = f"A loss's {name} is a start and an end in units of time."
-        fail_for_dimension_mismatch(edge, second, sentence)
-    if not 0 <= float(window[0]) < float(window[1]):
+    role = f"Each end of a loss's {name}"
+    start, stop = (in_unit(role, edge, second, "a time", "5*ms") for edge in window)
+    if not 0 <= start < stop:
         raise ValueError(
             f"The loss's {name} {window} must start at zero or later and end after its start."
         )
+
+
+def check_time(role: str, value: Any, example: str) -> None:
+    """Refuse a time that is not above zero.
+
+    Raises
+    ------
+    ValueError
+        If it is not, or no number.
+    DimensionMismatchError
+        If it is no time.
+    """
+    if not in_unit(role, value, second, "a time", example) > 0:
+        raise ValueError(f"{role} is {value}. Give a positive time.")
 
 
 def steps_of(window: Window, dt: float) -> range:
@@ -258,7 +278,7 @@ def steps_of(window: Window, dt: float) -> range:
     """
     if window is None:
         return range(_LAST_STEP)
-    start, stop = (math.ceil(float(edge) / dt - 0.5) for edge in window)
+    start, stop = (math.ceil(min(float(edge) / dt, _LAST_STEP) - 0.5) for edge in window)
     return range(start, min(stop, _LAST_STEP))
 
 

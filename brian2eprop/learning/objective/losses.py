@@ -19,6 +19,7 @@ from brian2eprop.device.program import (
     Reduction,
     Slots,
 )
+from brian2eprop.learning.objective.classes import share_right
 from brian2eprop.learning.objective.loss import (
     IN_WINDOW,
     Loss,
@@ -53,8 +54,8 @@ class CrossEntropy(Loss):
         return one_hot("CrossEntropy", labels, n_outputs)
 
     def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
-        """Share of the samples whose largest mean probability is at the label."""
-        return (prediction.argmax(axis=1) == labels).mean()
+        """Share of the samples whose largest mean probability is at the label, and there alone."""
+        return share_right(self.scores(prediction), labels)
 
     def phases(self, output: str, size: int, dt: float, kept: bool) -> LossPhases:
         """See :class:`Loss`."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from brian2.units import Hz, Quantity
-from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from brian2eprop.learning.model.scope import Scope
+from brian2eprop.number_checks import in_unit, number
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,9 @@ class FiringRate:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        fail_for_dimension_mismatch(
-            self.target, Hz, "The target of FiringRate must be a rate; write it as 10*Hz."
-        )
-        if not (float(self.target) >= 0 and float(self.strength) >= 0):
-            raise ValueError(
-                f"FiringRate takes a target and a strength of zero or more, not {self.target} "
-                f"and {self.strength}."
-            )
+        if in_unit("FiringRate's target", self.target, Hz, "a rate", "10*Hz") < 0:
+            raise ValueError(f"FiringRate's target is {self.target}. Give a rate of zero or more.")
+        number("FiringRate", "strength", self.strength)
 
     def terms(self, scope: Scope, spikes: CountedSpikes) -> list[str]:
         """See :class:`Regulariser`."""

@@ -27,6 +27,7 @@ from brian2eprop.learning.objective.loss import (
     scalars,
     scratch,
 )
+from brian2eprop.number_checks import number
 
 # PER_INSTANCE, REAL, size 1, given: one where what was decided at the end of the call before is
 # judged now, else zero; one if that was an action; the reward that it has got; one if the episode
@@ -170,8 +171,7 @@ class Value(RewardLoss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.discount, bool) or not 0 <= self.discount <= 1:
-            raise ValueError(f"Value's discount is {self.discount!r}. Give a number from 0 to 1.")
+        number("Value", "discount", self.discount, most=1.0)
 
     def phases(self, output: str, size: int, dt: float, kept: bool) -> LossPhases:
         """See :class:`Loss`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from brian2eprop.device.program import (
     Ref,
 )
 from brian2eprop.learning.model.scope import Scope
+from brian2eprop.learning.objective.classes import share_right
 from brian2eprop.learning.objective.loss import (
     TRIAL_STEPS,
     Loss,
@@ -55,6 +56,10 @@ class SoftmaxLoss(Loss):
     ) -> npt.NDArray[np.float64]:
         """One-hot rows, shape (samples, outputs), of integer labels of shape (samples,)."""
         return one_hot(type(self).__name__, labels, n_outputs)
+
+    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
+        """Share of the samples whose label has the largest score, and alone; ties are not right."""
+        return share_right(self.scores(prediction), labels)
 
     def phases(self, output: str, size: int, dt: float, kept: bool) -> LossPhases:
         """See :class:`Loss`; for losses of spikes the output is a population's events."""

@@ -11,9 +11,9 @@ from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 import numpy.typing as npt
-from brian2.units import Quantity, ms, second
-from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+from brian2.units import Quantity, ms
 
 from brian2eprop.device.program import (
     Body,
@@ -27,8 +27,10 @@ from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.objective.loss import (
     IN_WINDOW,
     TRIAL_STEPS,
+    check_time,
 )
 from brian2eprop.learning.objective.softmax import SoftmaxLoss, within
+from brian2eprop.number_checks import above_zero, number
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class FirstSpikeTime(SpikeTimeLoss):
     of :math:`\prod_{s \le t} (1 - z^s)`, which silent neurons have a derivative of, too.
 
     The prediction is the time of every neuron's first spike in seconds, as a SpikeMonitor has it,
-    shape (samples, neurons); infinity for a silent one.
+    shape (samples, neurons); infinity for a silent one. It is right if the class's neuron spikes,
+    and in a step before all others: a tie is not right.
 
     Parameters
     ----------
@@ -143,15 +146,9 @@ class FirstSpikeTime(SpikeTimeLoss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, value in (("tau", self.tau), ("tau_late", self.tau_late)):
-            sentence = f"FirstSpikeTime's {name} is a time; give one such as 5*ms."
-            fail_for_dimension_mismatch(value, second, sentence)
-            if not 0 < float(value) < float("inf"):
-                raise ValueError(f"FirstSpikeTime's {name} is {value}. Give a positive time.")
-        if not 0 <= float(self.alpha) < float("inf"):
-            raise ValueError(
-                f"FirstSpikeTime's alpha is {self.alpha}. Give a number of zero or more."
-            )
+        check_time("FirstSpikeTime's tau", self.tau, "5*ms")
+        check_time("FirstSpikeTime's tau_late", self.tau_late, "20*ms")
+        number("FirstSpikeTime", "alpha", self.alpha)
 
     def constants(self, dt: float) -> dict[str, Number]:
         """See :class:`Loss`."""
@@ -162,10 +159,9 @@ class FirstSpikeTime(SpikeTimeLoss):
             "alpha": float(self.alpha),
         }
 
-    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
-        """Share of the samples whose label's neuron spikes, and before all others."""
-        first = prediction.argmin(axis=1)
-        return ((first == labels) & (prediction.min(axis=1) < float("inf"))).mean()
+    def scores(self, prediction: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """See :class:`Loss`: who spikes before all others is the answer."""
+        return -prediction
 
     def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
         """See :class:`SpikeLoss`; one that comes first moves the time, up to the next one's."""
@@ -198,7 +194,8 @@ class SpikeCount(SpikeLoss):
     regularised, a spike's derivative is the rule's surrogate, and from the neuron's state on all
     is exact.
 
-    The prediction is the number of every neuron's spikes, shape (samples, neurons).
+    The prediction is the number of every neuron's spikes, shape (samples, neurons). It is right if
+    the class's neuron spikes more often than every other one: a tie is not right.
 
     Parameters
     ----------
@@ -237,17 +234,15 @@ class SpikeCount(SpikeLoss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < float(self.scale) < float("inf"):
-            raise ValueError(f"SpikeCount's scale is {self.scale}. Give a positive number.")
+        above_zero("SpikeCount", "scale", self.scale, "1.0")
 
     def constants(self, dt: float) -> dict[str, Number]:
         """See :class:`Loss`."""
         return super().constants(dt) | {"count_scale": float(self.scale)}
 
-    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
-        """Share of the samples whose label's neuron spikes most, and at all."""
-        most = prediction.argmax(axis=1)
-        return ((most == labels) & (prediction.max(axis=1) > 0)).mean()
+    def scores(self, prediction: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """See :class:`Loss`: who spikes more than all others, and at all, is the answer."""
+        return np.where(prediction > 0, prediction, -np.inf)
 
     def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
         """See :class:`SpikeLoss`."""

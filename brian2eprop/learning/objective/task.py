@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
+from brian2.units.fundamentalunits import Dimension
 
 from brian2eprop.device.program import ForEach, Program, Propagate
 from brian2eprop.learning.model.feedback import Follower
@@ -61,6 +62,8 @@ class Task:
         that its pathway reads.
     rewired : frozenset of str
         The connectivities that change.
+    dimensions : mapping of str to Dimension
+        The physical dimension of the arrays that hold a variable of Brian2.
     """
 
     outputs: tuple[Output, ...]
@@ -72,6 +75,7 @@ class Task:
     seed: int = 0
     delays: Mapping[str, ForEach] = field(default_factory=dict)
     rewired: frozenset[str] = frozenset()
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict, repr=False)
 
     def without(self, frozen: frozenset[str]) -> Task:
         """The task while some of its parameters are not trained."""

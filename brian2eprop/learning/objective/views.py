@@ -41,6 +41,7 @@ from brian2eprop.learning.objective.loss import (
     steps_of,
 )
 from brian2eprop.learning.objective.softmax import used, within
+from brian2eprop.number_checks import above_zero, flag
 
 IN_CONTEXT = "int(step >= context_start and step < context_stop)"
 
@@ -174,10 +175,8 @@ class ContrastivePrediction(ViewsLoss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < float(self.margin) < float("inf"):
-            raise ValueError(
-                f"ContrastivePrediction's margin is {self.margin}. Give a positive number."
-            )
+        above_zero("ContrastivePrediction", "margin", self.margin, "1.0")
+        flag("ContrastivePrediction", "follow_context", self.follow_context)
 
     @property
     def online(self) -> bool:

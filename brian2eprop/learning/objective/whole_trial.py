@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import numpy.typing as npt
-from brian2.units import Quantity, ms, second
-from brian2.units.fundamentalunits import fail_for_dimension_mismatch
+from brian2.units import Quantity, ms
 
 from brian2eprop.device.program import Body, ForEach, Index, Number, Phase, Ref
 from brian2eprop.learning.model.scope import Scope
-from brian2eprop.learning.objective.loss import IN_WINDOW, LossArrays, elements
+from brian2eprop.learning.objective.loss import IN_WINDOW, LossArrays, check_time, elements
 from brian2eprop.learning.objective.softmax import SoftmaxLoss, within
 
 # What a step counts, by the names of what it depends on; the maximum is that of one step.
@@ -94,10 +92,7 @@ class TrialCrossEntropy(SoftmaxLoss):
         if self.of not in (*_COUNTS, "max"):
             kinds = ", ".join((*_COUNTS, "max"))
             raise ValueError(f"TrialCrossEntropy is not of '{self.of}'. Choose one of {kinds}.")
-        sentence = "TrialCrossEntropy's tau is a time; give one such as 100*ms."
-        fail_for_dimension_mismatch(self.tau, second, sentence)
-        if not 0 < float(self.tau) < float("inf"):
-            raise ValueError(f"TrialCrossEntropy's tau is {self.tau}. Give a positive time.")
+        check_time("TrialCrossEntropy's tau", self.tau, "100*ms")
 
     @property
     def _each(self) -> str:  # type: ignore[override]
@@ -108,10 +103,6 @@ class TrialCrossEntropy(SoftmaxLoss):
     def constants(self, dt: float) -> dict[str, Number]:
         """See :class:`Loss`."""
         return super().constants(dt) | {"step_length": dt, "tau": float(self.tau)}
-
-    def accuracy(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Any:
-        """Share of the samples whose largest number is at the label."""
-        return (prediction.argmax(axis=1) == labels).mean()
 
     def by_output(self, scope: Scope, dt: float, output: str) -> str:
         """See :class:`Loss`."""

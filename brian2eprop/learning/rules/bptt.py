@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from brian2eprop.device.program import Program, Propagate
 from brian2eprop.learning.adjoint.surrogate import Cross, SurrogateCrossing
@@ -16,7 +17,6 @@ from brian2eprop.learning.rules.programs import (
     adjoint_program,
     check_settings,
     check_surrogate,
-    refuse_delays,
     refuse_rewards,
     training_programs,
     with_weight,
@@ -61,6 +61,8 @@ class SurrogateBPTT:
     surrogate: Surrogate = field(default_factory=SuperSpike)
     detach: tuple[str, ...] | None = None
 
+    trains_delays: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         check_settings(self, self.surrogate, self.detach)
 
@@ -72,7 +74,6 @@ class SurrogateBPTT:
         LearningError
             If the model, or what is asked of it, cannot be trained so.
         """
-        refuse_delays(self, task)
         refuse_rewards(self, task)
         trial = with_weight(make_trial(model, task, kept=True))
         analysed = analyse(trial.model, self.detach, task.values)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy.typing as npt
+from brian2.units import Quantity
 
 from brian2eprop.device.program import (
     Array,
@@ -31,7 +32,6 @@ from brian2eprop.learning.rules.programs import (
     check_surrogate,
     learning_feedback,
     no_gradients,
-    refuse_delays,
     refuse_rewards,
     training_programs,
     with_weight,
@@ -42,6 +42,7 @@ from brian2eprop.learning.traces.parts import TraceParts
 from brian2eprop.learning.traces.rewarded import RewardWriter
 from brian2eprop.learning.traces.routes import Route, find_routes
 from brian2eprop.learning.traces.writer import TraceWriter
+from brian2eprop.number_checks import shown, without_unit
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class EProp:
         so that its memory does not depend on the number of steps either, and its cost is that
         of the adjoint form, once for the gradient and once for each trace. 'auto' is 'adjoint'
         where a batch fits into memory and else 'chunked'.
-    feedback_scale : float, optional
+    feedback_scale : Quantity or float, optional
         Standard deviation of random feedback (in the unit of the output weights); by default
         one over the root of the number of neurons that receive it. Every pathway has weights
         of its own.
@@ -108,16 +109,19 @@ class EProp:
     feedback: Kind | Mapping[str, Kind | npt.ArrayLike] = "symmetric"
     surrogate: Surrogate = field(default_factory=Triangular)
     form: Literal["adjoint", "forward", "chunked", "auto"] = "adjoint"
-    feedback_scale: float | None = None
+    feedback_scale: Quantity | float | None = None
     detach: tuple[str, ...] | None = None
     chunk: int = 256
     update_every: int | None = None
 
+    trains_delays: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         check_settings(self, self.surrogate, self.detach)
-        if self.feedback_scale is not None and not 0 < self.feedback_scale < float("inf"):
+        scale = 1.0 if self.feedback_scale is None else without_unit(self.feedback_scale)
+        if scale is None or not 0 < scale < float("inf"):
             raise ValueError(
-                f"EProp's feedback_scale is {self.feedback_scale}. Give a positive number."
+                f"EProp's feedback_scale is {shown(self.feedback_scale)}. Give a positive number."
             )
         if not isinstance(self.feedback, str | Mapping):
             raise ValueError(
@@ -145,7 +149,6 @@ class EProp:
         LearningError
             If the model, or what is asked of it, cannot be trained by e-prop.
         """
-        refuse_delays(self, task)
         if self.form != "forward" or self.update_every is not None:
             refuse_rewards(self, task)
         if self.form == "auto":

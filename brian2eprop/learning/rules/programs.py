@@ -14,7 +14,6 @@ from brian2eprop.learning.adjoint.naming import gradient_of
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.model import Model
-from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.objective.task import WEIGHT, Task, TrainingPrograms
 from brian2eprop.learning.objective.trial import Trial, make_trial
@@ -49,22 +48,6 @@ def check_surrogate(surrogate: Surrogate, model: Model, task: Task) -> None:
     """
     for condition in model.conditions.values():
         surrogate.check(condition, task.values, model.dt)
-
-
-def refuse_delays(rule: Any, task: Task) -> None:
-    """Refuse to train delays, where spikes have no times that move.
-
-    Raises
-    ------
-    LearningError
-        If one is among the parameters.
-    """
-    for name in task.delays:
-        raise LearningError(
-            f"The parameter '{public_name(name)}' is a delay, and {type(rule).__name__} does not "
-            "follow the times of spikes, which it changes. Use EventProp, or take it out of the "
-            "parameters."
-        )
 
 
 def refuse_rewards(rule: Any, task: Task) -> None:

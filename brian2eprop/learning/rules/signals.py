@@ -7,8 +7,9 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
+from brian2.units.fundamentalunits import Dimension
 
-from brian2eprop.device.program import Body, Connectivity, Propagate
+from brian2eprop.device.program import Body, Connectivity, Propagate, Ref
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.naming import gradient_of
 from brian2eprop.learning.model.broadcast import with_broadcasts
@@ -16,6 +17,7 @@ from brian2eprop.learning.model.feedback import Feedback, adaptive, given, rando
 from brian2eprop.learning.model.linearise import Effect
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.objective.task import Task
+from brian2eprop.number_checks import real_array, unit_fault, without_unit
 
 KINDS = ("symmetric", "random", "adaptive")
 Kind = Literal["symmetric", "random", "adaptive"]
@@ -46,7 +48,7 @@ class Signals:
         model: Model,
         task: Task,
         feedback: Kind | Mapping[str, Any],
-        scale: float | None,
+        scale: Any,
     ) -> None:
         self._task, self._feedback, self._scale = task, feedback, scale
         self._output = outputs_state(model, task)
@@ -90,14 +92,16 @@ class Signals:
             return None
         name = phase.events if straight else phase.connectivity
         self._used.add(name)
+        unit = self._unit(phase, min(targets))
         chosen = self._given(name) if isinstance(self._feedback, Mapping) else self._feedback
         pathway = model.connectivities[phase.connectivity]
         if isinstance(chosen, str):
+            self._check_scale(name, unit)
             return self._named(name, chosen, phase, pathway, effect.depends)
         if phase.connectivity in task.rewired:
             _refuse_rewired(name)
         columns = self._columns[targets.pop()] if straight else slice(None)
-        matrix = self._matrix(name, chosen, pathway, straight)
+        matrix = self._matrix(name, chosen, pathway, straight, unit)
         weights, lies = matrix[:, columns], effect.depends
         return given(phase.label, pathway, task.contents, weights, phase.delay, lies)
 
@@ -106,7 +110,7 @@ class Signals:
     ) -> Feedback:
         """The feedback of a kind that has a name."""
         label, contents, delay = phase.label, self._task.contents, phase.delay
-        scale, seed = self._scale, self._task.seed
+        scale, seed = without_unit(self._scale), self._task.seed
         rewired = phase.connectivity in self._task.rewired
         if rewired and kind != "symmetric":
             _refuse_rewired(name)
@@ -140,7 +144,12 @@ class Signals:
             )
 
     def _matrix(
-        self, name: str, chosen: Any, pathway: Connectivity, straight: bool
+        self,
+        name: str,
+        chosen: Any,
+        pathway: Connectivity,
+        straight: bool,
+        unit: Dimension | None,
     ) -> npt.NDArray[np.float64]:
         """The weights that were given, one for every pair of a neuron and an output."""
         n_outputs = max(c.stop for c in self._columns.values()) if straight else pathway.n_target
@@ -149,9 +158,17 @@ class Signals:
         if chosen is None:
             raise LearningError(
                 f"EProp was given no feedback for {owner}, which lead to the output. Add "
-                f"'{name}': an array of shape {shape}."
+                f"'{name}': an array of shape {shape}.{self._unknown()}"
             )
-        matrix = np.asarray(chosen, dtype=float)
+        fault = None if unit is None else unit_fault(chosen, unit)
+        if fault is not None:
+            raise LearningError(f"EProp's feedback for {owner} has {fault}, as output weights are.")
+        matrix = real_array(chosen)
+        if matrix is None:
+            raise LearningError(
+                f"EProp's feedback for {owner} is no array of real numbers. Give one of shape "
+                f"{shape}."
+            )
         if matrix.shape != shape:
             raise LearningError(
                 f"EProp's feedback for {owner} has the shape {matrix.shape}. Give one weight for "
@@ -162,7 +179,37 @@ class Signals:
             raise LearningError(
                 f"EProp's feedback for {owner} is not finite everywhere. Give finite weights."
             )
-        return matrix
+        return matrix.astype(np.float64)
+
+    def _unknown(self) -> str:
+        """What is said of names in the feedback that nothing has."""
+        known = sorted(
+            {n for n in (*self.model.connectivities, *self.model.conditions) if ":" not in n}
+        )
+        given = self._feedback if isinstance(self._feedback, Mapping) else ()
+        wrong = next((name for name in given if name not in known), None)
+        if wrong is None:
+            return ""
+        return (
+            f" It has feedback for '{wrong}', but the names here are {', '.join(known)}; "
+            f"Synapses(..., name='{wrong}') would name synapses so."
+        )
+
+    def _unit(self, phase: Propagate, target: str) -> Dimension | None:
+        """The dimension of feedback through a pathway: its weights', else that of the output."""
+        held = (self._task.dimensions.get(ref.array) for ref in self._weights(phase))
+        return next((dim for dim in held if dim is not None), self._task.dimensions.get(target))
+
+    def _weights(self, phase: Propagate) -> list[Ref]:
+        try:
+            return [phase.body.refs[self.model.weight(phase)]]
+        except LearningError:  # none, or several, which is refused where they are needed
+            return []
+
+    def _check_scale(self, name: str, unit: Dimension | None) -> None:
+        fault = None if unit is None else unit_fault(self._scale, unit)
+        if fault is not None:
+            raise LearningError(f"EProp's feedback_scale, for '{name}', has {fault}.")
 
     def check(self, signalled: set[str]) -> None:
         """What is trained must hear a signal, and every feedback that was given be used.
@@ -191,6 +238,7 @@ class Signals:
                 raise LearningError(
                     f"EProp was given feedback for '{name}', but no synapses of that name lead to "
                     f"the output, and no neurons of that name spike. Those that do are {known}."
+                    f"{self._unknown()}"
                 )
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from brian2eprop.learning.objective.loss import Loss
+from brian2eprop.number_checks import as_real
 
 T = TypeVar("T")
 
@@ -164,7 +165,7 @@ def check_heads(output: Any, loss: Any, weights: Any) -> list[tuple[Any, Loss, f
             f"{shown(weights)}; give one loss, and if any one weight, for each output."
         )
     for weight in given:
-        if isinstance(weight, bool) or not isinstance(weight, int | float | np.number):
+        if as_real(weight) is None:
             raise TypeError(f"Trainer: loss_weights holds {shown(weight)}; give numbers.")
         if not 0 <= weight < float("inf"):
             raise ValueError(

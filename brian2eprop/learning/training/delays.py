@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from brian2.synapses.synapses import SynapticPathway
-
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.training.constraints import Clip
+from brian2eprop.learning.training.finding import delay_name, is_delay
 
 
-def trained_delays(parameters: Any, constraints: Any) -> dict[Any, float]:
+def trained_delays(parameters: Any, constraints: Any, rule: Any) -> dict[Any, float]:
     """The delays among the variables that are to be trained.
 
     What else may be wrong with the arguments is said by who finds parameters and constraints.
@@ -21,6 +21,8 @@ def trained_delays(parameters: Any, constraints: Any) -> dict[Any, float]:
         What is trained.
     constraints : mapping of VariableView to Constraint
         The constraints of parameters.
+    rule : Rule
+        How gradients are computed; one with ``trains_delays = False`` has none of delays.
 
     Returns
     -------
@@ -29,6 +31,8 @@ def trained_delays(parameters: Any, constraints: Any) -> dict[Any, float]:
 
     Raises
     ------
+    LearningError
+        If the rule has no gradients of delays.
     ValueError
         If a delay has no such bound, may become negative, or is one for all synapses.
     """
@@ -36,18 +40,19 @@ def trained_delays(parameters: Any, constraints: Any) -> dict[Any, float]:
     given = constraints.items() if isinstance(constraints, Mapping) else ()
     bounds = {getattr(view, "variable", None): bound for view, bound in given}
     found = {}
-    for view in filter(_is_delay, views):
+    for view in filter(is_delay, views):
+        if not getattr(rule, "trains_delays", True):
+            raise LearningError(
+                f"Trainer: the parameter '{delay_name(view)}' is a delay, and "
+                f"{type(rule).__name__} does not follow the times of spikes, which it changes; "
+                "use EventProp, the rule that trains delays, or take it out of the parameters."
+            )
         bound: Any = bounds.get(view.variable)
         fault = _fault(view, bound)
         if fault is not None:
-            raise ValueError(f"Trainer: the delay of '{view.group.name}' {fault}.")
+            raise ValueError(f"Trainer: the parameter '{delay_name(view)}' {fault}.")
         found[view.variable] = float(bound.high)
     return found
-
-
-def _is_delay(view: Any) -> bool:
-    group = getattr(view, "group", None)
-    return isinstance(group, SynapticPathway) and group.variables["delay"] is view.variable
 
 
 def _fault(view: Any, bound: Any) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from brian2.groups.group import Group
 from brian2.groups.neurongroup import NeuronGroup
-from brian2.synapses.synapses import Synapses
+from brian2.synapses.synapses import Synapses, SynapticPathway
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brian2eprop.device.program import Access, Array, DType
@@ -108,10 +108,21 @@ def _judged_state(
     if isinstance(view, Group):
         raise TypeError(
             f"Trainer: the output is the group '{view.name}', and {loss} reads a variable; give "
-            f"one, such as {view.name}.v, or judge spikes by FirstSpikeTime or SpikeCount."
+            f"{_offered(captured, view)}, or judge spikes by FirstSpikeTime or SpikeCount."
         )
     name = find_array(device, captured, view, "output")
     return name, captured.program.all_arrays()[name].size
+
+
+def _offered(captured: CapturedNetwork, group: Any) -> str:
+    """The variables of a group that its equations change, as code."""
+    whole = getattr(group, "source", group)
+    arrays = captured.program.all_arrays()
+    held = [arrays.get(f"{whole.name}.{name}") for name in group.variables]
+    found = [a.name for a in held if a is not None and a.dtype is DType.REAL]
+    changed = [name for name in found if arrays[name].access is not Access.SHARED]
+    offered = [name.replace(whole.name, group.name, 1) for name in changed or found]
+    return " or ".join(offered) or "a variable of another group"
 
 
 def _judged_spikes(
@@ -165,6 +176,13 @@ def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, rol
             "group.variable, such as synapses.w."
         )
     name = device.array_name(view)
+    if is_delay(view) and name not in captured.program.all_arrays():
+        shown_name = delay_name(view)
+        raise ValueError(
+            f"Trainer: the {role} '{shown_name}' is a delay that is not trained; add "
+            f"{shown_name} to the parameters, with its longest value in constraints, or leave it "
+            "out here."
+        )
     if name not in captured.program.all_arrays():
         group = getattr(view, "group", None)
         if isinstance(group, Synapses) and not len(group):
@@ -177,6 +195,19 @@ def find_array(device: TrainingDevice, captured: CapturedNetwork, view: Any, rol
             "Network, or choose a variable that the equations use."
         )
     return name
+
+
+def is_delay(view: Any) -> bool:
+    """Whether a variable is the delay of a pathway."""
+    group = getattr(view, "group", None)
+    return isinstance(group, SynapticPathway) and group.variables["delay"] is view.variable
+
+
+def delay_name(view: Any) -> str:
+    """A pathway's delay as users write it, such as ``w_in.delay``."""
+    pathway = view.group
+    of = "" if pathway.objname == "pre" else f".{pathway.objname}"
+    return f"{pathway.synapses.name}{of}.delay"
 
 
 def _parameter_fault(array: Array, count: int) -> str | None:

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.learning.objective.classes import rank
 from brian2eprop.learning.training.labels import Output
 
 Counts = npt.NDArray[np.float64]
 
 
 class Metric(ABC):
-    """Something that is counted over samples of one class each."""
+    """Something that is counted over samples of one class each.
+
+    As for the accuracy, classes that tie are no answer.
+    """
 
     @property
     @abstractmethod
@@ -29,13 +33,14 @@ class Metric(ABC):
         return False
 
     @abstractmethod
-    def count(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Counts:
+    def count(self, scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Counts:
         """What is to be added up, of some samples.
 
         Parameters
         ----------
-        prediction : array, shape (samples, classes)
-            What the network answers; the largest is its class.
+        scores : array, shape (samples, classes)
+            What the network answers; the largest is its class. For :class:`FirstSpikeTime` they
+            are the times with a minus; minus infinity is a class that cannot be it.
         labels : int array, shape (samples,)
             The classes.
         """
@@ -49,8 +54,9 @@ class Metric(ABC):
 class TopKAccuracy(Metric):
     """Share of the samples whose class is among the ``k`` largest predictions.
 
-    Of classes that tie for the last place all are among them, as in Keras. The entry in the
-    history is ``top_<k>_accuracy``.
+    Classes that tie share the last of their places: none of them is among the ``k`` largest
+    unless all are. So ``TopKAccuracy(1)`` is the accuracy. (In Keras all are that tie for the
+    last place.) The entry in the history is ``top_<k>_accuracy``.
 
     Parameters
     ----------
@@ -79,11 +85,9 @@ class TopKAccuracy(Metric):
         """See :class:`Metric`."""
         return True
 
-    def count(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Counts:
+    def count(self, scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Counts:
         """See :class:`Metric`."""
-        own = np.take_along_axis(prediction, labels[:, None], axis=1)
-        larger = (prediction > own).sum(axis=1)
-        return np.asarray(((larger < self.k) & np.isfinite(own[:, 0])).sum(), float)
+        return np.asarray((rank(scores, labels) <= self.k).sum(), float)
 
     def result(self, counts: Counts, n_samples: int) -> float:
         """See :class:`Metric`."""
@@ -94,7 +98,8 @@ class TopKAccuracy(Metric):
 class ConfusionMatrix(Metric):
     """How many samples of each class (row) were taken for each class (column).
 
-    The entry in the history is ``confusion_matrix``, a list of lists of int.
+    A sample whose largest predictions tie is taken for none, and stands in no column. The
+    entry in the history is ``confusion_matrix``, a list of lists of int.
     """
 
     @property
@@ -102,21 +107,23 @@ class ConfusionMatrix(Metric):
         """See :class:`Metric`."""
         return "confusion_matrix"
 
-    def count(self, prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Counts:
-        """See :class:`Metric`."""
-        found = np.zeros((prediction.shape[1],) * 2)
-        np.add.at(found, (labels, prediction.argmax(axis=1)), 1)
+    def count(self, scores: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Counts:
+        """See :class:`Metric`; a last column counts the samples that are taken for no class."""
+        n_classes = scores.shape[1]
+        found = np.zeros((n_classes, n_classes + 1))
+        best = scores.argmax(axis=1)
+        np.add.at(found, (labels, np.where(rank(scores, best) == 1, best, n_classes)), 1)
         return found
 
     def result(self, counts: Counts, n_samples: int) -> list[list[int]]:
         """See :class:`Metric`."""
-        matrix: list[list[int]] = counts.astype(int).tolist()
+        matrix: list[list[int]] = counts[:, :-1].astype(int).tolist()
         return matrix
 
 
 @dataclass(frozen=True)
 class ClassAccuracy(ConfusionMatrix):
-    """Share of the samples of each class that were predicted right.
+    """Share of the samples of each class that were predicted right; ties are not right.
 
     The entry in the history is ``class_accuracy``, a list with NaN for classes without samples.
     """

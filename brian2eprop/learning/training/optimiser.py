@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
@@ -27,6 +25,7 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.learning.training.clipping import LIMIT, Clipped, by_norm, by_value
 from brian2eprop.learning.training.schedules import Rate, check_rate, rate_of
+from brian2eprop.number_checks import above_zero
 
 LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")
 LEARNING_RATE = dict.fromkeys(("lr", "rate", "eta", "step_size"), "learning_rate")
@@ -76,7 +75,7 @@ class Optimiser(ABC):
             raise ValueError(
                 f"{type(self).__name__}: {' and '.join(given)} are given; give one of them."
             )
-        values = [above_zero(self, name, getattr(self, name)) for name in given]
+        values = [above_zero(type(self).__name__, name, getattr(self, name)) for name in given]
         return dict(zip([LIMIT], values, strict=False))
 
     def __repr__(self) -> str:
@@ -240,24 +239,3 @@ def _refs(arrays: Iterable[tuple[str, Array]], scalars: set[str]) -> dict[str, R
         name: Ref(array.name, Index.SCALAR if name in scalars else Index.ELEMENT)
         for name, array in arrays
     }
-
-
-def number(owner: Optimiser, name: str, value: float, low: float, below: float) -> float:
-    """The number, refused where it is not in ``[low, below)``."""
-    real = isinstance(value, int | float | np.integer | np.floating)
-    if isinstance(value, bool) or not real or not low <= value < below:
-        limit = "a finite number" if math.isinf(below) else f"a number below {below:g}"
-        raise ValueError(
-            f"{type(owner).__name__}: {name} is {value!r}; give {limit}, not below {low:g}."
-        )
-    return float(value)
-
-
-def above_zero(owner: Optimiser, name: str, value: float) -> float:
-    """The number, refused where it is not finite and above zero."""
-    checked = number(owner, name, value, 0.0, math.inf)
-    if checked == 0.0:
-        raise ValueError(
-            f"{type(owner).__name__}: {name} is 0; give a number above zero, such as 1e-8."
-        )
-    return checked

@@ -13,12 +13,11 @@ from brian2eprop.learning.training.arguments import explains_arguments
 from brian2eprop.learning.training.optimiser import (
     LEARNING_RATE,
     Optimiser,
-    above_zero,
     like,
-    number,
     update_phase,
 )
 from brian2eprop.learning.training.schedules import Rate
+from brian2eprop.number_checks import above_zero, flag, number
 
 
 @explains_arguments(LEARNING_RATE)
@@ -58,9 +57,9 @@ class Adam(Optimiser):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.beta_1 = number(self, "beta_1", self.beta_1, 0.0, 1.0)
-        self.beta_2 = number(self, "beta_2", self.beta_2, 0.0, 1.0)
-        self.epsilon = above_zero(self, "epsilon", self.epsilon)
+        self.beta_1 = number(type(self).__name__, "beta_1", self.beta_1, 0.0, 1.0)
+        self.beta_2 = number(type(self).__name__, "beta_2", self.beta_2, 0.0, 1.0)
+        self.epsilon = above_zero(type(self).__name__, "epsilon", self.epsilon)
 
     def fault(self, name: str, values: npt.NDArray[Any]) -> str | None:
         """Averages of squares are not negative; see :meth:`Optimiser.fault`."""
@@ -132,10 +131,10 @@ class AdamW(Adam):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.weight_decay = number(self, "weight_decay", self.weight_decay, 0.0, math.inf)
+        self.weight_decay = number(type(self).__name__, "weight_decay", self.weight_decay)
 
     def _numbers(self, rate: float, iteration: int) -> dict[str, float]:
-        decay = number(self, "weight_decay", self.weight_decay, 0.0, math.inf)
+        decay = number(type(self).__name__, "weight_decay", self.weight_decay)
         return {**super()._numbers(rate, iteration), "adam:decay": rate * decay}
 
     def _decay(self, parameter: Array) -> dict[str, Array]:
@@ -180,9 +179,8 @@ class SGD(Optimiser):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.momentum = number(self, "momentum", self.momentum, 0.0, 1.0)
-        if not isinstance(self.nesterov, bool):
-            raise ValueError(f"SGD: nesterov is {self.nesterov!r}; give True or False.")
+        self.momentum = number(type(self).__name__, "momentum", self.momentum, 0.0, 1.0)
+        self.nesterov = flag(type(self).__name__, "nesterov", self.nesterov)
 
     def _numbers(self, rate: float, iteration: int) -> dict[str, float]:
         return {"sgd:rate": rate}

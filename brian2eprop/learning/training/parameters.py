@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from brian2.units.fundamentalunits import DIMENSIONLESS, get_dimensions, get_unit_for_display
+from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brian2eprop.device.program import Array
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
 from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.training.host import CapturedNetwork
+from brian2eprop.number_checks import real_array, unit_fault
 
 Values = npt.NDArray[Any]
 
@@ -86,11 +87,8 @@ class Parameters:
     def _checked(self, name: str, given: Any) -> Values:
         array = self._array(name)
         self._check_unit(name, array, given)
-        try:
-            values = np.asarray(given)
-        except ValueError:  # rows of unequal length
-            values = np.asarray(None)
-        if values.dtype.kind not in "biuf":
+        values = real_array(given)
+        if values is None:
             raise ValueError(
                 f"Trainer: the values of '{name}' are no real numbers; give an array of "
                 f"{array.size} real numbers."
@@ -112,13 +110,6 @@ class Parameters:
     def _check_unit(self, name: str, array: Array, given: Any) -> None:
         variable = self.captured.variables.get(array.name)
         wanted = DIMENSIONLESS if variable is None else variable.dim
-        try:
-            found = get_dimensions(given)
-        except (TypeError, ValueError):  # no numbers, which is refused elsewhere
-            return
-        if found is not DIMENSIONLESS and found is not wanted:
-            unit = "no unit" if wanted is DIMENSIONLESS else f"{get_unit_for_display(wanted)}"
-            raise ValueError(
-                f"Trainer: the values of '{name}' have the unit {get_unit_for_display(found)}; "
-                f"give values in {unit}, or plain numbers in SI units."
-            )
+        fault = unit_fault(given, wanted)
+        if fault is not None:
+            raise ValueError(f"Trainer: the values of '{name}' have {fault}.")

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from brian2.units.fundamentalunits import is_dimensionless
 
 from brian2eprop.device.program import Array
 from brian2eprop.learning.settings import KIND, settings
 from brian2eprop.learning.training.finding import find_array
 from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice
+from brian2eprop.number_checks import as_real, flag, number, shown
 
 Rate = float | Callable[[int], float]
 
@@ -62,12 +64,16 @@ class ExponentialDecay(Schedule):
 
     def __post_init__(self) -> None:
         _check(self, ("initial_learning_rate", "decay_rate"), ("decay_steps",))
+        object.__setattr__(self, "staircase", flag("ExponentialDecay", "staircase", self.staircase))
 
     def __call__(self, step: int) -> float:
         """See :class:`Schedule`."""
         exponent = step / self.decay_steps
         power = math.floor(exponent) if self.staircase else exponent
-        return float(self.initial_learning_rate * self.decay_rate**power)
+        try:
+            return float(self.initial_learning_rate * self.decay_rate**power)
+        except OverflowError:  # a rate above 1; whoever updates refuses what is not finite
+            return math.inf
 
 
 @dataclass(frozen=True)
@@ -161,10 +167,7 @@ class PiecewiseConstantDecay(Schedule):
     values: Sequence[float]
 
     def __post_init__(self) -> None:
-        steps, rates = (
-            tuple(np.asarray(given).tolist()) if np.ndim(given) == 1 else None
-            for given in (self.boundaries, self.values)
-        )
+        steps, rates = (_plain(given) for given in (self.boundaries, self.values))
         good = steps is not None and rates is not None and len(rates) == len(steps) + 1
         good = good and all(_real(value) for value in (*(steps or ()), *(rates or ())))
         if not good or list(steps or ()) != sorted(set(steps or ())):
@@ -180,6 +183,15 @@ class PiecewiseConstantDecay(Schedule):
         return float(self.values[sum(step > boundary for boundary in self.boundaries)])
 
 
+def _plain(given: Any) -> tuple[Any, ...] | None:
+    """The elements of a sequence as they are; None if it is none, or has a unit."""
+    if isinstance(given, np.ndarray) and given.ndim == 1 and is_dimensionless(given):
+        return tuple(np.asarray(given).tolist())
+    if not isinstance(given, list | tuple | range):
+        return None
+    return tuple(value.item() if isinstance(value, np.generic) else value for value in given)
+
+
 def check_rate(owner: str, role: str, rate: Any) -> Rate:
     """A learning rate, refused where it is no number from 0 up, schedule or function.
 
@@ -192,7 +204,7 @@ def check_rate(owner: str, role: str, rate: Any) -> Rate:
         return rate  # type: ignore[no-any-return]
     if not _real(rate):
         raise ValueError(
-            f"{owner}: {role} is {rate!r}; give a finite number, not below 0, or a schedule, "
+            f"{owner}: {role} is {shown(rate)}; give a finite number, not below 0, or a schedule, "
             "such as ExponentialDecay(1e-3, 1000, 0.5)."
         )
     return float(rate)
@@ -211,8 +223,8 @@ def rate_of(owner: str, rate: Rate, step: int) -> float:
     value = rate(step)
     if not _real(value):
         raise ValueError(
-            f"{owner}: the schedule {rate!r} gives {value!r} for update {step}; let it give finite "
-            "numbers, not below 0."
+            f"{owner}: the schedule {rate!r} gives {shown(value)} for update {step}; let it "
+            "give finite numbers, not below 0."
         )
     return float(value)
 
@@ -284,16 +296,13 @@ def made_again(saved: Any, here: Rate) -> Rate | None:
 
 
 def _real(value: Any) -> bool:
-    number = isinstance(value, int | float | np.integer | np.floating)
-    return number and not isinstance(value, bool) and bool(0 <= value < math.inf)
+    found = as_real(value)
+    return found is not None and 0 <= found < math.inf
 
 
 def _check(owner: Schedule, rates: Sequence[str], counts: Sequence[str]) -> None:
     for name in (*rates, *counts):
-        value, least = getattr(owner, name), 1 if name in counts else 0
-        if not _real(value) or value < least:
-            raise ValueError(
-                f"{type(owner).__name__}: {name} is {value!r}; give a finite number, not below "
-                f"{least}."
-            )
-        object.__setattr__(owner, name, value.item() if isinstance(value, np.generic) else value)
+        value = getattr(owner, name)
+        number(type(owner).__name__, name, value, low=1 if name in counts else 0)
+        plain = np.asarray(value).item() if isinstance(value, np.generic | np.ndarray) else value
+        object.__setattr__(owner, name, plain)

@@ -84,9 +84,10 @@ class Tally:
         ):
             if has_classes(output, labels):
                 prediction = self.session.read(role.prediction, batch.n_samples)
+                scores = output.loss.scores(prediction)
                 classes = labels.astype(int)
                 for metric in self.counted:
-                    found[metric.name, output.name] = metric.count(prediction, classes)
+                    found[metric.name, output.name] = metric.count(scores, classes)
         return found
 
     def metrics(self) -> Metrics:

@@ -132,7 +132,7 @@ class Trainer(Evaluation):
         self._progress, self._turns = Progress(rng=np.random.default_rng(seed)), Turns()
         device = host.training_device()
         # Two frames up: between here and the caller there is the check of the arguments.
-        delays = trained_delays(parameters, constraints)
+        delays = trained_delays(parameters, constraints, rule)
         drawn = int(np.random.default_rng(seed).integers(2**31))
         namespace = get_local_namespace(level=2)
         asked = find_rewirings(rewiring, parameters, drawn, namespace)
@@ -152,6 +152,7 @@ class Trainer(Evaluation):
             seed=drawn,
             delays=captured.rounding,
             rewired=frozenset(captured.rewired),
+            dimensions={name: found.dim for name, found in captured.variables.items()},
         )
         self._programs = cache(
             lambda inputs, frozen: rule.training_program(
