@@ -210,3 +210,19 @@ def test_units_are_taken() -> None:
     )  # fmt: skip
     found = trainer.predict({"neuron_I": np.full((1, 1, 2), [2.0, 5.0]) * nA})
     np.testing.assert_allclose(found[0, 0], [0.2, 0.5], rtol=1e-12)
+
+
+def test_arrays_that_are_filled_again_may_be_given() -> None:
+    case, rows = Case(), [slice(k, k + 1) for k in range(BATCH)]
+    kept = {name: np.empty_like(values[:1]) for name, values in INPUT.items()}
+
+    def refilled() -> Any:
+        path = np.empty_like(PATHS[:1])
+        for row in rows:
+            path[:] = PATHS[row]
+            for name, values in INPUT.items():
+                kept[name][:] = values[row]
+            yield kept, path
+
+    wanted = case.trainer.evaluate(INPUT, PATHS, batch_size=1)
+    assert case.trainer.evaluate(refilled) == wanted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -258,3 +259,26 @@ def test_a_spikes_by_name_is_still_no_data_set() -> None:
     with pytest.raises(TypeError, match="The spikes are of type ndarray"):
         Classes().fit(1, SPIKES.to_dense(), LABELS)
     assert isinstance(SPIKES, b2e.Spikes)
+
+
+def refilled() -> Any:
+    """Batches in the same arrays each time, with others in them at the end."""
+    weights = np.linspace(0.5, 2, 18)
+    lengths = np.arange(18) % 7 + 12
+    kept = [np.empty(6, each.dtype) for each in (LABELS, weights, lengths)]
+    for k in range(3):
+        rows = slice(6 * k, 6 * k + 6)
+        for buffer, values in zip(kept, (LABELS, weights, lengths), strict=True):
+            buffer[:] = values[rows]
+        names = ("labels", "sample_weight", "lengths")
+        yield {"spikes": SPIKES[rows], **dict(zip(names, kept, strict=True))}
+    for buffer in kept:
+        buffer[:] = 1
+
+
+def test_arrays_that_are_filled_again_may_be_given() -> None:
+    case, whole = Classes(), Classes()
+    copied = [{name: copy(values) for name, values in batch.items()} for batch in refilled()]
+    case.fit(3, refilled, validation_data=refilled)
+    whole.fit(3, lambda: iter(copied), validation_data=copied)
+    assert_same(case, whole)

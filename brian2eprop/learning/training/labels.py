@@ -87,7 +87,8 @@ def with_labels(data: Dataset, labels: Any, outputs: Sequence[Output]) -> Datase
         output.loss.targets(each, output.size, data.n_steps)
         for each, output in zip(plain, outputs, strict=True)
     )
-    return replace(data, labels=tuple(map(np.asarray, plain)), targets=targets)
+    # Copies, for who gives batches may use his arrays for the next one.
+    return replace(data, labels=tuple(map(np.array, plain)), targets=targets)
 
 
 def _without_unit(labels: Any, output: Output) -> Any:
