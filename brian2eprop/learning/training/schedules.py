@@ -167,9 +167,8 @@ class PiecewiseConstantDecay(Schedule):
     values: Sequence[float]
 
     def __post_init__(self) -> None:
-        steps, rates = (_plain(given) for given in (self.boundaries, self.values))
+        steps, rates = (_reals(given) for given in (self.boundaries, self.values))
         good = steps is not None and rates is not None and len(rates) == len(steps) + 1
-        good = good and all(_real(value) for value in (*(steps or ()), *(rates or ())))
         if not good or list(steps or ()) != sorted(set(steps or ())):
             raise ValueError(
                 f"PiecewiseConstantDecay: the boundaries are {self.boundaries!r} and the values "
@@ -183,13 +182,17 @@ class PiecewiseConstantDecay(Schedule):
         return float(self.values[sum(step > boundary for boundary in self.boundaries)])
 
 
-def _plain(given: Any) -> tuple[Any, ...] | None:
-    """The elements of a sequence as they are; None if it is none, or has a unit."""
-    if isinstance(given, np.ndarray) and given.ndim == 1 and is_dimensionless(given):
-        return tuple(np.asarray(given).tolist())
-    if not isinstance(given, list | tuple | range):
+def _reals(given: Any) -> tuple[Any, ...] | None:
+    """The elements of a sequence; None where it is none, or not of numbers from 0 up."""
+    whole = isinstance(given, np.ndarray) and given.ndim == 1 and is_dimensionless(given)
+    if not (whole or isinstance(given, list | tuple | range)) or not all(map(_real, given)):
         return None
-    return tuple(value.item() if isinstance(value, np.generic) else value for value in given)
+    return tuple(map(_plain, given))
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's, or one in a Quantity, as Python's."""
+    return np.asarray(value).item() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def check_rate(owner: str, role: str, rate: Any) -> Rate:
@@ -304,5 +307,4 @@ def _check(owner: Schedule, rates: Sequence[str], counts: Sequence[str]) -> None
     for name in (*rates, *counts):
         value = getattr(owner, name)
         number(type(owner).__name__, name, value, low=1 if name in counts else 0)
-        plain = np.asarray(value).item() if isinstance(value, np.generic | np.ndarray) else value
-        object.__setattr__(owner, name, plain)
+        object.__setattr__(owner, name, _plain(value))
