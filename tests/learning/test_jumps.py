@@ -105,6 +105,13 @@ def test_the_other_forms_read_numbers_and_times(form: str) -> None:
         check(replace(REMEMBERED[case], adds=adds), "reference", {form: E_PROP[form]})
 
 
+def drawn(trainer: b2e.Trainer, folder: Path) -> Any:
+    """The feedback's weights: as its synapses lie where spikes meet the state, else by target."""
+    trainer.save(folder / "drawn.npz")
+    with np.load(folder / "drawn.npz") as file:
+        return file["array.feedback:s_out_pre"]
+
+
 FEEDBACK = np.array([[0.4, -0.7], [1.1, 0.3], [-0.2, 0.9]])
 
 
@@ -119,9 +126,11 @@ def test_what_spikes_meet_comes_back_by_the_feedback(case: str, kind: str, tmp_p
     trainer = trainer_of(met, net, way, "reference", seed=4)
     weights = FEEDBACK[net.s_out.i, net.s_out.j]
     if kind != "given":
-        trainer.save(tmp_path / "drawn.npz")
-        with np.load(tmp_path / "drawn.npz") as file:
-            weights = file["array.feedback:s_out_pre"]
+        weights = drawn(trainer, tmp_path)
+        plain = replace(met, adds=("w", "w", "w"))
+        alike = trainer_of(plain, plain.network(), way, "reference", seed=4)
+        by_target = np.lexsort((net.s_out.i, net.s_out.j))
+        np.testing.assert_array_equal(weights[by_target], drawn(alike, tmp_path))
     rng = np.random.default_rng(7)
     sent, target = rng.random((STEPS, N_IN)) < 0.4, rng.normal(0, 1, (STEPS, N_OUT))
     net = replace(net, s_out=replace(net.s_out, feedback=weights))
@@ -239,11 +248,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "changes 'k' and reads it afterwards.*Let it change 'k' at its end",
     ),
     "EventProp, numbers": (
-        {"out": "J_post += w*n_pre", "rule": b2e.EventProp()},
+        {"on_pre": "a_post += w", "out": "J_post += w*n_pre", "rule": b2e.EventProp()},
         "depends on 'n_pre', which changes with the time",
     ),
     "EventProp, the time": (
-        {"out": "J_post += w*exp(-t/ms)", "rule": b2e.EventProp()},
+        {"on_pre": "a_post += w", "out": "J_post += w*exp(-t/ms)", "rule": b2e.EventProp()},
         "depends on 't', which changes with the time",
     ),
     "source": ({"out": "y_post += w; v_pre = 0", "rule": BPTT_RULE}, "Let the reset of the source"),
