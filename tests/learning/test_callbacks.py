@@ -198,3 +198,59 @@ def test_arguments_of_another_kind(make, sentence):
     with pytest.raises(TypeError) as caught:
         make()
     assert str(caught.value) == sentence
+
+
+def logged(path, epochs, **options):
+    """Epochs of a loss by a logger."""
+    logger, trainer = b2e.CSVLogger(path, **options), Trainer()
+    logger.on_train_begin(trainer)
+    for epoch in epochs:
+        logger.on_epoch_begin(trainer, epoch)
+        logger.on_epoch_end(trainer, epoch, {"loss": 0.5 * epoch})
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_table_goes_on_after_a_line_without_an_end(tmp_path, end):
+    path = tmp_path / "run.csv"
+    path.write_text("epoch,loss\n1,0.5" + end, newline="")
+    logged(path, [2, 3], append=True)
+    assert path.read_text().split() == ["epoch,loss", "1,0.5", "2,1.0", "3,1.5"]
+
+
+@pytest.mark.parametrize("before", [None, ""])
+def test_a_table_begins_where_there_is_nothing_to_go_on_with(tmp_path, before):
+    path = tmp_path / "run.csv"
+    if before is not None:
+        path.write_text(before)
+    logged(path, [1], append=True, separator=";")
+    assert path.read_text().split() == ["epoch;loss", "1;0.5"]
+
+
+def test_a_table_is_emptied_by_its_first_epoch_only(tmp_path):
+    path = tmp_path / "run.csv"
+    path.write_bytes(b"\xff\xfe of before")
+    logged(path, [])
+    assert path.read_bytes() == b"\xff\xfe of before"
+    logged(path, [1])
+    assert path.read_text().split() == ["epoch,loss", "1,0.5"]
+
+
+@pytest.mark.parametrize(
+    ("separator", "error"),
+    [("", ValueError), (";;", ValueError), ("\n", ValueError), ('"', ValueError), (3, TypeError)],
+)
+def test_a_separator_that_is_none(separator, error):
+    with pytest.raises(error, match=r"CSVLogger: the separator is .*; give one character, as ';'"):
+        b2e.CSVLogger("run.csv", separator=separator)
+
+
+def test_a_table_that_cannot_be_written_is_refused_before_the_first_epoch(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder; give the name of a file in it"):
+        logged(tmp_path, [])
+    with pytest.raises(FileNotFoundError, match=r"no folder '.*/no' to write into; make it before"):
+        logged(tmp_path / "no" / "run.csv", [])
+    path = tmp_path / "run.csv"
+    path.write_bytes(b"epoch,\xff\n")
+    with pytest.raises(ValueError, match=r"the file '.*run.csv' is no table \(.*\); choose anothe"):
+        logged(path, [], append=True)
+    assert path.read_bytes() == b"epoch,\xff\n"
