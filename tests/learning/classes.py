@@ -45,7 +45,8 @@ class Classes:
 
     def fit(self, epochs: int, *data: Any, **options: Any) -> Any:
         given = data or (SPIKES, LABELS)
-        chosen = {"batch_size": 5, "verbose": False} | options
+        size = {"batch_size": 5} if len(given) == 2 else {}
+        chosen = {"verbose": False} | size | options
         return self.trainer.fit(*given, epochs=epochs, **chosen)
 
     def values(self) -> dict[str, np.ndarray[Any, Any]]:

@@ -203,7 +203,7 @@ FOREIGN = [
     {"state": as_text([1])},
     {"state": np.frombuffer(b"[" * 100_000, np.uint8)},
     {"state": as_text({"format": "another"})},
-    {"state": as_text({"format": "brian2eprop checkpoint", "version": 5})},
+    {"state": as_text({"format": "brian2eprop checkpoint", "version": 6})},
 ]
 
 
@@ -258,7 +258,7 @@ def test_another_version(path):
         read(path)
     assert str(caught.value) == (
         f"The checkpoint '{path}' has version 1 of the format, but this brian2eprop reads "
-        "version 5; install the version that wrote it."
+        "version 6; install the version that wrote it."
     )
 
 

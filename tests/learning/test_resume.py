@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from functools import partial
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import brian2eprop as b2e
+from brian2eprop.learning.training.position import Position
 from tests.learning.classes import LABELS, SPIKES, At, Classes, assert_same
 
 EPOCHS = 3
@@ -84,17 +86,83 @@ def test_the_order_of_samples_is_taken_up(shuffle: bool) -> None:
     assert_same(case, uncut)
 
 
-@pytest.mark.parametrize(
-    "options", [{"batch_size": 6}, {"shuffle": False}, {"data": (SPIKES[:9], LABELS[:9])}], ids=str
-)
+OTHERS: list[dict[str, Any]] = [
+    {"batch_size": 6},
+    {"shuffle": False},
+    {"data": (SPIKES[:9], LABELS[:9])},
+    {"data": (SPIKES[::-1], LABELS)},
+    {"data": (SPIKES, (LABELS + 1) % 3)},
+    {"class_weight": {1: 2.0}},
+    {"sample_weight": np.linspace(1, 2, 18)},
+    {"lengths": np.full(18, 19)},
+]
+
+
+@pytest.mark.parametrize("options", OTHERS, ids=[next(iter(each)) for each in OTHERS])
 def test_with_other_samples_the_epoch_begins_anew(options: dict[str, Any], caplog: Any) -> None:
     case, watch = Classes(), At(0, 0, stop)
     case.fit(1, callbacks=[At(1, 2, stop)])
-    data = options.pop("data", ())
-    case.fit(1, *data, **options, callbacks=[watch])
+    given = dict(options)
+    case.fit(1, *given.pop("data", ()), **given, callbacks=[watch])
     assert watch.seen[0] == (1, 1)
     assert case.trainer.epoch == 1
     assert "an epoch was cut after 2 batches" in caplog.text
+
+
+def test_the_same_samples_in_other_types_are_the_same() -> None:
+    case, uncut = Classes(), Classes()
+    weights = np.linspace(1, 2, 18)
+    uncut.fit(1, sample_weight=weights)
+    case.fit(1, sample_weight=weights, callbacks=[At(1, 2, stop)])
+    again = b2e.Spikes.from_dense(SPIKES.to_dense()), LABELS.astype(np.int16).tolist()
+    case.fit(1, *again, sample_weight=weights.tolist())
+    assert_same(case, uncut)
+
+
+def position_of(path: Path) -> dict[str, Any]:
+    case = Classes()
+    case.fit(1, callbacks=[At(1, 2, partial(save, path))], metrics=[b2e.ConfusionMatrix()])
+    with np.load(path) as file:
+        found: dict[str, Any] = json.loads(file["state"].tobytes())["position"]
+    return found
+
+
+def damaged(position: dict[str, Any], keys: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    changed = json.loads(json.dumps(position))
+    place = changed
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    return changed
+
+
+DAMAGE: list[tuple[tuple[Any, ...], Any]] = [
+    (("batch",), 9),
+    (("batch",), 3),
+    (("batch",), 0),
+    (("sums", 0), 11),
+    (("sums", 1), 3),
+    (("sums", 2), []),
+    (("sums", 2, 0, 2), float("nan")),
+    (("sums", 2, 0, 2), [1.0, 2.0]),
+    (("order",), None),
+    (("source", "shuffle"), False),
+    (("source", "batch_size"), 0),
+    (("source", "n_samples"), 7),
+    (("seed",), 3),
+    (("samples",), None),
+]
+
+
+def test_a_position_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    found = position_of(tmp_path / "file.npz")
+    assert Position.from_json(found).to_json() == found
+    for keys, value in DAMAGE:
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            Position.from_json(damaged(found, keys, value))
+    shaped = Position.from_json(damaged(found, ("sums", 2, -1, 2), [[1.0]]))
+    with pytest.raises(b2e.CheckpointError, match=r"'confusion_matrix' of shape \(1, 1\), but a b"):
+        shaped.sums.add(5, 100, {("confusion_matrix", "readout.y"): np.ones((3, 3))})
 
 
 def test_parameters_that_overflow_go_back_to_where_the_epoch_went_on() -> None:

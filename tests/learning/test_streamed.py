@@ -223,7 +223,11 @@ def test_ctrl_c_while_validation_waits_goes_on_with_the_epoch() -> None:
         (lambda t: t.evaluate(3), "^evaluate: there are no labels, and of type int"),
         (lambda t: t.evaluate([SPIKES]), "^evaluate: batch 1 of the data set is a Spikes; give"),
         (lambda t: t.gradients([]), "^gradients: the data set gives no batch"),
-        (lambda t: t.evaluate(generator()), "^evaluate: .*nothing that can be gone through"),
+        (lambda t: t.evaluate(generator()), "^evaluate: of type generator is what can be gone .*"),
+        (lambda t: t.evaluate(Sequence(), batch_size=4), "^evaluate: batch_size is given beside"),
+        (lambda t: t.gradients(Sequence(), LABELS), "^gradients: labels are given beside what is"),
+        (lambda t: t.predict(Sequence), "^predict: the class Sequence is no data set; give an i"),
+        (lambda t: t.predict([SPIKES], 4), "^predict: batch_size is given beside a data set"),
         (lambda t: t.predict(3), "^The spikes are of type int"),
         (lambda t: t.predict([3]), "^predict: batch 1 of the data set is a int; give a pair"),
         (lambda t: t.predict([{"labels": 3}]), "^predict: batch 1 of the data set has 'labels'"),
@@ -237,7 +241,19 @@ def test_what_judges_refuses(judge: Any, sentence: str) -> None:
 
 
 BAD = [
-    (generator(), {}, TypeError, "nothing that can be gone through for every epoch"),
+    (generator(), {}, TypeError, "fit: of type generator is what can be gone through only once"),
+    (
+        Sequence,
+        {},
+        TypeError,
+        r"the class Sequence is no data set; give an .* Sequence\(\)",
+    ),
+    ((SPIKES, LABELS), {}, TypeError, r"as one tuple; give them as two arguments: fit\(spikes, l"),
+    ([SPIKES, LABELS], {}, TypeError, r"as one list; give them as two arguments"),
+    (lambda: None, {}, TypeError, "of type NoneType, which the function gives, is nothing that"),
+    (lambda: Sequence(), {}, TypeError, "of type Sequence, which the function gives, is nothing"),
+    (Sequence(), {"labels": LABELS}, TypeError, "of type Sequence and gives batches; leave them o"),
+    (Sequence(), {"batch_size": 4}, TypeError, "batch_size is given beside .*; leave it out, for"),
     (3, {}, TypeError, "of type int is nothing that can be gone through"),
     ([], {}, ValueError, "the data set gives no batch"),
     ([SPIKES], {}, TypeError, "batch 1 of the data set is a Spikes; give a pair"),
@@ -282,3 +298,48 @@ def test_arrays_that_are_filled_again_may_be_given() -> None:
     case.fit(3, refilled, validation_data=refilled)
     whole.fit(3, lambda: iter(copied), validation_data=copied)
     assert_same(case, whole)
+
+
+def used_up() -> Any:
+    """A function that gives the same iterator each time."""
+    once = generator()
+    return lambda: once
+
+
+ONCE_MORE = "the data set gives no batch when it is gone through once more; give one that gives"
+
+
+@pytest.mark.parametrize("owner", ["fit", "validation_data"])
+def test_a_data_set_that_is_empty_in_a_later_epoch(owner: str) -> None:
+    case, whole = Classes(), Classes()
+    validated = owner != "fit"
+    data = (SPIKES, LABELS) if validated else (used_up(),)
+    held_out = used_up() if validated else None
+    with pytest.raises(ValueError, match=f"^{owner}: {ONCE_MORE}"):
+        case.fit(3, *data, shuffle=False, validation_data=held_out)
+    whole.fit(2 if validated else 1, shuffle=False)
+    assert case.trainer.epoch == whole.trainer.epoch
+    assert case.trainer._progress.position is None
+    history = case.trainer.history
+    assert history["loss"] == whole.trainer.history["loss"]
+    if validated:
+        assert np.isnan(history["val_loss"]).tolist() == [False, True]
+    for one in (case, whole):
+        one.fit(1, shuffle=False)
+    for name, values in case.values().items():
+        np.testing.assert_array_equal(values, whole.values()[name])
+
+
+def test_other_batches_begin_the_epoch_anew(caplog: Any) -> None:
+    def batches(labels: Any) -> Any:
+        return [(SPIKES[k : k + 6], labels[k : k + 6]) for k in (0, 6, 12)]
+
+    def stop(trainer: Any) -> None:
+        trainer.stop_training = True
+
+    case = Classes()
+    case.fit(1, batches(LABELS), callbacks=[At(1, 2, stop)])
+    watch = At(0, 0, stop)
+    case.fit(1, batches((LABELS + 1) % 3), callbacks=[watch])
+    assert watch.seen[0] == (1, 1)
+    assert "of the same form now, but the samples are others, so it begins anew" in caplog.text

@@ -176,6 +176,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sample_weight": [1, np.nan, 3]}, r"sample_weight holds nan; give"),
     ({"sample_weight": "abc"}, r"sample_weight is <U3 of shape \(\); give"),
     ({"class_weight": [1, 2, 3]}, r"class_weight is of type list; give a dictionary with a weight"),
+    ({"class_weight": {7: 1.0}}, r"class_weight has 7, but the classes are 0 to 2, one for each"),
+    ({"class_weight": {"a": 1.0}}, r"class_weight has 'a', but the classes are 0 to 2"),
     ({"class_weight": {0: -1}}, r"class_weight\[0\] holds -1; give a finite number from 0 up"),
 ]
 

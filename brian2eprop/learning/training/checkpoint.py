@@ -18,7 +18,7 @@ import numpy.typing as npt
 from brian2eprop.learning.training.whole import write_whole
 
 FORMAT = "brian2eprop checkpoint"
-VERSION = 5
+VERSION = 6
 STATE, ARRAY, PAIRS = "state", "array.", "pairs."
 
 LOAD_INTO = "Load it into the network and optimiser it was saved from."

@@ -235,9 +235,9 @@ def without_labels(owner: str, name: str, data: Any) -> dict[str, Any]:
     return {argument: found[argument] for argument in ("spikes", "lengths") if argument in found}
 
 
-def is_pair(data: list[Any]) -> bool:
-    """Whether a list is one of spikes and labels, and not of batches."""
-    head = data[0] if isinstance(data, list) and len(data) == 2 else None
+def is_pair(data: Any) -> bool:
+    """Whether these are spikes and labels, and not batches."""
+    head = data[0] if isinstance(data, list | tuple) and len(data) == 2 else None
     return isinstance(head, Spikes) or (isinstance(head, Mapping) and "labels" not in head)
 
 

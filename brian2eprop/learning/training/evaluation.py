@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from brian2eprop.learning.training.arguments import check_count, check_list
+from brian2eprop.learning.training.arguments import check_count, check_list, shown
 from brian2eprop.learning.training.data import (
     Dataset,
     Samples,
@@ -36,7 +36,7 @@ class Evaluation(TrainerState):
         self,
         spikes: Samples | Any,
         labels: npt.ArrayLike | None = None,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         *,
         sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
@@ -51,8 +51,9 @@ class Evaluation(TrainerState):
             As for :meth:`fit`: without labels a data set that gives batches.
         labels : array, shape (samples, ...)
             What the loss compares with.
-        batch_size : int
-            Number of samples that are run together.
+        batch_size : int, optional
+            Number of samples that are run together, 64 unless given; that of a data set is its
+            own.
         sample_weight, class_weight, lengths, metrics : optional
             As for :meth:`fit`.
 
@@ -67,9 +68,8 @@ class Evaluation(TrainerState):
             If samples or labels are not what the network takes, or it holds parameters that
             are not finite, or states that are NaN.
         """
-        size = check_count("batch_size", batch_size)
         further = {"sample_weight": sample_weight, "class_weight": class_weight, "lengths": lengths}
-        source = self._source("evaluate", spikes, labels, size, further)
+        source = self._source("evaluate", spikes, labels, batch_size, further)
         counted = self._counted("evaluate", metrics, source.first)
         with self._turns.turn():
             self._follow(source.first)
@@ -79,7 +79,7 @@ class Evaluation(TrainerState):
     def predict(
         self,
         spikes: Samples | Any,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         *,
         lengths: npt.ArrayLike | None = None,
     ) -> Any:
@@ -90,8 +90,9 @@ class Evaluation(TrainerState):
         spikes : Spikes or mapping of str to Spikes or array
             As for :meth:`fit`, or a data set that gives batches, whose labels are left out: they
             may be Spikes alone.
-        batch_size : int
-            Number of samples that are run together.
+        batch_size : int, optional
+            Number of samples that are run together, 64 unless given; that of a data set is its
+            own.
         lengths : int array, shape (samples,), optional
             As for :meth:`fit`.
 
@@ -106,8 +107,7 @@ class Evaluation(TrainerState):
         ValueError, TypeError
             As :meth:`evaluate`.
         """
-        size = check_count("batch_size", batch_size)
-        source = self._unlabelled("predict", spikes, size, lengths)
+        source = self._unlabelled("predict", spikes, batch_size, lengths)
         with self._turns.turn():
             self._follow(source.first)
             self._read()
@@ -118,7 +118,7 @@ class Evaluation(TrainerState):
         self,
         spikes: Samples | Any,
         labels: npt.ArrayLike | None = None,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         *,
         sample_weight: npt.ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
@@ -142,9 +142,8 @@ class Evaluation(TrainerState):
         ValueError, TypeError
             As :meth:`evaluate`.
         """
-        size = check_count("batch_size", batch_size)
         further = {"sample_weight": sample_weight, "class_weight": class_weight, "lengths": lengths}
-        source = self._source("gradients", spikes, labels, size, further)
+        source = self._source("gradients", spikes, labels, batch_size, further)
         with self._turns.turn():
             self._follow(source.first)
             self._read()
@@ -165,13 +164,20 @@ class Evaluation(TrainerState):
         lengths: Any = None,
     ) -> Dataset:
         data = with_labels(self._samples(spikes, lengths), labels, self._outputs)
-        return with_weights(data, sample_weight, class_weight)
+        return with_weights(data, sample_weight, class_weight, self._outputs)
 
     def _source(
-        self, owner: str, spikes: Any, labels: Any, size: int, further: dict[str, Any]
+        self, owner: str, spikes: Any, labels: Any, size: int | None, further: dict[str, Any]
     ) -> Source:
+        if labels is None and is_pair(spikes):
+            raise TypeError(
+                f"{owner}: spikes and labels are given as one {type(spikes).__name__}; give them "
+                f"as two arguments: {owner}(spikes, labels)."
+            )
         if labels is not None or isinstance(spikes, Spikes | Mapping):
-            return InMemory(self._labelled(spikes, labels, **further), size)
+            _refuse_labels_beside(owner, spikes)
+            return InMemory(self._labelled(spikes, labels, **further), _size(size))
+        _refuse_beside(owner, {"batch_size": size}, _OWN_SIZE)
         _refuse_beside(owner, further)
         return self._streamed(owner, spikes)
 
@@ -180,22 +186,24 @@ class Evaluation(TrainerState):
             owner, given, lambda name, item: self._labelled(**check_pair(owner, name, item))
         )
 
-    def _unlabelled(self, owner: str, spikes: Any, size: int, lengths: Any) -> Source:
+    def _unlabelled(self, owner: str, spikes: Any, size: int | None, lengths: Any) -> Source:
         if not gives_batches(spikes):
-            return InMemory(self._samples(spikes, lengths), size)
+            return InMemory(self._samples(spikes, lengths), _size(size))
+        _refuse_beside(owner, {"batch_size": size}, _OWN_SIZE)
         _refuse_beside(owner, {"lengths": lengths})
         return Streamed(
             owner, spikes, lambda name, item: self._samples(**without_labels(owner, name, item))
         )
 
-    def _held_out(self, given: Any, source: Source, size: int) -> Source | None:
+    def _held_out(self, given: Any, source: Source) -> Source | None:
         if given is None:
             return None
         found: Source
         if gives_batches(given) and not is_pair(given):
             found = self._streamed("validation_data", given)
         else:
-            found = InMemory(self._labelled(**check_pair("fit", "validation_data", given)), size)
+            data = self._labelled(**check_pair("fit", "validation_data", given))
+            found = InMemory(data, source.batch_size)
         check_same_inputs(source.first, found.first)
         return found
 
@@ -205,10 +213,27 @@ class Evaluation(TrainerState):
         return found
 
 
-def _refuse_beside(owner: str, further: Mapping[str, Any]) -> None:
+def _size(given: Any) -> int:
+    return check_count("batch_size", DEFAULT_BATCH_SIZE if given is None else given)
+
+
+_IN_BATCHES = "let each batch be a dictionary with 'spikes', 'labels' and '{}'"
+_OWN_SIZE = "leave it out, for a batch has the samples that the data set gives at once"
+
+
+def _refuse_beside(owner: str, further: Mapping[str, Any], remedy: str = _IN_BATCHES) -> None:
     """Refuse what a data set has in its batches."""
     for name in (name for name, value in further.items() if value is not None):
         raise TypeError(
-            f"{owner}: {name} is given beside a data set that gives batches; let each batch be a "
-            f"dictionary with 'spikes', 'labels' and '{name}'."
+            f"{owner}: {name} is given beside a data set that gives batches; {remedy.format(name)}."
+        )
+
+
+def _refuse_labels_beside(owner: str, spikes: Any) -> None:
+    """Refuse labels for what has labels in its batches."""
+    if gives_batches(spikes) and not isinstance(spikes, list):
+        raise TypeError(
+            f"{owner}: labels are given beside what is {shown(spikes)} and gives batches; leave "
+            "them out if these are (spikes, labels), or give Spikes, such as "
+            "Spikes.from_dense(...)."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -24,9 +24,9 @@ from brian2eprop.learning.training.labels import Output
 from brian2eprop.learning.training.metrics import Metric
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.numbers import Key, fetch
-from brian2eprop.learning.training.position import Position
+from brian2eprop.learning.training.position import MAX_SEED, Position
 from brian2eprop.learning.training.progress import Progress
-from brian2eprop.learning.training.sources import Source
+from brian2eprop.learning.training.sources import NoBatchError, Source
 from brian2eprop.learning.training.tally import Tally, evaluate, metric_names, nan_fault
 from brian2eprop.spikes import Spikes
 
@@ -68,20 +68,18 @@ class Plan:
 
     def begin(self, position: Position | None) -> Position:
         """Where the next epoch begins: at a given position, if that is one in this plan."""
-        shuffled = self.shuffle and self.source.n_ordered is not None
+        shuffled = bool(self.shuffle) and self.source.n_ordered is not None
         source = {**self.source.identity(), "shuffle": shuffled}
         source["augmentation"] = settings(self.augmentation)
         source["metrics"] = settings(self.counted)
-        if position is not None and position.source == source:
-            return position
+        samples = self.source.samples
+        if position is not None and position.is_in(source, samples):
+            return replace(position, samples=samples)
         if position is not None and position.batch:
-            logger.warn(
-                f"fit: an epoch was cut after {position.batch} batches; what it went through then "
-                f"({_pairs(position.source)}) is something else now ({_pairs(source)}), so it "
-                "begins anew."
-            )
-        seed = int(self.rng.integers(2**62)) if self.augmentation else None
-        return Position(source, self.rng.bit_generator.state if shuffled else None, seed=seed)
+            logger.warn(_anew(position, source))
+        seed = int(self.rng.integers(MAX_SEED)) if self.augmentation else None
+        order = self.rng.bit_generator.state if shuffled else None
+        return Position(source, samples, order, seed=seed)
 
     def batches(self, position: Position, gone: Callable[[], bool]) -> Generator[Batch]:
         """The batches that are left of the epoch."""
@@ -166,10 +164,15 @@ class Fitting:
                             break
                 except KeyboardInterrupt:
                     self.interruption.requested = True
+                except NoBatchError:
+                    self.progress.position = None
+                    raise
                 self._report_interruption()
                 self._call("on_train_end", self.history)
                 over = not self.interruption.requested and not self.trained.within_epoch
             finally:
+                position = self.progress.position
+                self.progress.position = None if position is None else position.settled()
                 self.progress.kept = None if over else self.progress.states()
                 self.progress.callbacks = ()
         return self.history
@@ -271,15 +274,27 @@ class Fitting:
         if self.engine.rewirings.found:
             values["churn"] = self.engine.rewirings.churn(self.engine.store)
             self._warn_of_stuck()
-        if self.plan.validation is not None:
-            held_out = self.plan.validation.batches(gone=lambda: self.interruption.requested)
-            judged, counted = self.engine.evaluation, self.plan.counted
-            values |= evaluate(judged, self.outputs, held_out, counted).recorded("val_")
+        try:
+            values |= self._validated()
+        except NoBatchError:
+            # Lists of the history have one entry an epoch.
+            self._record(number, dict.fromkeys(self.progress.metrics, np.nan) | values)
+            raise
         bar.set_postfix(_shown(values))
+        self._record(number, values)
+        self._call("on_epoch_end", number, values)
+
+    def _validated(self) -> dict[str, Any]:
+        if self.plan.validation is None:
+            return {}
+        held_out = self.plan.validation.batches(gone=lambda: self.interruption.requested)
+        judged, counted = self.engine.evaluation, self.plan.counted
+        return evaluate(judged, self.outputs, held_out, counted).recorded("val_")
+
+    def _record(self, number: int, values: Mapping[str, Any]) -> None:
         self.progress.epoch, self.progress.position = number, None
         self.progress.history.record(values)
         self.history.record(values)
-        self._call("on_epoch_end", number, values)
 
     def _warn_of_stuck(self) -> None:
         for name, number in self.engine.rewirings.stuck(self.engine.store).items():
@@ -329,6 +344,17 @@ def _stopped(place: str, gradient: str | None, state: str | None) -> str:
     return (
         f"Training stopped in {place}: {what} is not finite. The parameters of the update "
         "before are kept; lower the learning rate or look for activity that explodes."
+    )
+
+
+def _anew(position: Position, source: Mapping[str, Any]) -> str:
+    """The sentence for an epoch that cannot be gone on with."""
+    now = f"something else now ({_pairs(source)})"
+    if position.source == source:
+        now = "of the same form now, but the samples are others"
+    return (
+        f"fit: an epoch was cut after {position.batch} batches; what it went through then "
+        f"({_pairs(position.source)}) is {now}, so it begins anew."
     )
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from brian2eprop.errors import CheckpointError
 from brian2eprop.learning.training.numbers import Key
+from brian2eprop.learning.training.state_reading import read_count
+
+# Seeds of augmentation are below.
+MAX_SEED = 2**62
+
+# What is one number of a batch; what metrics count may be arrays.
+_SINGLE = ("loss", "accuracy", "spikes", "clipped", "nan")
 
 
 @dataclass
@@ -29,11 +37,24 @@ class Sums:
     numbers: dict[Key, Any] = field(default_factory=dict)
 
     def add(self, n_samples: int, total_steps: int, numbers: Mapping[Key, Any]) -> None:
-        """Add those of a batch."""
+        """Add those of a batch.
+
+        Raises
+        ------
+        CheckpointError
+            If those before are of another shape.
+        """
         self.n_samples += n_samples
         self.total_steps += total_steps
         for key, value in numbers.items():
-            self.numbers[key] = self.numbers.get(key, 0.0) + value
+            before = self.numbers.get(key, 0.0 * value)
+            if np.shape(before) != np.shape(value):
+                raise CheckpointError(
+                    f"fit: the sums of the epoch that it goes on with hold '{key[0]}' of shape "
+                    f"{np.shape(before)}, but a batch has {np.shape(value)}; load an earlier "
+                    "checkpoint."
+                )
+            self.numbers[key] = before + value
 
 
 @dataclass
@@ -44,6 +65,8 @@ class Position:
     ----------
     source : mapping of str to object
         What the epoch goes through, in JSON form: numbers of samples, size of batches.
+    samples : callable
+        What tells the samples from others, found when asked for first.
     order : mapping, optional
         State of the generator that the order of the samples was drawn from.
     batch : int
@@ -55,6 +78,7 @@ class Position:
     """
 
     source: Mapping[str, Any]
+    samples: Callable[[], str]
     order: Mapping[str, Any] | None = None
     batch: int = 0
     sums: Sums = field(default_factory=Sums)
@@ -62,7 +86,16 @@ class Position:
 
     def copy(self) -> Position:
         """The same, which stays as it is."""
-        return deepcopy(self)
+        return replace(self, sums=deepcopy(self.sums))
+
+    def settled(self) -> Position:
+        """The same, which holds no samples any more."""
+        digest = self.samples()
+        return replace(self, samples=lambda: digest)
+
+    def is_in(self, source: Mapping[str, Any], samples: Callable[[], str]) -> bool:
+        """Whether an epoch through other samples, or by other batches, is out of the question."""
+        return self.source == source and (not self.batch or self.samples() == samples())
 
     def generator(self) -> np.random.Generator | None:
         """The generator as it was before the order was drawn, if one was.
@@ -80,6 +113,7 @@ class Position:
         numbers = [[*key, np.asarray(value).tolist()] for key, value in sums.numbers.items()]
         return {
             "source": dict(self.source),
+            "samples": self.samples(),
             "order": None if self.order is None else dict(self.order),
             "batch": self.batch,
             "seed": self.seed,
@@ -96,16 +130,49 @@ class Position:
             If it did not.
         """
         n_samples, total_steps, numbers = found["sums"]
-        counts = (found["batch"], n_samples, total_steps, found["seed"] or 0)
-        if not all(isinstance(count, int) and 0 <= count < 2**63 for count in counts):
-            raise ValueError("counts")
-        sums = Sums(n_samples, total_steps)
+        source, samples = dict(found["source"]), found["samples"]
+        sums = Sums(read_count(n_samples), read_count(total_steps))
         for what, whose, value in numbers:
             number = np.asarray(value, float)
             sums.numbers[str(what), str(whose)] = number if number.ndim else float(number)
-        position = cls(dict(found["source"]), found["order"], found["batch"], sums, found["seed"])
+        seed = found["seed"]
+        position = cls(
+            source, lambda: samples, found["order"], read_count(found["batch"]), sums, seed
+        )
         position.generator()
+        if not isinstance(samples, str) or not position._is_possible():
+            raise ValueError("position")
         return position
+
+    def _is_possible(self) -> bool:
+        """Whether there can be such a position: whether its parts agree."""
+        source, sums = self.source, self.sums
+        seeded = type(self.seed) is int and 0 <= self.seed < MAX_SEED
+        drawn = source["shuffle"] is (self.order is not None)
+        drawn &= seeded if source["augmentation"] else self.seed is None
+        return drawn and self._counts_agree() and _are_sums(sums.numbers, self.batch)
+
+    def _counts_agree(self) -> bool:
+        source, sums, size = self.source, self.sums, read_count(self.source["batch_size"])
+        if "n_samples" in source:
+            n_samples = read_count(source["n_samples"])
+            done = (self.batch - 1) * size < n_samples
+            counted = sums.n_samples == min(self.batch * size, n_samples)
+        else:
+            n_batches = source["n_batches"]
+            done = n_batches is None or self.batch <= read_count(n_batches)
+            counted = sums.n_samples >= self.batch and bool(sums.n_samples) is bool(self.batch)
+        stepped = sums.total_steps >= sums.n_samples and (self.batch > 0 or not sums.total_steps)
+        return done and counted and stepped
+
+
+def _are_sums(numbers: Mapping[Key, Any], batch: int) -> bool:
+    """Whether they can be the sums of that many batches."""
+    if not batch:
+        return not numbers
+    finite = all(np.isfinite(value).all() for value in numbers.values())
+    single = all(not np.ndim(value) for (what, _), value in numbers.items() if what in _SINGLE)
+    return finite and single and any(what == "loss" for what, _ in numbers)
 
 
 def generator_of(state: Mapping[str, Any]) -> np.random.Generator:

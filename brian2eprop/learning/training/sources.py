@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import chain, islice
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from brian2eprop.learning.training.data import (
     unchanged,
     whole_batch,
 )
+from brian2eprop.learning.training.digest import sample_digest
 from brian2eprop.spikes import Spikes
 
 Order = npt.NDArray[np.int64] | None
@@ -38,6 +40,10 @@ def _never() -> bool:
     return False
 
 
+class NoBatchError(ValueError):
+    """A data set gave no batch where it is gone through."""
+
+
 class Source(Protocol):
     """What a pass goes through.
 
@@ -45,6 +51,8 @@ class Source(Protocol):
     ----------
     first : Dataset
         Some of its samples, to see what they have.
+    batch_size : int
+        Number of samples of a batch; of the first one, where they differ.
     n_batches : int or None
         Number of batches, where it is known.
     n_ordered : int or None
@@ -52,6 +60,7 @@ class Source(Protocol):
     """
 
     first: Dataset
+    batch_size: int
 
     @property
     def n_batches(self) -> int | None:
@@ -62,7 +71,10 @@ class Source(Protocol):
         """See the class."""
 
     def identity(self) -> dict[str, Any]:
-        """What tells it from others, in JSON form."""
+        """Its numbers of samples or batches, in JSON form."""
+
+    def samples(self) -> str:
+        """What tells its samples from others of these numbers, found when asked for first."""
 
     def batches(
         self,
@@ -114,6 +126,14 @@ class InMemory:
         """See :class:`Source`."""
         return {"n_samples": self.first.n_samples, "batch_size": self.batch_size}
 
+    def samples(self) -> str:
+        """See :class:`Source`."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        return sample_digest(self.first)
+
     def batches(
         self,
         order: Order = None,
@@ -149,23 +169,35 @@ class Streamed:
 
     def __init__(self, owner: str, given: Any, make: Callable[[str, Any], Dataset]) -> None:
         self.owner, self.given, self.make = owner, given, make
-        self.indexed = _is_indexed(given)
-        if isinstance(given, Iterator) or not gives_batches(given):
+        if isinstance(given, type):
+            raise TypeError(
+                f"{owner}: the class {given.__name__} is no data set; give an instance, such as "
+                f"{given.__name__}()."
+            )
+        if isinstance(given, Iterator):
+            raise TypeError(
+                f"{owner}: of type {type(given).__name__} is what can be gone through only once; "
+                "give the function that makes it, without calling it: batches, not batches()."
+            )
+        if not gives_batches(given):
             raise TypeError(
                 f"{owner}: there are no labels, and of type {type(given).__name__} is nothing that "
                 "can be gone through for every epoch; give spikes and labels, an object with len() "
                 "and batches by index, or the function that makes a generator."
             )
-        self._begun: Iterator[Any] | None = None
+        self.indexed = _is_indexed(given)
+        self._begun: Iterator[tuple[int, Any]] | None = None
         items = self._items(None, 0)
-        head = list(islice(items, 1))
+        head = [item for _, item in islice(items, 1)]
         if not head:
-            raise ValueError(
+            raise NoBatchError(
                 f"{owner}: the data set gives no batch; give one that gives at least one."
             )
         self.first = self._made(head[0], 0)
+        self.batch_size = self.first.n_samples
         if not self.indexed:
-            self._begun = chain(head, items)
+            # What was made of the first batch, for its arrays may be filled again by now.
+            self._begun = chain([(0, self.first)], items)
 
     @property
     def n_batches(self) -> int | None:
@@ -179,7 +211,15 @@ class Streamed:
 
     def identity(self) -> dict[str, Any]:
         """See :class:`Source`."""
-        return {"n_batches": self.n_batches, "batch_size": self.first.n_samples}
+        return {"n_batches": self.n_batches, "batch_size": self.batch_size}
+
+    def samples(self) -> str:
+        """See :class:`Source`; of the first batch, for the others are not there."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        return sample_digest(self.first)
 
     def batches(
         self,
@@ -192,21 +232,45 @@ class Streamed:
         return prepared(self._prepare(order, skipped, change), gone)
 
     def _prepare(self, order: Order, skipped: int, change: Change) -> Iterator[Batch]:
-        for number, item in enumerate(self._items(order, skipped), skipped):
+        met = 0
+        for number, item in self._items(order, skipped):
+            met += 1
+            if number < skipped:
+                continue
             data = self._made(item, number)
             # The same size whatever comes first, so that no sum is done in another order.
-            yield whole_batch(data, max(self.first.n_samples, data.n_samples), change, number)
+            yield whole_batch(data, max(self.batch_size, data.n_samples), change, number)
+        if not met and skipped != self.n_ordered:
+            raise NoBatchError(
+                f"{self.owner}: the data set gives no batch when it is gone through once more; "
+                "give one that gives the same each time, such as a function that makes a new "
+                "generator."
+            )
 
-    def _items(self, order: Order, skipped: int) -> Iterator[Any]:
+    def _items(self, order: Order, skipped: int) -> Iterator[tuple[int, Any]]:
+        """What it gives, by its number in the pass; only by index can some be left out."""
         if self.indexed:
             numbers = range(len(self.given)) if order is None else order.tolist()
-            return (self.given[number] for number in numbers[skipped:])
+            left = (self.given[number] for number in numbers[skipped:])
+            return enumerate(left, skipped)
         begun, self._begun = self._begun, None
-        if begun is None:
-            begun = iter(self.given() if callable(self.given) else self.given)
-        return islice(begun, skipped, None)
+        return begun or enumerate(self._gone_through())
+
+    def _gone_through(self) -> Iterator[Any]:
+        if not callable(self.given):
+            return iter(self.given)
+        found = self.given()
+        if not isinstance(found, Iterable):
+            raise TypeError(
+                f"{self.owner}: of type {type(found).__name__}, which the function gives, is "
+                "nothing that can be gone through; let it yield its batches, or give what it "
+                "makes itself if that has len() and batches by index."
+            )
+        return iter(found)
 
     def _made(self, item: Any, number: int) -> Dataset:
+        if isinstance(item, Dataset):
+            return item
         data = self.make(f"batch {number + 1} of the data set", item)
         first = getattr(self, "first", data)
         if data.inputs.keys() != first.inputs.keys():

@@ -35,7 +35,7 @@ from brian2eprop.learning.training.constraints import Constraint, find_constrain
 from brian2eprop.learning.training.data import Samples
 from brian2eprop.learning.training.delays import trained_delays
 from brian2eprop.learning.training.engine import Engine
-from brian2eprop.learning.training.evaluation import DEFAULT_BATCH_SIZE, Evaluation
+from brian2eprop.learning.training.evaluation import Evaluation
 from brian2eprop.learning.training.fitting import Fitting, Plan
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.keeping import Keeper
@@ -195,7 +195,7 @@ class Trainer(Evaluation):
         spikes: Samples | Any,
         labels: npt.ArrayLike | None = None,
         epochs: int = 1,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         validation_data: tuple[Samples, npt.ArrayLike] | Mapping[str, Any] | Any = None,
         shuffle: bool = True,
         callbacks: Sequence[Callback] = (),
@@ -229,8 +229,9 @@ class Trainer(Evaluation):
             What the loss compares with; one array an output where there are several.
         epochs : int
             Number of passes over the samples, in addition to those done before.
-        batch_size : int
-            Number of samples an update averages over.
+        batch_size : int, optional
+            Number of samples an update averages over, 64 unless given; that of a data set is its
+            own.
         validation_data : tuple of (spikes, labels), mapping, or data set, optional
             Evaluated after every epoch; a mapping has the arguments of :meth:`evaluate`, a data
             set gives batches as above.
@@ -268,14 +269,13 @@ class Trainer(Evaluation):
             If a gradient, the loss or a parameter is not finite, or a state becomes NaN; the
             last finite parameters are kept.
         """
-        size = check_count("batch_size", batch_size)
         called = check_list("fit", "callbacks", callbacks, Callback, "EarlyStopping('val_loss')")
         changes = check_list("fit", "augmentation", augmentation, Augmentation, "Shift(40)")
         epochs = check_count("epochs", epochs)
         further = {"sample_weight": sample_weight, "class_weight": class_weight, "lengths": lengths}
-        source = self._source("fit", spikes, labels, size, further)
+        source = self._source("fit", spikes, labels, batch_size, further)
         counted = self._counted("fit", metrics, source.first)
-        validation = self._held_out(validation_data, source, size)
+        validation = self._held_out(validation_data, source)
         plan = Plan(source, validation, self._progress.rng, shuffle, changes, counted)
         with self._turns.turn():
             self._follow(source.first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.learning.training.data import Dataset
+from brian2eprop.learning.training.labels import Output
 
 
 def with_lengths(data: Dataset, lengths: Any) -> Dataset:
@@ -42,7 +43,9 @@ def with_lengths(data: Dataset, lengths: Any) -> Dataset:
     return replace(data, lengths=found.astype(np.int64))
 
 
-def with_weights(data: Dataset, sample_weight: Any, class_weight: Any) -> Dataset:
+def with_weights(
+    data: Dataset, sample_weight: Any, class_weight: Any, outputs: Sequence[Output]
+) -> Dataset:
     """The labelled samples with what the loss of each counts: the product of both weights.
 
     Parameters
@@ -53,6 +56,8 @@ def with_weights(data: Dataset, sample_weight: Any, class_weight: Any) -> Datase
         A weight for each sample.
     class_weight : mapping of int to float, or None
         A weight for each class; classes that are left out count 1.
+    outputs : sequence of Output
+        What is compared with the labels.
 
     Raises
     ------
@@ -65,11 +70,11 @@ def with_weights(data: Dataset, sample_weight: Any, class_weight: Any) -> Datase
     if sample_weight is not None:
         weights = _finite("sample_weight", sample_weight, (data.n_samples,))
     if class_weight is not None:
-        weights = weights * _of_classes(data, class_weight)
+        weights = weights * _of_classes(data, class_weight, outputs[0])
     return replace(data, weights=weights)
 
 
-def _of_classes(data: Dataset, class_weight: Any) -> npt.NDArray[np.float64]:
+def _of_classes(data: Dataset, class_weight: Any, output: Output) -> npt.NDArray[np.float64]:
     if not isinstance(class_weight, Mapping):
         raise TypeError(
             f"class_weight is of type {type(class_weight).__name__}; give a dictionary with a "
@@ -83,6 +88,11 @@ def _of_classes(data: Dataset, class_weight: Any) -> npt.NDArray[np.float64]:
     (labels,) = data.labels
     weights = np.ones(data.n_samples)
     for label, weight in class_weight.items():
+        if output.loss.has_classes and label not in range(output.size):
+            raise ValueError(
+                f"class_weight has {label!r}, but the classes are 0 to {output.size - 1}, one for "
+                "each output; give weights for some of these."
+            )
         weights[labels == label] = _finite(f"class_weight[{label!r}]", weight, ())
     return weights
 
