@@ -128,8 +128,8 @@ def position_of(path: Path) -> dict[str, Any]:
 
 
 def damaged(position: dict[str, Any], keys: tuple[Any, ...], value: Any) -> dict[str, Any]:
-    changed = json.loads(json.dumps(position))
-    place = changed
+    changed: dict[str, Any] = json.loads(json.dumps(position))
+    place: Any = changed
     for key in keys[:-1]:
         place = place[key]
     place[keys[-1]] = value
