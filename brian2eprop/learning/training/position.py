@@ -47,8 +47,8 @@ class Sums:
         self.n_samples += n_samples
         self.total_steps += total_steps
         for key, value in numbers.items():
-            before = self.numbers.get(key, 0.0 * value)
-            if np.shape(before) != np.shape(value):
+            before = self.numbers.get(key, 0.0)
+            if key in self.numbers and np.shape(before) != np.shape(value):
                 raise CheckpointError(
                     f"fit: the sums of the epoch that it goes on with hold '{key[0]}' of shape "
                     f"{np.shape(before)}, but a batch has {np.shape(value)}; load an earlier "
@@ -170,9 +170,9 @@ def _are_sums(numbers: Mapping[Key, Any], batch: int) -> bool:
     """Whether they can be the sums of that many batches."""
     if not batch:
         return not numbers
-    finite = all(np.isfinite(value).all() for value in numbers.values())
-    single = all(not np.ndim(value) for (what, _), value in numbers.items() if what in _SINGLE)
-    return finite and single and any(what == "loss" for what, _ in numbers)
+    single = [value for (what, _), value in numbers.items() if what in _SINGLE]
+    finite = all(not np.ndim(value) and np.isfinite(value) for value in single)
+    return finite and any(what == "loss" for what, _ in numbers)
 
 
 def generator_of(state: Mapping[str, Any]) -> np.random.Generator:

@@ -240,7 +240,7 @@ class Streamed:
             data = self._made(item, number)
             # The same size whatever comes first, so that no sum is done in another order.
             yield whole_batch(data, max(self.batch_size, data.n_samples), change, number)
-        if not met and skipped != self.n_ordered:
+        if not (met or skipped):
             raise NoBatchError(
                 f"{self.owner}: the data set gives no batch when it is gone through once more; "
                 "give one that gives the same each time, such as a function that makes a new "
