@@ -60,6 +60,11 @@ class Trainer(Evaluation):
     variables; the network's own state and time stay as they are. Within ``fit`` a callback
     that reads the variables sees the last update, and what it sets counts from the next one.
 
+    Groups and synapses are called by their names, as in ``gradients()``: ``'w_in_w'`` is ``w_in.w``
+    of ``Synapses(..., name='w_in')``. Several Trainers of one network take the same Network object:
+    Brian2 counts its objects as that Network's from the first Trainer on, and refuses to add them
+    to another one with the words that they have "already been simulated".
+
     What the network's names mean is looked up where the Trainer is made. A network that is changed
     afterwards (connections, objects, delays not trained, names in a namespace) is refused.
 
