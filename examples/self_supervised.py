@@ -75,8 +75,8 @@ class Layer:
             N_HIDDEN, "dv/dt = -v/(10*ms) : 1", threshold="v > 1", reset="v -= 1", method="exact"
         )
         projection = NeuronGroup(N_OUT, "dy/dt = -y/(10*ms) : 1", method="exact")
-        w_in = Synapses(inputs, hidden, "w : 1", on_pre="v_post += w")
-        w_out = Synapses(hidden, projection, "w : 1", on_pre="y_post += w")
+        w_in = Synapses(inputs, hidden, "w : 1", on_pre="v_post += w", name="w_in")
+        w_out = Synapses(hidden, projection, "w : 1", on_pre="y_post += w", name="w_out")
         rng = np.random.default_rng(seed)
         for synapses, scale in ((w_in, 0.6), (w_out, N_HIDDEN**-0.5)):
             synapses.connect()
