@@ -277,7 +277,9 @@ def test_random_feedback_comes_straight_where_there_are_no_synapses(feedback: An
         (
             {"first": "random", "to_readout_0": "symmetric", "second": "random"},
             "EProp was given feedback for 'second', but no synapses of that name lead to the "
-            "output, and no neurons of that name spike. Those that do are first, to_readout_0.",
+            "output, and no neurons of that name spike. Those that do are first, to_readout_0. It "
+            "has feedback for 'second', but the names here are first, last, to_first, to_last, "
+            "to_readout_0; Synapses(..., name='second') would name synapses so.",
         ),
     ],
 )
