@@ -170,7 +170,9 @@ def alone(
     defaultclock.dt = 1 * ms
     inputs = b2e.SpikeSource(3, name="inputs")
     leak = "dv/dt = (0.1 - v)/(20*ms) : 1\nda/dt = -a/(9*ms) : 1\nn : integer"
-    hidden = NeuronGroup(2, leak, threshold="v > 50", reset="v = 0", method="euler", name="hidden")
+    hidden = NeuronGroup(
+        2, leak, threshold="v > 50", reset="v = 0; n += 1", method="euler", name="hidden"
+    )
     readout = NeuronGroup(
         2, "dy/dt = (J - y)/(20*ms) : 1\ndJ/dt = -J/(5*ms) : 1", method="exact", name="readout"
     )
