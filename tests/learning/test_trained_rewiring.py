@@ -359,13 +359,13 @@ def test_what_cannot_be_rewired() -> None:
     [
         (lambda: b2e.DeepR(l1=-1), "l1 is -1; give a finite number"),
         (lambda: b2e.DeepR(temperature=np.inf), "temperature is inf"),
-        (lambda: b2e.DeepR(excitatory=2), "excitatory is 2; give the share"),
-        (lambda: b2e.DeepR(every=0), "every is 0; give a number of updates"),
-        (lambda: b2e.SET(1.0), "fraction is 1.0; give a number between"),
+        (lambda: b2e.DeepR(excitatory=2), "excitatory is 2; give a number from 0 to 1"),
+        (lambda: b2e.DeepR(every=0), "every is 0; give a whole number"),
+        (lambda: b2e.SET(1.0), "fraction is 1.0; give a number below 1"),
         (lambda: b2e.SET(initial=0), "initial is 0; give a Brian2 expression as text"),
         (lambda: b2e.Rewire(" "), "eliminate is empty"),
         (lambda: b2e.Rewire("w < 0", initial="0"), "initial is '0'; give a dictionary"),
-        (lambda: b2e.Rewire("w < 0", fraction=0), "fraction is 0"),
+        (lambda: b2e.Rewire("w < 0", fraction=0), "fraction is 0; give a number above zero"),
     ],
 )
 def test_what_is_no_rule(make: Callable[[], Any], sentence: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.oracles.random_systems import WAYS, each_system, error, expected, found
 from tests.oracles.systems import Floats, System
 
+TOLERANCE = 1e-10
 BPTT = {way: given for way, given in WAYS.items() if given.crosses}
 
 
@@ -46,8 +47,10 @@ def main() -> None:
         ("forward differentiation", expected),
     ):
         pairs = list(zip(systems, theirs, strict=True))
-        worst = (max(error(ours(s, way), answers[way]) for s, answers in pairs) for way in BPTT)
+        worst = [max(error(ours(s, way), answers[way]) for s, answers in pairs) for way in BPTT]
         print(name, *(f"{value:.1e}" for value in worst), sep=" | ")
+        if not max(worst) < TOLERANCE:
+            raise SystemExit(f"A difference is not below {TOLERANCE}.")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.oracles.systems import INPUTS, OUTPUT, READOUT, Population, Synapses, System
@@ -230,3 +232,28 @@ def _synapses(
         variable = "J"
     weights = scale * rng.normal(0.4, 0.3, len(i))
     return Synapses(source, target, variable, i, j, weights, delays, adds, spread == 0)
+
+
+def each(
+    found: st.SearchStrategy[System],
+    kept: Callable[[System], bool],
+    count: int,
+    start: int,
+    do: Callable[[System], None],
+) -> None:
+    """Do something with so many systems among those that are kept; ``start`` is the seed."""
+
+    @seed(start)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(found)
+    def run(system: System) -> None:
+        assume(kept(system))
+        do(system)
+
+    run()

@@ -62,7 +62,8 @@ def gradients(system: System, crosses: bool, attached: bool) -> dict[str, Any]:
     """Derivatives of the loss by all parameters."""
     known = {name: jnp.asarray(values) for name, values in system.parameters.items()}
     loss = Map(system, Jax(), crosses, attached).loss
-    return {name: np.asarray(slope) for name, slope in jax.jit(jax.grad(loss))(known).items()}
+    # Not jit: every step would be compiled on its own, which takes minutes.
+    return {name: np.asarray(slope) for name, slope in jax.grad(loss)(known).items()}
 
 
 if __name__ == "__main__":

@@ -13,12 +13,11 @@ from typing import Any
 
 import brian2
 import numpy as np
-from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 
 import brian2eprop as b2e
 from tests.oracles import duals, in_brian2
 from tests.oracles.forward_mode import GAMMA
-from tests.oracles.grammar import systems
+from tests.oracles.grammar import each, systems
 from tests.oracles.systems import READOUT, Floats, System
 
 # A few thousand operations of rounding 1e-16 each, some of terms that nearly cancel, relative to
@@ -97,21 +96,7 @@ def some_ways(system: System, number: int) -> list[str]:
 
 def each_system(count: int, start: int, do: Callable[[System], None]) -> None:
     """Do something with so many systems of the grammar."""
-
-    @seed(start)
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(systems())
-    def run(system: System) -> None:
-        assume(duals.loss(system) < LARGEST)
-        do(system)
-
-    run()
+    each(systems(), lambda system: duals.loss(system) < LARGEST, count, start, do)
 
 
 def main() -> None:
@@ -136,6 +121,8 @@ def main() -> None:
     print(f"{len(seen)} systems on '{given.backend}'", "systems", "largest error", sep=" | ")
     for way, values in all_errors.items():
         print(way, len(values), f"{max(values, default=0):.1e}", sep=" | ")
+    if not all(value < TOLERANCE for values in all_errors.values() for value in values):
+        raise SystemExit(f"An error is not below {TOLERANCE}.")
 
 
 if __name__ == "__main__":

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
+from brian2eprop.number_checks import above_zero, number, whole
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+# Updates are counted in 64 bits.
+MOST_UPDATES = 2**63 - 1
 
 # Names in the code of a recipe that are no variables of the synapses.
 RATE, POLARITY = "_learning_rate", "_polarity"
@@ -139,9 +141,9 @@ class Rewire(Rule):
         named |= {f"initial[{name!r}]": value for name, value in self.initial.items()}
         for name, value in named.items():
             _check_text("Rewire", name, value)
-        _check_every("Rewire", self.every)
+        whole("Rewire", "every", self.every, 1, MOST_UPDATES)
         if self.fraction is not None:
-            _check_share("Rewire", "fraction", self.fraction)
+            _check_share("Rewire", self.fraction)
 
     def __repr__(self) -> str:
         fraction = "" if self.fraction is None else f", fraction={self.fraction!r}"
@@ -204,16 +206,10 @@ class DeepR(Rule):
     allowed: str = "True"
 
     def __post_init__(self) -> None:
-        for name in ("l1", "temperature"):
-            value = getattr(self, name)
-            if not _is_number(value) or not 0 <= value < math.inf:
-                raise ValueError(f"DeepR: {name} is {value!r}; give a finite number from 0 up.")
-        if not _is_number(self.excitatory) or not 0 <= self.excitatory <= 1:
-            raise ValueError(
-                f"DeepR: excitatory is {self.excitatory!r}; give the share of the places with a "
-                "positive sign, from 0 to 1."
-            )
-        _check_every("DeepR", self.every)
+        number("DeepR", "l1", self.l1)
+        number("DeepR", "temperature", self.temperature)
+        number("DeepR", "excitatory", self.excitatory, most=1)
+        whole("DeepR", "every", self.every, 1, MOST_UPDATES)
         _check_text("DeepR", "allowed", self.allowed)
 
     def recipe(self, weight: str) -> Recipe:
@@ -270,8 +266,8 @@ class SET(Rule):
     allowed: str = "True"
 
     def __post_init__(self) -> None:
-        _check_share("SET", "fraction", self.fraction)
-        _check_every("SET", self.every)
+        _check_share("SET", self.fraction)
+        whole("SET", "every", self.every, 1, MOST_UPDATES)
         _check_text("SET", "initial", self.initial)
         _check_text("SET", "allowed", self.allowed)
 
@@ -283,10 +279,6 @@ class SET(Rule):
         )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-
-
 def _check_text(owner: str, name: str, value: Any) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{owner}: {name} is {value!r}; give a Brian2 expression as text.")
@@ -294,11 +286,6 @@ def _check_text(owner: str, name: str, value: Any) -> None:
         raise ValueError(f"{owner}: {name} is empty; give a Brian2 expression.")
 
 
-def _check_every(owner: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{owner}: every is {value!r}; give a number of updates from 1 up.")
-
-
-def _check_share(owner: str, name: str, value: Any) -> None:
-    if not _is_number(value) or not 0 < value < 1:
-        raise ValueError(f"{owner}: {name} is {value!r}; give a number between 0 and 1.")
+def _check_share(owner: str, value: Any) -> None:
+    number(owner, "fraction", value, below=1)
+    above_zero(owner, "fraction", value, "0.3")

@@ -15,8 +15,8 @@ from brian2eprop.learning.training.data import Dataset
 def sample_digest(data: Dataset) -> str:
     """A hash of samples: spikes, analogue input, labels, weights, lengths.
 
-    The same whatever types the values were given in, and in both precisions. About as fast as
-    memory is read for the first time, so it is asked for only where a training is cut or goes on.
+    The same whatever types the values were given in, and in both precisions. It reads all
+    of them, so it is asked for only where a training is cut or goes on.
 
     Parameters
     ----------
