@@ -1,7 +1,7 @@
 # make demo       trains the demonstration network and writes its figure
 # make test       checks the style and runs all tests but those that need a GPU
 # make test-next  runs the tests of the device and of learning with Brian2 2.11, on Python 3.13,
-#                 without what knows nothing of Brian2: the emulated GPU and compilers
+#                 without what knows nothing of Brian2: other backends and compilers
 # make oracles    compares gradients with JAX's and eventax's, which get environments of their
 #                 own, and on hundreds of random networks; an hour or more
 # make conformance  runs Brian2's own tests and published examples; an hour or more
@@ -33,7 +33,7 @@ test: lint
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS))
 
 test-next: $(NEXT)/installed-test
-	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu and not long" -k "not emulated and not compile" tests/device tests/learning tests/oracles tests/cases
+	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu and not long" -k "not emulated and not reference and not compile" tests/device tests/learning tests/oracles tests/cases
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

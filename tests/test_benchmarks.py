@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
+from tests.samples import sampled
+
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 JAX = ROOT / ".venv-jax" / "bin" / "python"
@@ -186,7 +188,10 @@ def groups(network: b.Network) -> list[Any]:
     return [each for each in network.objects if isinstance(each, b.NeuronGroup)]
 
 
-@pytest.mark.parametrize("device", ["eprop_cuda", "cython", "cpp_standalone"])
+CONTESTANTS = sampled(["eprop_cuda", "cpp_standalone", "cython"], "cython".__ne__)
+
+
+@pytest.mark.parametrize("device", CONTESTANTS)
 def test_a_contestant_runs_again(load: Any, device: str, tmp_path: Path) -> None:
     contestants = load("contestants")
     setup = contestants.Setup(device, "adex", 10, 0.001, 0.001, threads=device != "cpp_standalone")

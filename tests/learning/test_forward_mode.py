@@ -242,7 +242,7 @@ def cases(draw: Any) -> Case:
 
 
 few = settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     derandomize=True,
     database=None,

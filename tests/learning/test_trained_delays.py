@@ -22,6 +22,8 @@ from brian2 import (
 from scipy.linalg import expm
 
 import brian2eprop as b2e
+from tests.conftest import BACKENDS
+from tests.samples import sampled
 
 N_IN, N_HIDDEN, STEPS, DT = 4, 5, 120, 0.3
 LONGEST = 8 * ms
@@ -107,12 +109,13 @@ def in_runtime(delays: list[np.ndarray], sample: int, when: str) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("backend", sampled(BACKENDS, "reference".__ne__), indirect=True)
+@pytest.mark.parametrize("precision", sampled(["float64", "float32"], "float64".__eq__))
 def test_what_is_learned_is_in_the_network(backend: str, precision: str) -> None:
     """Brian2's own device, given the delays after fit, answers as the Trainer does."""
     model, trainer = made(backend, precision)
     before = model.delays
-    trainer.fit(spikes(), GOAL, epochs=5, batch_size=2, verbose=False)
+    trainer.fit(spikes(), GOAL, epochs=3, batch_size=2, verbose=False)
     after = model.delays
     for was, now in zip(before, after, strict=True):
         assert np.abs(now - was).max() > 2e-4
