@@ -54,7 +54,7 @@ def moved(backend: str, precision: Precision, optimiser: Any, w: Any, b: Any) ->
     """Minus what an update with the rate 1 adds to parameters of zero."""
     made = registry.create(backend, precision)
     memory = made.memory(1)
-    program = optimiser.program(PARAMETERS, GRADIENTS)
+    program = optimiser.update(PARAMETERS, GRADIENTS).program
     memory.reserve(program, 0)
     memory.write("gradient:w", w)
     memory.write("gradient:b", b)
@@ -162,12 +162,12 @@ def test_limits_that_make_no_sense(limits: dict[str, Any], sentence: str) -> Non
     optimiser = b2e.SGD()
     vars(optimiser).update(limits)
     with pytest.raises(ValueError, match=f"^SGD: {sentence}"):
-        optimiser.program(PARAMETERS, GRADIENTS)
+        optimiser.update(PARAMETERS, GRADIENTS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_program_for_all_limits(kind: str) -> None:
-    one, other = (b2e.Adam(**{kind: limit}).program(PARAMETERS, GRADIENTS) for limit in (1, 2))
+    one, other = (b2e.Adam(**{kind: limit}).update(PARAMETERS, GRADIENTS) for limit in (1, 2))
     assert one == other
 
 
@@ -177,5 +177,5 @@ def test_a_gpu_is_launched_as_often_for_many_parameters_as_for_two(kind: str) ->
     many = [Array(f"w{k}", DType.REAL, 300 + k, Access.SHARED) for k in range(9)]
     for parameters in (PARAMETERS, many):
         gradients = {array.name: f"gradient:{array.name}" for array in parameters}
-        program = b2e.SGD(1.0, **{kind: 1.0}).program(parameters, gradients)
+        program = b2e.SGD(1.0, **{kind: 1.0}).update(parameters, gradients).program
         assert len(launches(program)) == (1 if kind == "clipvalue" else 2)

@@ -22,7 +22,7 @@ def run(optimiser, gradients, start, precision=Precision.FLOAT64, rates=None):
     """The parameters after each update, for gradients of shape (updates, 6)."""
     backend = ReferenceBackend(precision)
     memory = backend.memory(1)
-    program = optimiser.program(PARAMETERS, GRADIENTS)
+    program = optimiser.update(PARAMETERS, GRADIENTS).program
     verify(program, Stage.GENERATION)
     kernel = backend.compile(program)
     memory.reserve(program, 0)
@@ -125,8 +125,8 @@ def test_nesterov_is_that_of_keras(data, precision):
 
 
 def test_one_program_for_all_learning_rates():
-    assert Adam(0.1).program(PARAMETERS, GRADIENTS) == Adam(0.2).program(PARAMETERS, GRADIENTS)
-    assert SGD(0.1).program(PARAMETERS, GRADIENTS) == SGD(0.2).program(PARAMETERS, GRADIENTS)
+    assert Adam(0.1).update(PARAMETERS, GRADIENTS) == Adam(0.2).update(PARAMETERS, GRADIENTS)
+    assert SGD(0.1).update(PARAMETERS, GRADIENTS) == SGD(0.2).update(PARAMETERS, GRADIENTS)
 
 
 BAD = [
@@ -176,7 +176,7 @@ def test_names_of_other_packages():
 
 def test_its_own_arrays_have_names_that_no_variable_has():
     for optimiser in (Adam(), SGD(momentum=0.5)):
-        own = set(optimiser.program(PARAMETERS, GRADIENTS).all_arrays()) - {
+        own = set(optimiser.update(PARAMETERS, GRADIENTS).program.all_arrays()) - {
             *GRADIENTS,
             *GRADIENTS.values(),
         }

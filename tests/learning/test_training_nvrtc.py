@@ -143,7 +143,5 @@ def assert_compiles(program: Program, precision: Precision, architecture: str) -
 def test_every_optimiser_compiles(
     optimiser: b2e.Adam | b2e.SGD, precision: Precision, architecture: str
 ) -> None:
-    program = optimiser.program(
-        [WEIGHTS, BIAS], {"w_in_w": "gradient_w", "readout_b": "gradient_b"}
-    )
-    assert_compiles(program, precision, architecture)
+    update = optimiser.update([WEIGHTS, BIAS], {"w_in_w": "gradient_w", "readout_b": "gradient_b"})
+    assert_compiles(update.program, precision, architecture)

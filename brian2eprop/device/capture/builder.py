@@ -115,6 +115,7 @@ class Builder:
     found: dict[str, Found] = field(default_factory=dict)
     orders: dict[str, Integers] = field(default_factory=dict)
     tables: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    table_owners: dict[str, str] = field(default_factory=dict)
     sources: dict[str, Any] = field(default_factory=dict)
     recordings: list[Recording] = field(default_factory=list)
     logs: list[EventLog] = field(default_factory=list)
@@ -164,19 +165,20 @@ class Builder:
             self.arrays[name] = Array(name, dtype_of(variable), size, Access.SHARED)
         return name
 
-    def table(self, name: str, values: npt.ArrayLike, dtype: DType = DType.INT) -> str:
-        """Name of a new array of indices, of truths, or of DOUBLE values."""
+    def table(self, owner: str, what: str, values: npt.ArrayLike, dtype: DType = DType.INT) -> str:
+        """Name of a new array of indices, of truths, or of DOUBLE values, of an object."""
         kind = np.float64 if dtype is DType.DOUBLE else np.int32
-        self.tables[name] = np.asarray(values, kind)
-        self.arrays[name] = Array(name, dtype, self.tables[name].size, Access.SHARED)
+        return self._hold(owner, f"{owner}:{what}", np.asarray(values, kind), dtype)
+
+    def _hold(self, owner: str, name: str, values: npt.NDArray[Any], dtype: DType) -> str:
+        self.tables[name], self.table_owners[name] = values, owner
+        self.arrays[name] = Array(name, dtype, values.size, Access.SHARED)
         return name
 
     def timed(self, owner: Any, array: TimedArray) -> Timed:
         """A function of time that an object calls, with an array for its values."""
-        name = f"{array.name}:values"
         values = np.array(array.values)
-        self.tables[name] = values.ravel()
-        self.arrays[name] = Array(name, DType.REAL, values.size, Access.SHARED)
+        name = self._hold(array.name, f"{array.name}:values", values.ravel(), DType.REAL)
         columns = None if values.ndim == 1 else values.shape[1]
         return Timed(name, columns, float(array.dt), _fractions(owner, array))
 
@@ -188,8 +190,9 @@ class Builder:
         """Declare what the clocks of listed steps are kept in."""
         for row in self.grid.clocks.values():
             if isinstance(row, Listed):
-                self.table(row.clock.steps, row.steps)
-                self.table(row.clock.times, row.all_times, DType.DOUBLE)
+                clock = row.clock
+                self._hold(clock.name, clock.steps, row.steps.astype(np.int32), DType.INT)
+                self._hold(clock.name, clock.times, row.all_times, DType.DOUBLE)
 
     def heard(self, listener: Any, group: Any, event: str = SPIKE) -> tuple[str, int]:
         """Name of the event buffer that a listener reads, and how many steps late.
@@ -230,14 +233,16 @@ class Builder:
             tuple(Stream(stream, len(source)) for stream, source in self.sources.items()),
             self.grid.program_clocks(),
         )
-        tables = dict(self.tables)
-        for item in connectivities.values():
-            tables.update(item.tables)
+        tables, table_owners = dict(self.tables), dict(self.table_owners)
+        for connected, item in connectivities.items():
+            tables |= item.tables
+            table_owners |= dict.fromkeys(item.tables, connected)
         return Captured(
             program=program,
             variables=self.variables,
             orders=self.orders,
             tables=tables,
+            table_owners=table_owners,
             written=frozenset(changed & self.variables.keys()),
             sources=self.sources,
             emitters=self.buffers.emitters,

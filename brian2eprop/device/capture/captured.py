@@ -180,6 +180,8 @@ class Captured:
     tables : mapping of str to array
         Values of the arrays that hold no variable: rows, targets and other indices, times, and
         those of functions of time.
+    table_owners : mapping of str to str
+        The name of the object that each table is of.
     written : frozenset of str
         The arrays of variables that a run changes.
     sources : mapping of str to SpikeSource or SpikeGeneratorGroup
@@ -217,6 +219,7 @@ class Captured:
     variables: Mapping[str, Any]
     orders: Mapping[str, Integers]
     tables: Mapping[str, npt.NDArray[Any]]
+    table_owners: Mapping[str, str]
     written: frozenset[str]
     sources: Mapping[str, Any]
     emitters: Mapping[str, int]
@@ -256,7 +259,7 @@ class Captured:
             return self.program.name
         for name, table in self.tables.items():
             if name in was.tables and not np.array_equal(table, was.tables[name]):
-                return name.split(":")[0]
+                return self.table_owners[name]
         return None
 
     @property

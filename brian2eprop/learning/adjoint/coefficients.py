@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from brian2eprop.device.program import Body, Index, Ref
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.naming import adjoint_of
 from brian2eprop.learning.adjoint.tape import Origin, Tape
 from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
+from brian2eprop.learning.naming import adjoint_of
 
 Place = Callable[[Ref], Ref]
 

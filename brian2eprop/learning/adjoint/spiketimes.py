@@ -27,13 +27,13 @@ from brian2eprop.device.program import (
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope, at_target
 from brian2eprop.learning.adjoint.jumps import JumpScope
-from brian2eprop.learning.adjoint.naming import adjoint_of
 from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing
 from brian2eprop.learning.model.flow import Flows
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
+from brian2eprop.learning.naming import adjoint_of
 from brian2eprop.learning.objective.rates import loss_terms, rate_terms, weighted
 from brian2eprop.learning.objective.spike_losses import SpikeTimeLoss
 

@@ -44,12 +44,12 @@ from brian2eprop.learning.adjoint.coefficients import (
     transposed,
 )
 from brian2eprop.learning.adjoint.jumps import JumpScope, jump_of, jump_phases
-from brian2eprop.learning.adjoint.naming import adjoint_of, gradient_of, partial_of
 from brian2eprop.learning.adjoint.tape import Origin, Tape
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.linearise import Condition, Map
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.scope import Scope
+from brian2eprop.learning.naming import adjoint_of, gradient_of, partial_of
 from brian2eprop.learning.objective.task import WEIGHT, Output, Task
 
 

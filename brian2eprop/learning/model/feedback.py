@@ -23,6 +23,7 @@ from brian2eprop.device.program import (
 from brian2eprop.device.program.connectivity.base import Transposed
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.due import Due, turned_to_places
+from brian2eprop.learning.naming import gradient_of
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def adaptive(
     """
     found = random(name, pathway, contents, scale, seed, delay, lies)
     turned, _ = _turned(name, pathway, contents, delay, lies)
-    own, origin = f"gradient:{found.weight}", f"{found.weight}:origin"
+    own, origin = gradient_of(found.weight), f"{found.weight}:origin"
     refs = {
         "own": Ref(own, Index.ELEMENT),
         "gradient": Ref(gradient, Index.ELEMENT, via=origin),

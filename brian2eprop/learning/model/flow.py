@@ -27,9 +27,9 @@ from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.derivative import STEPS, derivative
 from brian2eprop.learning.model.linearise import Condition
 from brian2eprop.learning.model.model import Model
-from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.model.numbers import function_of
 from brian2eprop.learning.model.symbolic import Expression, names, substitute, symbol, text_of
+from brian2eprop.learning.naming import public_name
 
 
 @dataclass(frozen=True)

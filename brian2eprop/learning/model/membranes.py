@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.linearise import Condition
-from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.model.numbers import Numbers, Values, function_of, numbers_of
 from brian2eprop.learning.model.symbolic import Expression, names
+from brian2eprop.learning.naming import public_name
 
 # Lengths of the steps that a variable is moved by in search of the threshold, in SI units:
 # from far below to far above whatever a state variable is measured in.

@@ -30,8 +30,8 @@ from brian2eprop.learning.model.linearise import (
     state_arrays,
 )
 from brian2eprop.learning.model.membranes import find_membranes
-from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.model.numbers import Values
+from brian2eprop.learning.naming import public_name
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.spiketimes import SpikeTimeCrossing
 from brian2eprop.learning.model.flow import Flows
 from brian2eprop.learning.model.model import Model, analyse, condition_arrays
-from brian2eprop.learning.model.naming import public_name
 from brian2eprop.learning.model.numbers import function_of, numbers_of
 from brian2eprop.learning.model.surrogates import (
     Surrogate,
@@ -21,6 +20,7 @@ from brian2eprop.learning.model.surrogates import (
     is_positive,
 )
 from brian2eprop.learning.model.symbolic import Expression, absolute
+from brian2eprop.learning.naming import public_name
 from brian2eprop.learning.objective.task import Task, TrainingPrograms
 from brian2eprop.learning.objective.trial import make_trial
 from brian2eprop.learning.rules.programs import (

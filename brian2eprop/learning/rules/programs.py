@@ -10,11 +10,11 @@ from typing import Any
 from brian2eprop.device.program import Access, Array, Clear, Direction, DType, Over, Program, Sweep
 from brian2eprop.device.program.verify import Stage, verify
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.naming import gradient_of
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing
 from brian2eprop.learning.model.feedback import Feedback
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
+from brian2eprop.learning.naming import gradient_of
 from brian2eprop.learning.objective.task import WEIGHT, Task, TrainingPrograms
 from brian2eprop.learning.objective.trial import Trial, make_trial
 

@@ -11,11 +11,11 @@ from brian2.units.fundamentalunits import Dimension
 
 from brian2eprop.device.program import Body, Connectivity, Propagate, Ref
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.naming import gradient_of
 from brian2eprop.learning.model.broadcast import with_broadcasts
 from brian2eprop.learning.model.feedback import Feedback, adaptive, given, random, symmetric
 from brian2eprop.learning.model.linearise import Effect
 from brian2eprop.learning.model.model import Model
+from brian2eprop.learning.naming import gradient_of
 from brian2eprop.learning.objective.task import Task
 from brian2eprop.number_checks import real_array, unit_fault, without_unit
 

@@ -28,13 +28,13 @@ from brian2eprop.device.program import (
     Ref,
 )
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope
-from brian2eprop.learning.adjoint.naming import adjoint_of, gradient_of, partial_of
 from brian2eprop.learning.adjoint.surrogate import SurrogateCrossing
 from brian2eprop.learning.adjoint.tape import Origin, Tape
 from brian2eprop.learning.adjoint.writer import AdjointWriter
 from brian2eprop.learning.model.linearise import common_delay
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
+from brian2eprop.learning.naming import adjoint_of, gradient_of, partial_of
 from brian2eprop.learning.objective.task import Task
 from brian2eprop.learning.traces.routes import Route, check_uniform
 

@@ -17,12 +17,12 @@ from functools import cached_property
 
 from brian2eprop.device.program import Array, Clear, Phase, Ref, Slots
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.adjoint.naming import adjoint_of, gradient_of
 from brian2eprop.learning.adjoint.surrogate import SurrogateCrossing
 from brian2eprop.learning.adjoint.tape import Tape
 from brian2eprop.learning.adjoint.writer import AdjointWriter
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
+from brian2eprop.learning.naming import adjoint_of, gradient_of
 from brian2eprop.learning.objective.rates import rate_terms
 from brian2eprop.learning.objective.task import Task
 from brian2eprop.learning.traces.carried import (

@@ -17,11 +17,11 @@ from brian2eprop.device.program import (
     Ref,
 )
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope
-from brian2eprop.learning.adjoint.naming import partial_of
 from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import total_phase
 from brian2eprop.learning.model.linearise import common_delay
 from brian2eprop.learning.model.symbolic import Expression
+from brian2eprop.learning.naming import partial_of
 from brian2eprop.learning.objective.loss import TRIAL_STEPS, LossArrays
 from brian2eprop.learning.objective.rates import rate_terms
 from brian2eprop.learning.objective.task import WEIGHT

@@ -17,7 +17,7 @@ from brian2.units.fundamentalunits import (
 
 from brian2eprop.device.program import Access, Array, DType, Program, Slots
 from brian2eprop.device.program.connectivity.pairs import in_their_order
-from brian2eprop.learning.model.naming import public_name
+from brian2eprop.learning.naming import public_name
 from brian2eprop.learning.objective.trial import changed_arrays
 from brian2eprop.learning.training.host import CapturedNetwork
 

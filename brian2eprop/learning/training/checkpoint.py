@@ -30,7 +30,28 @@ MAX_HEADER_BYTES = 2**16
 MAX_COUNT = 2**53
 
 Values = npt.NDArray[Any]
-Layout = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What an array of a training's state must be.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Its shape.
+    dtype : dtype
+        Its type.
+    squares : bool
+        Whether it holds averages of squares, which are not negative.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    squares: bool = False
+
+
+Layout = Mapping[str, Form]
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ import numpy.typing as npt
 from brian2.synapses.synapses import Synapses
 from brian2.units.fundamentalunits import get_dimensions
 
-from brian2eprop.device.program import Access, Array, Body, DType, ForEach, Index, Program, Ref
+from brian2eprop.device.program import Access, Array, Body, DType, ForEach, Index, Ref
 from brian2eprop.device.program.connectivity.pairs import in_their_order
 from brian2eprop.learning.model.feedback import Follower
 from brian2eprop.learning.training.finding import find_array
 from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice
+from brian2eprop.learning.training.update import Update
 
 Values = npt.NDArray[Any]
 
@@ -201,27 +202,29 @@ class Constraints:
         return {_sign_of(name): signs for name, signs in self.signs.items()}
 
     def added(
-        self, update: Program, parameters: Sequence[Array], following: Mapping[str, Follower]
-    ) -> Program:
-        """The Program of an update, and of what puts these parameters back within bounds.
+        self, update: Update, parameters: Sequence[Array], following: Mapping[str, Follower]
+    ) -> Update:
+        """An update, and what puts these parameters back within bounds.
 
         That is a part of the update, so what follows a parameter is moved by as much.
         """
-        (sweep,) = update.single_sweeps()
-        arrays, phases = list(update.arrays), list(sweep.phases)
+        program, beside = update.program, {}
+        (sweep,) = program.single_sweeps()
+        arrays, phases = list(program.arrays), list(sweep.phases)
         for parameter in (array for array in parameters if array.name in self.of):
             name = parameter.name
             led = {n: follower for n, follower in following.items() if follower.leader == name}
-            if name in self.signs:
-                arrays.append(replace(parameter, name=_sign_of(name)))
-            if led:
-                arrays.append(replace(parameter, name=_moved_of(name)))
+            own = [replace(parameter, name=_sign_of(name))] if name in self.signs else []
+            own += [replace(parameter, name=_moved_of(name))] if led else []
+            arrays += own
+            beside |= {array.name: name for array in own}
             phases.append(self.constrained(parameter, bool(led)))
             for follower, how in led.items():
                 arrays.append(Array(how.origin, DType.INT, parameter.size, Access.SHARED))
                 phases.append(_moved_alike(follower, how, parameter.size))
         sweeps = (replace(sweep, phases=tuple(phases)),)
-        return replace(update, arrays=tuple(arrays), sweeps=sweeps)
+        program = replace(program, arrays=tuple(arrays), sweeps=sweeps)
+        return replace(update, program=program, follows={**update.follows, **beside})
 
     def constrained(self, parameter: Array, followed: bool) -> ForEach:
         """What puts a parameter back, and notes by how much if something follows it."""

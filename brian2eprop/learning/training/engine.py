@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Backend, Kernel, Memory
-from brian2eprop.device.program import Access, Array, DType, Program
+from brian2eprop.device.program import Access, Array, DType
 from brian2eprop.learning.objective.task import TrainingPrograms
 from brian2eprop.learning.objective.trial import changed_arrays
+from brian2eprop.learning.training.checkpoint import Form
 from brian2eprop.learning.training.constraints import Constraints
 from brian2eprop.learning.training.numbers import Key, Numbers, fetch
 from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.learning.training.rewiring import Rewirings
 from brian2eprop.learning.training.schedules import Rate
 from brian2eprop.learning.training.session import Session
+from brian2eprop.learning.training.update import Update
 
 Values = npt.NDArray[Any]
 
@@ -73,7 +75,7 @@ class Engine:
         self.parameters = tuple(array.name for array in parameters)
         self.iteration = 0
         self._whole = programs  # with the gradients of all parameters
-        self._update = self._program(optimiser)
+        self._update = self._updating(optimiser, programs)
         self._update_kernel: Kernel | None = None
         self.store = self._make_store()
         self._make_sessions()
@@ -87,7 +89,7 @@ class Engine:
         }
         store = self.backend.memory(1)
         store.reserve_arrays(arrays.values())
-        store.reserve(self._update, 0)
+        store.reserve(self._update.program, 0)
         self._reserve_rewirings(store)
         if self.programs.refresh is not None:
             store.reserve(self.programs.refresh, 0)
@@ -96,8 +98,8 @@ class Engine:
         return store
 
     def _reserve_rewirings(self, store: Memory) -> None:
-        arrays = {**self.programs.train.all_arrays(), **self._update.all_arrays()}
-        self.rewirings.reserve(store, arrays, self.optimiser.follows(self._update))
+        arrays = {**self.programs.train.all_arrays(), **self._update.program.all_arrays()}
+        self.rewirings.reserve(store, arrays, self._update.follows)
 
     def _make_sessions(self) -> None:
         backend, programs, store = self.backend, self.programs, self.store
@@ -107,18 +109,14 @@ class Engine:
         )
         self.evaluation = Session(backend, programs.evaluate, store, roles)
 
-    def _program(self, optimiser: Optimiser) -> Program:
-        """What updates all parameters, whose arrays are the state to be kept."""
-        return self._updating(optimiser, self._whole)
-
-    def _updating(self, optimiser: Optimiser, programs: TrainingPrograms) -> Program:
+    def _updating(self, optimiser: Optimiser, programs: TrainingPrograms) -> Update:
         """What updates the parameters that have gradients there, and what follows them."""
         parameters = [array for array in self.trained if array.name in programs.roles.gradients]
         arrays = programs.train.all_arrays()
         followers = [arrays[name] for name in programs.following]
         gradients = {name: follower.gradient for name, follower in programs.following.items()}
         gradients |= programs.roles.gradients
-        update = optimiser.program((*parameters, *followers), gradients, self._rates)
+        update = optimiser.update((*parameters, *followers), gradients, self._rates)
         return self.constraints.added(update, parameters, programs.following)
 
     @property
@@ -146,13 +144,13 @@ class Engine:
 
     def tune(self) -> None:
         """Follow the optimiser's numbers, which the user or a checkpoint may have changed."""
-        program = self._program(self.optimiser)
-        if program == self._update:
+        update = self._updating(self.optimiser, self._whole)
+        if update == self._update:
             return
-        for name in self._own(self._update) - self._own(program):
+        for name in self._own(self._update) - self._own(update):
             del self.store.arrays[name]
-        self.store.reserve(program, 0)
-        self._update, self._update_kernel = program, None
+        self.store.reserve(update.program, 0)
+        self._update, self._update_kernel = update, None
         self._reserve_rewirings(self.store)
 
     @cached_property
@@ -165,10 +163,10 @@ class Engine:
         """Names of the arrays that a training changes or draws: the state to be kept."""
         return tuple(sorted(self._own(self._update)))
 
-    def _own(self, update: Program) -> set[str]:
+    def _own(self, update: Update) -> set[str]:
         arrays = self._whole.train.all_arrays()
         drawn = {name for name in self._whole.shared if arrays[name].dtype is DType.REAL}
-        updated = set(update.all_arrays()) - self._temporary
+        updated = set(update.program.all_arrays()) - self._temporary
         rewired = {*self.rewirings.beside, *self.rewirings.rows, *self.rewirings.counts}
         return updated | drawn | set(self.parameters) | rewired
 
@@ -180,13 +178,15 @@ class Engine:
         gradients |= {follower.gradient for follower in following.values()}
         return gradients | self.constraints.derived(following)
 
-    def layout(self, optimiser: Optimiser) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Shape and type of each array of the state to be kept, were this the optimiser."""
-        update = self._program(optimiser)
-        arrays = {**self._whole.train.all_arrays(), **update.all_arrays()}
+    def layout(self, optimiser: Optimiser) -> dict[str, Form]:
+        """What each array of the state to be kept must be, were this the optimiser."""
+        update, store = self._updating(optimiser, self._whole), self.store
+        arrays = {**self._whole.train.all_arrays(), **update.program.all_arrays()}
         arrays |= self.rewirings.arrays()
         return {
-            name: (self.store.shape(arrays[name], 0), self.store.dtype(arrays[name]))
+            name: Form(
+                store.shape(arrays[name], 0), store.dtype(arrays[name]), name in update.squares
+            )
             for name in sorted(self._own(update))
         }
 
@@ -194,8 +194,8 @@ class Engine:
     def follows(self) -> Mapping[str, str]:
         """The parameter that each array lies beside, element by element."""
         own = {name: name for name in self.parameters}
-        beside = self.optimiser.follows(self._update)
-        own |= {name: leader for name, leader in beside.items() if leader in own}
+        beside = self._update.follows.items()
+        own |= {name: leader for name, leader in beside if leader in own}
         return own | self.rewirings.beside
 
     @property
@@ -237,8 +237,8 @@ class Engine:
         self.iteration += 1
         self.optimiser.prepare(self.store, self.iteration, self._rates)
         if self._update_kernel is None:
-            program = self._updating(self.optimiser, self.programs)
-            self._update_kernel = self.backend.compile(program)
+            update = self._updating(self.optimiser, self.programs)
+            self._update_kernel = self.backend.compile(update.program)
         self._update_kernel.run(self.store)
         now = {name: self._rates.get(name, self.optimiser.learning_rate) for name in self.gradients}
         self.rewirings.run(self.store, self.iteration, now)

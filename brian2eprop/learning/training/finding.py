@@ -11,7 +11,7 @@ from brian2.synapses.synapses import Synapses, SynapticPathway
 from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brian2eprop.device.program import Access, Array, DType
-from brian2eprop.learning.model.naming import public_name
+from brian2eprop.learning.naming import public_name
 from brian2eprop.learning.objective.loss import Loss
 from brian2eprop.learning.objective.spike_losses import SpikeLoss
 from brian2eprop.learning.training.arguments import shown

@@ -98,7 +98,7 @@ class Keeper:
             optimiser = file.optimiser(engine.optimiser)
             layout = engine.layout(optimiser)
             wanted = {name: form for name, form in layout.items() if name not in self._places()}
-            arrays = file.arrays(wanted, optimiser)
+            arrays = file.arrays(wanted)
             orders = self._read_places(file, arrays)
             rng, frozen = file.generator(), file.frozen(engine.parameters)
             position = file.position()

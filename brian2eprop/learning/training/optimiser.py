@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any
-
-import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.program import (
-    Access,
-    Array,
-    Body,
-    Direction,
-    ForEach,
-    Index,
-    Over,
-    Program,
-    Ref,
-    Sweep,
-)
+from brian2eprop.device.program import Array, Direction, Over, Program, Sweep
 from brian2eprop.learning.training.clipping import LIMIT, Clipped, by_norm, by_value
 from brian2eprop.learning.training.schedules import Rate, check_rate, rate_of
+from brian2eprop.learning.training.update import Step, Update, like, own_number
 from brian2eprop.number_checks import above_zero
 
 LIMITS = ("clipnorm", "global_clipnorm", "clipvalue")
@@ -86,13 +73,13 @@ class Optimiser(ABC):
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def program(
+    def update(
         self,
         parameters: Sequence[Array],
         gradients: Mapping[str, str],
         own_rates: Collection[str] = (),
-    ) -> Program:
-        """The Program of one update.
+    ) -> Update:
+        """The Program of one update, and the part that each array plays.
 
         Parameters
         ----------
@@ -105,22 +92,26 @@ class Optimiser(ABC):
 
         Returns
         -------
-        Program
-            A sweep over what is shared: every parameter, its gradient and the optimiser's own
-            arrays.
+        Update
+            Over every parameter, its gradient and the optimiser's own arrays.
         """
         own = [like(p, gradients[p.name]) for p in parameters]
         clipping, clips = self._clipped(own)
-        parts = [self._update(p, gradient) for p, gradient in zip(parameters, own, strict=True)]
-        parts = [_apart(*part) if part[1][0].name in own_rates else part for part in parts]
-        used = [*own, *clipping, *(array for _, arrays in parts for array in arrays)]
+        steps = [self._step(p, gradient) for p, gradient in zip(parameters, own, strict=True)]
+        steps = [step.apart() if step.parameter.name in own_rates else step for step in steps]
+        used = [*own, *clipping, *(array for step in steps for array in step.arrays)]
         arrays = {array.name: array for array in used}
-        phases = (*clips, *(phase for phase, _ in parts))
-        return Program(
+        phases = (*clips, *(step.phase for step in steps))
+        program = Program(
             name=f"{type(self).__name__.lower()}_update",
             dt=1.0,
             arrays=tuple(arrays.values()),
             sweeps=(Sweep(Direction.ONCE, phases, Over.SHARED),),
+        )
+        return Update(
+            program,
+            {beside.name: s.parameter.name for s in steps for beside in s.beside.values()},
+            frozenset(s.beside[s.squares].name for s in steps if s.squares is not None),
         )
 
     def _clipped(self, gradients: Sequence[Array]) -> Clipped:
@@ -158,7 +149,10 @@ class Optimiser(ABC):
         values |= self._numbers(usual, iteration)
         for parameter, rate in own_rates.items():
             now = rate_of(owner, rate, iteration - 1)
-            values |= {_of(n, parameter): v for n, v in self._numbers(now, iteration).items()}
+            values |= {
+                own_number(name, parameter): value
+                for name, value in self._numbers(now, iteration).items()
+            }
         for name in values.keys() & memory.arrays.keys():
             memory.write(name, values[name])
 
@@ -167,75 +161,5 @@ class Optimiser(ABC):
         """What the arrays of size 1 hold in an update."""
 
     @abstractmethod
-    def _update(self, parameter: Array, gradient: Array) -> tuple[ForEach, tuple[Array, ...]]:
-        """The phase that updates one parameter, and the arrays it uses."""
-
-    def follows(self, program: Program) -> dict[str, str]:
-        """The optimiser's own arrays that lie beside a parameter, element by element.
-
-        Parameters
-        ----------
-        program : Program
-            One that :meth:`program` gave.
-
-        Returns
-        -------
-        dict of str to str
-            The parameter of each.
-        """
-        return {
-            ref.array: phase.body.refs["w"].array
-            for phase in program.phases()
-            if isinstance(phase, ForEach) and "w" in phase.body.refs
-            for name, ref in phase.body.refs.items()
-            if ref.index is Index.ELEMENT and name not in ("w", "g")
-        }
-
-    def fault(self, name: str, values: npt.NDArray[Any]) -> str | None:
-        """What is impossible about the contents of one of its arrays, if anything.
-
-        Parameters
-        ----------
-        name : str
-            Name of the array.
-        values : array
-            Its contents.
-        """
-        return None
-
-
-def _apart(phase: ForEach, arrays: tuple[Array, ...]) -> tuple[ForEach, tuple[Array, ...]]:
-    """An update of a parameter with numbers of its own."""
-    parameter, body = arrays[0].name, phase.body
-    own = {r.array for r in body.refs.values() if r.index is Index.SCALAR}
-    refs = {
-        name: replace(ref, array=_of(ref.array, parameter)) if ref.array in own else ref
-        for name, ref in body.refs.items()
-    }
-    renamed = (replace(a, name=_of(a.name, parameter)) if a.name in own else a for a in arrays)
-    return replace(phase, body=replace(body, refs=refs)), tuple(renamed)
-
-
-def _of(name: str, parameter: str) -> str:
-    return f"{name}:{parameter}"
-
-
-def like(parameter: Array, name: str) -> Array:
-    """An array beside a parameter."""
-    return Array(name, parameter.dtype, parameter.size, Access.SHARED)
-
-
-def update_phase(
-    kind: str, parameter: Array, code: str, own: dict[str, Array], constants: dict[str, float]
-) -> tuple[ForEach, tuple[Array, ...]]:
-    """The phase that runs some code for each element, and the arrays it uses."""
-    arrays = {"w": parameter, **own}
-    body = Body(code, _refs(arrays.items(), scalars={"rate", "decay"}), constants)
-    return ForEach(f"{kind}_{parameter.name}", parameter.size, body), tuple(arrays.values())
-
-
-def _refs(arrays: Iterable[tuple[str, Array]], scalars: set[str]) -> dict[str, Ref]:
-    return {
-        name: Ref(array.name, Index.SCALAR if name in scalars else Index.ELEMENT)
-        for name, array in arrays
-    }
+    def _step(self, parameter: Array, gradient: Array) -> Step:
+        """How one parameter is updated."""

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-import numpy.typing as npt
-
-from brian2eprop.device.program import Access, Array, ForEach
+from brian2eprop.device.program import Array
 from brian2eprop.learning.training.arguments import explains_arguments
-from brian2eprop.learning.training.optimiser import (
-    LEARNING_RATE,
-    Optimiser,
-    like,
-    update_phase,
-)
+from brian2eprop.learning.training.optimiser import LEARNING_RATE, Optimiser
 from brian2eprop.learning.training.schedules import Rate
+from brian2eprop.learning.training.update import Step, like, number_like
 from brian2eprop.number_checks import above_zero, flag, number
 
 
@@ -61,24 +54,17 @@ class Adam(Optimiser):
         self.beta_2 = number(type(self).__name__, "beta_2", self.beta_2, 0.0, 1.0)
         self.epsilon = above_zero(type(self).__name__, "epsilon", self.epsilon)
 
-    def fault(self, name: str, values: npt.NDArray[Any]) -> str | None:
-        """Averages of squares are not negative; see :meth:`Optimiser.fault`."""
-        if name.startswith("adam:v:") and (values < 0).any():
-            return "holds an average of squares that is negative"
-        return None
-
     def _numbers(self, rate: float, iteration: int) -> dict[str, float]:
         correction = math.sqrt(1 - self.beta_2**iteration) / (1 - self.beta_1**iteration)
         return {"adam:rate": rate * correction}
 
-    def _update(self, parameter: Array, gradient: Array) -> tuple[ForEach, tuple[Array, ...]]:
-        own = {
+    def _step(self, parameter: Array, gradient: Array) -> Step:
+        beside = {
             "m": like(parameter, f"adam:m:{parameter.name}"),
             "s": like(parameter, f"adam:v:{parameter.name}"),
-            "rate": Array("adam:rate", parameter.dtype, 1, Access.SHARED),
         }
-        own |= self._decay(parameter)
-        kept = "w - decay*w" if "decay" in own else "w"
+        numbers = {"rate": number_like(parameter, "adam:rate"), **self._decay(parameter)}
+        kept = "w - decay*w" if "decay" in numbers else "w"
         code = (
             "m = beta_1*m + rest_1*g\ns = beta_2*s + rest_2*g*g\n"
             f"w = {kept} - rate*m/(sqrt(s) + epsilon)"
@@ -90,7 +76,7 @@ class Adam(Optimiser):
             "rest_2": 1 - self.beta_2,
             "epsilon": self.epsilon,
         }
-        return update_phase("adam", parameter, code, {"g": gradient, **own}, constants)
+        return Step("adam", parameter, gradient, code, beside, numbers, constants, squares="s")
 
     def _decay(self, parameter: Array) -> dict[str, Array]:
         """The array of the share by which weights decay, if they do."""
@@ -138,7 +124,7 @@ class AdamW(Adam):
         return {**super()._numbers(rate, iteration), "adam:decay": rate * decay}
 
     def _decay(self, parameter: Array) -> dict[str, Array]:
-        return {"decay": Array("adam:decay", parameter.dtype, 1, Access.SHARED)}
+        return {"decay": number_like(parameter, "adam:decay")}
 
 
 @explains_arguments(LEARNING_RATE)
@@ -185,13 +171,12 @@ class SGD(Optimiser):
     def _numbers(self, rate: float, iteration: int) -> dict[str, float]:
         return {"sgd:rate": rate}
 
-    def _update(self, parameter: Array, gradient: Array) -> tuple[ForEach, tuple[Array, ...]]:
-        own = {"rate": Array("sgd:rate", parameter.dtype, 1, Access.SHARED)}
+    def _step(self, parameter: Array, gradient: Array) -> Step:
+        numbers = {"rate": number_like(parameter, "sgd:rate")}
         if self.momentum == 0:
-            return update_phase("sgd", parameter, "w = w - rate*g", {"g": gradient, **own}, {})
-        own["u"] = like(parameter, f"sgd:u:{parameter.name}")
-        step = "momentum*u - rate*g" if self.nesterov else "u"
-        code = f"u = momentum*u - rate*g\nw = w + {step}"
-        return update_phase(
-            "sgd", parameter, code, {"g": gradient, **own}, {"momentum": self.momentum}
-        )
+            return Step("sgd", parameter, gradient, "w = w - rate*g", {}, numbers, {})
+        beside = {"u": like(parameter, f"sgd:u:{parameter.name}")}
+        moved = "momentum*u - rate*g" if self.nesterov else "u"
+        code = f"u = momentum*u - rate*g\nw = w + {moved}"
+        constants = {"momentum": self.momentum}
+        return Step("sgd", parameter, gradient, code, beside, numbers, constants)

@@ -11,7 +11,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brian2eprop.device.program import Array
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
-from brian2eprop.learning.model.naming import public_name
+from brian2eprop.learning.naming import public_name
 from brian2eprop.learning.training.host import CapturedNetwork
 from brian2eprop.number_checks import real_array, unit_fault
 

@@ -26,6 +26,7 @@ from brian2eprop.learning.training.checkpoint import (
     PAIRS,
     STATE,
     VERSION,
+    Form,
     Layout,
     State,
     Values,
@@ -192,15 +193,13 @@ class File:
             )
         return replace(like, **taken | {"learning_rate": rate})
 
-    def arrays(self, layout: Layout, optimiser: Optimiser) -> dict[str, Values]:
+    def arrays(self, layout: Layout) -> dict[str, Values]:
         """The arrays, as far as they are what is needed.
 
         Parameters
         ----------
-        layout : mapping of str to (shape, dtype)
+        layout : mapping of str to Form
             What is needed.
-        optimiser : Optimiser
-            Knows what is impossible in its own ones.
 
         Raises
         ------
@@ -208,7 +207,7 @@ class File:
             If names or shapes differ, or contents are impossible.
         """
         self._check_names(layout)
-        return {name: self._array(name, *wanted, optimiser) for name, wanted in layout.items()}
+        return {name: self._array(name, form) for name, form in layout.items()}
 
     def pairs(self, name: str, size: int, n_source: int, n_target: int) -> Values:
         """Source and target of each of some rewired synapses, shape (2, size).
@@ -286,15 +285,15 @@ class File:
         if others != {f"{PAIRS}{name}" for name in self.state.connectivity}:
             raise ValueError("members")
 
-    def _array(
-        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], optimiser: Optimiser
-    ) -> Values:
-        values = self._member(f"{ARRAY}{name}", shape, 8 * int(np.prod(shape)))
+    def _array(self, name: str, form: Form) -> Values:
+        values = self._member(f"{ARRAY}{name}", form.shape, 8 * int(np.prod(form.shape)))
         if values.dtype.kind not in "biuf":
-            values = np.full(shape, np.nan)
+            values = np.full(form.shape, np.nan)
         with np.errstate(over="ignore"):
-            values = values.astype(dtype)
-        fault = optimiser.fault(name, values)
+            values = values.astype(form.dtype)
+        fault = None
+        if form.squares and (values < 0).any():
+            fault = "holds an average of squares that is negative"
         if not np.isfinite(values).all():
             fault = "holds values that are no finite numbers"
         if fault is not None:

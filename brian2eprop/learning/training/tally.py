@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from brian2.utils.logger import get_logger
 
-from brian2eprop.learning.model.naming import public_name
+from brian2eprop.learning.naming import public_name
 from brian2eprop.learning.training.data import Batch
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.history import Metrics

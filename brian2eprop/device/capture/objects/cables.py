@@ -105,7 +105,7 @@ def _add_diffusion(builder: Builder, updater: SpatialStateUpdater) -> None:
     tree = tree_of(group.flat_morphology)
     n = len(tree.parent)
     table = {
-        what: builder.table(f"{name}:{what}", values)
+        what: builder.table(name, what, values)
         for what, values in (
             ("parent", np.maximum(tree.parent, 0)),
             ("compartment", tree.compartment),
@@ -119,7 +119,7 @@ def _add_diffusion(builder: Builder, updater: SpatialStateUpdater) -> None:
         ("capacitive", tree.capacitive),
         ("from_parent", tree.capacitive[np.maximum(tree.parent, 0)]),
     ):
-        table[what] = builder.table(f"{name}:{what}", values, DType.DOUBLE)
+        table[what] = builder.table(name, what, values, DType.DOUBLE)
     system = {what: f"{name}:{what}" for what in _SYSTEM}
     for array in system.values():
         builder.arrays[array] = Array(array, DType.REAL, n, Access.SHARED)

@@ -82,7 +82,7 @@ def _recorded(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], R
             which = np.argsort(found.order)[record]
         elif index != brian.ELEMENT:  # of a variable that is linked
             which = builder.pieces[monitor.name].variables[index].get_value()[record]
-        via = builder.table(f"{monitor.name}:of{index}", which)
+        via = builder.table(monitor.name, f"of{index}", which)
         return Ref(name, Index.ELEMENT, via=via)
 
     return locate
@@ -98,7 +98,7 @@ def _record_events(builder: Builder, monitor: EventMonitor) -> None:
     arrays = _columns(builder, monitor, types, stop - first)
     refs = _recorded_refs(arrays, Index.ENTRY)
     numbers = np.arange(len(brian.whole(monitor.source))) - first
-    refs["_neuron"] = Ref(builder.table(f"{monitor.name}:neurons", numbers), Index.ELEMENT)
+    refs["_neuron"] = Ref(builder.table(monitor.name, "neurons", numbers), Index.ELEMENT)
     own = [line for name, line in OF_EVENTS.items() if name in types]
     values = builder.body(
         monitor,

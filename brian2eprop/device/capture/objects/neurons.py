@@ -57,7 +57,7 @@ def neuron(builder: Builder, owner: Any) -> Callable[[Any, str], Ref]:
         if index == brian.ELEMENT:
             return Ref(name, Index.ELEMENT)
         places = builder.pieces[owner.name].variables[index].get_value()
-        return Ref(name, Index.ELEMENT, via=builder.table(f"{owner.name}:{name}:{index}", places))
+        return Ref(name, Index.ELEMENT, via=builder.table(owner.name, f"{name}:{index}", places))
 
     return locate
 
@@ -89,8 +89,8 @@ def update_neurons(builder: Builder, owner: Any) -> None:
         return
     numbers = np.arange(len(group))
     inside = (numbers >= first) & (numbers < stop)
-    within = builder.table(f"{owner.name}:within", inside, DType.BOOL)
-    own = builder.table(f"{owner.name}:number", np.clip(numbers - first, 0, stop - first - 1))
+    within = builder.table(owner.name, "within", inside, DType.BOOL)
+    own = builder.table(owner.name, "number", np.clip(numbers - first, 0, stop - first - 1))
     locate = _by_element(neuron(builder, owner), own)
     add_update(builder, owner, locate, partial(_each, builder, owner, len(group), within=within))
 

@@ -71,7 +71,7 @@ def _deliveries(
 
     def table(name: str, steps: npt.NDArray[Any], number: int) -> str:
         which = f":{number}" if number else ""
-        return builder.table(f"{pathway.name}:{name}{which}", steps[order])
+        return builder.table(pathway.name, f"{name}{which}", steps[order])
 
     latest = len(found.delays) - 1
     for k, delays in enumerate(found.delays):
@@ -101,10 +101,10 @@ def _rounded(builder: Builder, pathway: SynapticPathway, late: int) -> str:
     delay, size = builder.array_of(pathway.variables["delay"]), len(pathway.synapses)
     if there.order is not None:
         builder.orders[delay] = there.order
-    table = builder.table(f"{pathway.name}:delay", np.zeros(size))
+    table = builder.table(pathway.name, "delay", np.zeros(size))
     # The quotient must be a double in both precisions, as in a run: of what is the same for all
     # synapses the inverse would be taken before, and rounded.
-    width = builder.table(f"{pathway.name}:dt", np.full(size, dt), DType.DOUBLE)
+    width = builder.table(pathway.name, "dt", np.full(size, dt), DType.DOUBLE)
     refs = {
         "steps": Ref(table, Index.ELEMENT),
         "delay": Ref(delay, Index.ELEMENT),
@@ -183,7 +183,7 @@ def _no_sum(builder: Builder, updater: SummedVariableUpdater, target: str) -> Ph
     if len(updater.target) != len(group):
         within = np.zeros(len(group), bool)
         within[updater.target.start : updater.target.stop] = True
-        table = builder.table(f"{updater.name}:within", within, DType.BOOL)
+        table = builder.table(updater.name, "within", within, DType.BOOL)
         refs["within"] = Ref(table, Index.ELEMENT)
         guards["sum"] = "within"
     return ForEach(f"{updater.name}:none", len(group), Body("sum = 0", refs, guards=guards))
