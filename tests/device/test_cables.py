@@ -1,8 +1,7 @@
-"""SpatialNeuron against Brian2's runtime, and the solve on a tree against dense algebra."""
+"""SpatialNeuron against Brian2's runtime."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from brian2 import (
     Synapses,
     amp,
     cm,
+    linked_var,
     ms,
     msiemens,
     mV,
@@ -32,26 +32,9 @@ from brian2 import (
 )
 from brian2.spatialneuron.spatialneuron import FlatMorphology
 from brian2.utils.logger import catch_logs
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import brian2eprop as b2e
-from brian2eprop.device.backends import registry
-from brian2eprop.device.backends.base import Call
 from brian2eprop.device.capture.objects.cables import tree_of
-from brian2eprop.device.program import (
-    Access,
-    Array,
-    Direction,
-    DType,
-    Over,
-    Precision,
-    Program,
-    Slots,
-    Sweep,
-    TreeSolve,
-)
-from brian2eprop.device.program.verify import ProgramError, Stage, verify
 from tests.device.alike import Found, check_alike, drives, on_device
 
 CHANNELS = """
@@ -196,6 +179,40 @@ def test_a_spike_in_an_axon(backend: str) -> None:
     assert found["x"][0] == len(found["i"])
 
 
+@pytest.mark.parametrize("batch", [False, True])
+def test_channels_read_what_all_share_and_what_is_linked(batch: bool, backend: str) -> None:
+    """What a point where sections branch reads is its compartment's, whichever way it is found."""
+
+    def script(drive: np.ndarray) -> Found:
+        source = NeuronGroup(3, "du/dt = 1/ms : 1\nk : 1 (shared)", method="euler", name="source")
+        source.u = np.arange(3) * drive
+        source.k = 1.5
+        cell = SpatialNeuron(
+            morphology=chain(),
+            model="""
+            Im = gl*(El - 2*mV*u + 3*mV*k*s - v) : amp/meter**2
+            u : 1 (linked)
+            k : 1 (linked)
+            s : 1 (shared)
+            """,
+            Cm=1 * uF / cm**2,
+            Ri=100 * ohm * cm,
+            method="exponential_euler",
+            namespace=CONSTANTS,
+            name="cell",
+        )
+        cell.v = -70 * mV
+        cell.s = 0.5
+        cell.u = linked_var(source, "u", index=2 - np.arange(len(cell)) % 3)
+        cell.k = linked_var(source, "k")
+        cell.run_regularly("s += 0.1", dt=0.5 * ms)
+        seen = StateMonitor(cell, "v", record=True)
+        Network(source, cell, seen).run(3 * ms)
+        return {"v": np.asarray(seen.v)}
+
+    check_alike(script, backend, 3, batch, TOLERANCE)
+
+
 def test_shapes_may_differ_in_resistance_by_instance(backend: str) -> None:
     """A sweep of the axial resistance is one call; each instance is what a run alone gives."""
 
@@ -249,87 +266,6 @@ def test_single_precision_is_close() -> None:
         for precision in ("float32", "float64")
     )
     assert 0 < np.abs(single - double).max() < 1e-4 * np.abs(double).max()
-
-
-def program_of(parent: np.ndarray, access: Access = Access.PER_INSTANCE) -> Program:
-    size = len(parent)
-    return Program(
-        "tree",
-        1e-3,
-        (
-            Array("parent", DType.INT, size, Access.SHARED),
-            Array("leak", DType.REAL, size, access),
-            Array("coupling", DType.REAL, size, Access.SHARED),
-            Array("source", DType.REAL, size, access),
-        ),
-        (Sweep(Direction.FORWARD, (TreeSolve("solve", "parent", "leak", "coupling", "source"),)),),
-    )
-
-
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
-@given(st.integers(1, 12), st.integers(0, 2**16), st.sampled_from(["reference", "cpu"]))
-def test_any_tree_is_solved(size: int, seed: int, on: str) -> None:
-    """Any parents before their children, and coefficients over ten decades."""
-    rng = np.random.default_rng(seed)
-    parent = np.array([0, *(int(rng.integers(0, node)) for node in range(1, size))])
-    leak = 10.0 ** rng.uniform(-5, 0, (2, size)) * (rng.random((2, size)) < 0.7)
-    leak[:, 0] += 0.1
-    coupling = 10.0 ** rng.uniform(-5, 5, size)
-    source = rng.normal(0, 1, (2, size))
-    program = program_of(parent)
-    backend = registry.create(on, Precision.FLOAT64)
-    memory = backend.memory(2)
-    memory.reserve(program, 1)
-    for name, values in (("parent", parent), ("leak", leak), ("coupling", coupling)):
-        memory.write(name, np.broadcast_to(values, memory.arrays[name].shape))
-    memory.write("source", source)
-    backend.compile(program).run(memory, Call(0, 1))
-    for instance in range(2):
-        matrix = np.diag(leak[instance])
-        for node in range(1, size):
-            above = parent[node]
-            matrix[[node, above], [node, above]] += coupling[node]
-            matrix[[node, above], [above, node]] -= coupling[node]
-        found = memory.read("source")[instance]
-        # The residual is what rounding of the largest term leaves.
-        left = matrix @ found - source[instance]
-        assert np.abs(left).max() <= 1e-13 * (np.abs(matrix) @ np.abs(found)).max()
-
-
-@pytest.mark.parametrize(
-    ("which", "changed", "sentence"),
-    [
-        ("parent", {"dtype": DType.REAL}, "'parent' cannot hold the nodes' parents"),
-        ("parent", {"access": Access.PER_INSTANCE}, "'parent' cannot hold the nodes' parents"),
-        ("parent", {"size": 3}, "'leak' cannot hold a number for each node.* of size 3"),
-        ("coupling", {"size": 5}, "'coupling' cannot hold a number for each node"),
-        ("leak", {"dtype": DType.INT}, "'leak' cannot hold a number for each node; make it REAL"),
-        ("source", {"slots": Slots(2)}, "'source' cannot hold a number.*and without slots"),
-        ("leak", {"access": Access.SHARED}, "'leak' is shared; give each instance its own"),
-        ("source", {"access": Access.SHARED}, "'source' is shared; give each instance its own"),
-    ],
-)
-def test_illegal_solves_are_refused(which: str, changed: dict[str, Any], sentence: str) -> None:
-    program = program_of(np.zeros(4, int))
-    arrays = tuple(
-        replace(array, **changed) if array.name == which else array for array in program.arrays
-    )
-    with pytest.raises(ProgramError, match=sentence):
-        verify(replace(program, arrays=arrays), Stage.GENERATION)
-
-
-def test_what_a_solve_uses() -> None:
-    """The potentials stand where the source stood, and the leak is used up."""
-    (solve,) = program_of(np.zeros(4, int)).phases()
-    assert solve.reads() == {"parent", "leak", "coupling", "source"}
-    assert solve.writes() == {"leak", "source"}
-
-
-def test_a_solve_over_what_is_shared_is_legal() -> None:
-    program = program_of(np.zeros(4, int), Access.SHARED)
-    (sweep,) = program.sweeps
-    once = replace(sweep, direction=Direction.ONCE, over=Over.SHARED)
-    verify(replace(program, sweeps=(once,)), Stage.GENERATION)
 
 
 def test_a_training_refuses_a_spatial_neuron() -> None:

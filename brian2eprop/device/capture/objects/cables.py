@@ -124,7 +124,7 @@ def _add_diffusion(builder: Builder, updater: SpatialStateUpdater) -> None:
     for array in system.values():
         builder.arrays[array] = Array(array, DType.REAL, n, Access.SHARED)
     table |= system
-    nodes = _equations(builder, updater, table)
+    nodes = _equations(builder, updater, tree, table)
     builder.phases += [
         ForEach(f"{name}:equations", n, nodes),
         TreeSolve(name, table["parent"], **system),
@@ -132,7 +132,9 @@ def _add_diffusion(builder: Builder, updater: SpatialStateUpdater) -> None:
     ]
 
 
-def _equations(builder: Builder, updater: SpatialStateUpdater, table: dict[str, str]) -> Body:
+def _equations(
+    builder: Builder, updater: SpatialStateUpdater, tree: Tree, table: dict[str, str]
+) -> Body:
     """What the equations of every node are made of; the user's are those of its compartment."""
     group, own = updater.group, neuron(builder, updater)
 
@@ -144,7 +146,10 @@ def _equations(builder: Builder, updater: SpatialStateUpdater, table: dict[str, 
         ref = own(variable, index)
         if ref.index is Index.SCALAR:
             return ref
-        return replace(ref, via=table["compartment"])
+        if ref.via is None:
+            return replace(ref, via=table["compartment"])
+        linked = group.variables[index].get_value()[tree.compartment]
+        return replace(ref, via=builder.table(f"{ref.via}:nodes", linked))
 
     body = builder.body(updater, locate)
     refs = {
