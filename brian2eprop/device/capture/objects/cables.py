@@ -149,7 +149,7 @@ def _equations(
         if ref.via is None:
             return replace(ref, via=table["compartment"])
         linked = group.variables[index].get_value()[tree.compartment]
-        return replace(ref, via=builder.table(f"{ref.via}:nodes", linked))
+        return replace(ref, via=builder.table(group.name, f"{ref.via}:nodes", linked))
 
     body = builder.body(updater, locate)
     refs = {
