@@ -208,7 +208,8 @@ class Constraints:
 
         That is a part of the update, so what follows a parameter is moved by as much.
         """
-        program, beside = update.program, {}
+        program = update.program
+        beside: dict[str, str] = {}
         (sweep,) = program.single_sweeps()
         arrays, phases = list(program.arrays), list(sweep.phases)
         for parameter in (array for array in parameters if array.name in self.of):
