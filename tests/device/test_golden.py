@@ -16,11 +16,12 @@ from brian2eprop.device.program import Access, Precision, Program, Sparse
 from tests.device.test_reference import stream_of
 from tests.golden.programs import CONNECTIVITIES, DELAY, LAYOUTS, N_IN, PROGRAMS, N
 from tests.golden.renew import COMMAND, DIALECTS, NAMES, generated, path
+from tests.golden.trainings import RULES
 
 STEPS, INSTANCES = 30, 3
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *RULES])
 def test_the_source_is_as_it_was(name: str) -> None:
     golden, now = path(name).read_text(encoding="utf-8"), generated(name)
     if now != golden:
@@ -33,7 +34,7 @@ def changes(name: str, golden: str, now: str) -> str:
     lines = difflib.unified_diff(before, after, path(name).name, "generated now", lineterm="")
     return "\n".join(
         [
-            f"The source that {name}.cpp gives has changed. If it was meant to, run",
+            f"The source of {name} has changed. If it was meant to, run",
             f"'{COMMAND}' and commit what it writes; if not, the change is at fault.",
             *lines,
         ]
@@ -43,7 +44,7 @@ def changes(name: str, golden: str, now: str) -> str:
 def test_a_change_is_shown_with_the_way_out() -> None:
     shown = changes("per_instance_cpu", "same\nold\n", "same\nnew\n")
     assert "\n-old\n+new" in shown
-    assert f"per_instance_cpu.cpp gives has changed. If it was meant to, run\n'{COMMAND}'" in shown
+    assert f"source of per_instance_cpu has changed. If it was meant to, run\n'{COMMAND}'" in shown
 
 
 def test_every_template_of_a_layout_has_a_golden_source() -> None:
