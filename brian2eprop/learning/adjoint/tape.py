@@ -101,11 +101,30 @@ class Recorded:
         return f"{tape} = {render(substitute(self.expression, own))}"
 
 
+@dataclass(frozen=True)
+class Taped:
+    """What a tape has become.
+
+    Attributes
+    ----------
+    forward : tuple of Phase
+        The model's phases with what writes the tapes.
+    arrays : tuple of Array
+        The tapes.
+    """
+
+    forward: tuple[Phase, ...]
+    arrays: tuple[Array, ...]
+
+
 _EVERY_STEP = Slots(kept=True)
 
 
 class Tape:
     """Decides what is taped, and makes the forward phases write it.
+
+    What is asked for is taped, until :meth:`taped` is: afterwards only what is taped already can
+    be asked for.
 
     Parameters
     ----------
@@ -131,6 +150,7 @@ class Tape:
         self._recorded: dict[int, list[Recorded]] = {}
         self._past: dict[Past, None] = {}
         self._kept: dict[int, dict[str, str]] = {}
+        self._taped: Taped | None = None
 
     def record(
         self,
@@ -151,6 +171,7 @@ class Tape:
         for other in recorded:
             if (other.expression, other.events) == (expression, events):
                 return other.tape
+        self._extend()
         tape = f"tape:{origin.number}:{len(recorded)}"
         recorded.append(Recorded(tape, origin, expression, events))
         return tape
@@ -163,17 +184,29 @@ class Tape:
         if ref.array not in self._changed or ref.index is Index.SYNAPSE:
             return ref
         past = Past(ref.array, self._last_writer(number, ref.array))
-        self._past[past] = None
+        if past not in self._past:
+            self._extend()
+            self._past[past] = None
         return replace(ref, array=past.tape)
 
     def kept(self, number: int, name: str) -> str:
         """The tape of a synapse's variable, as a pathway calls it, before each of its spikes."""
-        tape = f"tape:{number}:synapse:{name}"
-        self._kept.setdefault(number, {})[name] = tape
-        return tape
+        own = self._kept.setdefault(number, {})
+        if name not in own:
+            self._extend()
+            own[name] = f"tape:{number}:synapse:{name}"
+        return own[name]
 
-    def arrays(self) -> tuple[Array, ...]:
-        """The tapes."""
+    def taped(self) -> Taped:
+        """The tapes and what writes them, once everything has been asked for."""
+        if self._taped is None:
+            self._taped = Taped(self._forward(), self._tapes())
+        return self._taped
+
+    def _extend(self) -> None:
+        assert self._taped is None, "asked to tape what nothing would write any more"
+
+    def _tapes(self) -> tuple[Array, ...]:
         real = [
             Array(found.tape, DType.REAL, found.origin.size, Access.SCRATCH, self._slots)
             for recorded in self._recorded.values()
@@ -193,8 +226,7 @@ class Tape:
         )
         return (*real, *copies)
 
-    def forward(self) -> tuple[Phase, ...]:
-        """The model's phases with what writes the tapes."""
+    def _forward(self) -> tuple[Phase, ...]:
         found: list[Phase] = list(self._past_phases(-1))
         for number, phase in enumerate(self.phases):
             found += self._recording(number, phase)

@@ -15,7 +15,7 @@ Nothing in it is stored by synapse, save for pathways whose spikes add what depe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from brian2eprop.device.program import (
@@ -73,6 +73,34 @@ class Adjoint:
     begin: tuple[Phase, ...]
     step: tuple[Phase, ...]
     end: tuple[Phase, ...]
+
+
+@dataclass(frozen=True)
+class Back:
+    """A step of the way back, and what it uses.
+
+    Attributes
+    ----------
+    phases : tuple of Phase
+        The step.
+    adjoints : tuple of Array
+        The adjoints of state and spikes.
+    partial : mapping of str to Array
+        For each parameter of neurons its gradient within the instance.
+    jumped : tuple of Array
+        What spikes have met that add what depends on the state.
+    touched : frozenset of str
+        The parameters that it has a gradient of.
+    history : mapping of str to int
+        For how many steps the derivative by a population's spikes is added up.
+    """
+
+    phases: tuple[Phase, ...]
+    adjoints: tuple[Array, ...]
+    partial: Mapping[str, Array]
+    jumped: tuple[Array, ...]
+    touched: frozenset[str]
+    history: Mapping[str, int]
 
 
 class Crossing(ABC):
@@ -157,35 +185,55 @@ class AdjointWriter:
         LearningError
             If a phase cannot be followed, or a parameter has no influence that can be.
         """
-        step = self.backward()
-        self._check_touched()
-        partial = [*self._partial.values(), *self._jumped.values()]
-        cleared = [a.name for a in (*self.adjoint_arrays(), *partial)]
+        injected = [self._inject(output) for output in self.task.states]
+        back = self.back(injected, enumerate(self.model.phases))
+        _check_touched(self.task, back.touched)
+        taped = self.tape.taped()
+        own = (*back.adjoints, *back.partial.values(), *back.jumped)
+        cleared = (*(array.name for array in own), *self.crossing.cleared)
         return Adjoint(
-            forward=self.tape.forward(),
+            forward=taped.forward,
             arrays=(
-                *self.tape.arrays(),
-                *self.adjoint_arrays(),
-                *partial,
+                *taped.arrays,
+                *own,
                 *(gradient_array(self.model, p) for p in self.task.parameters),
                 *self.crossing.arrays,
             ),
             connectivities=self.crossing.connectivities,
-            begin=(Clear("no adjoint yet", (*cleared, *self.crossing.cleared)),),
-            step=step,
-            end=tuple(self._add_partial(parameter) for parameter in self._partial),
+            begin=(Clear("no adjoint yet", cleared),),
+            step=back.phases,
+            end=tuple(
+                total_phase(parameter, array.size, array.name)
+                for parameter, array in back.partial.items()
+            ),
         )
 
-    def backward(self) -> tuple[Phase, ...]:
-        """A step of the way back."""
-        step = list(self._injections())
-        for number, phase in reversed(list(enumerate(self.model.phases))):
-            step += self._transpose(number, phase)
-        return tuple(step)
+    def back(self, injected: Iterable[Phase], phases: Iterable[tuple[int, Phase]]) -> Back:
+        """A step of the way back.
 
-    def _injections(self) -> Iterable[Phase]:
-        """What is added to adjoints at the end of a step."""
-        return (self._inject(output) for output in self.task.states)
+        Parameters
+        ----------
+        injected : iterable of Phase
+            What is added to adjoints at the end of a step.
+        phases : iterable of (int, Phase)
+            What is transposed: the model's phases, or some of them, with their numbers.
+
+        Raises
+        ------
+        LearningError
+            If a phase cannot be followed.
+        """
+        step = list(injected)
+        for number, phase in reversed(list(phases)):
+            step += self._transpose(number, phase)
+        return Back(
+            tuple(step),
+            self._adjoints(),
+            self._partial,
+            tuple(self._jumped.values()),
+            frozenset(self._touched),
+            self._history,
+        )
 
     def _transpose(self, number: int, phase: Phase) -> Iterable[Phase]:
         match phase:
@@ -280,8 +328,7 @@ class AdjointWriter:
         self._history[events] = max(self._history.get(events, 0), longest)
         return Ref(adjoint_of(events), index, At.SENT if isinstance(delay, str) else -delay)
 
-    def adjoint_arrays(self) -> list[Array]:
-        """The adjoints of state and spikes, once :meth:`backward` has said how long they last."""
+    def _adjoints(self) -> tuple[Array, ...]:
         state = [
             Array(adjoint_of(a.name), DType.REAL, a.size, Access.SCRATCH)
             for a in self.model.state.values()
@@ -292,7 +339,7 @@ class AdjointWriter:
             )
             for e in self.model.conditions
         ]
-        return state + signals
+        return (*state, *signals)
 
     def _slots(self, events: str) -> Slots | None:
         history = self._history.get(events, 0)
@@ -326,17 +373,15 @@ class AdjointWriter:
             self._partial[parameter] = Array(name, DType.REAL, size, Access.SCRATCH)
             scope.line(scope.bind("partial", Ref(name, Index.ELEMENT)), "+=", terms)
 
-    def _add_partial(self, parameter: str) -> Phase:
-        return total_phase(parameter, self.model.arrays[parameter].size, partial_of(parameter))
 
-    def _check_touched(self) -> None:
-        for parameter in self.task.parameters:
-            if parameter not in self._touched:
-                raise LearningError(
-                    f"'{parameter}' has no influence on the output that can be followed: it "
-                    "stands in no equation, threshold, reset or on_pre of the network. Take it "
-                    "out of the parameters."
-                )
+def _check_touched(task: Task, touched: frozenset[str]) -> None:
+    for parameter in task.parameters:
+        if parameter not in touched:
+            raise LearningError(
+                f"'{parameter}' has no influence on the output that can be followed: it "
+                "stands in no equation, threshold, reset or on_pre of the network. Take it "
+                "out of the parameters."
+            )
 
 
 def gradient_array(model: Model, parameter: str) -> Array:

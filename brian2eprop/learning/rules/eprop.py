@@ -210,13 +210,14 @@ def forward_program(
     trial: Trial, writer: TraceParts, feedbacks: Sequence[Feedback], begin: tuple[Phase, ...]
 ) -> Program:
     """The Program that carries eligibility traces along."""
+    taped = writer.tape.taped()
     return _program(
         "e-prop, forward form",
         trial,
         writer.task,
         feedbacks,
         arrays=(
-            *writer.tape.arrays(),
+            *taped.arrays,
             *writer.arrays,
             *writer.given,
             *writer.flags(),
@@ -226,9 +227,7 @@ def forward_program(
         connectivities=tuple(f.connectivity for f in feedbacks if f.turned),
         sweeps=(
             Sweep(Direction.ONCE, begin),
-            trial.forward(
-                (*writer.tape.forward(), *trial.after, *writer.flag_phases(), *writer.step)
-            ),
+            trial.forward((*taped.forward, *trial.after, *writer.flag_phases(), *writer.step)),
             Sweep(Direction.ONCE, (*trial.end, *writer.end)),
         ),
     )

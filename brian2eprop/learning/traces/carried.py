@@ -150,7 +150,7 @@ def _own_adjoint(scope: CoefficientScope, route: Route, name: str) -> str:
     return scope.bind(f"adjoint_{name}", Ref(array, Index.ELEMENT))
 
 
-class CarriedAdjoint(AdjointWriter):
+class CarriedAdjoint:
     """The adjoint of one carried number, of all of a population's neurons at once.
 
     Parameters
@@ -167,6 +167,15 @@ class CarriedAdjoint(AdjointWriter):
         What takes the place of a spike's derivative.
     tape : Tape
         What is kept of the way there.
+
+    Attributes
+    ----------
+    step : tuple of Phase
+        A step of the way back.
+    begin : tuple of Phase
+        What is at the chunk's end.
+    arrays : tuple of Array
+        The adjoint's arrays.
     """
 
     def __init__(
@@ -188,37 +197,25 @@ class CarriedAdjoint(AdjointWriter):
             if name in population.state | heard
         }
         conditions = {e: c for e, c in model.conditions.items() if e == events}
-        super().__init__(
+        writer = AdjointWriter(
             replace(model, state=state, conditions=conditions),
             replace(task, parameters=population.parameters, regularisers=()),
             _OwnReadout(surrogate, carried.route),
             tape,
         )
+        back = writer.back(self._injected(writer), self._followed(model))
+        self._history = back.history
+        known = {array.name: self.own(array.name) for array in back.adjoints}
+        for parameter in population.parameters:
+            into = next_of(parameter, carried)
+            known |= {gradient_of(parameter): into, partial_of(parameter): into}
+        self.arrays = tuple(replace(a, name=self.own(a.name)) for a in back.adjoints)
+        self.step = tuple(_renamed(phase, known) for phase in back.phases)
+        self.begin = self._begin()
 
     def own(self, array: str) -> str:
         """What one of the adjoint's arrays is called here."""
         return f"{array}:of:{min(self.population.state)}:{self.carried.name}"
-
-    def step(self) -> tuple[Phase, ...]:
-        """A step of the way back."""
-        known = {gradient_of(p): next_of(p, self.carried) for p in self.task.parameters}
-        known |= {partial_of(p): next_of(p, self.carried) for p in self.task.parameters}
-        phases = self.backward()
-        known |= {array.name: self.own(array.name) for array in self.adjoint_arrays()}
-        return tuple(_renamed(phase, known) for phase in phases)
-
-    def arrays(self) -> tuple[Array, ...]:
-        """The adjoint's arrays, once :meth:`step` has been asked for."""
-        return tuple(replace(a, name=self.own(a.name)) for a in self.adjoint_arrays())
-
-    def begin(self) -> tuple[Phase, ...]:
-        """What is at the chunk's end."""
-        clear = Clear(f"nothing of {self.carried.name}", tuple(a.name for a in self.arrays()))
-        if self.carried.seed is None:
-            return (clear,)
-        refs = {"adjoint": Ref(self.own(adjoint_of(self.carried.seed)), Index.ELEMENT)}
-        label = f"one of {self.carried.name}"
-        return clear, ForEach(label, self.population.size, Body("adjoint = 1.0", refs))
 
     def of(self, other: Carried) -> tuple[str, int] | None:
         """The array, and the step, of its derivative by another number at the chunk's beginning."""
@@ -229,41 +226,53 @@ class CarriedAdjoint(AdjointWriter):
         known = self.population.state | self._heard
         return (self.own(adjoint_of(other.name)), 0) if other.name in known else None
 
-    def _injections(self) -> Iterable[Phase]:
+    def _begin(self) -> tuple[Phase, ...]:
+        clear = Clear(f"nothing of {self.carried.name}", tuple(a.name for a in self.arrays))
+        if self.carried.seed is None:
+            return (clear,)
+        refs = {"adjoint": Ref(self.own(adjoint_of(self.carried.seed)), Index.ELEMENT)}
+        label = f"one of {self.carried.name}"
+        return clear, ForEach(label, self.population.size, Body("adjoint = 1.0", refs))
+
+    def _injected(self, writer: AdjointWriter) -> Iterable[Phase]:
+        """What counts the spikes of each step."""
         if self.carried.spike is None or self.population.events is None:
             return
-        scope = CoefficientScope(self.tape)
-        signal = scope.bind("signal", self.signal(self.population.events, Index.ELEMENT))
+        scope = CoefficientScope(writer.tape)
+        signal = scope.bind("signal", writer.signal(self.population.events, Index.ELEMENT))
         scope.line(signal, "+=", [self.carried.spike])
         yield ForEach(f"spikes in {self.carried.name}", self.population.size, scope.body())
 
-    def _transpose(self, number: int, phase: Phase) -> Iterable[Phase]:
-        touched = {ref.array for ref in phase.body.refs.values()} if isinstance(phase, Loop) else ()
-        match phase:
-            case ForEach() if self._heard.intersection(touched):
-                self._check_uniform(number, phase)
-                return super()._transpose(number, replace(phase, size=self.population.size))
-            case ForEach() if not self.population.state.intersection(touched):
-                return ()
-            case Propagate() if self._goes_elsewhere(number):
-                return ()
-            case Detect() | ForEachEvent() if phase.events != self.population.events:
-                return ()
-        return super()._transpose(number, phase)
+    def _followed(self, model: Model) -> Iterable[tuple[int, Phase]]:
+        """The phases that the population goes through, and its neurons' own readouts."""
+        for number, phase in enumerate(model.phases):
+            touched = (
+                {ref.array for ref in phase.body.refs.values()} if isinstance(phase, Loop) else ()
+            )
+            match phase:
+                case ForEach() if self._heard.intersection(touched):
+                    _check_uniform(model, number, phase)
+                    yield number, replace(phase, size=self.population.size)
+                case ForEach() if not self.population.state.intersection(touched):
+                    continue
+                case Propagate() if self._goes_elsewhere(model, number):
+                    continue
+                case Detect() | ForEachEvent() if phase.events != self.population.events:
+                    continue
+                case _:
+                    yield number, phase
 
-    def _goes_elsewhere(self, number: int) -> bool:
+    def _goes_elsewhere(self, model: Model, number: int) -> bool:
         """Whether a pathway whose spikes meet the state of their targets has other targets."""
-        return (
-            self.model.effects[number].depends
-            and not self.model.acted_on(number) & self.population.state
-        )
+        return model.effects[number].depends and not model.acted_on(number) & self.population.state
 
-    def _check_uniform(self, number: int, phase: ForEach) -> None:
-        found = self.model.maps[number]
-        origin = Origin(number, phase.body, phase.size)
-        for of in found.values:
-            for by in found.state:
-                check_uniform(origin, found.slope(of, by))
+
+def _check_uniform(model: Model, number: int, phase: ForEach) -> None:
+    found = model.maps[number]
+    origin = Origin(number, phase.body, phase.size)
+    for of in found.values:
+        for by in found.state:
+            check_uniform(origin, found.slope(of, by))
 
 
 def _renamed(phase: Phase, known: Mapping[str, str]) -> Phase:

@@ -70,7 +70,6 @@ class ChunkWriter:
         self.populations = _populations(model, self._trained, routes)
         _check_length(self.populations, chunk)
         tape = Tape(model.run, model.arrays, Slots(history=chunk - 1))
-        # What each phase of the way back asks of the tape has to be known before it is written.
         self.carried = {
             p: [
                 CarriedAdjoint(model, task, p, carried, surrogate, tape)
@@ -78,14 +77,13 @@ class ChunkWriter:
             ]
             for p in self.populations
         }
-        self._steps = [phase for one in self._all for phase in one.step()]
         known = {route.origin.number: route.feedback for route in self._routes}
         feedbacks = {model.phases[number].label: found for number, found in known.items()}
         crossing = SurrogateCrossing(surrogate, lambda phase, effect: feedbacks.get(phase.label))
         # Regularisers need the number of spikes of a whole trial.
         part = replace(task, regularisers=())
-        self._adjoint = AdjointWriter(model, part, crossing, tape)
-        self.loss = self._adjoint.write()
+        self._tape = tape
+        self.loss = AdjointWriter(model, part, crossing, tape).write()
 
     @property
     def _all(self) -> list[CarriedAdjoint]:
@@ -105,7 +103,7 @@ class ChunkWriter:
     def arrays(self) -> tuple[Array, ...]:
         """All arrays besides the trial's."""
         signals = [scratch(name, size) for _, _, name, size in self._border_signals()]
-        own = [array for one in self._all for array in one.arrays()]
+        own = [array for one in self._all for array in one.arrays]
         return (*self.loss.arrays, *own, *signals, *self.traces)
 
     def begin(self) -> tuple[Phase, ...]:
@@ -114,18 +112,18 @@ class ChunkWriter:
 
     def turn(self) -> tuple[Phase, ...]:
         """Before the way back through a chunk."""
-        return (*self.loss.begin, *(phase for one in self._all for phase in one.begin()))
+        return (*self.loss.begin, *(phase for one in self._all for phase in one.begin))
 
     def back(self) -> tuple[Phase, ...]:
         """A step of the way back."""
-        return (*self.loss.step, *self._steps)
+        return (*self.loss.step, *(phase for one in self._all for phase in one.step))
 
     def border(self) -> tuple[Phase, ...]:
         """After the way back, at the chunk's first step."""
         signals = (
             phase
             for route, array, into, _ in self._border_signals()
-            for phase in route.send(self.model, self._adjoint.tape, adjoint_of(array), into)
+            for phase in route.send(self.model, self._tape, adjoint_of(array), into)
         )
         merges = (phase for found in self._trained for phase in self._merge(found))
         return (*signals, *merges, *self.loss.end)
@@ -137,7 +135,7 @@ class ChunkWriter:
             summed = next((o for o in self._of(trained) if o.carried.name == SUM), None)
             if summed is None or trained.events is None:
                 continue
-            body = TraceBody(trained.place, self._adjoint.tape)
+            body = TraceBody(trained.place, self._tape)
             index = trained.place.index
             for term in rate_terms(body, self.task, self.model.dt, trained.events, index):
                 own = body.own("pseudo_sum", carried_of(trained.parameter, summed.carried))
@@ -160,7 +158,7 @@ class ChunkWriter:
     def _merge(self, trained: Trained) -> list[Phase]:
         """The gradient by what was carried here, and what is carried on."""
         body, parameter, found = (
-            TraceBody(trained.place, self._adjoint.tape),
+            TraceBody(trained.place, self._tape),
             trained.parameter,
             self._of(trained),
         )
