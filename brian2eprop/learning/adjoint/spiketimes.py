@@ -34,8 +34,8 @@ from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.model.symbolic import Expression, names, render, substitute, symbol
 from brian2eprop.learning.naming import adjoint_of
+from brian2eprop.learning.objective.loss import Judged, Loss
 from brian2eprop.learning.objective.rates import loss_terms, rate_terms, weighted
-from brian2eprop.learning.objective.spike_losses import SpikeTimeLoss
 
 
 class SpikeTimeCrossing(Crossing):
@@ -190,7 +190,8 @@ class SpikeTimeCrossing(Crossing):
         slowest = scope.local("_slowest")
         scope.line(slowest, "=", [scope.coefficient(origin, self._slowest[phase.events])])
         where = writer.model.dt, phase.events, Index.ELEMENT
-        judged = [loss.by_time(scope, *where) for loss in self._of_times(writer, phase)]
+        timed = self._judging(writer, phase, Judged.SPIKE_TIMES)
+        judged = [loss.by_time(scope, *where) for loss in timed]
         scope.line(signal, "+=", weighted(scope, judged))
         clipped = scope.bind("clipped", Ref(self.clipped[phase.events], Index.ELEMENT))
         scope.line(clipped, "+=", [f"int({rise} < {slowest})"])
@@ -202,13 +203,13 @@ class SpikeTimeCrossing(Crossing):
         yield from self._phantoms(writer, origin, phase)
         yield from self._counts(writer, origin, phase)
 
-    def _of_times(self, writer: AdjointWriter, phase: Detect) -> list[SpikeTimeLoss]:
+    def _judging(self, writer: AdjointWriter, phase: Detect, judged: Judged) -> list[Loss]:
         found = writer.task.spike_losses(phase.events)
-        return [loss for loss in found if isinstance(loss, SpikeTimeLoss)]
+        return [loss for loss in found if loss.judges is judged]
 
     def _phantoms(self, writer: AdjointWriter, origin: Origin, phase: Detect) -> Iterable[Phase]:
         """What the losses say about spikes that they wanted and that did not come."""
-        losses = self._of_times(writer, phase)
+        losses = self._judging(writer, phase, Judged.SPIKE_TIMES)
         if not losses:
             return
         scope = CoefficientScope(writer.tape)
@@ -224,8 +225,7 @@ class SpikeTimeCrossing(Crossing):
         """What counts spikes, by a surrogate: regularisers of rates, and some losses."""
         scope = CoefficientScope(writer.tape)
         where = writer.model.dt, phase.events, Index.ELEMENT
-        judged = writer.task.spike_losses(phase.events)
-        losses = [loss for loss in judged if not isinstance(loss, SpikeTimeLoss)]
+        losses = self._judging(writer, phase, Judged.SPIKE_COUNTS)
         terms = [*loss_terms(scope, losses, *where), *rate_terms(scope, writer.task, *where)]
         if not terms:
             return

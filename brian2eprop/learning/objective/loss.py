@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, ClassVar
 
 import numpy as np
@@ -111,6 +112,14 @@ class LossPhases:
     end: tuple[Phase, ...]
 
 
+class Judged(Enum):
+    """What of an output a loss judges."""
+
+    STATE = "state"
+    SPIKE_TIMES = "spike times"
+    SPIKE_COUNTS = "spike counts"
+
+
 @dataclass(frozen=True)
 class Loss(ABC):
     """A loss over a window of time.
@@ -130,12 +139,15 @@ class Loss(ABC):
         Whether labels are values of the output, with its unit.
     by_reward : bool
         Whether rewards take the place of labels.
+    judges : Judged
+        What of the output it judges: a variable, or when, or how often, its neurons spike.
     """
 
     has_accuracy: ClassVar[bool] = False
     has_classes: ClassVar[bool] = False
     in_units_of_output: ClassVar[bool] = False
     by_reward: ClassVar[bool] = False
+    judges: ClassVar[Judged] = Judged.STATE
 
     window: Window = None
 
@@ -228,6 +240,22 @@ class Loss(ABC):
             Its array.
         """
         return scope.bind("gradient", Ref(LossArrays(output).gradient, Index.ELEMENT))
+
+    def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
+        """The derivative of an instance's loss by whether a neuron spikes in the step in hand.
+
+        As :meth:`by_output`, of what judges spikes alone: ``events`` are the population's, and
+        ``index`` is how the body finds the neuron.
+        """
+        raise NotImplementedError
+
+    def by_time(self, scope: Scope, dt: float, events: str, index: Index) -> str:
+        """The same by the time of the spike in hand, of what judges times of spikes alone."""
+        raise NotImplementedError
+
+    def by_phantom(self, scope: Scope, dt: float, events: str, index: Index) -> str:
+        """The same by a spike that was wanted and did not come until the end of this step."""
+        raise NotImplementedError
 
 
 def check_window(name: str, window: Any) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from brian2eprop.device.program import Index, Ref
 from brian2eprop.learning.model.scope import Scope
-from brian2eprop.learning.objective.loss import TRIAL_STEPS
+from brian2eprop.learning.objective.loss import TRIAL_STEPS, Loss
 from brian2eprop.learning.objective.regularisers import CountedSpikes
-from brian2eprop.learning.objective.spike_losses import SpikeLoss
 from brian2eprop.learning.objective.task import WEIGHT, Task
 from brian2eprop.learning.objective.trial import count_of
 
@@ -48,7 +47,7 @@ def rate_terms(
 
 
 def loss_terms(
-    scope: Scope, losses: Iterable[SpikeLoss], dt: float, events: str, index: Index
+    scope: Scope, losses: Iterable[Loss], dt: float, events: str, index: Index
 ) -> list[str]:
     """The derivative of weighted losses by a neuron's spike in the step in hand.
 
@@ -56,7 +55,7 @@ def loss_terms(
     ----------
     scope : Scope
         The body that the terms are for; what they need is bound there.
-    losses : iterable of SpikeLoss
+    losses : iterable of Loss
         Losses that judge the population's spikes.
     dt : float
         Length of a step in seconds.

@@ -7,7 +7,6 @@ being there at all, for which rules have a surrogate.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -27,6 +26,7 @@ from brian2eprop.learning.model.scope import Scope
 from brian2eprop.learning.objective.loss import (
     IN_WINDOW,
     TRIAL_STEPS,
+    Judged,
     check_time,
 )
 from brian2eprop.learning.objective.softmax import SoftmaxLoss, within
@@ -41,37 +41,9 @@ class SpikeLoss(SoftmaxLoss):
         """See :class:`SoftmaxLoss`."""
         return ForEachEvent("judge spikes", output, body)
 
-    @abstractmethod
-    def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
-        """The derivative of an instance's loss by whether a neuron spikes in the step in hand.
-
-        Parameters
-        ----------
-        scope : Scope
-            The body that the term is for; what it needs is bound there.
-        dt : float
-            Length of a step in seconds.
-        events : str
-            The population's events.
-        index : Index
-            How the body finds the neuron.
-        """
-
-
-class SpikeTimeLoss(SpikeLoss):
-    """One whose logits are functions of the times of spikes; the arguments are those of others."""
-
-    @abstractmethod
-    def by_time(self, scope: Scope, dt: float, events: str, index: Index) -> str:
-        """The derivative of an instance's loss by the time of the spike in hand."""
-
-    @abstractmethod
-    def by_phantom(self, scope: Scope, dt: float, events: str, index: Index) -> str:
-        """The same by a spike that was wanted and did not come until the end of this step."""
-
 
 @dataclass(frozen=True)
-class FirstSpikeTime(SpikeTimeLoss):
+class FirstSpikeTime(SpikeLoss):
     r"""Cross-entropy of the softmax of first-spike times: the class's neuron should be first.
 
     .. math:: E = -\log \frac{e^{-t_{k^*}/\tau}}{\sum_k e^{-t_k/\tau}}
@@ -123,6 +95,7 @@ class FirstSpikeTime(SpikeTimeLoss):
     alpha: float = 0.0
     tau_late: Quantity = field(default_factory=lambda: 20 * ms)
 
+    judges: ClassVar[Judged] = Judged.SPIKE_TIMES
     _own: ClassVar[tuple[str, ...]] = ("first", "second")
     # Times are counted in steps; without a spike they are the end of what counts.
     _before: ClassVar[str] = (
@@ -164,19 +137,19 @@ class FirstSpikeTime(SpikeTimeLoss):
         return -prediction
 
     def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
-        """See :class:`SpikeLoss`; one that comes first moves the time, up to the next one's."""
+        """See :class:`Loss`; one that comes first moves the time, up to the next one's."""
         n = self._bound(scope, dt, events, index)
         first, after = n["first"], n["second"]
         earlier = f"int(step < {first})*(step - {first}) + int(step == {first})*(step - {after})"
         return f"{within(n)}*{n['gradient']}*{n['step_length']}*({earlier})"
 
     def by_time(self, scope: Scope, dt: float, events: str, index: Index) -> str:
-        """See :class:`SpikeTimeLoss`."""
+        """See :class:`Loss`."""
         n = self._bound(scope, dt, events, index)
         return f"int(step == {n['first']})*{n['gradient']}"
 
     def by_phantom(self, scope: Scope, dt: float, events: str, index: Index) -> str:
-        """See :class:`SpikeTimeLoss`; only the class's neuron is wanted to spike."""
+        """See :class:`Loss`; only the class's neuron is wanted to spike."""
         n = self._bound(scope, dt, events, index)
         steps = scope.bind("steps", Ref(TRIAL_STEPS, Index.SCALAR))
         silent = f"int({n['first']} >= clip({steps}, 0, {n['window_stop']}))"
@@ -222,6 +195,7 @@ class SpikeCount(SpikeLoss):
 
     scale: float = 1.0
 
+    judges: ClassVar[Judged] = Judged.SPIKE_COUNTS
     _own: ClassVar[tuple[str, ...]] = ("count",)
     _before: ClassVar[str] = "count = 0.0"
     _each: ClassVar[str] = f"count += {IN_WINDOW}"
@@ -245,6 +219,6 @@ class SpikeCount(SpikeLoss):
         return np.where(prediction > 0, prediction, -np.inf)
 
     def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
-        """See :class:`SpikeLoss`."""
+        """See :class:`Loss`."""
         n = self._bound(scope, dt, events, index)
         return f"{within(n)}*{n['gradient']}"

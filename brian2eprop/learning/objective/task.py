@@ -11,9 +11,8 @@ from brian2.units.fundamentalunits import Dimension
 
 from brian2eprop.device.program import ForEach, Program, Propagate
 from brian2eprop.learning.model.feedback import Follower
-from brian2eprop.learning.objective.loss import Loss
+from brian2eprop.learning.objective.loss import Judged, Loss
 from brian2eprop.learning.objective.regularisers import Regulariser
-from brian2eprop.learning.objective.spike_losses import SpikeLoss, SpikeTimeLoss
 
 
 def _no_values(name: str) -> npt.NDArray[Any]:
@@ -95,20 +94,20 @@ class Task:
     @property
     def states(self) -> tuple[Output, ...]:
         """The outputs of which state is judged."""
-        return tuple(o for o in self.outputs if not isinstance(o.loss, SpikeLoss))
+        return tuple(o for o in self.outputs if o.loss.judges is Judged.STATE)
 
     @property
     def counts_spikes(self) -> bool:
         """Whether something is judged by how many spikes there are, not by when they are."""
-        losses = (o.loss for o in self.outputs if isinstance(o.loss, SpikeLoss))
-        return bool(self.regularisers) or not all(isinstance(x, SpikeTimeLoss) for x in losses)
+        judged = {output.loss.judges for output in self.outputs}
+        return bool(self.regularisers) or Judged.SPIKE_COUNTS in judged
 
-    def spike_losses(self, events: str) -> tuple[SpikeLoss, ...]:
+    def spike_losses(self, events: str) -> tuple[Loss, ...]:
         """The losses that judge a population's spikes."""
         return tuple(
             output.loss
             for output in self.outputs
-            if output.array == events and isinstance(output.loss, SpikeLoss)
+            if output.array == events and output.loss.judges is not Judged.STATE
         )
 
 

@@ -35,8 +35,7 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.model.scope import Scope
-from brian2eprop.learning.objective.loss import TRIAL_STEPS, LossArrays, LossPhases
-from brian2eprop.learning.objective.spike_losses import SpikeLoss
+from brian2eprop.learning.objective.loss import TRIAL_STEPS, Judged, LossArrays, LossPhases
 from brian2eprop.learning.objective.task import Output, OutputRoles, Roles, Task
 
 
@@ -170,7 +169,7 @@ def make_trial(model: Program, task: Task, kept: bool) -> Trial:
 
 
 def _loss(output: Output, model: Program, changed: set[str], kept: bool) -> LossPhases:
-    if isinstance(output.loss, SpikeLoss):
+    if output.loss.judges is not Judged.STATE:
         return _spike_loss(output, model, kept)
     array = model.all_arrays()[output.array]
     if array.name not in changed or array.dtype is not DType.REAL:

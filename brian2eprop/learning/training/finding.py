@@ -12,8 +12,7 @@ from brian2.units.fundamentalunits import DIMENSIONLESS
 
 from brian2eprop.device.program import Access, Array, DType
 from brian2eprop.learning.naming import public_name
-from brian2eprop.learning.objective.loss import Loss
-from brian2eprop.learning.objective.spike_losses import SpikeLoss
+from brian2eprop.learning.objective.loss import Judged, Loss
 from brian2eprop.learning.training.arguments import shown
 from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice
 from brian2eprop.learning.training.labels import Output
@@ -93,7 +92,7 @@ def find_outputs(
     """
     found: list[Output] = []
     for view, loss, weight in heads:
-        judged = _judged_spikes if isinstance(loss, SpikeLoss) else _judged_state
+        judged = _judged_state if loss.judges is Judged.STATE else _judged_spikes
         name, size = judged(device, captured, view, type(loss).__name__)
         if name in {output.name for output in found}:
             raise ValueError(f"Trainer: '{name}' is an output twice; give each variable one loss.")
