@@ -236,6 +236,14 @@ def test_turns_come_in_order() -> None:
     assert agent.over
 
 
+def test_of_actions_that_tie_the_first_is_taken() -> None:
+    agent, spikes = beginner()
+    agent.begin()
+    actions = agent.act(b2e.Spikes.from_dense(np.zeros_like(spikes.to_dense())), explore=False)
+    assert np.ptp(agent.policy) == 0
+    assert not actions.any()
+
+
 def test_what_learns_from_rewards_has_no_labels() -> None:
     trainer = make_trainer(network(), "reference")
     spikes = b2e.Spikes.from_dense(turns(3))

@@ -15,7 +15,7 @@ class Trainer:
     def __init__(self, *metrics):
         self.epoch = 0
         self.metrics = ("loss", *metrics)
-        self.stop_training = False
+        self.stop_training = self.cut = False
         self.saved = []
         self.parameters = {"w": 0}
 

@@ -76,6 +76,23 @@ def test_a_training_that_is_stopped_goes_on(cut: Any, tmp_path: Path) -> None:
         assert_same(one, whole())
 
 
+@pytest.mark.parametrize("cut", [stop, press_ctrl_c])
+def test_a_training_that_is_cut_keeps_the_parameters_it_has_reached(cut: Any) -> None:
+    """Those of the best epoch, here the first one, are put back when it is over."""
+
+    def best() -> b2e.EarlyStopping:
+        return b2e.EarlyStopping("val_loss", patience=99, min_delta=1e9, restore_best=True)
+
+    uncut, case, first = Classes(), Classes(), Classes()
+    uncut.fit(3, validation_data=HELD_OUT, callbacks=[best()])
+    case.fit(9, validation_data=HELD_OUT, callbacks=[best(), At(2, 3, cut)])
+    case.fit(2, validation_data=HELD_OUT, callbacks=[best()])
+    assert_same(case, uncut)
+    first.fit(1)
+    for name, values in first.values().items():
+        np.testing.assert_array_equal(case.values()[name], values)
+
+
 def test_an_error_in_a_callback_loses_nothing() -> None:
     case = Classes()
     with pytest.raises(ZeroDivisionError):

@@ -126,7 +126,8 @@ class Agent:
         spikes : Spikes or mapping of str to Spikes or array
             Input of the turn, as for ``Trainer.fit``; of ``n_agents`` samples of ``n_steps`` steps.
         explore : bool
-            Whether actions are drawn from the policy; otherwise they are the most probable ones.
+            Whether actions are drawn from the policy; otherwise they are the most probable ones,
+            and of those that tie the first: an agent has to do something.
 
         Returns
         -------

@@ -44,6 +44,10 @@ class Trained(Protocol):
     def within_epoch(self) -> bool:
         """Whether an epoch was begun and is not over."""
 
+    @property
+    def cut(self) -> bool:
+        """When it ends: whether that was by Ctrl-C or within an epoch, so that it may go on."""
+
     def parameter_values(self) -> dict[str, npt.NDArray[Any]]:
         """Copies of the parameters."""
 
@@ -182,7 +186,9 @@ class EarlyStopping(Callback):
     min_delta : float
         Smallest change that is an improvement.
     restore_best : bool
-        Whether the parameters of the best epoch are put back at the end.
+        Whether the parameters of the best epoch are put back at the end. A training that is cut,
+        by Ctrl-C or within an epoch, keeps those it has reached, with which it may go on;
+        ``ModelCheckpoint(path, monitor)`` has the best ones in a file by then.
 
     Raises
     ------
@@ -249,8 +255,8 @@ class EarlyStopping(Callback):
             trainer.stop_training = True
 
     def on_train_end(self, trainer: Trained, history: History) -> None:
-        """Put the best parameters back, if asked for."""
-        if self._parameters is not None:
+        """Put the best parameters back, if asked for and unless the training may go on."""
+        if self._parameters is not None and not trainer.cut:
             trainer.set_parameter_values(self._parameters)
 
 

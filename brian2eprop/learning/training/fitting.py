@@ -154,7 +154,7 @@ class Fitting:
         self.progress.metrics = self.plan.metrics(self.outputs)
         for history in (self.history, self.progress.history):
             history.expect((*self.progress.metrics, "rates"))
-        over = False
+        self.progress.cut = True
         with self.interruption:
             try:
                 try:
@@ -168,12 +168,12 @@ class Fitting:
                     self.progress.position = None
                     raise
                 self._report_interruption()
+                self.progress.cut = self.interruption.requested or self.trained.within_epoch
                 self._call("on_train_end", self.history)
-                over = not self.interruption.requested and not self.trained.within_epoch
             finally:
                 position = self.progress.position
                 self.progress.position = None if position is None else position.settled()
-                self.progress.kept = None if over else self.progress.states()
+                self.progress.kept = self.progress.states() if self.progress.cut else None
                 self.progress.callbacks = ()
         return self.history
 

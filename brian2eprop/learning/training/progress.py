@@ -41,6 +41,8 @@ class Progress:
         Where the training is within an epoch that was begun.
     callbacks : sequence of Callback
         Those of the training on its way.
+    cut : bool
+        Whether the last training was cut, so that the next one goes on with it.
     kept : sequence of (str, object), optional
         Class and state of each of those of a training that was cut.
     """
@@ -53,6 +55,7 @@ class Progress:
     frozen: frozenset[str] = frozenset()
     position: Position | None = None
     callbacks: Sequence[Stateful] = ()
+    cut: bool = False
     kept: Sequence[tuple[str, Any]] | None = None
 
     def states(self) -> Sequence[tuple[str, Any]] | None:
@@ -81,6 +84,11 @@ class InProgress:
     def within_epoch(self) -> bool:
         """Whether an epoch was begun and is not over."""
         return self._progress.position is not None and self._progress.position.batch > 0
+
+    @property
+    def cut(self) -> bool:
+        """Whether the training ended by Ctrl-C or within an epoch: the next one goes on with it."""
+        return self._progress.cut
 
     @property
     def metrics(self) -> tuple[str, ...]:
