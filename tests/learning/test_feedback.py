@@ -11,7 +11,7 @@ from brian2 import Network, NeuronGroup, Synapses, ms, mV, set_device
 
 import brian2eprop as b2e
 from brian2eprop.device.program import Dense, Sparse
-from brian2eprop.learning.model.feedback import random, symmetric
+from brian2eprop.learning.feedback.pathways import FeedbackPathway, random, symmetric
 
 Form = Literal["adjoint", "forward", "chunked"]
 
@@ -178,7 +178,7 @@ def test_rows_that_are_long_in_the_mean_are_summed_as_they_lie(n_targets: int) -
         "w_out:target": np.tile(2 * np.arange(n_targets), 10),
     }
     for pathway in (Dense("w_out", 10, n_targets), Sparse("w_out", 10, 128, 10 * n_targets)):
-        turned = symmetric("w_out_pre", pathway, tables, "w_out.w").turned
+        turned = symmetric(FeedbackPathway("w_out_pre", pathway, tables), "w_out.w").turned
         assert turned == (n_targets < 64)
 
 
@@ -387,8 +387,8 @@ def test_adaptive_feedback_rests_while_the_output_weights_do(tmp_path: Path) -> 
 
 
 def drawn(name: str, scale: float | None, seed: int = 3) -> Any:
-    pathway = Dense(name, 100, 400)
-    found = random(name, pathway, {}, scale, seed)
+    pathway = FeedbackPathway(name, Dense(name, 100, 400), {})
+    found = random(pathway, scale, seed)
     return found.shared[found.weight]
 
 

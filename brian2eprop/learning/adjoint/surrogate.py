@@ -29,8 +29,8 @@ from brian2eprop.learning.adjoint.coefficients import (
 from brian2eprop.learning.adjoint.jumps import JumpScope
 from brian2eprop.learning.adjoint.tape import Origin
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing
-from brian2eprop.learning.model.due import Due
-from brian2eprop.learning.model.feedback import Feedback
+from brian2eprop.learning.feedback.delay_line import DelayLine
+from brian2eprop.learning.feedback.pathways import Feedback
 from brian2eprop.learning.model.linearise import Effect, common_delay
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.objective.rates import loss_terms, rate_terms
@@ -73,7 +73,7 @@ class SurrogateCrossing(Crossing):
         return (*shared, *(array for due in self._due for array in due.arrays))
 
     @property
-    def _due(self) -> list[Due]:
+    def _due(self) -> list[DelayLine]:
         return [feedback.due for feedback in self.feedbacks if feedback.due is not None]
 
     @property

@@ -45,7 +45,7 @@ from brian2eprop.learning.adjoint.coefficients import (
 )
 from brian2eprop.learning.adjoint.jumps import JumpScope, jump_of, jump_phases
 from brian2eprop.learning.adjoint.tape import Origin, Tape
-from brian2eprop.learning.model.feedback import Feedback
+from brian2eprop.learning.feedback.pathways import Feedback
 from brian2eprop.learning.model.linearise import Condition, Map
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.scope import Scope

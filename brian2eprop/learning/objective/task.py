@@ -10,7 +10,6 @@ import numpy.typing as npt
 from brian2.units.fundamentalunits import Dimension
 
 from brian2eprop.device.program import ForEach, Program, Propagate
-from brian2eprop.learning.model.feedback import Follower
 from brian2eprop.learning.objective.loss import Judged, Loss
 from brian2eprop.learning.objective.regularisers import Regulariser
 
@@ -173,6 +172,25 @@ class Roles:
     weight: str | None = None
     gradients: Mapping[str, str] = field(default_factory=dict)
     clipped: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Follower:
+    """How an array is updated that is no parameter.
+
+    Attributes
+    ----------
+    leader : str
+        The parameter that it is updated as.
+    gradient : str
+        The array of its gradient.
+    origin : str
+        The array of the element of the leader that each of its elements follows.
+    """
+
+    leader: str
+    gradient: str
+    origin: str
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from brian2eprop.device.program import Program, Propagate
 from brian2eprop.learning.adjoint.surrogate import Cross, SurrogateCrossing
-from brian2eprop.learning.model.feedback import Feedback, symmetric
+from brian2eprop.learning.feedback.pathways import Feedback, pathway_of, symmetric
 from brian2eprop.learning.model.linearise import Effect
 from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.model.surrogates import SuperSpike, Surrogate
@@ -85,10 +85,7 @@ class SurrogateBPTT:
 
 def _every_pathway(model: Model, task: Task) -> Cross:
     def cross(phase: Propagate, effect: Effect) -> Feedback:
-        pathway = model.connectivities[phase.connectivity]
         weight = phase.body.refs[model.weight(phase)].array
-        lies, rewired = effect.depends, phase.connectivity in task.rewired
-        contents, delay = task.contents, phase.delay
-        return symmetric(phase.label, pathway, contents, weight, delay, lies, rewired)
+        return symmetric(pathway_of(model, task, phase, effect), weight)
 
     return cross

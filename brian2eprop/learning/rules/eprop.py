@@ -20,7 +20,8 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.learning.adjoint.surrogate import SurrogateCrossing
 from brian2eprop.learning.adjoint.writer import gradient_array
-from brian2eprop.learning.model.feedback import Feedback
+from brian2eprop.learning.feedback.pathways import Feedback
+from brian2eprop.learning.feedback.signals import KINDS, Kind, Signals
 from brian2eprop.learning.model.model import Model, analyse
 from brian2eprop.learning.model.surrogates import Surrogate, Triangular
 from brian2eprop.learning.objective.task import Online, Task, TrainingPrograms
@@ -36,7 +37,6 @@ from brian2eprop.learning.rules.programs import (
     training_programs,
     with_weight,
 )
-from brian2eprop.learning.rules.signals import KINDS, Kind, Signals
 from brian2eprop.learning.traces.chunks import ChunkWriter
 from brian2eprop.learning.traces.parts import TraceParts
 from brian2eprop.learning.traces.rewarded import RewardWriter

@@ -11,7 +11,7 @@ from brian2eprop.device.program import Access, Array, Clear, Direction, DType, O
 from brian2eprop.device.program.verify import Stage, verify
 from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.writer import AdjointWriter, Crossing
-from brian2eprop.learning.model.feedback import Feedback
+from brian2eprop.learning.feedback.pathways import Feedback
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.surrogates import Surrogate
 from brian2eprop.learning.naming import gradient_of

@@ -21,7 +21,7 @@ from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.coefficients import CoefficientScope, swapped, unmoved
 from brian2eprop.learning.adjoint.surrogate import Cross
 from brian2eprop.learning.adjoint.tape import Origin, Tape
-from brian2eprop.learning.model.feedback import Feedback
+from brian2eprop.learning.feedback.pathways import Feedback
 from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.model.symbolic import Expression, names
 from brian2eprop.learning.objective.task import Task

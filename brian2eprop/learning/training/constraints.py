@@ -14,7 +14,7 @@ from brian2.units.fundamentalunits import get_dimensions
 
 from brian2eprop.device.program import Access, Array, Body, DType, ForEach, Index, Ref
 from brian2eprop.device.program.connectivity.pairs import in_their_order
-from brian2eprop.learning.model.feedback import Follower
+from brian2eprop.learning.objective.task import Follower
 from brian2eprop.learning.training.finding import find_array
 from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice
 from brian2eprop.learning.training.update import Update

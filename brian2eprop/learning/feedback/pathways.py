@@ -18,31 +18,16 @@ from brian2eprop.device.program import (
     DType,
     ForEach,
     Index,
+    Propagate,
     Ref,
 )
 from brian2eprop.device.program.connectivity.base import Transposed
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.model.due import Due, turned_to_places
+from brian2eprop.learning.feedback.delay_line import DelayLine, turned_to_places
+from brian2eprop.learning.model.linearise import Effect
+from brian2eprop.learning.model.model import Model
 from brian2eprop.learning.naming import gradient_of
-
-
-@dataclass(frozen=True)
-class Follower:
-    """How an array is updated that is no parameter.
-
-    Attributes
-    ----------
-    leader : str
-        The parameter that it is updated as.
-    gradient : str
-        The array of its gradient.
-    origin : str
-        The array of the element of the leader that each of its elements follows.
-    """
-
-    leader: str
-    gradient: str
-    origin: str
+from brian2eprop.learning.objective.task import Follower, Task
 
 
 @dataclass(frozen=True)
@@ -67,7 +52,7 @@ class Feedback:
         How the weights are updated (adaptive feedback).
     learn : ForEach, optional
         What copies the gradient of the pathway's own weights there.
-    due : Due, optional
+    due : DelayLine, optional
         Where its synapses lead to, if each has a delay of its own.
     """
 
@@ -79,7 +64,7 @@ class Feedback:
     refresh: ForEach | None = None
     follower: Follower | None = None
     learn: ForEach | None = None
-    due: Due | None = None
+    due: DelayLine | None = None
 
     @property
     def sender(self) -> Index:
@@ -104,32 +89,77 @@ class Feedback:
 _LONG_ROW = 64
 
 
-def symmetric(
-    name: str,
-    pathway: Connectivity,
-    contents: Mapping[str, npt.NDArray[Any]],
-    weight: str,
-    delay: int | str = 0,
-    lies: bool = False,
-    rewired: bool = False,
-) -> Feedback:
+@dataclass(frozen=True)
+class FeedbackPathway:
+    """A pathway as feedback is made for it.
+
+    Attributes
+    ----------
+    name : str
+        Its own name: synapses may have several.
+    connectivity : Connectivity
+        Its synapses.
+    contents : mapping of str to array
+        Contents of their tables.
+    delay : int or str
+        The delay of all of them, or the array of those of each.
+    in_order : bool
+        Whether weights are wanted in the order of the pathway itself.
+    rewired : bool
+        Whether its synapses change.
+    """
+
+    name: str
+    connectivity: Connectivity
+    contents: Mapping[str, npt.NDArray[Any]]
+    delay: int | str = 0
+    in_order: bool = False
+    rewired: bool = False
+
+    @property
+    def feedback(self) -> str:
+        """What its feedback is called."""
+        return f"feedback:{self.name}"
+
+    def turned(self) -> tuple[Transposed, DelayLine | None]:
+        """Its synapses, the way back."""
+        found = self.connectivity
+        if self.in_order:
+            return Transposed(found, np.arange(found.n_synapses), {}), None
+        if isinstance(self.delay, int):
+            return found.transposed(self.feedback, self.contents), None
+        return turned_to_places(self.feedback, found, self.contents, self.contents[self.delay])
+
+
+def pathway_of(model: Model, task: Task, phase: Propagate, effect: Effect) -> FeedbackPathway:
+    """A pathway of a model; what a spike adds there may depend on the state (``effect``)."""
+    return FeedbackPathway(
+        phase.label,
+        model.connectivities[phase.connectivity],
+        task.contents,
+        phase.delay,
+        in_order=effect.depends,
+        rewired=phase.connectivity in task.rewired,
+    )
+
+
+def symmetric(pathway: FeedbackPathway, weight: str) -> Feedback:
     """Feedback by the pathway's own weights, the array ``weight``.
 
     Long rows are summed up as they lie; of short ones there is a copy in the order of the
-    targets. Here and below ``name`` is the pathway's own: synapses may have several; ``delay`` is
-    that of all synapses, or the array of those of each; ``lies`` asks for weights in the order of
-    the pathway itself. The rows of a pathway that is rewired are summed up as they lie: they are
-    the same for the way back.
+    targets. The rows of a pathway that is rewired are summed up as they lie: they are the same for
+    the way back.
     """
-    if rewired and isinstance(delay, str):
+    if pathway.rewired and isinstance(pathway.delay, str):
         raise LearningError(
-            f"The synapses of '{name}' are rewired, have delays of their own and carry a learning "
-            "signal back, which does not go together. Give all of them the same delay."
+            f"The synapses of '{pathway.name}' are rewired, have delays of their own and carry a "
+            "learning signal back, which does not go together. Give all of them the same delay."
         )
-    long = isinstance(delay, int) and pathway.n_synapses >= _LONG_ROW * pathway.n_source
-    if lies or long or rewired:
-        return Feedback(pathway, weight, turned=False)
-    turned, due = _turned(name, pathway, contents, delay, lies)
+    found = pathway.connectivity
+    long = isinstance(pathway.delay, int) and found.n_synapses >= _LONG_ROW * found.n_source
+    if pathway.in_order or long or pathway.rewired:
+        return Feedback(found, weight, turned=False)
+    turned, due = pathway.turned()
     name = turned.connectivity.name
     origin = f"{name}:origin"
     refs = {
@@ -140,58 +170,40 @@ def symmetric(
         turned.connectivity,
         name,
         arrays=(
-            Array(name, DType.REAL, pathway.n_synapses, Access.SHARED),
-            Array(origin, DType.INT, pathway.n_synapses, Access.SHARED),
+            Array(name, DType.REAL, found.n_synapses, Access.SHARED),
+            Array(origin, DType.INT, found.n_synapses, Access.SHARED),
             *_tables(due),
         ),
         shared={**turned.tables, **_contents(due), origin: turned.order.astype(np.int32)},
-        refresh=ForEach(f"refresh {name}", pathway.n_synapses, Body("feedback = w", refs)),
+        refresh=ForEach(f"refresh {name}", found.n_synapses, Body("feedback = w", refs)),
         due=due,
     )
 
 
-def random(
-    name: str,
-    pathway: Connectivity,
-    contents: Mapping[str, npt.NDArray[Any]],
-    scale: float | None,
-    seed: int,
-    delay: int | str = 0,
-    lies: bool = False,
-) -> Feedback:
+def random(pathway: FeedbackPathway, scale: float | None, seed: int) -> Feedback:
     """Feedback by fixed normal weights, by default of variance ``1/n_source``.
 
     The pathway's name is part of the seed: no two pathways have the same weights.
     """
-    deviation = pathway.n_source**-0.5 if scale is None else scale
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    values = rng.normal(0, deviation, pathway.n_synapses)
-    return _fixed(name, pathway, contents, values, delay, lies)
+    found = pathway.connectivity
+    deviation = found.n_source**-0.5 if scale is None else scale
+    rng = np.random.default_rng([seed, zlib.crc32(pathway.name.encode())])
+    return _fixed(pathway, rng.normal(0, deviation, found.n_synapses))
 
 
-def adaptive(
-    name: str,
-    pathway: Connectivity,
-    contents: Mapping[str, npt.NDArray[Any]],
-    scale: float | None,
-    seed: int,
-    weight: str,
-    gradient: str,
-    delay: int | str = 0,
-    lies: bool = False,
-) -> Feedback:
+def adaptive(pathway: FeedbackPathway, scale: float | None, seed: int, weight: str) -> Feedback:
     """Feedback by weights that begin as random ones and are updated as the pathway's own are.
 
-    ``weight`` is the array of the pathway's weights, ``gradient`` that of their gradient.
+    ``weight`` is the array of the pathway's weights.
     """
-    found = random(name, pathway, contents, scale, seed, delay, lies)
-    turned, _ = _turned(name, pathway, contents, delay, lies)
+    found = random(pathway, scale, seed)
+    turned, _ = pathway.turned()
     own, origin = gradient_of(found.weight), f"{found.weight}:origin"
     refs = {
         "own": Ref(own, Index.ELEMENT),
-        "gradient": Ref(gradient, Index.ELEMENT, via=origin),
+        "gradient": Ref(gradient_of(weight), Index.ELEMENT, via=origin),
     }
-    size = pathway.n_synapses
+    size = pathway.connectivity.n_synapses
     return replace(
         found,
         arrays=(
@@ -205,56 +217,25 @@ def adaptive(
     )
 
 
-def given(
-    name: str,
-    pathway: Connectivity,
-    contents: Mapping[str, npt.NDArray[Any]],
-    matrix: npt.NDArray[np.float64],
-    delay: int | str = 0,
-    lies: bool = False,
-) -> Feedback:
+def given(pathway: FeedbackPathway, matrix: npt.NDArray[np.float64]) -> Feedback:
     """Feedback by fixed weights of shape (sources, targets), read where there is a synapse."""
-    return _fixed(name, pathway, contents, matrix[pathway.pairs(contents)], delay, lies)
+    return _fixed(pathway, matrix[pathway.connectivity.pairs(pathway.contents)])
 
 
-def _name(pathway: str) -> str:
-    return f"feedback:{pathway}"
-
-
-def _fixed(
-    name: str,
-    pathway: Connectivity,
-    contents: Mapping[str, npt.NDArray[Any]],
-    values: npt.NDArray[np.float64],
-    delay: int | str,
-    lies: bool,
-) -> Feedback:
+def _fixed(pathway: FeedbackPathway, values: npt.NDArray[np.float64]) -> Feedback:
     """Feedback by one constant a synapse, in the pathway's order."""
-    turned, due = _turned(name, pathway, contents, delay, lies)
-    array = Array(_name(name), DType.REAL, pathway.n_synapses, Access.SHARED)
+    turned, due = pathway.turned()
+    size = pathway.connectivity.n_synapses
+    array = Array(pathway.feedback, DType.REAL, size, Access.SHARED)
     shared = {**turned.tables, **_contents(due), array.name: values[turned.order]}
     arrays = (array, *_tables(due))
-    return Feedback(turned.connectivity, array.name, not lies, arrays, shared, due=due)
+    return Feedback(turned.connectivity, array.name, not pathway.in_order, arrays, shared, due=due)
 
 
-def _turned(
-    name: str,
-    pathway: Connectivity,
-    contents: Mapping[str, npt.NDArray[Any]],
-    delay: int | str,
-    lies: bool,
-) -> tuple[Transposed, Due | None]:
-    if lies:
-        return Transposed(pathway, np.arange(pathway.n_synapses), {}), None
-    if isinstance(delay, int):
-        return pathway.transposed(_name(name), contents), None
-    return turned_to_places(_name(name), pathway, contents, contents[delay])
-
-
-def _contents(due: Due | None) -> dict[str, npt.NDArray[Any]]:
+def _contents(due: DelayLine | None) -> dict[str, npt.NDArray[Any]]:
     return {} if due is None else due.tables
 
 
-def _tables(due: Due | None) -> Iterable[Array]:
+def _tables(due: DelayLine | None) -> Iterable[Array]:
     for name, values in _contents(due).items():
         yield Array(name, DType.INT, values.size, Access.SHARED)

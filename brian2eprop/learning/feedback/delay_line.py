@@ -31,7 +31,7 @@ from brian2eprop.errors import LearningError
 
 
 @dataclass(frozen=True)
-class Due:
+class DelayLine:
     """The places of a pathway.
 
     Attributes
@@ -121,7 +121,7 @@ class Due:
 
 def turned_to_places(
     name: str, pathway: Connectivity, contents: Contents, delays: Integers
-) -> tuple[Transposed, Due]:
+) -> tuple[Transposed, DelayLine]:
     """A pathway turned around, onto places.
 
     Parameters
@@ -136,7 +136,7 @@ def turned_to_places(
         The delay of each of its synapses in steps.
     """
     sources, targets = pathway.pairs(contents)
-    due = Due(name, pathway.n_source, int(delays.min()), int(delays.max()))
+    due = DelayLine(name, pathway.n_source, int(delays.min()), int(delays.max()))
     places = (delays - due.shortest) * due.n + sources
     found = find_connectivity(name, targets, places, pathway.n_target, due.size)
     order = np.arange(len(delays)) if found.order is None else found.order

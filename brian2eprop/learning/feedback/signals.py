@@ -11,11 +11,18 @@ from brian2.units.fundamentalunits import Dimension
 
 from brian2eprop.device.program import Body, Connectivity, Propagate, Ref
 from brian2eprop.errors import LearningError
-from brian2eprop.learning.model.broadcast import with_broadcasts
-from brian2eprop.learning.model.feedback import Feedback, adaptive, given, random, symmetric
+from brian2eprop.learning.feedback.broadcast import with_broadcasts
+from brian2eprop.learning.feedback.pathways import (
+    Feedback,
+    FeedbackPathway,
+    adaptive,
+    given,
+    pathway_of,
+    random,
+    symmetric,
+)
 from brian2eprop.learning.model.linearise import Effect
 from brian2eprop.learning.model.model import Model
-from brian2eprop.learning.naming import gradient_of
 from brian2eprop.learning.objective.task import Task
 from brian2eprop.number_checks import real_array, unit_fault, without_unit
 
@@ -94,36 +101,30 @@ class Signals:
         self._used.add(name)
         unit = self._unit(phase, min(targets))
         chosen = self._given(name) if isinstance(self._feedback, Mapping) else self._feedback
-        pathway = model.connectivities[phase.connectivity]
+        pathway = pathway_of(model, task, phase, effect)
         if isinstance(chosen, str):
             self._check_scale(name, unit)
-            return self._named(name, chosen, phase, pathway, effect.depends)
-        if phase.connectivity in task.rewired:
+            return self._named(name, chosen, phase, pathway)
+        if pathway.rewired:
             _refuse_rewired(name)
         columns = self._columns[targets.pop()] if straight else slice(None)
-        matrix = self._matrix(name, chosen, pathway, straight, unit)
-        weights, lies = matrix[:, columns], effect.depends
-        return given(phase.label, pathway, task.contents, weights, phase.delay, lies)
+        matrix = self._matrix(name, chosen, pathway.connectivity, straight, unit)
+        return given(pathway, matrix[:, columns])
 
-    def _named(
-        self, name: str, kind: str, phase: Propagate, pathway: Connectivity, lies: bool
-    ) -> Feedback:
+    def _named(self, name: str, kind: str, phase: Propagate, pathway: FeedbackPathway) -> Feedback:
         """The feedback of a kind that has a name."""
-        label, contents, delay = phase.label, self._task.contents, phase.delay
         scale, seed = without_unit(self._scale), self._task.seed
-        rewired = phase.connectivity in self._task.rewired
-        if rewired and kind != "symmetric":
+        if pathway.rewired and kind != "symmetric":
             _refuse_rewired(name)
         if kind == "random":
-            return random(label, pathway, contents, scale, seed, delay, lies)
+            return random(pathway, scale, seed)
         weight = phase.body.refs[self.model.weight(phase)].array
         if kind == "adaptive" and weight in self._task.frozen:
-            return random(label, pathway, contents, scale, seed, delay, lies)
+            return random(pathway, scale, seed)
         self._check_own(name, kind, phase in self.model.imagined, weight)
         if kind == "symmetric":
-            return symmetric(label, pathway, contents, weight, delay, lies, rewired)
-        gradient = gradient_of(weight)
-        return adaptive(label, pathway, contents, scale, seed, weight, gradient, delay, lies)
+            return symmetric(pathway, weight)
+        return adaptive(pathway, scale, seed, weight)
 
     def _given(self, name: str) -> Any:
         return self._feedback.get(name) if isinstance(self._feedback, Mapping) else None
