@@ -37,7 +37,7 @@ from brian2eprop.learning.traces.carried import (
 )
 from brian2eprop.learning.traces.routes import Route
 from brian2eprop.learning.traces.trace_body import TraceBody
-from brian2eprop.learning.traces.trained import Trained, find_trained
+from brian2eprop.learning.traces.trained import TrainedParameter, find_trained
 
 
 class ChunkWriter:
@@ -144,7 +144,7 @@ class ChunkWriter:
             found += body.phases(f"rates in the gradient of {trained.parameter}")
         return tuple(found)
 
-    def _of(self, trained: Trained) -> list[CarriedAdjoint]:
+    def _of(self, trained: TrainedParameter) -> list[CarriedAdjoint]:
         return next(found for p, found in self.carried.items() if trained.parameter in p.parameters)
 
     def _border_signals(self) -> list[tuple[Route, str, str, int]]:
@@ -155,7 +155,7 @@ class ChunkWriter:
             for array in sorted(self.model.population(route.outputs[0]))
         ]
 
-    def _merge(self, trained: Trained) -> list[Phase]:
+    def _merge(self, trained: TrainedParameter) -> list[Phase]:
         """The gradient by what was carried here, and what is carried on."""
         body, parameter, found = (
             TraceBody(trained.place, self._tape),
@@ -187,7 +187,7 @@ class ChunkWriter:
             body.line(body.own("added", next_of(parameter, carried)), "=", ["0.0"])
         return body.phases(f"carry {parameter} on")
 
-    def _loss_by(self, trained: Trained, carried: Carried) -> Ref | None:
+    def _loss_by(self, trained: TrainedParameter, carried: Carried) -> Ref | None:
         """The derivative of the chunk's loss by a number that was carried to it."""
         index = trained.place.index
         if carried.ago:
@@ -198,10 +198,10 @@ class ChunkWriter:
 
 
 def _populations(
-    model: Model, trained: list[Trained], routes: Mapping[str, tuple[Route, ...]]
+    model: Model, trained: list[TrainedParameter], routes: Mapping[str, tuple[Route, ...]]
 ) -> tuple[Population, ...]:
     """The populations that parameters act on."""
-    found: dict[frozenset[str], list[Trained]] = {}
+    found: dict[frozenset[str], list[TrainedParameter]] = {}
     for each in trained:
         found.setdefault(each.population, []).append(each)
     return tuple(

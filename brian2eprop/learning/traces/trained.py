@@ -12,7 +12,7 @@ from brian2eprop.learning.traces.trace_body import Place
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedParameter:
     """A parameter.
 
     Attributes
@@ -33,7 +33,7 @@ class Trained:
     events: str | None
 
 
-def find_trained(model: Model, parameter: str) -> Trained:
+def find_trained(model: Model, parameter: str) -> TrainedParameter:
     """Where a parameter stands.
 
     Raises
@@ -56,7 +56,7 @@ def find_trained(model: Model, parameter: str) -> Trained:
     place = Place(parameter, model.arrays[parameter].size, connectivity)
     population = _population(model, parameter, uses)
     events = next((model.spiking.get(array) for array in sorted(population)), None)
-    return Trained(parameter, place, population, events)
+    return TrainedParameter(parameter, place, population, events)
 
 
 def _population(model: Model, parameter: str, uses: list[Loop]) -> frozenset[str]:

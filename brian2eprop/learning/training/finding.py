@@ -15,7 +15,7 @@ from brian2eprop.learning.naming import public_name
 from brian2eprop.learning.objective.loss import Judged, Loss
 from brian2eprop.learning.training.arguments import shown
 from brian2eprop.learning.training.host import CapturedNetwork, TrainingDevice
-from brian2eprop.learning.training.labels import Output
+from brian2eprop.learning.training.labels import Head
 
 
 def find_parameters(
@@ -73,7 +73,7 @@ def _check_public(names: Sequence[str]) -> None:
 
 def find_outputs(
     device: TrainingDevice, captured: CapturedNetwork, heads: Sequence[tuple[Any, Loss, float]]
-) -> tuple[Output, ...]:
+) -> tuple[Head, ...]:
     """What the losses are to read.
 
     Parameters
@@ -90,13 +90,13 @@ def find_outputs(
     TypeError, ValueError
         If one is no variable of the network, or no group that spikes, or is there twice.
     """
-    found: list[Output] = []
+    found: list[Head] = []
     for view, loss, weight in heads:
         judged = _judged_state if loss.judges is Judged.STATE else _judged_spikes
         name, size = judged(device, captured, view, type(loss).__name__)
         if name in {output.name for output in found}:
             raise ValueError(f"Trainer: '{name}' is an output twice; give each variable one loss.")
-        found.append(Output(name, size, loss, getattr(view, "dim", DIMENSIONLESS), weight))
+        found.append(Head(name, size, loss, getattr(view, "dim", DIMENSIONLESS), weight))
     return tuple(found)
 
 

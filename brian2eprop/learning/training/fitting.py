@@ -20,7 +20,7 @@ from brian2eprop.learning.training.data import Batch, Change, unchanged
 from brian2eprop.learning.training.engine import Engine, Snapshot
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.interrupt import Interruption
-from brian2eprop.learning.training.labels import Output
+from brian2eprop.learning.training.labels import Head
 from brian2eprop.learning.training.metrics import Metric
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.numbers import Key, fetch
@@ -60,7 +60,7 @@ class Plan:
     augmentation: tuple[Augmentation, ...] = ()
     counted: tuple[Metric, ...] = ()
 
-    def metrics(self, outputs: Sequence[Output]) -> tuple[str, ...]:
+    def metrics(self, outputs: Sequence[Head]) -> tuple[str, ...]:
         """Names of the numbers that the history gets for an epoch."""
         names = metric_names(outputs, self.counted, self.source.first.labels)
         validated = () if self.validation is None else tuple(f"val_{name}" for name in names)
@@ -116,7 +116,7 @@ class Fitting:
         Runs the batches and updates the parameters.
     mirror : Mirror
         Ties its parameters to the network's variables.
-    outputs : sequence of Output
+    outputs : sequence of Head
         What is judged.
     plan : Plan
         What an epoch goes through.
@@ -128,7 +128,7 @@ class Fitting:
 
     engine: Engine
     mirror: Mirror
-    outputs: Sequence[Output]
+    outputs: Sequence[Head]
     plan: Plan
     progress: Progress
     trained: Trained

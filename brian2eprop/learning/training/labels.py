@@ -20,7 +20,7 @@ from brian2eprop.learning.training.data import Dataset
 
 
 @dataclass(frozen=True)
-class Output:
+class Head:
     """What the loss reads.
 
     Parameters
@@ -44,7 +44,7 @@ class Output:
     weight: float = 1.0
 
 
-def with_labels(data: Dataset, labels: Any, outputs: Sequence[Output]) -> Dataset:
+def with_labels(data: Dataset, labels: Any, outputs: Sequence[Head]) -> Dataset:
     """The samples with labels, and with what the losses make of these.
 
     Parameters
@@ -53,7 +53,7 @@ def with_labels(data: Dataset, labels: Any, outputs: Sequence[Output]) -> Datase
         The samples.
     labels : array, shape (samples, ...), or sequence of these
         One label (a class, a trajectory) a sample; for each output, where there are several.
-    outputs : sequence of Output
+    outputs : sequence of Head
         What is compared with them.
 
     Returns
@@ -91,7 +91,7 @@ def with_labels(data: Dataset, labels: Any, outputs: Sequence[Output]) -> Datase
     return replace(data, labels=tuple(map(np.array, plain)), targets=targets)
 
 
-def _without_unit(labels: Any, output: Output) -> Any:
+def _without_unit(labels: Any, output: Head) -> Any:
     """The labels in SI units as plain numbers, refused where their unit is another one."""
     loss = output.loss
     unit = output.dimensions if loss.in_units_of_output else DIMENSIONLESS

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.learning.objective.classes import rank
-from brian2eprop.learning.training.labels import Output
+from brian2eprop.learning.training.labels import Head
 
 Counts = npt.NDArray[np.float64]
 
@@ -142,7 +142,7 @@ class ClassAccuracy(ConfusionMatrix):
 
 
 def check_metrics(
-    metrics: Sequence[Metric], labels: Sequence[npt.NDArray[Any]], outputs: Sequence[Output]
+    metrics: Sequence[Metric], labels: Sequence[npt.NDArray[Any]], outputs: Sequence[Head]
 ) -> None:
     """Refuse what cannot be counted.
 
@@ -161,6 +161,6 @@ def check_metrics(
         )
 
 
-def has_classes(output: Output, labels: npt.NDArray[Any]) -> bool:
+def has_classes(output: Head, labels: npt.NDArray[Any]) -> bool:
     """Whether there is one class a sample."""
     return output.loss.has_classes and labels.ndim == 1

@@ -15,7 +15,7 @@ from brian2eprop.learning.naming import public_name
 from brian2eprop.learning.training.data import Batch
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.history import Metrics
-from brian2eprop.learning.training.labels import Output
+from brian2eprop.learning.training.labels import Head
 from brian2eprop.learning.training.metrics import Metric, has_classes
 from brian2eprop.learning.training.numbers import Key, Numbers, fetch
 from brian2eprop.learning.training.position import Sums
@@ -33,7 +33,7 @@ class Tally:
 
     Parameters
     ----------
-    outputs : sequence of Output
+    outputs : sequence of Head
         What is judged.
     session : Session
         Runs the batches.
@@ -43,7 +43,7 @@ class Tally:
         What else is counted.
     """
 
-    outputs: Sequence[Output]
+    outputs: Sequence[Head]
     session: Session
     found: Sums = field(default_factory=Sums)
     counted: Sequence[Metric] = ()
@@ -163,12 +163,12 @@ def nan_fault(numbers: Mapping[Key, float], n_samples: int) -> str | None:
     return None
 
 
-def _name_of(metric: Metric, output: Output, outputs: Sequence[Output]) -> str:
+def _name_of(metric: Metric, output: Head, outputs: Sequence[Head]) -> str:
     return metric.name if len(outputs) == 1 else f"{public_name(output.name)}_{metric.name}"
 
 
 def metric_names(
-    outputs: Sequence[Output], metrics: Sequence[Metric], labels: Sequence[Any]
+    outputs: Sequence[Head], metrics: Sequence[Metric], labels: Sequence[Any]
 ) -> tuple[str, ...]:
     """Names of the numbers that a pass gives for labelled samples."""
     known = {
@@ -190,7 +190,7 @@ def metric_names(
 
 def evaluate(
     session: Session,
-    outputs: Sequence[Output],
+    outputs: Sequence[Head],
     batches: Generator[Batch],
     metrics: Sequence[Metric] = (),
 ) -> Metrics:
@@ -200,7 +200,7 @@ def evaluate(
     ----------
     session : Session
         Runs the batches.
-    outputs : sequence of Output
+    outputs : sequence of Head
         What is judged.
     batches : generator of Batch
         The samples, with labels.
@@ -222,7 +222,7 @@ def evaluate(
 
 
 def predict(
-    session: Session, outputs: Sequence[Output], batches: Generator[Batch]
+    session: Session, outputs: Sequence[Head], batches: Generator[Batch]
 ) -> tuple[npt.NDArray[np.floating], ...]:
     """What the network answers.
 
@@ -230,7 +230,7 @@ def predict(
     ----------
     session : Session
         Runs the batches.
-    outputs : sequence of Output
+    outputs : sequence of Head
         Say what a prediction is.
     batches : generator of Batch
         The samples.
@@ -261,7 +261,7 @@ def _of_own_steps(prediction: npt.NDArray[Any], batch: Batch) -> npt.NDArray[Any
 
 
 def mean_gradients(
-    engine: Engine, outputs: Sequence[Output], batches: Generator[Batch]
+    engine: Engine, outputs: Sequence[Head], batches: Generator[Batch]
 ) -> dict[str, npt.NDArray[Any]]:
     """The gradients of the mean loss of samples, by the parameter's array.
 
@@ -269,7 +269,7 @@ def mean_gradients(
     ----------
     engine : Engine
         Runs the batches.
-    outputs : sequence of Output
+    outputs : sequence of Head
         What is judged.
     batches : generator of Batch
         The samples, with labels.

@@ -15,7 +15,7 @@ from brian2eprop.learning.training.connectivity import Connections
 from brian2eprop.learning.training.data import Dataset
 from brian2eprop.learning.training.engine import Engine
 from brian2eprop.learning.training.keeping import Keeper
-from brian2eprop.learning.training.labels import Output
+from brian2eprop.learning.training.labels import Head
 from brian2eprop.learning.training.mirror import Mirror
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import InProgress
@@ -34,7 +34,7 @@ class TrainerState(InProgress):
     _programs: Callable[[frozenset[str], frozenset[str]], TrainingPrograms]
     _find: Callable[[Any], str]
     _analogue: AnalogueInputs
-    _outputs: tuple[Output, ...]
+    _outputs: tuple[Head, ...]
     _streams: Any
 
     def parameter_values(self) -> dict[str, npt.NDArray[Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.learning.training.data import Dataset
-from brian2eprop.learning.training.labels import Output
+from brian2eprop.learning.training.labels import Head
 
 
 def with_lengths(data: Dataset, lengths: Any) -> Dataset:
@@ -44,7 +44,7 @@ def with_lengths(data: Dataset, lengths: Any) -> Dataset:
 
 
 def with_weights(
-    data: Dataset, sample_weight: Any, class_weight: Any, outputs: Sequence[Output]
+    data: Dataset, sample_weight: Any, class_weight: Any, outputs: Sequence[Head]
 ) -> Dataset:
     """The labelled samples with what the loss of each counts: the product of both weights.
 
@@ -56,7 +56,7 @@ def with_weights(
         A weight for each sample.
     class_weight : mapping of int to float, or None
         A weight for each class; classes that are left out count 1.
-    outputs : sequence of Output
+    outputs : sequence of Head
         What is compared with the labels.
 
     Raises
@@ -74,7 +74,7 @@ def with_weights(
     return replace(data, weights=weights)
 
 
-def _of_classes(data: Dataset, class_weight: Any, output: Output) -> npt.NDArray[np.float64]:
+def _of_classes(data: Dataset, class_weight: Any, output: Head) -> npt.NDArray[np.float64]:
     if not isinstance(class_weight, Mapping):
         raise TypeError(
             f"class_weight is of type {type(class_weight).__name__}; give a dictionary with a "
