@@ -81,7 +81,7 @@ def above_zero(owner: str, name: str, value: Any, example: str = "1e-8") -> floa
     return found
 
 
-def whole(owner: str, name: str, value: Any, low: int, most: int) -> int:
+def whole(owner: str, name: str, value: Any, low: float = -math.inf, most: float = math.inf) -> int:
     """A whole number, refused where it is not in ``[low, most]``.
 
     Raises
@@ -91,10 +91,27 @@ def whole(owner: str, name: str, value: Any, low: int, most: int) -> int:
     """
     known = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if not known or not low <= value <= most:
-        raise ValueError(
-            f"{owner}: {name} is {shown(value)}; give a whole number from {low} to {most}."
-        )
+        end = "up" if most == math.inf else f"to {most}"
+        limit = "" if low == -math.inf else f" from {low} {end}"
+        raise ValueError(f"{owner}: {name} is {shown(value)}; give a whole number{limit}.")
     return int(value)
+
+
+def positive(owner: str, name: str, value: Any, dimension: Dimension) -> float:
+    """One finite number above zero of a dimension, or without a unit, in SI units.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or has another unit.
+    """
+    fault = unit_fault(value, dimension)
+    if fault is not None:
+        raise ValueError(f"{owner}: {name} has {fault}.")
+    found = without_unit(value)
+    if found is None or not 0 < found < math.inf:
+        raise ValueError(f"{owner}: {name} is {shown(value)}; give one number above zero.")
+    return found
 
 
 def flag(owner: str, name: str, value: Any) -> bool:

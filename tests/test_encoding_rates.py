@@ -113,9 +113,15 @@ def test_the_published_pixel_sequence_has_79_neurons():
 
 BAD = [
     (lambda: poisson([[0.5]], 3, 2000, 1e-3, 0), r"max_rate \* dt is 2 spikes a step; give a low"),
-    (lambda: poisson([[0.5]], 3, 2 * mV, 1e-3, 0), "max_rate is .*, which is not in hertz"),
+    (
+        lambda: poisson([[0.5]], 3, 2 * mV, 1e-3, 0),
+        "max_rate has the unit .*; give values in Hz",
+    ),
     (lambda: poisson([[0.5]], 3, -1, 1e-3, 0), "max_rate is -1; give one number above zero"),
-    (lambda: poisson([[0.5]], 3, 10, 1e-3, -1), "poisson: seed is -1; give at least 0"),
+    (
+        lambda: poisson([[0.5]], 3, 10, 1e-3, -1),
+        "seed is -1; give a whole number from 0 up",
+    ),
     (lambda: poisson([[0.5]], 3, 10, "a", 0), "dt is 'a'; give one number above zero"),
     (lambda: poisson([[2]], 3, 10, 1e-3, 0), "poisson: the values lie between 2 and 2; scale"),
     (lambda: linear_latency([[0.5]], 3, 3), r"linear_latency: the spikes are to lie in the steps"),
@@ -124,9 +130,12 @@ BAD = [
     (lambda: level_crossing([[np.inf]], 1), "the values hold NaN or infinity; replace these"),
     (lambda: level_crossing([1.0], 1), r"the values have the shape \(1,\); let the first of"),
     (lambda: level_crossing([["a"]], 1), "the values are <U1; give real numbers"),
-    (lambda: pixel_sequence([[0.5]], 1), "n_thresholds is 1; give at least 2"),
-    (lambda: pixel_sequence([[0.5]], 2, 0), "steps_per_pixel is 0; give at least 1"),
-    (lambda: pixel_sequence([[0.5]], 2, 1, -1), "prompt_steps is -1; give at least 0"),
+    (lambda: pixel_sequence([[0.5]], 1), "n_thresholds is 1; give a whole number from 2 up"),
+    (lambda: pixel_sequence([[0.5]], 2, 0), "steps_per_pixel is 0; give a whole number from 1 up"),
+    (
+        lambda: pixel_sequence([[0.5]], 2, 1, -1),
+        "prompt_steps is -1; give a whole number from 0",
+    ),
 ]
 
 

@@ -171,9 +171,12 @@ BAD = [
     (lambda: inner_ear([[]], 16_000, 1, 1e-3), "give one channel of at least one real number"),
     (lambda: inner_ear([[np.nan]], 16_000, 1, 1e-3), "a recording holds NaN or infinity; replace"),
     (lambda: inner_ear([[0.0]], 16e3, 1, 1e-3), "inner_ear: rate is 16000.0; give a whole number"),
-    (lambda: inner_ear([[0.0]], 0, 1, 1e-3), "inner_ear: rate is 0; give at least 1"),
+    (lambda: inner_ear([[0.0]], 0, 1, 1e-3), "inner_ear: rate is 0; give a whole number from 1 up"),
     (lambda: inner_ear([[0.0]], 16_000, 0, 1e-3), "duration is 0; give one number above zero"),
-    (lambda: inner_ear([[0.0]], 16_000, 1, 1e-3, 0), "n_channels is 0; give at least 1"),
+    (
+        lambda: inner_ear([[0.0]], 16_000, 1, 1e-3, 0),
+        "n_channels is 0; give a whole number from 1",
+    ),
     (lambda: inner_ear([[0.0]], 16_000, 1, 0.3), "no multiple of dt"),
 ]
 

@@ -11,8 +11,8 @@ from brian2.units import ms, second
 
 from brian2eprop.datasets.event_trains import on_a_grid
 from brian2eprop.datasets.files import data_folder
-from brian2eprop.encoding.checks import at_least
 from brian2eprop.errors import DatasetError
+from brian2eprop.number_checks import whole
 from brian2eprop.spikes import Spikes
 
 Labels = npt.NDArray[np.int64]
@@ -112,7 +112,7 @@ def dvs_gesture(
     --------
     >>> spikes, labels = dvs_gesture("train", 1*second, cut=True, pool=4)  # doctest: +SKIP
     """
-    (pool,) = at_least("dvs_gesture", 1, pool=pool)
+    pool = whole("dvs_gesture", "pool", pool, 1)
     if 128 % pool:
         raise ValueError(f"dvs_gesture: pool is {pool}; give a number that divides 128.")
     found = _tonic("dvs_gesture", "DVSGesture", split, folder)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.encoding.checks import at_least
 from brian2eprop.encoding.latencies import linear_latency
+from brian2eprop.number_checks import whole
 from brian2eprop.spikes import Spikes
 
 Labels = npt.NDArray[np.int64]
@@ -93,7 +93,8 @@ def yin_yang_points(n_samples: int, seed: int) -> tuple[npt.NDArray[np.float64],
     >>> points.shape, labels.shape
     ((5, 4), (5,))
     """
-    n_samples, seed = at_least("yin_yang", 0, n_samples=n_samples, seed=seed)
+    n_samples = whole("yin_yang", "n_samples", n_samples, 0)
+    seed = whole("yin_yang", "seed", seed, 0)
     rng = np.random.default_rng(seed)
     wanted = rng.integers(3, size=n_samples)
     points = np.empty((n_samples, 2))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.encoding.checks import at_least, flattened, real, unit_interval
+from brian2eprop.encoding.checks import flattened, real, unit_interval
+from brian2eprop.number_checks import whole, without_unit
 from brian2eprop.spikes import Spikes
 
 # Images whose crossings are found at once: their events take much more memory than their spikes.
@@ -109,9 +110,9 @@ def pixel_sequence(
     array([0, 1, 0, 0])
     """
     pixels = flattened(unit_interval("pixel_sequence", images))
-    (n_thresholds,) = at_least("pixel_sequence", 2, n_thresholds=n_thresholds)
-    (per_pixel,) = at_least("pixel_sequence", 1, steps_per_pixel=steps_per_pixel)
-    (prompt,) = at_least("pixel_sequence", 0, prompt_steps=prompt_steps)
+    n_thresholds = whole("pixel_sequence", "n_thresholds", n_thresholds, 2)
+    per_pixel = whole("pixel_sequence", "steps_per_pixel", steps_per_pixel, 1)
+    prompt = whole("pixel_sequence", "prompt_steps", prompt_steps, 0)
     parts = [
         _shown(pixels[first : first + AT_ONCE], n_thresholds, per_pixel, prompt)
         for first in range(0, max(len(pixels), 1), AT_ONCE)
@@ -157,7 +158,7 @@ def _onset_and_offset(
 
 
 def _delta(delta: Any) -> float:
-    number = np.asarray(delta)
-    if number.dtype.kind not in "iuf" or number.ndim or not (0 < number < np.inf):
+    found = without_unit(delta)
+    if found is None or not 0 < found < np.inf:
         raise ValueError(f"level_crossing: delta is {delta!r}; give one number above zero.")
-    return float(number)
+    return found

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from brian2.units import second
 from scipy.signal import resample_poly
 
-from brian2eprop.encoding.checks import at_least, positive
 from brian2eprop.encoding.ear import BasilarMembrane, BushyCell, HairCell
 from brian2eprop.encoding.ear.bushy_cell import BushyCells
 from brian2eprop.encoding.ear.hair_cell import HairCells
 from brian2eprop.encoding.ear.membrane import MovingMembrane
+from brian2eprop.number_checks import positive, whole
 from brian2eprop.spikes import Spikes
 
 # The Heidelberg recordings of 48 kHz were heard at half that.
@@ -80,9 +80,9 @@ def inner_ear(
     >>> inner_ear([tone], 16000, duration=0.3, dt=0.001, n_channels=20)
     Spikes(1 samples, 300 steps, 20 neurons, ...
     """
-    length = positive("inner_ear", "duration", duration, second.dim, "seconds")
-    step = positive("inner_ear", "dt", dt, second.dim, "seconds")
-    (seed,) = at_least("inner_ear", 0, seed=seed)
+    length = positive("inner_ear", "duration", duration, second.dim)
+    step = positive("inner_ear", "dt", dt, second.dim)
+    seed = whole("inner_ear", "seed", seed, 0)
     trains = [
         inner_ear_times(sound, rate, n_channels, (seed, number), membrane, hair_cell, bushy_cell)
         for number, sound in enumerate(sounds)
@@ -116,7 +116,7 @@ def inner_ear_times(
     channels : array of int, shape (spikes,)
         Channel of each spike.
     """
-    (n_channels,) = at_least("inner_ear", 1, n_channels=n_channels)
+    n_channels = whole("inner_ear", "n_channels", n_channels, 1)
     heard = _prepared(sound, rate)
     moving = MovingMembrane(membrane or BasilarMembrane(), n_channels, EAR_RATE)
     hairs = HairCells(hair_cell or HairCell(), n_channels, EAR_RATE)
@@ -129,7 +129,7 @@ def inner_ear_times(
 
 def _prepared(sound: npt.ArrayLike, rate: int) -> npt.NDArray[np.float64]:
     """The recording at the ear's rate and loudness, faded in and out."""
-    (rate,) = at_least("inner_ear", 1, rate=rate)
+    rate = whole("inner_ear", "rate", rate, 1)
     x = np.asarray(sound)
     if x.ndim != 1 or x.size == 0 or x.dtype.kind not in "iuf":
         raise ValueError(

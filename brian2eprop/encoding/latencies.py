@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.encoding.checks import check_threshold, flattened, unit_interval, whole
+from brian2eprop.encoding.checks import flattened, unit_interval
+from brian2eprop.number_checks import number, whole
 from brian2eprop.spikes import Spikes
 
 
@@ -46,7 +47,7 @@ def latency(
     """
     x = unit_interval("latency", values)
     n_steps, first_step, last = _span("latency", n_steps, first_step, last_step)
-    check_threshold("latency", threshold)
+    number("latency", "threshold", threshold, below=1.0)
     flat = flattened(x)
     samples, neurons = np.nonzero(flat > threshold)
     lateness = (1 - flat[samples, neurons]) / (1 - threshold)
@@ -145,10 +146,9 @@ def row_scan(
             f"row_scan: the images have the shape {pixels.shape}; "
             "give an array of shape (samples, rows, columns)."
         )
-    steps_per_row, blank_steps = whole(
-        "row_scan", steps_per_row=steps_per_row, blank_steps=blank_steps
-    )
-    check_threshold("row_scan", threshold)
+    steps_per_row = whole("row_scan", "steps_per_row", steps_per_row)
+    blank_steps = whole("row_scan", "blank_steps", blank_steps)
+    number("row_scan", "threshold", threshold, below=1.0)
     if steps_per_row < 1 or blank_steps < 0:
         raise ValueError(
             f"row_scan: steps_per_row is {steps_per_row} and blank_steps is {blank_steps}; "
@@ -170,8 +170,9 @@ def _one_after_another(rows: Spikes, n_samples: int, n_rows: int, blank_steps: i
 
 def _span(encoder: str, n_steps: int, first: int, last: int | None) -> tuple[int, int, int]:
     """Number of steps, first and last step, refused where they do not lie in order."""
-    n_steps, first = whole(encoder, n_steps=n_steps, first_step=first)
-    (last,) = whole(encoder, last_step=n_steps - 1 if last is None else last)
+    n_steps = whole(encoder, "n_steps", n_steps)
+    first = whole(encoder, "first_step", first)
+    last = whole(encoder, "last_step", n_steps - 1 if last is None else last)
     if not 0 <= first <= last < n_steps:
         raise ValueError(
             f"{encoder}: the spikes are to lie in the steps {first} .. {last} of {n_steps}; "

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from brian2.units import hertz, second
 
-from brian2eprop.encoding.checks import Floats, at_least, flattened, positive, unit_interval
+from brian2eprop.encoding.checks import Floats, flattened, unit_interval
+from brian2eprop.number_checks import positive, whole
 from brian2eprop.spikes import Spikes
 
 # Draws that are held at once: 32 MiB of them.
@@ -57,9 +58,10 @@ def poisson(
     array([ True,  True,  True])
     """
     flat = flattened(unit_interval("poisson", values))
-    n_steps, seed = at_least("poisson", 0, n_steps=n_steps, seed=seed)
-    rate = positive("poisson", "max_rate", max_rate, hertz.dim, "hertz")
-    step = positive("poisson", "dt", dt, second.dim, "seconds")
+    n_steps = whole("poisson", "n_steps", n_steps, 0)
+    seed = whole("poisson", "seed", seed, 0)
+    rate = positive("poisson", "max_rate", max_rate, hertz.dim)
+    step = positive("poisson", "dt", dt, second.dim)
     # Rounding may put a rate of one spike a step a little above one.
     if rate * step > 1 + 1e-9:
         raise ValueError(

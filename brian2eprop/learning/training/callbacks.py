@@ -16,6 +16,7 @@ from brian2eprop.learning.training.arguments import explains_arguments
 from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.optimiser import Optimiser
+from brian2eprop.number_checks import as_real, number
 
 
 class Trained(Protocol):
@@ -204,12 +205,8 @@ class EarlyStopping(Callback):
     best_epoch: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        numbers = (self.patience, self.min_delta)
-        if not all(isinstance(n, int | float | np.number) and n >= 0 for n in numbers):
-            raise ValueError(
-                f"EarlyStopping: patience is {self.patience} and min_delta is {self.min_delta}; "
-                "give numbers that are not negative."
-            )
+        number("EarlyStopping", "patience", self.patience)
+        number("EarlyStopping", "min_delta", self.min_delta)
         self._best = _Best("EarlyStopping", self.monitor, self.min_delta)
         self._parameters: dict[str, Any] | None = None
         self._since = 0
@@ -365,9 +362,10 @@ class LearningRateSchedule(Callback):
     def on_epoch_begin(self, trainer: Trained, epoch: int) -> None:
         """Set the epoch's learning rate."""
         rate = self.schedule(epoch)
-        if not (isinstance(rate, int | float | np.number) and 0 < rate < math.inf):
+        found = as_real(rate)
+        if found is None or not 0 < found < math.inf:
             raise ValueError(
                 f"LearningRateSchedule: the schedule gives {rate!r} for epoch {epoch}; let it give "
                 "positive numbers."
             )
-        trainer.optimiser.learning_rate = float(rate)
+        trainer.optimiser.learning_rate = found

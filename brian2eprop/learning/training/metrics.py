@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from brian2eprop.learning.objective.classes import rank
 from brian2eprop.learning.training.labels import Head
+from brian2eprop.number_checks import whole
 
 Counts = npt.NDArray[np.float64]
 
@@ -72,8 +73,7 @@ class TopKAccuracy(Metric):
     k: int = 5
 
     def __post_init__(self) -> None:
-        if isinstance(self.k, bool) or not isinstance(self.k, int | np.integer) or self.k < 1:
-            raise ValueError(f"TopKAccuracy: k is {self.k!r}; give a whole number from 1 up.")
+        whole("TopKAccuracy", "k", self.k, 1)
 
     @property
     def name(self) -> str:
