@@ -3,6 +3,7 @@
 import ctypes
 
 from brian2eprop.device.backends.emulation import EmulatedFunction, template
+from brian2eprop.device.codegen.dialect import CUDA
 
 
 def source(body, arrays):
@@ -12,7 +13,7 @@ def source(body, arrays):
         for number, (name, type_) in enumerate(arrays.items())
     ]
     head = "B2E_KERNEL k(void* const* arrays, const long long* lengths, int n) {"
-    headers = [template(name) for name in ("cuda.cuh", "steps.h", "functions.h", "draws.h")]
+    headers = map(template, (*CUDA.headers, "draws.h", "distributions.h"))
     lines = [*headers, head, *pointers, body, "}"]
     return "\n".join(lines)
 

@@ -28,6 +28,11 @@ _MESSAGE_BYTES = 1000
 # The emulated machine is one set of static variables a library, and ctypes lets threads run.
 _ONE_AT_A_TIME = threading.Lock()
 
+# The text of the machine, in this order.
+_MACHINE = tuple(
+    f"emulation_{part}.cpp" for part in ("machine", "meetings", "fibers", "races", "interface")
+)
+
 
 class EmulationError(RuntimeError):
     """A kernel did what no CUDA kernel may do."""
@@ -113,7 +118,7 @@ class EmulatedFunction:
 @functools.cache
 def _machine() -> ctypes.CDLL:
     """The machine that all kernels run on, where the libraries of kernels find it."""
-    source = template("emulation.h") + template("emulation_machine.cpp")
+    source = template("emulation.h") + "".join(map(template, _MACHINE))
     return load(library_file(source, FLAGS), ctypes.RTLD_GLOBAL)
 
 

@@ -208,6 +208,7 @@ class _Generator:
         shared = self.dialect.team_headers if teams else ()
         own = {
             "draws.h": draws or hashes,
+            "distributions.h": draws,
             "draws_in_groups.h": self.dialect.draws_in_groups and draws,
             "timed.h": any(body.timed for body in bodies),
             f"guard_{self.dialect.name}.h": any(body.foreign for body in bodies),
