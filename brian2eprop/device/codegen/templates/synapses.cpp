@@ -1,0 +1,60 @@
+{# Loops over synapses, by those whose rows they are. #}
+{% from "elements.cpp" import lines with context %}
+{% from "events.cpp" import events_at with context %}
+
+{% macro go_along(view) %}
+{% for line in view.lines.row_before %}
+{{ line }}
+{% endfor %}
+{% import "connectivity/" ~ view.row.connectivity.kind ~ ".cpp" as found with context %}
+{{ found.row(view) | trim }}
+{% for line in view.lines.row_after %}
+{{ line }}
+{% endfor %}
+{% if view.row.shared and dialect.shares_rows %}
+B2E_BARRIER();
+{% endif %}
+{% endmacro %}
+
+{% macro in_order(view, index, first, end) -%}
+{% if view.phase.reverse -%}
+for (int {{ index }} = {{ end }} - 1; {{ index }} >= {{ first }}; --{{ index }})
+{%- else -%}
+for (int {{ index }} = {{ first }}; {{ index }} < {{ end }}; ++{{ index }})
+{%- endif %}
+{%- endmacro %}
+
+{% macro events_of(view, offset) %}
+{% set own = view.part == view.row.neuron %}
+{{ events_at(view.phase.events, offset, own) | trim }}
+{{ in_order(view, "event", "before" if own else "0", "after" if own else "count") }} {
+    const int {{ view.row.neuron }} = indices[event];
+    {{ go_along(view) | trim | indent(4) }}
+}
+{% endmacro %}
+
+{% macro Propagate(view) %}
+{{ lines(view.lines.before) }}
+{% if view.delays is none %}
+{{ events_of(view, -view.phase.delay) | trim }}
+{% else %}
+{% if view.phase.reverse %}
+for (int delay = 0; delay <= {{ view.delays }}; ++delay) {
+{% else %}
+for (int delay = {{ view.delays }}; delay >= 0; --delay) {
+{% endif %}
+    {{ lines(view.lines.sent) | trim | indent(4) }}
+    {{ events_of(view, "-delay") | trim | indent(4) }}
+}
+{% endif %}
+{% endmacro %}
+
+{% macro ForEachSynapse(view) %}
+{{ lines(view.lines.before) }}
+{% set own = view.part == view.row.neuron %}
+{% set first = "mine.first(%d)" % view.row.rows if own else "0" %}
+{% set end = "mine.last(%d)" % view.row.rows if own else view.row.rows %}
+{{ in_order(view, view.row.neuron, first, end) }} {
+    {{ go_along(view) | trim | indent(4) }}
+}
+{% endmacro %}
