@@ -9,7 +9,7 @@ from brian2.devices.device import all_devices as _all_devices
 
 from brian2eprop import augmentation
 from brian2eprop.device.device import eprop_device as _eprop_device
-from brian2eprop.device.rewiring.rules import SET, DeepR, Rewire
+from brian2eprop.device.rewiring.rules import SET, DeepR, Rewire, RigL
 from brian2eprop.device.sharing import is_per_instance, set_per_instance
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import (
@@ -107,6 +107,7 @@ __all__ = [
     "PiecewiseConstantDecay",
     "Policy",
     "Rewire",
+    "RigL",
     "Rule",
     "SpikeCount",
     "SpikeSource",

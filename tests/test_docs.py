@@ -48,7 +48,7 @@ def test_rules(tmp_path):
 
 
 def test_rewiring(tmp_path):
-    assert printed("rewiring.md", tmp_path) == ["True False True", "True"]
+    assert printed("rewiring.md", tmp_path) == ["True False True", "True", "True"]
 
 
 def test_training(tmp_path):

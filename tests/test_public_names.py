@@ -38,6 +38,7 @@ NAMES = {
     "Trainer",
     "DeepR",
     "Rewire",
+    "RigL",
     "SET",
     "TrialCrossEntropy",
     "Surrogate",

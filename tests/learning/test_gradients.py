@@ -64,7 +64,9 @@ def connect(name: str, source: Any, target: Any, variable: str, pathway: Pathway
     return synapses
 
 
-def trainer_of(model: Model, goal: Goal, form: str, backend: str, precision: str) -> b2e.Trainer:
+def trainer_of(
+    model: Model, goal: Goal, form: str, backend: str, precision: str, rewiring: Any = None
+) -> b2e.Trainer:
     set_device("eprop_cuda", backend=backend, precision=precision)
     defaultclock.dt = model.dt * second
     inputs = b2e.SpikeSource(model.w_in.weights.shape[0], name="inputs")
@@ -97,6 +99,7 @@ def trainer_of(model: Model, goal: Goal, form: str, backend: str, precision: str
         parameters=[w_in.w, w_rec.w, w_out.w, readout.b],
         optimiser=b2e.SGD(1.0),
         regularisers=regularisers if goal.strength else (),
+        rewiring={} if rewiring is None else {w_rec: rewiring},
         seed=5,
     )
 

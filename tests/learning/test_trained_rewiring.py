@@ -46,8 +46,12 @@ class Model:
         delays: bool = False,
         out: bool = False,
         current: bool = False,
+        precision: str = "float32",
+        matrix: Values = MATRIX,
+        late: int = 0,
+        acts: str = "",
     ) -> None:
-        set_device("eprop_cuda", backend=backend, precision="float32")
+        set_device("eprop_cuda", backend=backend, precision=precision)
         defaultclock.dt = 1 * ms
         inputs = b2e.SpikeSource(5, name="inputs")
         hidden = NeuronGroup(
@@ -68,8 +72,8 @@ class Model:
             method="exact",
             name="readout",
         )
-        rng, acts = np.random.default_rng(3), "I_post += 4*w" if current else "v_post += w"
-        self.w_in = Synapses(inputs, hidden, "w : 1", on_pre=acts, name="w_in")
+        rng, adds = np.random.default_rng(3), "I_post += 4*w" if current else "v_post += w"
+        self.w_in = Synapses(inputs, hidden, "w : 1", on_pre=adds, name="w_in")
         self.w_in.connect()
         self.w_in.w = rng.normal(0, 0.4, 5 * N)
         self.w_rec = w_rec = Synapses(
@@ -78,18 +82,22 @@ class Model:
             """w : 1
             age : 1
             place : integer""",
-            on_pre=acts,
+            on_pre=acts or adds,
+            delay=late * ms if late else None,
             name="w_rec",
         )
-        order = rng.permutation(MATRIX.sum())
+        order, weights = rng.permutation(MATRIX.sum()), np.zeros((N, N))
         i, j = (ends[order] for ends in np.nonzero(MATRIX))
+        weights[i, j] = rng.normal(0, 0.03, i.size)
+        if matrix is not MATRIX:
+            i, j = np.nonzero(matrix)
         w_rec.connect(i=i, j=j)
-        w_rec.w = rng.normal(0, 0.03, i.size)
+        w_rec.w = weights[i, j]
         w_rec.age, w_rec.place = i * N + j, i * N + j
         if delays:
             w_rec.delay = (1 + (i * N + j) % 4) * ms
         self.w_out = Synapses(
-            hidden, readout, "w : 1", on_pre=acts.replace("v_", "y_"), name="w_out"
+            hidden, readout, "w : 1", on_pre=adds.replace("v_", "y_"), name="w_out"
         )
         self.w_out.connect(i=np.arange(N), j=np.arange(N) % 2) if out else self.w_out.connect()
         self.w_out.w = rng.normal(0, 0.3, len(self.w_out))
@@ -329,12 +337,13 @@ def test_synapses_onto_the_output_are_rewired() -> None:
 
 
 def refused(kind: type[Exception], sentence: str, **changes: Any) -> None:
-    model = Model(out=changes.pop("out", False))
+    kinds = ("out", "delays", "acts")
+    model = Model(**{kind: changes.pop(kind) for kind in kinds if kind in changes})
     given = changes.pop("given", None)
     rewiring = {model.w_rec: changes.pop("rule", RULES["SET"])}
     rewiring = rewiring if given is None else given(model)
     with pytest.raises(kind, match=sentence):
-        model.trainer(None, rewiring=rewiring, **changes)
+        model.trainer(None, changes.pop("learning", None), rewiring=rewiring, **changes)
 
 
 def test_what_cannot_be_rewired() -> None:

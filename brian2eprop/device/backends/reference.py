@@ -194,7 +194,9 @@ class _Instance:
                 self.solve_tree(phase, step)
             case Choose():
                 order = np.argsort(-self.memory.arrays[phase.values], kind="stable")
-                self.memory.arrays[phase.marks][...] = np.isin(order.argsort(), range(phase.number))
+                number = max(int(self.memory.arrays[phase.number][0]), 0)
+                self.memory.arrays[phase.marks][...] = False
+                self.memory.arrays[phase.marks][order[:number]] = True
             case Rewire():
                 self.rewire(phase, step)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,20 +39,39 @@ def rewire(phase: Rewire, found: Sparse, memory: Memory, draw: Drawn, taken: Tak
     marks = arrays[phase.part("marks")].astype(bool)
     everywhere = np.arange(found.n_source * found.n_target)
     empty = np.setdiff1d(everywhere, places[~marks])
+    n = int(marks.sum())
+    if phase.scores is None:
+        formed = _drawn(phase, empty, n, draw, taken)
+    else:
+        formed = _greatest(arrays[phase.scores], empty, n, taken(0, everywhere))
+    missing = n - formed.size
+    again = [place for place in places[marks] if place not in formed][:missing]
+    arrays[phase.part("stuck")] += missing
+    arrays[phase.part("formed")] += n
+    _settle(phase, found, memory, places, np.union1d(formed, again).astype(np.int64))
+
+
+def _drawn(phase: Rewire, empty: Places, n: int, draw: Drawn, taken: Taken) -> Places:
+    """Places that are drawn until there are enough."""
     formed, drawn = np.zeros(0, np.int64), 0
     for _ in range(phase.ROUNDS):
-        missing = int(marks.sum()) - formed.size
+        missing = n - formed.size
         if not missing:
             break
         ranks = np.minimum((draw(drawn, missing) * empty.size).astype(np.int64), empty.size - 1)
         candidates = empty[ranks]
         formed = np.union1d(formed, candidates[taken(drawn, candidates)])
         drawn += missing
-    missing = int(marks.sum()) - formed.size
-    again = [place for place in places[marks] if place not in formed][:missing]
-    arrays[phase.part("stuck")] += missing
-    arrays[phase.part("formed")] += int(marks.sum())
-    _settle(phase, found, memory, places, np.union1d(formed, again).astype(np.int64))
+    return formed
+
+
+def _greatest(
+    scores: npt.NDArray[Any], empty: Places, n: int, taken: npt.NDArray[np.bool_]
+) -> Places:
+    """The places of the greatest scores."""
+    candidates = empty[taken[empty]]
+    order = np.argsort(-scores[candidates], kind="stable")
+    return np.asarray(candidates[order[:n]])
 
 
 def _settle(phase: Rewire, found: Sparse, memory: Memory, before: Places, formed: Places) -> None:

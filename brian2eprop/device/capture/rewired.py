@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from brian2.core.variables import ArrayVariable
 from brian2.input.timedarray import TimedArray
 from brian2.synapses.synapses import Synapses
@@ -48,13 +49,14 @@ def rewired(
     """
     found = _connectivity(builder, synapses)
     recipe = asked.rule.recipe(asked.weight)
+    if recipe.by_gradient:
+        _check_places(found)
     writer = _Writer(builder, synapses, found, asked, namespace)
     pre, post = (writer.along(variable) for variable in brian.ends(synapses))
     delays = [path.variables["delay"] for path in synapses._pathways]
     others = [v for v in _variables(synapses) if v not in delays]
     moving = [v for v in delays if not v.scalar and _delay_table(builder, synapses)]
-    number = None if recipe.fraction is None else round(recipe.fraction * found.size)
-    result = MARKS if number is None else SCORE
+    result = MARKS if recipe.fraction is None else SCORE
     mark = writer.body(f"{recipe.update}\n{result} = {recipe.eliminate}", f"{synapses.name}:mark")
     place = f"({recipe.form}) > {_chance(recipe)} and ({recipe.allowed})"
     initial = dict(recipe.initial)
@@ -68,13 +70,27 @@ def rewired(
         tuple(writer.along(variable) for variable in (*others, *moving)),
         _delay_table(builder, synapses),
         mark,
-        number,
-        replace(writer.form, body=writer.body(f"_taken = {place}", writer.form.owner, form=True)),
+        recipe.fraction,
+        replace(
+            writer.form,
+            body=writer.body(f"_taken = {place}", writer.form.owner, form=True),
+            scores=writer.form.part("gradient") if recipe.by_gradient else None,
+        ),
         writer.fresh(given, initial),
         recipe.polarity,
         asked.seed,
         asked.rule.every,
     )
+
+
+def _check_places(found: Sparse) -> None:
+    """Refuse more places than are counted."""
+    places = found.n_source * found.n_target
+    if places > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"The synapses '{found.name}' are to be formed by their gradients, and they have "
+            f"{places} places, which is more than 32 bits count; rewire them by DeepR or SET."
+        )
 
 
 def _chance(recipe: Recipe) -> str:

@@ -17,6 +17,9 @@ _NODES = (
     *(ast.Call, ast.Name, ast.Load, ast.Constant),
 )
 
+_OPERATORS = {"Add": "+", "Sub": "-", "Mult": "*", "Div": "/", "FloorDiv": "//", "Mod": "%",
+              "Pow": "**"}  # fmt: skip
+
 
 def fits(value: object, bits: int) -> bool:
     """Whether a number is no integer, or one that fits into a signed integer of that width."""
@@ -42,6 +45,12 @@ class Assignment:
     target: str
     operator: str
     expression: ast.expr
+
+    @property
+    def text(self) -> str:
+        """The line."""
+        operator = "=" if not self.operator else f"{_OPERATORS[self.operator]}="
+        return f"{self.target} {operator} {ast.unparse(self.expression)}"
 
     @cached_property
     def wide(self) -> bool:

@@ -24,19 +24,19 @@ class Choose(Phase):
         See the class.
     values : str
         REAL and shared.
-    number : int
-        How many are marked.
+    number : str
+        INT, shared and of size 1: how many are marked.
     marks : str
         BOOL, shared and of the same size: True for those, False for the others.
     """
 
     values: str
-    number: int
+    number: str
     marks: str
 
     def reads(self) -> frozenset[str]:
         """See :meth:`Phase.reads`."""
-        return frozenset({self.values})
+        return frozenset({self.values, self.number})
 
     def writes(self) -> frozenset[str]:
         """See :meth:`Phase.writes`."""
@@ -48,7 +48,8 @@ class Choose(Phase):
 
     def names(self) -> Iterable[tuple[Kind, str]]:
         """See :meth:`Phase.names`."""
-        return *super().names(), (Kind.ARRAY, self.values), (Kind.ARRAY, self.marks)
+        named = (self.values, self.number, self.marks)
+        return *super().names(), *((Kind.ARRAY, name) for name in named)
 
     def longest(self, program: Program) -> int:
         """See :meth:`Phase.longest`."""
@@ -56,7 +57,9 @@ class Choose(Phase):
 
     def faults(self, program: Program, over: Over) -> Iterable[str]:
         """See :meth:`Phase.faults`."""
-        values, marks = (program.all_arrays()[name] for name in (self.values, self.marks))
+        values, number, marks = (
+            program.all_arrays()[name] for name in (self.values, self.number, self.marks)
+        )
         if over is not Over.SHARED:
             yield "it is done for what is shared; put it into a sweep over that"
         if (values.dtype, values.access) != (DType.REAL, Access.SHARED):
@@ -66,8 +69,8 @@ class Choose(Phase):
                 f"array '{marks.name}' cannot hold the marks; make it BOOL, shared and of size "
                 f"{values.size}"
             )
-        if not 0 <= self.number <= values.size:
-            yield f"it marks {self.number} of {values.size} elements; give a number of these"
+        if (number.dtype, number.access, number.size) != (DType.INT, Access.SHARED, 1):
+            yield f"array '{number.name}' cannot hold a number; make it INT, shared and of size 1"
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,9 @@ class Rewire(Loop):
     is taken once. After ``ROUNDS`` times what is still missing is formed where synapses have just
     been taken away, the first of these first.
 
+    With ``scores`` nothing is drawn: all of those places are candidates, and of those that the
+    body takes the ones are formed whose score is greatest, of equal ones the first.
+
     Parameters
     ----------
     label
@@ -90,6 +96,8 @@ class Rewire(Loop):
         Which candidates are taken.
     owner : str
         Who draws the candidates.
+    scores : str, optional
+        REAL and shared, one for each place, row by row: numbers from 0 up, which are spent.
     """
 
     TAKEN: ClassVar[str] = "_taken"
@@ -98,6 +106,7 @@ class Rewire(Loop):
     connectivity: str
     body: Body
     owner: str
+    scores: str | None = None
 
     @property
     def place(self) -> Draw:
@@ -106,7 +115,8 @@ class Rewire(Loop):
 
     def drawn(self) -> Iterator[Draw]:
         """See :meth:`Loop.drawn`."""
-        yield self.place
+        if self.scores is None:
+            yield self.place
         yield from super().drawn()
 
     def part(self, name: str) -> str:
@@ -129,6 +139,7 @@ class Rewire(Loop):
             "stuck": 1,
             "formed": 1,
         }
+        sizes |= {} if self.scores is None else {"tied": found.n_source + 1}
         marks = Array(self.part("marks"), DType.BOOL, found.size, Access.SHARED)
         integers = (
             Array(self.part(name), DType.INT, size, Access.SHARED) for name, size in sizes.items()
@@ -136,11 +147,11 @@ class Rewire(Loop):
         return marks, *integers
 
     def _names(self) -> frozenset[str]:
-        names = ("marks", "origin", "kept", "before", "node", "next", "i", "j")
-        return frozenset(map(self.part, (*names, "start", "head", "count", "stuck", "formed"))) | {
-            f"{self.connectivity}:row",
-            f"{self.connectivity}:target",
-        }
+        names = ["marks", "origin", "kept", "before", "node", "next", "i", "j"]
+        names += ["start", "head", "count", "stuck", "formed"]
+        scored = () if self.scores is None else (self.scores, self.part("tied"))
+        tables = (f"{self.connectivity}:row", f"{self.connectivity}:target")
+        return frozenset((*map(self.part, names), *scored, *tables))
 
     def reads(self) -> frozenset[str]:
         """See :meth:`Phase.reads`."""
@@ -185,3 +196,13 @@ class Rewire(Loop):
         for array in self.arrays(found):
             if program.all_arrays()[array.name] != array:
                 yield f"array '{array.name}' is not what it needs; declare those of arrays()"
+        if self.scores is not None:
+            yield from self._score_faults(program.all_arrays()[self.scores], found)
+
+    def _score_faults(self, scores: Array, found: Sparse) -> Iterable[str]:
+        places = found.n_source * found.n_target
+        if (scores.dtype, scores.access, scores.size) != (DType.REAL, Access.SHARED, places):
+            yield (
+                f"array '{scores.name}' cannot score places; make it REAL, shared and of size "
+                f"{places}"
+            )

@@ -14,6 +14,7 @@ from brian2eprop.device.program import (
     Array,
     Body,
     Choose,
+    Dense,
     Direction,
     Draw,
     DType,
@@ -28,6 +29,8 @@ from brian2eprop.device.program import (
     Sparse,
     Sweep,
 )
+from brian2eprop.device.rewiring.rules import Share
+from brian2eprop.number_checks import as_real, shown
 
 Values = npt.NDArray[Any]
 
@@ -53,8 +56,8 @@ class Rewired:
         The tables of their delays, which do so too.
     mark : Body
         Marks those that go (``_marks``), or says how readily they do (``_score``).
-    number : int, optional
-        How many go, where they are those of the greatest scores.
+    fraction : float or callable, optional
+        The share of them that goes, where they are those of the greatest scores.
     form : Rewire
         How others are formed.
     fresh : Body
@@ -73,7 +76,7 @@ class Rewired:
     variables: tuple[str, ...]
     tables: tuple[str, ...]
     mark: Body
-    number: int | None
+    fraction: Share | None
     form: Rewire
     fresh: Body
     polarity: float | None
@@ -94,17 +97,51 @@ class Rewired:
         """Name of an array of its own: ``source``, ``target``, ``score``, ``polarity``, ..."""
         return self.form.part(part)
 
+    @property
+    def everywhere(self) -> Dense | None:
+        """All places, where those are to have a gradient: the array of ``own('gradient')``."""
+        if self.form.scores is None:
+            return None
+        found = self.connectivity
+        return Dense(f"{self.name}:everywhere", found.n_source, found.n_target)
+
+    def number(self, updates: int) -> int:
+        """How many go once so many updates were done.
+
+        Raises
+        ------
+        ValueError
+            If the schedule gives no share of them.
+        """
+        if not callable(self.fraction):
+            return round((self.fraction or 0) * self.connectivity.size)
+        given = self.fraction(updates)
+        share = as_real(given)
+        if share is None or not 0 <= share < 1:
+            raise ValueError(
+                f"The fraction of the synapses '{self.name}' that goes is {shown(given)} after "
+                f"{updates} updates; let {self.fraction!r} give numbers from 0 to less than 1."
+            )
+        return round(share * self.connectivity.size)
+
     def contents(self) -> dict[str, Values]:
-        """What its own tables hold."""
+        """What its own tables hold, before any update."""
         sizes = {"source": self.connectivity.n_source, "target": self.connectivity.n_target}
-        return {self.own(side): np.arange(size, dtype=np.int32) for side, size in sizes.items()}
+        found = {self.own(side): np.arange(size, dtype=np.int32) for side, size in sizes.items()}
+        number = {} if self.fraction is None else {self.own("number"): np.array([self.number(0)])}
+        return found | number
 
     def arrays(self) -> tuple[Array, ...]:
         """Its own arrays."""
         found, kinds = self.connectivity, {"source": DType.INT, "target": DType.INT}
         sizes = {"source": found.n_source, "target": found.n_target, "rate": 1}
         beside = {"rate": DType.REAL}
-        beside |= {"score": DType.REAL} if self.number is not None else {}
+        if self.fraction is not None:
+            sizes["number"] = 1
+            beside |= {"score": DType.REAL, "number": DType.INT}
+        if self.everywhere is not None:
+            sizes["gradient"] = self.everywhere.n_synapses
+            beside["gradient"] = DType.REAL
         beside |= {"polarity": DType.INT} if self.polarity is not None else {}
         own = (
             Array(self.own(name), kind, sizes.get(name, found.size), Access.SHARED)
@@ -158,9 +195,13 @@ class Rewired:
 
     def _marking(self) -> Iterable[Phase]:
         yield self._each("mark", self.mark)
-        if self.number is not None:
-            score, marks = self.own("score"), self.own("marks")
-            yield Choose(f"choose of {self.name}", score, self.number, marks)
+        if self.fraction is not None:
+            score, number, marks = (self.own(part) for part in ("score", "number", "marks"))
+            yield Choose(f"choose of {self.name}", score, number, marks)
+        if self.everywhere is not None:
+            refs = {"gradient": Ref(self.own("gradient"), Index.ELEMENT)}
+            body = Body("gradient = abs(gradient)", refs)
+            yield ForEach(f"scores of {self.name}", self.everywhere.n_synapses, body)
 
     def _each(self, what: str, body: Body) -> Phase:
         """A phase over all synapses: one loop where nothing but synapses is met."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +11,9 @@ from typing import Any
 from brian2eprop.number_checks import above_zero, number, whole
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+# Of the synapses, or by how many updates were done.
+Share = float | Callable[[int], float]
 
 # Updates are counted in 64 bits.
 MOST_UPDATES = 2**63 - 1
@@ -33,8 +36,10 @@ class Recipe:
         Where synapses may be.
     initial : mapping of str to str
         Values of formed synapses; everything else of theirs is zero.
-    fraction : float, optional
+    fraction : float or callable, optional
         The share of the synapses that goes.
+    by_gradient : bool
+        Whether synapses are formed where the gradient that their weight would have is greatest.
     update : str
         What is done to every synapse before.
     polarity : float, optional
@@ -46,7 +51,8 @@ class Recipe:
     form: str = "1"
     allowed: str = "True"
     initial: Mapping[str, str] = NOTHING
-    fraction: float | None = None
+    fraction: Share | None = None
+    by_gradient: bool = False
     update: str = ""
     polarity: float | None = None
 
@@ -107,8 +113,9 @@ class Rewire(Rule):
         After how many updates.
     initial : mapping of str to str
         Values of the variables of a formed synapse; those that are not named start at zero.
-    fraction : float, optional
-        Share of the synapses that goes.
+    fraction : float or callable, optional
+        Share of the synapses that goes; a schedule, as for learning rates, says it by the number
+        of updates done.
     allowed : str
         Condition for places that may have a synapse, such as ``'i != j'``.
 
@@ -128,7 +135,7 @@ class Rewire(Rule):
     form: str = "1"
     every: int = 1
     initial: Mapping[str, str] = field(default_factory=dict)
-    fraction: float | None = None
+    fraction: Share | None = None
     allowed: str = "True"
 
     def __post_init__(self) -> None:
@@ -233,8 +240,9 @@ class SET(Rule):
 
     Parameters
     ----------
-    fraction : float
-        Share of the synapses that goes.
+    fraction : float or callable
+        Share of the synapses that goes; a schedule, as for learning rates, says it by the number
+        of updates done.
     every : int
         After how many updates, such as the number of batches of an epoch.
     initial : str
@@ -260,7 +268,7 @@ class SET(Rule):
     SET(fraction=0.3, every=100, initial='0', allowed='True')
     """
 
-    fraction: float = 0.3
+    fraction: Share = 0.3
     every: int = 100
     initial: str = "0"
     allowed: str = "True"
@@ -279,6 +287,63 @@ class SET(Rule):
         )
 
 
+@dataclass(frozen=True)
+class RigL(Rule):
+    """Rigging the lottery: synapses of least weight go, those of greatest gradient are formed.
+
+    A share of the synapses, those whose weight is nearest to zero, is taken away, and as many are
+    formed where the gradient of the loss by the weight that a synapse would have there is
+    greatest, of either sign: that of the batch by which the update was made. Places that have just
+    become empty are among those. What is formed begins at zero.
+
+    The gradient of all places is there in such a batch alone: its cost is that of a dense matrix'
+    gradient, and falls with ``every``; its memory is that of a dense matrix.
+
+    Parameters
+    ----------
+    fraction : float or callable
+        Share of the synapses that goes; a schedule, as for learning rates, says it by the number
+        of updates done. In the paper ``CosineDecay(0.3, n)``, where ``n`` is three quarters of
+        the training's updates: then the network stays as it is.
+    every : int
+        After how many updates.
+    allowed : str
+        Condition for places that may have a synapse, such as ``'i != j'``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of its range, or the condition is no text.
+
+    References
+    ----------
+    Evci, Gale, Menick, Castro, Elsen (2020), Rigging the lottery: making all tickets winners,
+    ICML, arXiv:1911.11134. There, the batch by whose gradient synapses are formed updates no
+    weights.
+
+    Examples
+    --------
+    >>> from brian2eprop import CosineDecay, RigL
+    >>> RigL(CosineDecay(0.3, decay_steps=1000)).every
+    100
+    """
+
+    fraction: Share = 0.3
+    every: int = 100
+    allowed: str = "True"
+
+    def __post_init__(self) -> None:
+        _check_share("RigL", self.fraction)
+        whole("RigL", "every", self.every, 1, MOST_UPDATES)
+        _check_text("RigL", "allowed", self.allowed)
+
+    def recipe(self, weight: str) -> Recipe:
+        """See :meth:`Rule.recipe`."""
+        return Recipe(
+            f"-abs({weight})", allowed=self.allowed, fraction=self.fraction, by_gradient=True
+        )
+
+
 def _check_text(owner: str, name: str, value: Any) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{owner}: {name} is {value!r}; give a Brian2 expression as text.")
@@ -287,5 +352,7 @@ def _check_text(owner: str, name: str, value: Any) -> None:
 
 
 def _check_share(owner: str, value: Any) -> None:
+    if callable(value) and not isinstance(value, type):
+        return
     number(owner, "fraction", value, below=1)
     above_zero(owner, "fraction", value, "0.3")

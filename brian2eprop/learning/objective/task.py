@@ -60,6 +60,8 @@ class Task:
         that its pathway reads.
     rewired : frozenset of str
         The connectivities that change.
+    sought : frozenset of str
+        Those of them of which places without a synapse are to have a gradient as well.
     dimensions : mapping of str to Dimension
         The physical dimension of the arrays that hold a variable of Brian2.
     """
@@ -73,6 +75,7 @@ class Task:
     seed: int = 0
     delays: Mapping[str, ForEach] = field(default_factory=dict)
     rewired: frozenset[str] = frozenset()
+    sought: frozenset[str] = frozenset()
     dimensions: Mapping[str, Dimension] = field(default_factory=dict, repr=False)
 
     def without(self, frozen: frozenset[str]) -> Task:

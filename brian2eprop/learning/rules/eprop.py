@@ -18,6 +18,7 @@ from brian2eprop.device.program import (
     Program,
     Sweep,
 )
+from brian2eprop.errors import LearningError
 from brian2eprop.learning.adjoint.surrogate import SurrogateCrossing
 from brian2eprop.learning.adjoint.writer import gradient_array
 from brian2eprop.learning.feedback.pathways import Feedback
@@ -151,6 +152,13 @@ class EProp:
         """
         if self.form != "forward" or self.update_every is not None:
             refuse_rewards(self, task)
+        if self.form == "forward" and task.sought:
+            raise LearningError(
+                f"RigL asks for the gradient of places of '{min(task.sought)}' without a synapse, "
+                "and the forward form of EProp carries what synapses have met, not what others "
+                "would have. Use EProp(form='adjoint') or form='chunked', or rewire them by DeepR "
+                "or SET."
+            )
         if self.form == "auto":
             programs = replace(self, form="adjoint").training_program(model, task)
             sparing = replace(self, form="chunked")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Backend, Kernel, Memory
-from brian2eprop.device.program import Access, Array, DType
+from brian2eprop.device.program import Access, Array, DType, Program
+from brian2eprop.learning.adjoint.places import with_places
 from brian2eprop.learning.objective.task import TrainingPrograms
 from brian2eprop.learning.objective.trial import changed_arrays
 from brian2eprop.learning.training.checkpoint import Form
@@ -105,9 +106,15 @@ class Engine:
         backend, programs, store = self.backend, self.programs, self.store
         roles = programs.roles
         self.training = Session(
-            backend, programs.train, store, roles, programs.sparing, programs.online
+            backend, programs.train, store, roles, programs.sparing, programs.online, self._seek
         )
         self.evaluation = Session(backend, programs.evaluate, store, roles)
+
+    @property
+    def _seek(self) -> Callable[[Program], Program] | None:
+        """What adds the gradients of places without a synapse, if any are asked for."""
+        sought = tuple(self.rewirings.sought(self.gradients))
+        return (lambda program: with_places(program, sought)) if sought else None
 
     def _updating(self, optimiser: Optimiser, programs: TrainingPrograms) -> Update:
         """What updates the parameters that have gradients there, and what follows them."""
@@ -130,6 +137,20 @@ class Engine:
     def gradients(self) -> Mapping[str, str]:
         """The array of the gradient of each parameter that is not frozen."""
         return self.programs.roles.gradients
+
+    @property
+    def judged(self) -> Mapping[str, str]:
+        """Of each array of gradients of the batch in hand the parameter that they are of."""
+        found = {gradient: parameter for parameter, gradient in self.gradients.items()}
+        if self.seeking:
+            found |= {s.gradient: s.weight for s in self.rewirings.sought(self.gradients)}
+        return found
+
+    @property
+    def seeking(self) -> bool:
+        """Whether the next update asks for the gradients of places without a synapse."""
+        due = self.rewirings.due(self.iteration + 1, self.gradients)
+        return any(rewired.everywhere is not None for rewired in due)
 
     def follow(self, programs: TrainingPrograms) -> None:
         """Run other Programs of the same task; what is trained or drawn stays as it is.
@@ -292,8 +313,8 @@ class Engine:
 
     def bad_gradient(self, sums: Mapping[Key, float]) -> str | None:
         """The first parameter whose gradient holds NaN or infinity, if any."""
-        bad = self.non_finite(tuple(self.gradients.values()), sums)
-        return next((name for name, found in self.gradients.items() if found == bad), None)
+        judged = self.judged
+        return judged.get(self.non_finite(judged, sums) or "")
 
     def non_finite(
         self, names: Iterable[str], sums: Mapping[Key, float] | None = None

@@ -227,7 +227,7 @@ class Fitting:
         session.begin(batch)
         measured: Mapping[Key, float] = {}
         for steps, counts in session.calls(batch):
-            session.advance(batch, steps)
+            session.advance(batch, steps, self.engine.seeking)
             measured = self._checked(batch, tally, before, place)
             if counts:
                 self.mirror.updated()
@@ -242,7 +242,7 @@ class Fitting:
         The host waits for the device here, and nowhere else.
         """
         added = tally.numbers(batch)
-        sums = self.engine.sums(self.engine.gradients.values())
+        sums = self.engine.sums(self.engine.judged)
         found = fetch(self.engine.store.xp, {**added, **sums})
         gradient = self.engine.bad_gradient(found)
         state = nan_fault(found, batch.n_samples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.device.rewiring.phases import Rewired
 from brian2eprop.device.rewiring.rules import Rewiring, Rule
+from brian2eprop.learning.adjoint.places import Sought
 from brian2eprop.learning.training.arguments import shown
 from brian2eprop.learning.training.constraints import Constraints, Dale
 from brian2eprop.learning.training.schedules import Rate, rate_of
@@ -90,6 +91,7 @@ class Rewirings:
             then = self._put_back(rewired, known)
             program = rewired.program(beside, known.values(), numbered, then)
             program = _with_what_it_uses(program)
+            _require_memory(store, rewired)
             if program != self._programs.get(name):
                 self._kernels.pop(name, None)
             self._programs[name] = program
@@ -176,6 +178,36 @@ class Rewirings:
                 signs = self._signs[name][i]
             store.write(rewired.own("polarity"), signs)
 
+    def due(self, iteration: int, trained: Container[str]) -> list[Rewired]:
+        """The synapses that are rewired after an update.
+
+        Parameters
+        ----------
+        iteration : int
+            How many updates were done, this one too.
+        trained : container of str
+            The weights that are updated.
+
+        Raises
+        ------
+        ValueError
+            If a schedule gives no share of them.
+        """
+        return [
+            rewired
+            for rewired in self.found.values()
+            if rewired.weight in trained
+            and not iteration % rewired.every
+            and (rewired.fraction is None or rewired.number(iteration))
+        ]
+
+    def sought(self, trained: Container[str]) -> Iterator[Sought]:
+        """What of the synapses the gradients of all places are asked for."""
+        for name, rewired in self.found.items():
+            everywhere = rewired.everywhere
+            if everywhere is not None and rewired.weight in trained:
+                yield Sought(name, rewired.weight, everywhere, rewired.own("gradient"))
+
     def run(self, store: Memory, iteration: int, rates: Mapping[str, Rate]) -> None:
         """Rewire what is due after an update.
 
@@ -188,12 +220,13 @@ class Rewirings:
         rates : mapping of str to float or callable
             The learning rate of each weight that is trained.
         """
-        for name, rewired in self.found.items():
-            if iteration % rewired.every or rewired.weight not in rates:
-                continue
+        for rewired in self.due(iteration, rates):
+            name = rewired.name
             rate = rate_of("Trainer", rates[rewired.weight], iteration - 1)
             if rewired.own("rate") in store.arrays:
                 store.write(rewired.own("rate"), rate)
+            if callable(rewired.fraction):
+                store.write(rewired.own("number"), rewired.number(iteration))
             if name not in self._kernels:
                 self._kernels[name] = self.backend.compile(self._programs[name])
             self._kernels[name].run(store, Call(iteration))
@@ -213,6 +246,20 @@ class Rewirings:
         for name in found:
             store.write(self.found[name].own("stuck"), 0)
         return {name: number for name, number in found.items() if number}
+
+
+def _require_memory(store: Memory, rewired: Rewired) -> None:
+    """Refuse gradients of places that do not fit into the memory."""
+    free, everywhere = store.free_bytes(), rewired.everywhere
+    if everywhere is None or free is None or rewired.own("gradient") in store.arrays:
+        return
+    needed = everywhere.n_synapses * store.precision.dtype.itemsize
+    if needed > free:
+        raise MemoryError(
+            f"Trainer: RigL keeps a gradient for each of the {everywhere.n_source} x "
+            f"{everywhere.n_target} places of '{rewired.name}', which takes {needed / 2**30:.3g} "
+            f"GiB of memory, and {free / 2**30:.3g} GiB are free; rewire them by DeepR or SET."
+        )
 
 
 def _with_what_it_uses(program: Program) -> Program:

@@ -15,13 +15,23 @@ from brian2eprop.learning.objective.task import Online, Roles
 from brian2eprop.learning.training.data import Batch
 from brian2eprop.learning.training.validity import counting_nan
 
+Seek = Callable[[Program], Program]
+
 
 class _Variant:
     """A Program, its states that became NaN counted, with its kernel."""
 
-    def __init__(self, backend: Backend, program: Program, roles: Roles) -> None:
+    def __init__(
+        self, backend: Backend, program: Program, roles: Roles, seek: Seek | None = None
+    ) -> None:
         self._backend = backend
         self.program, self.nan_counts = counting_nan(program, roles.initial)
+        self.seeking = None if seek is None else _Variant(backend, seek(program), roles)
+
+    @property
+    def largest(self) -> Program:
+        """That of its Programs that needs most memory."""
+        return self.program if self.seeking is None else self.seeking.program
 
     @cached_property
     def kernel(self) -> Kernel:
@@ -48,6 +58,9 @@ class Session:
         Makes a Program with the same results that runs where the other does not fit into memory.
     online : Online, optional
         How it runs in several calls a batch.
+    seek : callable, optional
+        Makes a Program with the same results that has the gradients of places without a synapse
+        as well.
     """
 
     def __init__(
@@ -58,11 +71,13 @@ class Session:
         roles: Roles,
         sparing: Callable[[], Program] | None = None,
         online: Online | None = None,
+        seek: Seek | None = None,
     ) -> None:
         self.backend = backend
         self.store = store
         self.roles = roles
         self.memory = store
+        self._seek = seek
         self._usual = self._running = self._variant(program)
         self._sparing = None if sparing is None else cache(lambda: self._variant(sparing()))
         self._online = online
@@ -70,7 +85,7 @@ class Session:
         self._given: tuple[int, int] | None = None
 
     def _variant(self, program: Program) -> _Variant:
-        return _Variant(self.backend, program, self.roles)
+        return _Variant(self.backend, program, self.roles, self._seek)
 
     @property
     def program(self) -> Program:
@@ -108,9 +123,14 @@ class Session:
         if self._begin is not None:
             self._begin.run(self.memory)
 
-    def advance(self, batch: Batch, steps: range) -> None:
-        """Go through some steps of a batch, in order; the gradients are those of these steps."""
-        self.kernel.run(self.memory, Call(steps.start, len(steps), batch.streams))
+    def advance(self, batch: Batch, steps: range, seeking: bool = False) -> None:
+        """Go through some steps of a batch, in order; the gradients are those of these steps.
+
+        ``seeking``: those of places without a synapse too.
+        """
+        variant = self._running.seeking if seeking else self._running
+        assert variant is not None
+        variant.kernel.run(self.memory, Call(steps.start, len(steps), batch.streams))
 
     def calls(self, batch: Batch) -> Iterator[tuple[range, bool]]:
         """The steps of each call for a batch, and whether an update follows."""
@@ -155,7 +175,7 @@ class Session:
         # Two of them need not fit beside each other.
         self.memory, self._size, self._given = self.store, (0, 0), None
         if self._sparing is not None:
-            fits = self._fits(self._usual.program, instances, n_steps)
+            fits = self._fits(self._usual.largest, instances, n_steps)
             self._running = self._usual if fits else self._sparing()
         try:
             self.memory = self._new_memory(instances, n_steps)
@@ -173,8 +193,9 @@ class Session:
 
     def _new_memory(self, instances: int, n_steps: int) -> Memory:
         memory = self.backend.memory(instances)
-        arrays = self.program.all_arrays().values()
+        program = self._running.largest
+        arrays = program.all_arrays().values()
         shared = (array.name for array in arrays if array.access is Access.SHARED)
         memory.share(self.store, [name for name in shared if name in self.store.arrays])
-        memory.reserve(self.program, n_steps)
+        memory.reserve(program, n_steps)
         return memory

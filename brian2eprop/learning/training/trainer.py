@@ -96,7 +96,7 @@ class Trainer(Evaluation):
     learning_rates : mapping of VariableView to (float or callable), optional
         Learning rates of parameters that do not have the optimiser's, such as ``{w.w: 1e-4}`` or
         ``{w.w: CosineDecay(1e-4, 1000)}``.
-    rewiring : mapping of Synapses to DeepR, SET or Rewire, optional
+    rewiring : mapping of Synapses to DeepR, SET, RigL or Rewire, optional
         How sparse synapses are rewired while one variable of theirs is trained, such as
         ``{w_rec: DeepR(l1=1e-4)}``.
     seed : int, optional
@@ -157,6 +157,7 @@ class Trainer(Evaluation):
             seed=drawn,
             delays=captured.rounding,
             rewired=frozenset(captured.rewired),
+            sought=frozenset(n for n, r in captured.rewired.items() if r.everywhere is not None),
             dimensions={name: found.dim for name, found in captured.variables.items()},
         )
         self._programs = cache(

@@ -1,29 +1,6 @@
 {# Synapses that are taken away and formed; rows are shared by the threads of a block. #}
-{% macro Choose(view) %}
-{% set values, marks, n, number = pointers[view.phase.values], pointers[view.phase.marks], sizes[view.phase.values], view.phase.number %}
-// The least number that no more than {{ number }} are above.
-long long low = -0x7fffffffffffffffll - 1, high = 0x7fffffffffffffffll;
-while (low < high) {
-    const long long middle = b2e::middle_of(low, high);
-    int above = 0;
-    {{ words.reduction_loop("element", n, ["above"], "sum") | indent(4) }} above += b2e::order_of({{ values }}[element]) > middle;
-    above = b2e::block_sum(above);
-    B2E_BARRIER();
-    if (above <= {{ number }}) high = middle;
-    else low = middle + 1;
-}
-int above = 0;
-{{ words.reduction_loop("element", n, ["above"], "sum") }} above += b2e::order_of({{ values }}[element]) > low;
-above = b2e::block_sum(above);
-{{ words.loop("element", n) }} {{ marks }}[element] = b2e::order_of({{ values }}[element]) > low;
-B2E_BARRIER();
-if (B2E_LEADER)
-    for (int element = 0, left = {{ number }} - above; element < {{ n }} && left > 0; ++element)
-        if (b2e::order_of({{ values }}[element]) == low) {
-            {{ marks }}[element] = 1;
-            --left;
-        }
-{% endmacro %}
+{% from "choose.cpp" import greatest with context %}
+{% from "elements.cpp" import lines with context %}
 
 {# How many synapses each row has become the numbers from which on they lie. #}
 {% macro summed_up(starts, rows) %}
@@ -32,6 +9,84 @@ if (B2E_LEADER) {
     {{ starts }}[0] = 0;
     for (int row = 0; row < {{ rows }}; ++row) {{ starts }}[row + 1] += {{ starts }}[row];
 }
+B2E_BARRIER();
+{% endmacro %}
+
+{# Candidates are drawn, those that are taken put into lists, until none is missing. #}
+{% macro by_chance(view, found, part) %}
+{% set n, rows, columns, start, kept = found.size, found.n_source, found.n_target, part("start"), part("kept") %}
+{% set head, next, node, count = part("head"), part("next"), part("node"), part("count") %}
+const long long empty = {{ rows }}ll * {{ columns }} - left;
+const b2e::Draws placedraws = b2e::draws_of({{ pointers[keys] }}, {{ program.draws.index(view.phase.place) }}, step, instance);
+long long drawn = 0;
+for (int round = 0; missing > 0 && round < {{ view.phase.ROUNDS }}; ++round) {
+    {{ words.loop("candidate", "missing") }} {
+        const long long element = drawn + candidate;
+        const long long drawn_rank = (long long)(b2e::uniform<double>(placedraws, element) * empty);
+        const long long rank = drawn_rank < empty ? drawn_rank : empty - 1;
+        const int source = b2e::row_of_empty({{ start }}, {{ rows }}, {{ columns }}, rank);
+        const int target = b2e::column_of_empty({{ kept }}, {{ start }}[source], {{ start }}[source + 1],
+                                                rank - (source * {{ columns }}ll - {{ start }}[source]));
+        {{ lines(view.lines.each) | trim | indent(8) }}
+        {{ part("i") }}[candidate] = _taken ? source : -1;
+        {{ part("j") }}[candidate] = target;
+    }
+    B2E_BARRIER();
+    // A row's list is one thread's; the numbers of its nodes do not matter.
+    for (int candidate = 0; candidate < missing; ++candidate) {
+        const int source = {{ part("i") }}[candidate], wanted = {{ part("j") }}[candidate];
+        if (source < 0 || !B2E_MINE(source) || b2e::in_list({{ head }}, {{ next }}, {{ node }}, source, wanted)) continue;
+        b2e::put_in_list({{ head }}, {{ next }}, {{ node }}, source, wanted, b2e::take({{ count }}));
+    }
+    B2E_BARRIER();
+    drawn += missing;
+    missing = {{ n }} - left - {{ count }}[0];
+    B2E_BARRIER();
+}
+{% endmacro %}
+
+{# Of the empty places that are taken those of the greatest scores are put into lists, each row by a thread. #}
+{% macro by_score(view, found, part) %}
+{% set n, rows, columns, start, kept = found.size, found.n_source, found.n_target, part("start"), part("kept") %}
+{% set head, next, node, count, tied = part("head"), part("next"), part("node"), part("count"), part("tied") %}
+{% set scores = pointers[view.phase.scores] %}
+{% set places = rows * columns %}
+{{ words.loop("source", rows) }} {
+    for (int target = 0; target < {{ columns }}; ++target) {
+        const int element = source * {{ columns }} + target;
+        {{ lines(view.lines.each) | trim | indent(8) }}
+        if (!_taken) {{ scores }}[element] = -1;
+    }
+    for (int k = {{ start }}[source]; k < {{ start }}[source + 1]; ++k) {{ scores }}[source * {{ columns }} + {{ kept }}[k]] = -1;
+}
+B2E_BARRIER();
+int candidates = 0;
+{{ words.reduction_loop("element", places, ["candidates"], "sum") }} candidates += {{ scores }}[element] >= 0;
+candidates = b2e::block_sum(candidates);
+B2E_BARRIER();
+const int number = missing < candidates ? missing : candidates;
+{{ greatest(scores, places, "number") | trim }}
+{{ words.loop("source", rows) }} {
+    int equal = 0;
+    for (int target = 0; target < {{ columns }}; ++target) equal += b2e::order_of({{ scores }}[source * {{ columns }} + target]) == low;
+    {{ tied }}[source + 1] = equal;
+}
+{{ summed_up(tied, rows) | trim }}
+{{ words.loop("source", rows) }} {
+    int last = -1, equal = number - above - {{ tied }}[source];
+    for (int target = 0; target < {{ columns }}; ++target) {
+        const long long order = b2e::order_of({{ scores }}[source * {{ columns }} + target]);
+        if (order < low || (order == low && equal-- <= 0)) continue;
+        const int at = b2e::take({{ count }});
+        {{ node }}[at] = target;
+        {{ next }}[at] = -1;
+        if (last < 0) {{ head }}[source] = at;
+        else {{ next }}[last] = at;
+        last = at;
+    }
+}
+B2E_BARRIER();
+missing -= {{ count }}[0];
 B2E_BARRIER();
 {% endmacro %}
 
@@ -61,34 +116,8 @@ if (B2E_LEADER) {{ count }}[0] = 0;
 }
 B2E_BARRIER();
 const int left = {{ start }}[{{ rows }}];
-const long long empty = {{ rows }}ll * {{ columns }} - left;
-const b2e::Draws placedraws = b2e::draws_of({{ pointers[keys] }}, {{ program.draws.index(view.phase.place) }}, step, instance);
 int missing = {{ n }} - left;
-long long drawn = 0;
-for (int round = 0; missing > 0 && round < {{ view.phase.ROUNDS }}; ++round) {
-    {{ words.loop("candidate", "missing") }} {
-        const long long element = drawn + candidate;
-        const long long drawn_rank = (long long)(b2e::uniform<double>(placedraws, element) * empty);
-        const long long rank = drawn_rank < empty ? drawn_rank : empty - 1;
-        const int source = b2e::row_of_empty({{ start }}, {{ rows }}, {{ columns }}, rank);
-        const int target = b2e::column_of_empty({{ kept }}, {{ start }}[source], {{ start }}[source + 1],
-                                                rank - (source * {{ columns }}ll - {{ start }}[source]));
-        {{ lines(view.lines.each) | trim | indent(8) }}
-        {{ part("i") }}[candidate] = _taken ? source : -1;
-        {{ part("j") }}[candidate] = target;
-    }
-    B2E_BARRIER();
-    // A row's list is one thread's; the numbers of its nodes do not matter.
-    for (int candidate = 0; candidate < missing; ++candidate) {
-        const int source = {{ part("i") }}[candidate], wanted = {{ part("j") }}[candidate];
-        if (source < 0 || !B2E_MINE(source) || b2e::in_list({{ head }}, {{ next }}, {{ node }}, source, wanted)) continue;
-        b2e::put_in_list({{ head }}, {{ next }}, {{ node }}, source, wanted, b2e::take({{ count }}));
-    }
-    B2E_BARRIER();
-    drawn += missing;
-    missing = {{ n }} - left - {{ count }}[0];
-    B2E_BARRIER();
-}
+{{ (by_score if view.phase.scores else by_chance)(view, found, part) | trim }}
 if (B2E_LEADER) {
     {{ part("stuck") }}[0] += missing;
     {{ part("formed") }}[0] += {{ n }} - left;
