@@ -20,8 +20,17 @@ from brian2eprop.learning.training.numbers import fetch
 from brian2eprop.learning.training.tally import Tally
 
 
-def make_trainer(work: Workload, rule: Any = None, backend: str = "cpu") -> b2e.Trainer:
-    """The network of a workload, ready to be trained; by e-prop unless a rule is given."""
+def make_trainer(
+    work: Workload,
+    rule: Any = None,
+    backend: str = "cpu",
+    density: float = 1,
+    rewiring: Any = None,
+) -> b2e.Trainer:
+    """The network of a workload, ready to be trained; by e-prop unless a rule is given.
+
+    Of its input and recurrent synapses there are as many as ``density`` says; both are rewired.
+    """
     b2.set_device("eprop_cuda", backend=backend, precision="float32")
     b2.start_scope()
     b2.defaultclock.dt = work.dt * b2.second
@@ -42,8 +51,8 @@ def make_trainer(work: Workload, rule: Any = None, backend: str = "cpu") -> b2e.
     )
     weights = work.weights()
     synapses = [
-        _connect("w_in", inputs, hidden, "v", weights["w_in"]),
-        _connect("w_rec", hidden, hidden, "v", weights["w_rec"]),
+        _connect("w_in", inputs, hidden, "v", weights["w_in"], density),
+        _connect("w_rec", hidden, hidden, "v", weights["w_rec"], density),
         _connect("w_out", hidden, readout, "y", weights["w_out"]),
     ]
     return b2e.Trainer(
@@ -53,17 +62,27 @@ def make_trainer(work: Workload, rule: Any = None, backend: str = "cpu") -> b2e.
         rule=rule or b2e.EProp(),
         parameters=[*(each.w for each in synapses), readout.b],
         optimiser=b2e.Adam(work.learning_rate),
+        rewiring={} if rewiring is None else dict.fromkeys(synapses[:2], rewiring),
         seed=work.seed,
     )
 
 
 def _connect(
-    name: str, source: Any, target: Any, variable: str, weights: npt.NDArray[Any]
+    name: str,
+    source: Any,
+    target: Any,
+    variable: str,
+    weights: npt.NDArray[Any],
+    density: float = 1,
 ) -> b2.Synapses:
     effect = f"{variable}_post += w"
     synapses = b2.Synapses(source, target, "w : 1", on_pre=effect, name=name)
-    synapses.connect()
-    synapses.w = weights[synapses.i[:], synapses.j[:]]
+    if density == 1:
+        synapses.connect()
+    else:
+        i, j = np.nonzero(np.random.default_rng(len(weights)).random(weights.shape) < density)
+        synapses.connect(i=i, j=j)
+    synapses.w = weights[synapses.i[:], synapses.j[:]] / np.sqrt(density)
     return synapses
 
 
@@ -93,13 +112,21 @@ class Step:
     def whole(self) -> None:
         """What ``Trainer.fit`` does for a batch."""
         batch, engine = self.batch(), self.engine
-        engine.training.run(batch)
+        engine.training.begin(batch)
+        engine.training.advance(batch, range(batch.n_steps), engine.seeking)
         tally = Tally(self.outputs, engine.training)
-        added, sums = tally.numbers(batch), engine.sums(engine.gradients.values())
+        added, sums = tally.numbers(batch), engine.sums(engine.judged)
         found = fetch(engine.store.xp, {**added, **sums})
         tally.add(batch, {key: found[key] for key in added})
         engine.bad_gradient(found)
         engine.update()
+
+    def rewire(self) -> None:
+        """What follows an update where synapses are rewired; the device has done it."""
+        engine = self.engine
+        rates = dict.fromkeys(engine.gradients, 1e-9)
+        engine.rewirings.run(engine.store, engine.iteration + 1, rates)
+        engine.store.read(engine.rewirings.counts[0])
 
     def answer(self) -> None:
         """What ``Trainer.predict`` does for a batch."""
@@ -119,6 +146,9 @@ class Step:
             return lambda: session.kernel.run(session.memory, call)
 
         parts = {name: runner(session) for name, session in sessions.items()}
+        if self.engine.seeking:
+            training, steps = self.engine.training, range(batch.n_steps)
+            parts["gradients of places"] = lambda: training.advance(batch, steps, True)
         return parts | {"update": self.engine.update}
 
     def first(self) -> dict[str, float]:

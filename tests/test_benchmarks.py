@@ -26,6 +26,23 @@ SMALL = {
     "forms": ["--steps", "20", "--batch", "1"],
     "rules": ["--rounds", "1", "--hidden", "8", "--steps", "20"],
     "recording": ["--sizes", "50", "--monitors", "spikes", "--rounds", "1", "--seconds", "0.01"],
+    "sparse": [
+        "--hidden",
+        "16",
+        "--densities",
+        "1",
+        "0.3",
+        "--steps",
+        "20",
+        "--batch",
+        "2",
+        "--rounds",
+        "1",
+        "--repeats",
+        "1",
+        "--jax",
+        "none",
+    ],
     "second_run": ["--synapses", "100", "--repeats", "1"],
 }
 # These have tests of their own, or are run by other benchmarks.
