@@ -22,6 +22,11 @@ def test_no_file_is_too_long_to_read(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
+def test_no_template_is_too_long_to_read() -> None:
+    for path in (ROOT / "brian2eprop/device/codegen/templates").rglob("*.*"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 150, path.name
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "brian2eprop").rglob("*.py")), ids=lambda p: p.name)
 def test_no_function_is_too_long_to_read(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -44,7 +49,7 @@ PACKAGE = DEVICE.parent
             {
                 "program/tree.py",
                 "program/__init__.py",
-                "codegen/templates/phases.cpp",
+                "codegen/templates/elements.cpp",
                 "backends/reference.py",
                 "capture/objects/cables.py",
             },

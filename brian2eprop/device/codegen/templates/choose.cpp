@@ -34,3 +34,6 @@ if (B2E_LEADER)
             --left;
         }
 {% endmacro %}
+
+{% set macros = [("Choose", Choose)] %}
+{% set headers = [("Choose", "rewire.h")] %}

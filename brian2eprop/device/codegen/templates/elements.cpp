@@ -58,3 +58,6 @@ if (B2E_LEADER) {{ slot(view.phase.into) }}[0] = result;
 if (B2E_LEADER)
     b2e::solve_tree({{ sizes[phase.parent] }}, {{ pointers[phase.parent] }}, {{ pointers[phase.leak] }}, {{ pointers[phase.coupling] }}, {{ pointers[phase.source] }});
 {% endmacro %}
+
+{% set macros = [("ForEach", ForEach), ("Reduce", Reduce), ("Clear", Clear), ("TreeSolve", TreeSolve)] %}
+{% set headers = [("TreeSolve", "tree.h")] %}

@@ -114,3 +114,5 @@ const b2e::Spikes spikes = b2e::spikes_of(streams, stream_steps, {{ streams[view
 {{ words.simd_loop("event", "spikes.count") }} indices[event] = spikes.index[event];
 if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = spikes.count;
 {% endmacro %}
+
+{% set macros = [("ForEachEvent", ForEachEvent), ("Detect", Detect), ("Mark", Mark), ("Gather", Gather), ("Feed", Feed), ("Record", Record), ("Count", Count)] %}

@@ -43,9 +43,6 @@ B2E_BARRIER();
 {% import "synapses.cpp" as synapses with context %}
 {% import "choose.cpp" as choose with context %}
 {% import "rewire.cpp" as rewire with context %}
-{% set macros = {"ForEach": elements.ForEach, "Reduce": elements.Reduce, "Clear": elements.Clear, "TreeSolve": elements.TreeSolve,
-                 "ForEachEvent": events.ForEachEvent, "Detect": events.Detect, "Mark": events.Mark, "Gather": events.Gather, "Feed": events.Feed, "Record": events.Record, "Count": events.Count,
-                 "Propagate": synapses.Propagate, "ForEachSynapse": synapses.ForEachSynapse,
-                 "Choose": choose.Choose, "Rewire": rewire.Rewire} %}
+{% set macros = dict(elements.macros + events.macros + synapses.macros + choose.macros + rewire.macros) %}
 {# What goes before the kernel where there is a phase of the kind. #}
-{% set headers = {"TreeSolve": "tree.h", "Choose": "rewire.h", "Rewire": "rewire.h"} %}
+{% set headers = dict(elements.headers + choose.headers + rewire.headers) %}

@@ -148,3 +148,6 @@ B2E_BARRIER();
     }
 }
 {% endmacro %}
+
+{% set macros = [("Rewire", Rewire)] %}
+{% set headers = [("Rewire", "rewire.h")] %}

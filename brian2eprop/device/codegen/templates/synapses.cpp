@@ -58,3 +58,5 @@ for (int delay = {{ view.delays }}; delay >= 0; --delay) {
     {{ go_along(view) | trim | indent(4) }}
 }
 {% endmacro %}
+
+{% set macros = [("Propagate", Propagate), ("ForEachSynapse", ForEachSynapse)] %}
