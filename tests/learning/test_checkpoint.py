@@ -19,7 +19,7 @@ import pytest
 from brian2eprop.errors import CheckpointError
 from brian2eprop.learning.settings import settings
 from brian2eprop.learning.training import checkpoint, reading
-from brian2eprop.learning.training.checkpoint import Checkpoint, State, write
+from brian2eprop.learning.training.checkpoint import Checkpoint, Form, State, write
 from brian2eprop.learning.training.connectivity import digests
 from brian2eprop.learning.training.optimisers import Adam
 from brian2eprop.learning.training.reading import opened
@@ -50,7 +50,10 @@ def sample(seed=0, size=3, **change):
 
 def layout(size=3):
     shapes = {"net_w": (size,), "adam:v:net_w": (size,), "adam:rate": (1,)}
-    return {name: (shapes[name], np.dtype(NAMES[name])) for name in NAMES}
+    return {
+        name: Form(shapes[name], np.dtype(dtype), squares=name == "adam:v:net_w")
+        for name, dtype in NAMES.items()
+    }
 
 
 def read(path, size=3):
@@ -60,7 +63,7 @@ def read(path, size=3):
         file.check(expected.state.settings, expected.state.connectivity, expected.state.values)
         optimiser = file.optimiser(Adam())
         return SimpleNamespace(
-            arrays=file.arrays(layout(size), optimiser),
+            arrays=file.arrays(layout(size)),
             state=file.state,
             optimiser=optimiser,
             rng=file.generator(),

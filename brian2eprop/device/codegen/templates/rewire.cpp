@@ -89,7 +89,6 @@ B2E_BARRIER();
 missing -= {{ count }}[0];
 B2E_BARRIER();
 {% endmacro %}
-
 {% macro Rewire(view) %}
 {% set found = program.find_connectivity(view.phase.connectivity) %}
 {% set n, rows, columns = found.size, found.n_source, found.n_target %}
@@ -148,6 +147,4 @@ B2E_BARRIER();
     }
 }
 {% endmacro %}
-
-{% set macros = [("Rewire", Rewire)] %}
-{% set headers = [("Rewire", "rewire.h")] %}
+{% set macros = [("Rewire", Rewire)] %}{% set headers = [("Rewire", "rewire.h")] %}
