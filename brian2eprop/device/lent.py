@@ -16,6 +16,9 @@ class Borrower(Protocol):
     def touch(self, name: str) -> None:
         """Note that Brian2's array of a variable may be changed."""
 
+    def is_ahead(self, name: str) -> bool:
+        """Whether Brian2's array of a variable is not up to date."""
+
 
 class Lent:
     """Which variables are lent, and to whom."""
@@ -55,6 +58,10 @@ class Lent:
         """Note that Brian2's array of a variable may be changed: all borrowers must know."""
         for borrower, name in self._loans.get(variable, ()):
             borrower.touch(name)
+
+    def is_ahead(self, variable: Any) -> bool:
+        """Whether a variable's newest values are a borrower's: Brian2's array is as it was."""
+        return any(b.is_ahead(name) for b, name in self._loans.get(variable, ())[-1:])
 
     def pull_all(self) -> None:
         """Bring Brian2's arrays of all variables up to date."""

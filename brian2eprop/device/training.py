@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -143,7 +143,10 @@ class TrainingServices(ValuesDevice):
             If it could not be captured any more.
         """
         made = self._made_from[captured]
-        if made.origin.is_unchanged(network.sorted_objects, made.namespace, self.stamps, ()):
+        # What a training rewires is its own doing, until somebody reads it and may change it.
+        if made.origin.is_unchanged(
+            network.sorted_objects, made.namespace, self.stamps, (), self.lent.is_ahead
+        ):
             return None
         with self.networks.preparing:
             now = self._followed(network, made.namespace, made.trained, made.rewirings)
@@ -245,10 +248,15 @@ class TrainingServices(ValuesDevice):
             else:
                 self.write_array(captured, array, values)
         ends = (captured.variables[end] for end in captured.rewired[name].ends)
+        written = [captured.variables[array] for array in contents.keys() - captured.tables.keys()]
         for counted, of in zip(("N_outgoing", "N_incoming"), ends, strict=True):
             variable = of.owner.variables[counted]
             neurons = np.asarray(of.get_value())
             self.fill_with_array(variable, np.bincount(neurons, minlength=variable.size))
+            written.append(variable)
+        made = self._made_from[captured]
+        origin = made.origin.with_new(written, self.stamps)
+        self._made_from[captured] = replace(made, origin=origin)
 
     def lend(
         self, captured: Captured, names: Iterable[str], borrower: Borrower

@@ -19,7 +19,7 @@ matter, nor do a source's spikes: they go to the kernel with every run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from numbers import Number
 from typing import Any
@@ -111,6 +111,10 @@ class Watched(dict[str, Any]):
         return super().get(name, default)
 
 
+def _none(variable: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Origin:
     """What a capture was made from.
@@ -138,6 +142,7 @@ class Origin:
         namespace: Mapping[str, Any],
         stamps: Stamps,
         instances: tuple[Any, ...],
+        lent: Callable[[Any], bool] = _none,
     ) -> bool:
         """Whether a capture now would be the same.
 
@@ -151,18 +156,28 @@ class Origin:
             The stamps of the arrays now.
         instances : tuple
             As in :class:`Origin`, now.
+        lent : callable
+            Whether a variable's newest values are somebody else's; those are not looked at.
         """
         objects = list(objects)
         return (
             instances == self.instances
             and [number for number, _ in self.objects] == [found.id for found in objects]
             and all(same(namespace.get(name, _MISSING), was) for name, was in self.names.items())
-            and all(stamps.of(variable) == was for variable, was in self.stamps.items())
+            and all(
+                lent(variable) or stamps.of(variable) == was
+                for variable, was in self.stamps.items()
+            )
             and all(
                 same(_attributes(found), was)
                 for found, (_, was) in zip(objects, self.objects, strict=True)
             )
         )
+
+    def with_new(self, variables: Iterable[Any], stamps: Stamps) -> Origin:
+        """The same, but that these variables are as they are now."""
+        now = {v: stamps.of(v) for v in set(variables) & self.stamps.keys()}
+        return replace(self, stamps={**self.stamps, **now})
 
 
 def origin_of(

@@ -125,6 +125,10 @@ class Mirror:
         if name in self._names:  # what samples start from is not read anew
             self._changed.add(name)
 
+    def is_ahead(self, name: str) -> bool:
+        """Whether the newest values of a variable are the engine's."""
+        return name in self._behind
+
     def _found(self, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
         now = float(self._network.t_)
         sources = {name: self._engine.source_of(name) for name in names}
