@@ -49,7 +49,7 @@ SMALL = {
 OTHERS = {
     "braintrace_step", "brian2_examples", "heard_digits", "inner_ear", "jax_lstm",
     "jax_training_step", "latency_mnist", "mnist", "run_all", "sequential_mnist", "shd_shaped",
-    "simulation", "spoken_digits", "teams", "training_step",
+    "simulation", "sparse_accuracy", "spoken_digits", "teams", "training_step",
 }  # fmt: skip
 
 
@@ -160,7 +160,9 @@ def test_results_are_kept_for_their_settings(load: Any, tmp_path: Path) -> None:
     assert load("kept").Kept(None).result("one", {"n": (1, 3)}, lambda: {"found": 3})["found"] == 3
 
 
-def test_spoken_digits(tmp_path: Path) -> None:
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """A folder with two short recordings of each speaker."""
     speakers = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
     rng, n, length = np.random.default_rng(0), 2 * len(speakers), 200
     np.savez(
@@ -172,10 +174,17 @@ def test_spoken_digits(tmp_path: Path) -> None:
         speakers=np.array(speakers),
         rate=8000,
     )
-    small = ["--hidden", "4", "--epochs", "1", "--speakers", "theo", "--processes", "1"]
-    folders = ["--data", tmp_path, "--heard", tmp_path / "heard", "--kept", tmp_path / "kept"]
-    assert run("spoken_digits", *folders, *small).count("1 speakers") == 3
-    assert len(list((tmp_path / "heard").glob("*.npz"))) == n
+    return tmp_path
+
+
+def test_spoken_digits(recordings: Path) -> None:
+    heard = recordings / "heard"
+    small = ["--hidden", "4", "--epochs", "1", "--processes", "1"]
+    folders = ["--data", recordings, "--heard", heard, "--kept", recordings / "kept"]
+    assert run("spoken_digits", *folders, *small, "--speakers", "theo").count("1 speakers") == 3
+    assert len(list(heard.glob("*.npz"))) == 12
+    found = run("sparse_accuracy", "digits", *folders, *small, "--seeds", "0", "1")
+    assert all(f"\n{kind} | " in found for kind in ("fixed random", "DEEP R", "RigL", "dense"))
 
 
 def test_the_inner_ear(tmp_path: Path) -> None:
