@@ -10,6 +10,7 @@ from brian2.devices.device import all_devices as _all_devices
 from brian2eprop import augmentation
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.rewiring.rules import SET, DeepR, Rewire, RigL
+from brian2eprop.device.rewiring.simulated import rewire
 from brian2eprop.device.sharing import is_per_instance, set_per_instance
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.errors import (
@@ -126,6 +127,7 @@ __all__ = [
     "datasets",
     "encoding",
     "is_per_instance",
+    "rewire",
     "set_per_instance",
 ]
 

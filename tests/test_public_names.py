@@ -68,6 +68,7 @@ NAMES = {
     "datasets",
     "encoding",
     "is_per_instance",
+    "rewire",
     "set_per_instance",
 }
 

@@ -35,6 +35,9 @@ from brian2eprop.errors import Unsupported
 ELEMENT, SHARED, PRE, POST = "_idx", "0", "_presynaptic_idx", "_postsynaptic_idx"
 PART = "_sub_idx"
 
+# Of which neurons the variables count the synapses.
+COUNTED = {"N_outgoing": "source", "N_incoming": "target"}
+
 _RANDOM_BUFFERS = ("rand_buffer", "randn_buffer", "rand_buffer_index", "randn_buffer_index")
 
 
@@ -201,6 +204,21 @@ def clock_that_has(variable: Any) -> Any:
 def is_synapses(owner: Any) -> bool:
     """Whether the owner of a variable is a Synapses object."""
     return hasattr(owner, "_connect_called")
+
+
+def is_synaptic(variable: Any) -> bool:
+    """Whether a variable has a value for each of synapses."""
+    owner = owner_of(variable)
+    return owner is not None and is_synapses(owner) and variable in owner._registered_variables
+
+
+def set_number(synapses: Any, number: int) -> None:
+    """Give all variables of synapses another size; their values are not what they were."""
+    for variable in synapses._registered_variables:
+        variable.resize(number)
+    synapses.variables["N"].set_value(number)
+    for counted, side in COUNTED.items():
+        synapses.variables[counted].resize(len(getattr(synapses, side)))
 
 
 def ends(synapses: Any) -> tuple[ArrayVariable, ArrayVariable]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
-from weakref import ref
 
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
 from brian2.core.base import BrianObjectException
@@ -39,10 +38,10 @@ from brian2eprop.device.memory.snapshot import (
     put_snapshot,
     take_snapshot,
 )
-from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.transit import Transit
 from brian2eprop.device.networks import Kept
 from brian2eprop.device.options import Options, check_duration, read_options
+from brian2eprop.device.rewiring.simulated import rewirings_of
 from brian2eprop.device.run.progress import Progress
 from brian2eprop.device.run.run import run
 from brian2eprop.device.standalone import StandaloneCalls
@@ -293,9 +292,12 @@ class EpropDevice(StandaloneCalls, TrainingServices):
         watched = Watched(namespace)
         read: set[Any] = set()
         delays = partial(delays_that_matter, transit)
-        before = Before(self.formed.relevant, delays, forgets=True)
+        before = Before(self.formed.relevant, delays, True, self.formed.times)
+        rewirings = rewirings_of(objects, self.options.instances)
         try:
-            captured = self.capture_program(network, watched, read, before)
+            captured = self.capture_program(
+                network, watched, read, before, rewirings=rewirings
+            )
         except BrianObjectException:
             if self.instances.size is not None:
                 refuse_arrays(namespace, watched.asked)
@@ -312,11 +314,6 @@ class EpropDevice(StandaloneCalls, TrainingServices):
         names = captured.variables.keys() - captured.written
         varying = (n for n in names if captured.variables[n] in self.instances.arrays)
         return self.instances.size, frozenset(varying)
-
-    def hold(self, captured: Captured, state: State) -> None:
-        """Note where the newest values of a network's variables are."""
-        for variable in captured.variables.values():
-            self._state_of[variable] = ref(state)
 
     def _fit_monitors(self, network: Network) -> None:
         for found in network.sorted_objects:

@@ -24,11 +24,11 @@ from brian2eprop.device.capture.network import capture
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo, Origin, Watched, origin_of
 from brian2eprop.device.lent import Borrower
-from brian2eprop.device.memory.formed import Formed
 from brian2eprop.device.memory.values import ValuesDevice
 from brian2eprop.device.networks import Networks
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
 from brian2eprop.device.rewiring.rules import Rewiring
+from brian2eprop.device.rewiring.simulated import refuse_asked
 from brian2eprop.errors import Unsupported
 
 NONE_TRAINED: Mapping[Any, float] = MappingProxyType({})
@@ -52,7 +52,6 @@ class TrainingServices(ValuesDevice):
         super().__init__()
         self.networks = Networks()
         self.memo = Memo(self.stamps)
-        self.formed = Formed()
         self._made_from: WeakKeyDictionary[Captured, _Making] = WeakKeyDictionary()
 
     def capture(
@@ -102,6 +101,7 @@ class TrainingServices(ValuesDevice):
             objects = check_network(network)
             brian.require_device(objects, self)
             _require_input(objects)
+            refuse_asked(objects)
             captured = self._followed(network, Watched(namespace), trained, rewirings)
         for found in captured.operations:
             raise Unsupported(

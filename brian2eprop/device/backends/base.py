@@ -271,6 +271,15 @@ class Memory:
                     self._version(name).derived_from = now
 
 
+    def note_derived(self, program: Program) -> None:
+        """Note that tables that follow from others are up to date: a phase has derived them."""
+        for found, sides in program.deriving:
+            names = [table.name for table in found.tables(())]
+            now = tuple(self._version(name).number for name in names)
+            for name in {table.name for table in found.tables(sides)} - set(names):
+                self._version(name).derived_from = now
+
+
 @dataclass
 class Version:
     """How often an array was written, and which versions of other arrays it was derived from."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kerne
 from brian2eprop.device.backends.draws import draw
 from brian2eprop.device.backends.interpreter import Place, Values, converted, execute
 from brian2eprop.device.backends.loops import Indices, Loop, elements, entries, row
-from brian2eprop.device.backends.rewiring import rewire
+from brian2eprop.device.backends.rewiring import grow, rewire
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
@@ -33,6 +34,7 @@ from brian2eprop.device.program import (
     ForEach,
     ForEachEvent,
     ForEachSynapse,
+    Grow,
     Index,
     ListedClock,
     Over,
@@ -44,10 +46,12 @@ from brian2eprop.device.program import (
     Reduction,
     Ref,
     Rewire,
+    Side,
     Sparse,
     Sweep,
     SynapticLoop,
     Timed,
+    Transpose,
     TreeSolve,
     fits,
 )
@@ -199,6 +203,12 @@ class _Instance:
                 self.memory.arrays[phase.marks][order[:number]] = True
             case Rewire():
                 self.rewire(phase, step)
+            case Grow():
+                grow(phase, self.sparse(phase), self.memory, partial(self.taken, phase, step))
+            case Transpose():
+                derived = self.sparse(phase).derived(self.memory.arrays, {Side.TARGET})
+                for name, values in derived.items():
+                    self.memory.arrays[name][...] = values
 
     # Phases
 
@@ -259,22 +269,24 @@ class _Instance:
                 loop = loop.chosen(there[loop.indices[Index.SYNAPSE]])
             self.execute(phase.body, loop, step, sent=sent)
 
-    def rewire(self, phase: Rewire, step: int) -> None:
+    def sparse(self, phase: Rewire | Grow | Transpose) -> Sparse:
         found = self.program.find_connectivity(phase.connectivity)
         assert isinstance(found, Sparse)
+        return found
 
+    def rewire(self, phase: Rewire, step: int) -> None:
         def drawn(first: int, n: int) -> Values:
             return self.numbers_of(phase.place, np.arange(first, first + n))
 
-        def taken(first: int, places: Indices) -> Values:
-            numbers = {Index.ELEMENT: np.arange(first, first + len(places))}
-            ends = dict(
-                zip((Index.SOURCE, Index.TARGET), divmod(places, found.n_target), strict=True)
-            )
-            loop = Loop(len(places), {**numbers, **ends}, frozenset({Index.ELEMENT}))
-            return self.execute(phase.body, loop, step, Rewire.TAKEN).astype(bool)
+        taken = partial(self.taken, phase, step)
+        rewire(phase, self.sparse(phase), self.memory, drawn, taken)
 
-        rewire(phase, found, self.memory, drawn, taken)
+    def taken(self, phase: Rewire | Grow, step: int, numbers: Indices, places: Indices) -> Values:
+        """Which of some places, each with the number by which it draws, are taken."""
+        ends = divmod(places, self.sparse(phase).n_target)
+        indices = dict(zip((Index.SOURCE, Index.TARGET), ends, strict=True))
+        loop = Loop(len(places), {Index.ELEMENT: numbers, **indices}, frozenset({Index.ELEMENT}))
+        return self.execute(phase.body, loop, step, phase.TAKEN).astype(bool)
 
     def reduce(self, phase: Reduce, step: int) -> None:
         values = self.execute(phase.body, elements(np.arange(phase.size)), step, Reduce.VALUE)

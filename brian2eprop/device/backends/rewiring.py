@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.program import Rewire, Sparse
+from brian2eprop.device.program import Grow, Rewire, Sparse
 
 Places = npt.NDArray[np.int64]
 
-# From the number of the first candidate and the places of all: which are taken.
-Taken = Callable[[int, Places], npt.NDArray[np.bool_]]
+# From the numbers of candidates and their places: which are taken.
+Taken = Callable[[Places, Places], npt.NDArray[np.bool_]]
 # From the number of the first candidate and how many there are: uniform numbers.
 Drawn = Callable[[int, int], npt.NDArray[np.float64]]
 
@@ -60,7 +60,8 @@ def _drawn(phase: Rewire, empty: Places, n: int, draw: Drawn, taken: Taken) -> P
             break
         ranks = np.minimum((draw(drawn, missing) * empty.size).astype(np.int64), empty.size - 1)
         candidates = empty[ranks]
-        formed = np.union1d(formed, candidates[taken(drawn, candidates)])
+        numbers = np.arange(drawn, drawn + missing)
+        formed = np.union1d(formed, candidates[taken(numbers, candidates)])
         drawn += missing
     return formed
 
@@ -74,15 +75,47 @@ def _greatest(
     return np.asarray(candidates[order[:n]])
 
 
-def _settle(phase: Rewire, found: Sparse, memory: Memory, before: Places, formed: Places) -> None:
+def grow(phase: Grow, found: Sparse, memory: Memory, taken: Taken) -> None:
+    """Take marked synapses away and form others at each empty place by itself.
+
+    Parameters
+    ----------
+    phase : Grow
+        The phase.
+    found : Sparse
+        Its connectivity.
+    memory : Memory
+        Holds the arrays.
+    taken : callable
+        Chooses among places.
+    """
+    arrays = memory.arrays
+    source, target = found.pairs(arrays)
+    places = source * found.n_target + target
+    marks = arrays[phase.part("marks")]
+    marks[len(places) :] = False
+    kept = places[~marks[: len(places)].astype(bool)]
+    empty = np.setdiff1d(np.arange(found.n_source * found.n_target), kept)
+    formed = empty[taken(empty, empty)]
+    arrays[phase.part("needed")][0] = kept.size + formed.size
+    if kept.size + formed.size > found.size:
+        arrays[phase.part("origin")][...] = np.arange(found.size)
+        marks[...] = False
+        return
+    arrays[phase.part("formed")] += formed.size
+    _settle(phase, found, memory, places, formed)
+
+
+def _settle(phase: Rewire | Grow, found: Sparse, memory: Memory, before: Places, formed: Places) -> None:
     """Write the new tables, and what came from where."""
     arrays, marks = memory.arrays, memory.arrays[phase.part("marks")]
-    kept = before[~marks.astype(bool)]
+    kept = before[~marks[: before.size].astype(bool)]
     after = np.union1d(kept, formed)
     new = np.isin(after, formed)
     origin = np.where(new, np.arange(after.size), np.searchsorted(before, after))
     starts = np.searchsorted(after, np.arange(found.n_source + 1) * found.n_target)
     arrays[found.table("row")][...] = starts
-    arrays[found.table("target")][...] = after % found.n_target
-    arrays[phase.part("origin")][...] = origin
-    marks[...] = new
+    beyond = (0, found.size - after.size)
+    arrays[found.table("target")][: after.size] = after % found.n_target
+    arrays[phase.part("origin")][...] = np.append(origin, np.arange(after.size, found.size))
+    marks[...] = np.pad(new, beyond)

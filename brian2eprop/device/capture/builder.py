@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -25,6 +25,7 @@ from brian2eprop.device.capture.captured import (
     Piece,
     Rate,
     Recording,
+    Simulated,
 )
 from brian2eprop.device.capture.clocks import Grid, Listed
 from brian2eprop.device.capture.translate import Translator, Watch, time_stamped, without_lines
@@ -73,11 +74,15 @@ class Before:
     forgets : bool
         Whether a run may end while others follow: then what thresholds found in its last step is
         forgotten by who would hear of it a step late, as in Brian2.
+    born : callable, optional
+        From Synapses and the network's time: since when each of them is there, in seconds, in
+        Brian2's order.
     """
 
     formed: FormedSince
     delays: DelaysOf | None = None
     forgets: bool = False
+    born: Callable[[Any, float], npt.NDArray[np.float64]] | None = None
 
 
 @dataclass
@@ -100,6 +105,10 @@ class Builder:
         Who draws the random numbers of each object.
     trained : mapping of brian2 Variable to float
         The delays that a training changes, with the longest that each may become, in seconds.
+    varying : container of brian2 Variable
+        Variables that differ between instances although the run does not write them.
+    rooms : mapping of str to int
+        The synapses that a simulation rewires, by their name: how many there is room for.
     """
 
     grid: Grid
@@ -109,6 +118,8 @@ class Builder:
     time: float
     drawers: Mapping[str, str] = field(default_factory=dict)
     trained: Mapping[Any, float] = field(default_factory=dict)
+    varying: Container[Any] = ()
+    rooms: Mapping[str, int] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
@@ -123,6 +134,7 @@ class Builder:
     pathways: dict[str, Pathway] = field(default_factory=dict)
     rounding: dict[str, ForEach] = field(default_factory=dict)
     rewired: dict[str, Rewired] = field(default_factory=dict)
+    simulated: dict[str, Simulated] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
@@ -161,9 +173,29 @@ class Builder:
         while self.variables.setdefault(name, variable) is not variable:
             name += ":other"  # every pathway has a variable called delay
         if name not in self.arrays:
-            size = int(np.prod(variable.size))
-            self.arrays[name] = Array(name, dtype_of(variable), size, Access.SHARED)
+            self.arrays[name] = Array(
+                name, dtype_of(variable), self._size_of(variable), Access.SHARED
+            )
         return name
+
+    def _size_of(self, variable: Any) -> int:
+        if brian.is_synaptic(variable):
+            return self.room_of(variable.owner)
+        side = brian.COUNTED.get(variable.name)
+        if side is not None and variable.owner.name in self.rooms:
+            return len(getattr(variable.owner, side))
+        return int(np.prod(variable.size))
+
+    def room_of(self, synapses: Any) -> int:
+        """How many synapses there is room for: where their number changes, more than there are."""
+        return self.rooms.get(synapses.name, len(synapses))
+
+    def table_of(
+        self, synapses: Any, owner: str, what: str, values: Any, dtype: DType = DType.INT
+    ) -> str:
+        """Name of a new array with one value for each of synapses, and room for more."""
+        beyond = self.room_of(synapses) - len(values)
+        return self.table(owner, what, np.pad(values, (0, beyond)), dtype)
 
     def table(self, owner: str, what: str, values: npt.ArrayLike, dtype: DType = DType.INT) -> str:
         """Name of a new array of indices, of truths, or of DOUBLE values, of an object."""
@@ -206,18 +238,11 @@ class Builder:
             self.phases.append(Detect(f"silence of {name}", len(whole), name, never))
         return self.buffers.heard(listener, group, event)
 
-    def finish(self, name: str, promoted: Collection[str]) -> Captured:
-        """The Program and its ties.
-
-        Parameters
-        ----------
-        name : str
-            Name of the Program.
-        promoted : collection of str
-            Arrays that differ between instances although no phase writes them.
-        """
+    def finish(self, name: str) -> Captured:
+        """The Program of a name, and its ties."""
+        promoted = {name for name, found in self.variables.items() if found in self.varying}
         changed = frozenset().union(*(phase.writes() for phase in self.phases))
-        own = changed | set(promoted)
+        own = changed | promoted
         arrays = tuple(
             replace(array, access=Access.PER_INSTANCE) if array.name in own else array
             for array in self.arrays.values()
@@ -235,7 +260,8 @@ class Builder:
         )
         tables, table_owners = dict(self.tables), dict(self.table_owners)
         for connected, item in connectivities.items():
-            tables |= item.tables
+            # What the memo keeps stays as it is where synapses are rewired.
+            tables |= {name: table.copy() for name, table in item.tables.items()}
             table_owners |= dict.fromkeys(item.tables, connected)
         return Captured(
             program=program,
@@ -258,6 +284,7 @@ class Builder:
             forgotten=self.buffers.forgotten(self.sources),
             rounding=self.rounding,
             rewired=self.rewired,
+            simulated=self.simulated,
         )
 
     def _keep_double(self, variable: Any) -> None:

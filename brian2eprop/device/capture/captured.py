@@ -164,6 +164,67 @@ class Pathway:
         return len(self.delays) == 1
 
 
+@dataclass(frozen=True)
+class Timed:
+    """What a pathway of synapses that a simulation rewires must know of a formed synapse.
+
+    Parameters
+    ----------
+    pathway : str
+        Its name.
+    clock : AnyClock
+        The clock in whose steps it counts.
+    late : int
+        How many steps late it hears.
+    delays, formed : tuple of str
+        The tables of delays, and of the steps in which synapses were formed.
+    variable : str, optional
+        The array of the delays in seconds, where each synapse has one.
+    delay : float
+        The delay of a formed synapse in seconds: that of all, or none where they differ.
+    """
+
+    pathway: str
+    clock: Any
+    late: int
+    delays: tuple[str, ...]
+    formed: tuple[str, ...]
+    variable: str | None
+    delay: float
+
+    def steps_before(self, step: int) -> int:
+        """How many of the clock's steps come before a step of the Program."""
+        return int(self.clock.steps_before(step))
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Synapses that a simulation rewires.
+
+    Parameters
+    ----------
+    synapses : brian2 Synapses
+        The synapses.
+    rewired : Rewired
+        How.
+    every : int
+        After how many steps of the Program.
+    born : str
+        The table of when each of them was formed, in seconds.
+    pathways : tuple of Timed
+        Their pathways.
+    counts : tuple of str
+        The arrays of how many synapses each neuron has before and behind it, where they are used.
+    """
+
+    synapses: Any
+    rewired: Rewired
+    every: int
+    born: str
+    pathways: tuple[Timed, ...]
+    counts: tuple[str | None, str | None]
+
+
 @dataclass(frozen=True, eq=False)
 class Captured:
     """A Brian2 network as a Program.
@@ -209,7 +270,9 @@ class Captured:
     forgotten : frozenset of str
         Those of them whose last step is forgotten at the end of a run.
     rewired : mapping of str to Rewired
-        The synapses that are rewired, by their name.
+        The synapses that a training rewires, by their name.
+    simulated : mapping of str to Simulated
+        Those that a simulation rewires.
     rounding : mapping of str to ForEach
         For the array of each delay that is trained, what rounds it to the table of steps that its
         pathway reads: a phase over what is shared.
@@ -235,6 +298,7 @@ class Captured:
     forgotten: frozenset[str] = frozenset()
     rounding: Mapping[str, ForEach] = field(default_factory=dict)
     rewired: Mapping[str, Rewired] = field(default_factory=dict)
+    simulated: Mapping[str, Simulated] = field(default_factory=dict)
 
     @property
     def clocks(self) -> tuple[Any, ...]:

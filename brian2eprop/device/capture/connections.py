@@ -40,8 +40,9 @@ def connectivity(builder: Builder, synapses: Any) -> Found:
             for side, order in zip(brian.ends(synapses), orders, strict=True)
         )
         sizes = tuple(map(len, groups))
+        room = builder.rooms.get(synapses.name)
         builder.found[synapses.name] = builder.memo.of(
-            _all_ends(synapses), lambda: find_connectivity(synapses.name, pre, post, *sizes)
+            _all_ends(synapses), lambda: find_connectivity(synapses.name, pre, post, *sizes, room)
         )
     return builder.found[synapses.name]
 

@@ -13,8 +13,8 @@ from brian2eprop.device.capture.builder import Before, Builder
 from brian2eprop.device.capture.captured import Captured, Piece
 from brian2eprop.device.capture.clocks import grid_of
 from brian2eprop.device.capture.objects import add_phases
-from brian2eprop.device.capture.random import find_drawers
-from brian2eprop.device.capture.rewired import rewired
+from brian2eprop.device.capture.random import find_drawers, find_rewirers
+from brian2eprop.device.capture.rewired import rewire_in_run, rewired, room_for
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.capture.updates import kept_updates
@@ -112,13 +112,18 @@ def capture(
     with kept_updates(objects):
         network.before_run(namespace)
     pieces = _pieces(objects)
-    drawers = find_drawers(pieces)
-    builder = Builder(grid_of(clocks), pieces, memo, before, network.t_, drawers, trained)
+    drawers = find_drawers(pieces) | find_rewirers(found.name for found in rewirings)
+    in_run = {found: asked for found, asked in rewirings.items() if asked.dt is not None}
+    rooms = {found.name: room_for(found, asked) for found, asked in in_run.items()}
+    builder = Builder(
+        grid_of(clocks), pieces, memo, before, network.t_, drawers, trained, varying, rooms
+    )
     add_phases(builder, objects)
     for synapses, asked in rewirings.items():
-        builder.rewired[synapses.name] = rewired(builder, synapses, asked, namespace)
-    promoted = {name for name, found in builder.variables.items() if found in varying}
-    captured = builder.finish(network.name, promoted)
+        if asked.dt is None:
+            builder.rewired[synapses.name] = rewired(builder, synapses, asked, namespace)
+    rewire_in_run(builder, objects, in_run, namespace)
+    captured = builder.finish(network.name)
     verify(captured.program, Stage.CAPTURED)
     return captured
 

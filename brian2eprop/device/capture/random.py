@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from re import findall, sub
 from typing import Any
 
@@ -104,6 +104,21 @@ def find_drawers(pieces: Mapping[str, Piece]) -> dict[str, str]:
     for name in sorted(filter(lambda name: _draws(pieces[name]), pieces), key=_natural):
         kind, _ = _natural(name)
         found[name] = f"{kind} {times[kind]}"
+        times[kind] += 1
+    return found
+
+
+def find_rewirers(names: Iterable[str]) -> dict[str, str]:
+    """Who draws the random numbers of rewiring, by the name of the synapses.
+
+    As for other objects the numbers that Brian2 puts into names do not count; a name that has
+    none, and is the first, is what it is.
+    """
+    times: Counter[str] = Counter()
+    found = {}
+    for name in sorted(names, key=_natural):
+        kind, _ = _natural(name)
+        found[name] = f"{kind} {times[kind]}" if times[kind] else kind
         times[kind] += 1
     return found
 

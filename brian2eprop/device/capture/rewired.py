@@ -15,10 +15,10 @@ from brian2.utils.stringtools import get_identifiers
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.captured import Piece
+from brian2eprop.device.capture.captured import Piece, Simulated, Timed
 from brian2eprop.device.capture.connections import SYNAPTIC, connectivity
 from brian2eprop.device.capture.translate import Translator, Watch, clock_name
-from brian2eprop.device.program import Body, Index, Propagate, Ref, Rewire, Sparse
+from brian2eprop.device.program import Body, DType, Grow, Index, Propagate, Ref, Rewire, Sparse
 from brian2eprop.device.rewiring.phases import MARKS, SCORE, Rewired
 from brian2eprop.device.rewiring.rules import POLARITY, RATE, Recipe, Rewiring
 from brian2eprop.errors import Unsupported
@@ -47,35 +47,44 @@ def rewired(
     Unsupported
         If an expression uses what cannot be known.
     """
-    found = _connectivity(builder, synapses)
+    simulated = asked.dt is not None
     recipe = asked.rule.recipe(asked.weight)
+    found = _connectivity(builder, synapses, recipe.keep == "none")
     if recipe.by_gradient:
         _check_places(found)
     writer = _Writer(builder, synapses, found, asked, namespace)
     pre, post = (writer.along(variable) for variable in brian.ends(synapses))
     delays = [path.variables["delay"] for path in synapses._pathways]
     others = [v for v in _variables(synapses) if v not in delays]
-    moving = [v for v in delays if not v.scalar and _delay_table(builder, synapses)]
+    tables = _delay_table(builder, synapses)
+    moving = [v for v in delays if not v.scalar and (tables or simulated)]
+    if recipe.keep == "none" and not simulated:
+        raise Unsupported(
+            f"The number of the synapses '{synapses.name}' is not kept by their rule, and a "
+            "training has arrays of one size; give the rule keep='number'."
+        )
     result = MARKS if recipe.fraction is None else SCORE
-    mark = writer.body(f"{recipe.update}\n{result} = {recipe.eliminate}", f"{synapses.name}:mark")
+    mark = writer.body(f"{recipe.update}\n{result} = {recipe.eliminate}", f"{writer.drawer}:mark")
     place = f"({recipe.form}) > {_chance(recipe)} and ({recipe.allowed})"
     initial = dict(recipe.initial)
     if recipe.polarity is not None:
         initial[POLARITY] = f"2*int(_hashed(_seed, i, j) < {recipe.polarity!r}) - 1"
     given = "\n".join(f"{name} = {value}" for name, value in initial.items())
+    weight = synapses.variables.get(asked.weight)
+    form = replace(
+        writer.form, body=writer.body(f"_taken = {place}", writer.form.owner, form=True)
+    )
+    if recipe.by_gradient and isinstance(form, Rewire):
+        form = replace(form, scores=form.part("gradient"))
     return Rewired(
         found,
-        builder.array_of(synapses.variables[asked.weight]),
+        "" if weight is None else builder.array_of(weight),
         (pre, post),
         tuple(writer.along(variable) for variable in (*others, *moving)),
-        _delay_table(builder, synapses),
+        tables,
         mark,
         recipe.fraction,
-        replace(
-            writer.form,
-            body=writer.body(f"_taken = {place}", writer.form.owner, form=True),
-            scores=writer.form.part("gradient") if recipe.by_gradient else None,
-        ),
+        form,
         writer.fresh(given, initial),
         recipe.polarity,
         asked.seed,
@@ -91,6 +100,120 @@ def _check_places(found: Sparse) -> None:
             f"The synapses '{found.name}' are to be formed by their gradients, and they have "
             f"{places} places, which is more than 32 bits count; rewire them by DeepR or SET."
         )
+
+
+def room_for(synapses: Synapses, asked: Rewiring) -> int:
+    """How many synapses that a simulation rewires there is room for.
+
+    Where their number is not kept it is a power of two, so that what is made for it serves many.
+    """
+    if asked.rule.recipe(asked.weight).keep == "number":
+        return len(synapses)
+    wanted = max(_LEAST_ROOM, asked.room, len(synapses) + len(synapses) // 4)
+    return int(min(2 ** (wanted - 1).bit_length(), len(synapses.source) * len(synapses.target)))
+
+
+_LEAST_ROOM = 64
+
+
+def rewire_in_run(
+    builder: Builder, objects: Iterable[Any], rewirings: Mapping[Synapses, Rewiring], names: Any
+) -> None:
+    """Add the synapses that a simulation rewires.
+
+    Parameters
+    ----------
+    builder : Builder
+        The parts of the Program.
+    objects : iterable of BrianObject
+        The network's active objects.
+    rewirings : mapping of Synapses to Rewiring
+        What is asked for.
+    names : mapping of str to object
+        Where external names are looked up.
+
+    Raises
+    ------
+    Unsupported
+        If something else in the network refers to the synapses by their numbers, or they are to
+        be rewired within a time step.
+    """
+    for synapses, asked in rewirings.items():
+        _refuse_what_refers(synapses, objects)
+        found = rewired(builder, synapses, asked, names)
+        assert builder.before.born is not None
+        born = builder.before.born(synapses, builder.time)
+        order = connectivity(builder, synapses).order
+        builder.simulated[synapses.name] = Simulated(
+            synapses,
+            found,
+            _steps(builder, synapses, asked),
+            builder.table_of(
+                synapses,
+                synapses.name,
+                "rewire:born",
+                born if order is None else born[order],
+                DType.DOUBLE,
+            ),
+            tuple(_timed(builder, pathway) for pathway in synapses._pathways),
+            _counts(builder, synapses),
+        )
+
+
+def _refuse_what_refers(synapses: Synapses, objects: Iterable[Any]) -> None:
+    for found in objects:
+        if getattr(found, "source", None) is synapses and not hasattr(found, "synapses"):
+            raise Unsupported(
+                f"'{found.name}' records variables of '{synapses.name}', which are rewired, so "
+                "that a number stands for another synapse later; record a sum over them in a "
+                f"variable of the neurons, or read {synapses.name}'s variables between runs."
+            )
+        if brian.is_synapses(found) and synapses in (found.source, found.target):
+            raise Unsupported(
+                f"'{found.name}' ends at the synapses '{synapses.name}', which are rewired; let "
+                "it end at neurons."
+            )
+
+
+def _steps(builder: Builder, synapses: Synapses, asked: Rewiring) -> int:
+    assert asked.dt is not None
+    steps = round(asked.dt / builder.grid.dt)
+    if not steps or abs(steps * builder.grid.dt / asked.dt - 1) > _ROUNDING:
+        raise Unsupported(
+            f"'{synapses.name}' is to be rewired every {asked.dt:g} s, which is no whole number of "
+            f"the network's time steps of {builder.grid.dt:g} s; give rewire a multiple of it."
+        )
+    return steps
+
+
+_ROUNDING = 1e-6
+
+
+def _timed(builder: Builder, pathway: Any) -> Timed:
+    phases = [p for p in builder.phases if isinstance(p, Propagate) and p.label == pathway.name]
+    known = builder.pathways.get(pathway.name)
+    late = builder.heard(pathway, brian.whole(pathway.source), pathway.event)[1] if known else 0
+    delay = pathway.variables["delay"]
+    own = tuple(phase.delay for phase in phases if isinstance(phase.delay, str))
+    common = 0.0 if own else float(np.max(delay.get_value(), initial=0.0))
+    return Timed(
+        pathway.name,
+        builder.grid.clocks.get(pathway.clock),
+        late,
+        own,
+        tuple(phase.formed for phase in phases if phase.formed is not None),
+        None if delay.scalar else builder.array_of(delay),
+        common,
+    )
+
+
+def _counts(builder: Builder, synapses: Synapses) -> tuple[str | None, str | None]:
+    """The arrays of how many synapses each neuron has, where the network or the rule asks."""
+    known = {variable: name for name, variable in builder.variables.items()}
+    before, behind = (
+        known.get(synapses.variables[name]) for name in ("N_outgoing", "N_incoming")
+    )
+    return before, behind
 
 
 def _chance(recipe: Recipe) -> str:
@@ -120,22 +243,23 @@ def _variables(synapses: Synapses) -> list[Any]:
     ]
 
 
-def _connectivity(builder: Builder, synapses: Synapses) -> Sparse:
+def _connectivity(builder: Builder, synapses: Synapses, grows: bool) -> Sparse:
     """Where the synapses are, if there is something to be rewired."""
     fault = None
     if any(brian.whole(end) is not end for end in (synapses.source, synapses.target)):
         fault = "are those of a part of a group, whose places are not all; connect whole groups"
     elif any(map(brian.is_synapses, (synapses.source, synapses.target))):
         fault = "end at synapses, which eprop_cuda does not rewire"
-    elif not len(synapses):
+    elif not builder.room_of(synapses):
         fault = "are none; connect some first, for their number stays"
     if fault is None:
         found = connectivity(builder, synapses).connectivity
-        if isinstance(found, Sparse) and not found.repeats:
+        full = found.n_source * found.n_target == len(synapses) and not grows
+        if isinstance(found, Sparse) and not found.repeats and not full:
             return found
         fault = (
             "connect a pair more than once, and a place takes one synapse; connect each once"
-            if isinstance(found, Sparse)
+            if isinstance(found, Sparse) and found.repeats
             else "take every place there is, so that none could be formed; connect fewer of them, "
             f"such as {synapses.name}.connect(p=0.1)"
         )
@@ -165,9 +289,9 @@ class _Writer:
     ) -> None:
         self.builder, self.synapses, self.found = builder, synapses, found
         self.asked, self.namespace = asked, namespace
-        self.form = Rewire(
-            f"form {synapses.name}", synapses.name, Body(""), f"{synapses.name}:form"
-        )
+        self.drawer = builder.drawers.get(synapses.name, synapses.name)
+        kind = Grow if asked.rule.recipe(asked.weight).keep == "none" else Rewire
+        self.form = kind(f"form {synapses.name}", synapses.name, Body(""), f"{self.drawer}:form")
 
     def along(self, variable: Any) -> str:
         """The array of a variable that each synapse has."""
@@ -179,7 +303,7 @@ class _Writer:
 
     def fresh(self, code: str, given: Collection[str]) -> Body:
         """What formed synapses are given."""
-        body = self.body(code, f"{self.synapses.name}:fresh")
+        body = self.body(code, f"{self.drawer}:fresh")
         return replace(body, guards=dict.fromkeys(given, MARKS))
 
     def body(self, code: str, drawer: str, form: bool = False) -> Body:
@@ -205,19 +329,44 @@ class _Writer:
         translator = _Translator(self.synapses, piece, locate, watch, drawer)
         body = replace(translator.body(), foreign=translator.foreign)
         self._refuse_time(variables.values())
+        self._refuse_state(body)
         constants = dict(body.constants)
         if "_seed" in get_identifiers(code):
             constants["_seed"] = self.asked.seed
         return replace(body, refs={**body.refs, **own_names}, constants=constants)
 
     def _refuse_time(self, variables: Iterable[Any]) -> None:
-        """Refuse what depends on the time: samples have one each."""
+        """Refuse what depends on the time, of which a training's samples have one each."""
         for found in variables:
-            if clock_name(found) is not None or isinstance(found, TimedArray):
+            if self.asked.dt is not None:
+                if isinstance(found, TimedArray) or clock_name(found) not in (None, "t"):
+                    raise Unsupported(
+                        f"The rule of '{self.synapses.name}' asks for '{found.name}', which rules "
+                        "do not know; have the neurons keep its value in a variable."
+                    )
+            elif clock_name(found) is not None or isinstance(found, TimedArray):
                 raise Unsupported(
                     f"The rule of '{self.synapses.name}' asks for '{found.name}', and between the "
                     "samples of a training there is no time; leave it out."
                 )
+
+    def _refuse_state(self, body: Body) -> None:
+        """Refuse what differs between instances, which have the same synapses."""
+        if self.asked.dt is None or self.asked.reads_state:
+            return
+        for name in sorted(body.read):
+            if self._changes(body.refs[name].array):
+                raise Unsupported(
+                    f"The rule of '{self.synapses.name}' reads '{body.refs[name].array}', which a "
+                    "run changes in each instance in another way, and all instances have the same "
+                    "connections; call set_device without batch_size."
+                )
+
+    def _changes(self, array: str) -> bool:
+        """Whether a run changes an array, or it differs between instances."""
+        if any(array in phase.writes() for phase in self.builder.phases):
+            return True
+        return self.builder.variables[array] in self.builder.varying
 
     def _own(self, form: bool) -> dict[str, Ref]:
         """The names of a rule that are no variables of the synapses."""
@@ -241,9 +390,7 @@ class _Writer:
                 "synapse, which only synapses have; use variables of the neurons at its ends."
             )
         array = self.along(variable) if which is Index.SYNAPSE else self.builder.array_of(variable)
-        if any(array in phase.writes() for phase in self.builder.phases) and (
-            which is not Index.SYNAPSE
-        ):
+        if self.asked.dt is None and which is not Index.SYNAPSE and self._changes(array):
             raise Unsupported(
                 f"The rule of '{self.synapses.name}' reads '{name}', which a run changes, so that "
                 "it is another thing in every sample; use what a run does not change."

@@ -23,14 +23,21 @@ class Growth:
     sizes : tuple of int
         How many synapses there were; ascends.
     times : tuple of float
-        Since when, in seconds of the network's time; ascends. Clocks may differ, and change.
+        Since when, in seconds of the network's time; ascends unless they are rewired. Clocks may
+        differ, and change.
     """
 
     sizes: tuple[int, ...] = ()
     times: tuple[float, ...] = ()
 
+    @classmethod
+    def of(cls, times: npt.NDArray[np.float64]) -> Growth:
+        """That of synapses which are there since some times each, in Brian2's order."""
+        ends = np.append(np.flatnonzero(np.diff(times)) + 1, len(times)) if len(times) else []
+        return cls(tuple(map(int, ends)), tuple(float(times[end - 1]) for end in ends))
+
     def grown(self, size: int, time: float) -> Growth:
-        """The same, when there are ``size`` synapses at a time."""
+        """The same, when there are ``size`` synapses at a time: of those before, the first ones."""
         # A restore may have taken synapses away, and the time back.
         before = list(zip(self.sizes, self.times, strict=True))
         kept = [(n, min(t, time)) for n, t in before if n < size]
@@ -53,10 +60,14 @@ class Formed:
 
     def note(self, synapses: Any, time: float) -> Growth:
         """Note the synapses that are there when a run begins."""
-        key = brian.ends(synapses)[0]
-        known = self._growth.get(key, Growth())
-        found = self._growth[key] = known.grown(len(synapses), time)
+        key, size = brian.ends(synapses)[0], len(synapses)
+        found = self._growth[key] = self._growth.get(key, Growth()).grown(size, time)
         return found
+
+    def times(self, synapses: Any, time: float) -> npt.NDArray[np.float64]:
+        """Since when each of the synapses is there, in seconds, in Brian2's order."""
+        growth = self.note(synapses, time)
+        return np.repeat(np.array(growth.times, np.float64), np.diff([0, *growth.sizes]))
 
     def relevant(self, pathway: Any, delay: int, time: float) -> Steps | None:
         """The steps at which synapses were formed, where spikes may be older than a synapse.

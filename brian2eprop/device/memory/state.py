@@ -14,6 +14,8 @@ from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.memory.limits import require_memory
+from brian2eprop.device.memory.rewirings import Host as SynapticHost
+from brian2eprop.device.memory.rewirings import Rewirings
 from brian2eprop.device.memory.transit import Sent, Transit, forget_late, put_transit, take_transit
 from brian2eprop.device.program import Access, Array, Slots
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
@@ -33,7 +35,7 @@ class Part:
     end: int
 
 
-class Host(Protocol):
+class Host(SynapticHost, Protocol):
     """Brian2's side of the arrays."""
 
     def host_values(self, variable: Any) -> npt.NDArray[Any]:
@@ -93,6 +95,7 @@ class State:
         self.memory.reserve(captured.program, self.capacity)
         for name, table in captured.tables.items():
             self.memory.write(name, table)
+        self.rewirings = Rewirings(backend, captured, self.memory)
         self.next_step = 0
         self.host_stale: set[str] = set()  # newer in the memory
         self.memory_stale: set[str] = set(captured.variables)  # newer in Brian2's arrays
@@ -109,7 +112,13 @@ class State:
 
     def transit(self) -> Transit:
         """The spikes in transit, for another memory."""
+        self._settle()
         return take_transit(self.memory, self.captured, self.next_step)
+
+    def write_keys(self, seed: int, shift: int) -> None:
+        """Draw the numbers of a seed; see :meth:`Memory.write_keys`."""
+        self.memory.write_keys(self.captured.program, seed, shift)
+        self.rewirings.write_keys(seed, shift)
 
     def run(self, n_steps: int, streams: Mapping[str, SpikeStream]) -> None:
         """Run some steps."""
@@ -161,6 +170,8 @@ class State:
         """
         for name in sorted(self.memory_stale):
             size = self.captured.program.all_arrays()[name].size
+            if self.captured.variables[name] in self.rewirings.variables:
+                size = self.rewirings.size_of(name, size)
             if int(np.prod(self.captured.variables[name].size)) != size:
                 raise Unsupported(
                     f"A network operation has changed the size of '{name}' within a run, which "
@@ -168,19 +179,34 @@ class State:
                 )
 
     def pull(self, variable: Any) -> None:
-        """Bring Brian2's array of a variable up to date."""
+        """Bring Brian2's array of a variable up to date; with it all others of rewired synapses."""
+        rewired = self.rewirings.stale(variable)
+        if rewired is not None:
+            self._settle_synapses(rewired)
         name = self.captured.names.get(variable)
         if name in self.host_stale:
             self.host_stale.discard(name)
-            values = np.atleast_2d(self.memory.read(name))
+            size = int(np.prod(variable.size))
+            values = np.atleast_2d(self.memory.read(name))[..., :size]
             self.host.set_host_values(
                 variable, in_brian_order(values, self.captured.orders.get(name))
             )
 
     def pull_all(self) -> None:
         """Bring all of Brian2's arrays up to date."""
+        self._settle()
         for name in sorted(self.host_stale):
             self.pull(self.captured.variables[name])
+
+    def _settle(self) -> None:
+        for name in self.rewirings.all_stale:
+            self._settle_synapses(name)
+
+    def _settle_synapses(self, name: str) -> None:
+        arrays = self.rewirings.arrays_of(name)
+        self.host_stale -= arrays
+        self.rewirings.settle(name, self.host)
+        self.memory_stale -= arrays
 
     def touch(self, variable: Any) -> None:
         """Note that Brian2's array of a variable may be changed."""
@@ -192,7 +218,11 @@ class State:
         """Bring the memory up to date."""
         for name in sorted(self.memory_stale):
             values = self.host.host_values(self.captured.variables[name])
-            self.memory.write(name, in_their_order(values, self.captured.orders.get(name)))
+            values = in_their_order(values, self.captured.orders.get(name))
+            beyond = self.memory.arrays[name].shape[-1] - values.shape[-1]
+            if beyond:  # room for synapses that may be formed
+                values = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, beyond)])
+            self.memory.write(name, values)
         self.memory_stale.clear()
 
 

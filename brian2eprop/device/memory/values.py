@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from weakref import ReferenceType, WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,10 @@ from brian2.devices.device import RuntimeDevice
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from brian2eprop.device import brian
+from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.unchanged import Stamps
 from brian2eprop.device.lent import Lent
+from brian2eprop.device.memory.formed import Formed, Growth
 from brian2eprop.device.memory.instances import Instances, name_of
 from brian2eprop.device.memory.state import State
 from brian2eprop.errors import Unsupported
@@ -44,6 +46,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         self.instances = Instances(self._raw)
         self.stamps = Stamps(self._up_to_date)
         self.lent = Lent()
+        self.formed = Formed()
         self._state_of: WeakKeyDictionary[Any, ReferenceType[State]] = WeakKeyDictionary()
         self._here = _Here()
 
@@ -160,6 +163,31 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
             self._raw(variable)[:] = values[0]
         else:
             self.instances.promote(variable)[:] = values
+
+    def set_synapses(
+        self,
+        synapses: Any,
+        ends: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+        values: Mapping[Any, npt.NDArray[Any]],
+        born: npt.NDArray[np.float64],
+    ) -> None:
+        """See :class:`brian2eprop.device.memory.rewirings.Host`."""
+        if len(synapses) != len(born):
+            brian.set_number(synapses, len(born))
+        for variable, known in (*zip(brian.ends(synapses), ends, strict=True), *values.items()):
+            if known.ndim == 1:
+                self.fill_with_array(variable, known)
+            else:
+                self.set_host_values(variable, known)
+        for neurons, counted in zip(ends, ("N_outgoing", "N_incoming"), strict=True):
+            variable = synapses.variables[counted]
+            self.fill_with_array(variable, np.bincount(neurons, minlength=variable.size))
+        self.formed.restore(synapses, Growth.of(born))
+
+    def hold(self, captured: Captured, state: State) -> None:
+        """Note where the newest values of a network's variables are."""
+        for variable in (*captured.variables.values(), *state.rewirings.variables):
+            self._state_of[variable] = ref(state)
 
     def is_per_instance(self, variable: Any) -> bool:
         """Whether a variable has an instance axis."""

@@ -19,6 +19,7 @@ from brian2eprop.device.program.clocks import AnyClock, Clock, ListedClock
 from brian2eprop.device.program.connectivity import Connectivity, Dense, Sparse
 from brian2eprop.device.program.draws import Distribution, Draw
 from brian2eprop.device.program.foreign import Foreign
+from brian2eprop.device.program.grow import Grow, Transpose
 from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 from brian2eprop.device.program.phases import (
     Clear,
@@ -62,6 +63,7 @@ __all__ = [
     "ForEachEvent",
     "ForEachSynapse",
     "Foreign",
+    "Grow",
     "Index",
     "ListedClock",
     "Loop",
@@ -83,6 +85,7 @@ __all__ = [
     "Sweep",
     "SynapticLoop",
     "Timed",
+    "Transpose",
     "TreeSolve",
     "fits",
 ]

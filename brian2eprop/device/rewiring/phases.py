@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from brian2.utils.stringtools import get_identifiers
 
 from brian2eprop.device.program import (
     Access,
@@ -20,6 +22,7 @@ from brian2eprop.device.program import (
     DType,
     ForEach,
     ForEachSynapse,
+    Grow,
     Index,
     Over,
     Phase,
@@ -36,6 +39,7 @@ Values = npt.NDArray[Any]
 
 MARKS, SCORE = "_marks", "_score"
 ZERO = {DType.BOOL: "False"}
+NO_STARTS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Rewired:
         Marks those that go (``_marks``), or says how readily they do (``_score``).
     fraction : float or callable, optional
         The share of them that goes, where they are those of the greatest scores.
-    form : Rewire
+    form : Rewire or Grow
         How others are formed.
     fresh : Body
         What those are given.
@@ -77,7 +81,7 @@ class Rewired:
     tables: tuple[str, ...]
     mark: Body
     fraction: Share | None
-    form: Rewire
+    form: Rewire | Grow
     fresh: Body
     polarity: float | None
     seed: int
@@ -160,6 +164,8 @@ class Rewired:
         others: Iterable[Array],
         numbered: tuple[Draw, ...],
         then: tuple[Phase, ...] = (),
+        starts: Mapping[str, str] = NO_STARTS,
+        dt: float = 1.0,
     ) -> Program:
         """What rewires once.
 
@@ -172,26 +178,50 @@ class Rewired:
         numbered : tuple of Draw
             What all rules of a memory draw.
         then : tuple of Phase
-            What is done last.
+            What is done last for what is shared.
+        starts : mapping of str to str
+            For arrays that do not start at zero the one, of size 1, that has what they start at.
+        dt : float
+            Of how many seconds its steps are.
         """
-        spare = [replace(array, name=self.own(f"spare:{array.name}")) for array in beside]
+        shared = [array for array in beside if array.access is Access.SHARED]
+        others_own = [array for array in beside if array.access is not Access.SHARED]
+        spare = [*self._spare(shared), *self._spare(others_own)]
         phases = (
             *self._marking(),
             self.form,
-            *_moving(self.form, beside, spare),
-            self._each("fresh", self._emptied(beside)),
+            *self._moved(shared, starts),
             ForEachSynapse(f"ends of {self.name}", self.name, self._ends()),
             *then,
         )
+        sweeps = [Sweep(Direction.ONCE, phases, Over.SHARED)]
+        if others_own:
+            sweeps.append(Sweep(Direction.ONCE, tuple(self._moved(others_own, starts))))
         known = (*beside, *spare, *others, *self.arrays())
-        return Program(
-            f"rewiring of {self.name}",
-            1.0,
-            tuple({array.name: array for array in known}.values()),
-            (Sweep(Direction.ONCE, phases, Over.SHARED),),
-            connectivities=(self.connectivity,),
-            numbered=numbered,
+        return _with_what_it_uses(
+            Program(
+                f"rewiring of {self.name}",
+                dt,
+                tuple({array.name: array for array in known}.values()),
+                tuple(sweeps),
+                connectivities=(self.connectivity,),
+                numbered=numbered,
+            )
         )
+
+    def _spare(self, beside: Sequence[Array]) -> list[Array]:
+        """Where what belongs to synapses lies while it is moved."""
+        access = {Access.PER_INSTANCE: Access.SCRATCH}
+        return [
+            replace(a, name=self.own(f"spare:{a.name}"), access=access.get(a.access, a.access))
+            for a in beside
+        ]
+
+    def _moved(self, beside: Sequence[Array], starts: Mapping[str, str]) -> Iterable[Phase]:
+        """What belongs to synapses goes along with them; that of formed ones starts anew."""
+        if beside:
+            yield from _moving(self.form, beside, self._spare(beside))
+            yield self._each("fresh", self._emptied(beside, starts))
 
     def _marking(self) -> Iterable[Phase]:
         yield self._each("mark", self.mark)
@@ -214,19 +244,38 @@ class Rewired:
         }
         return ForEach(label, self.connectivity.size, replace(body, refs=refs))
 
-    def _emptied(self, beside: Sequence[Array]) -> Body:
+    def _emptied(self, beside: Sequence[Array], starts: Mapping[str, str]) -> Body:
         """Everything of a formed synapse is zero, but for what it is given."""
         code, refs, guards = [], {}, {}
-        names = {ref.array: name for name, ref in self.fresh.refs.items()}
+        given = self._given({array.name for array in beside})
+        names = {ref.array: name for name, ref in given.refs.items()}
         for number, array in enumerate(beside):
             name = names.get(array.name, f"_empty_{number}")
             refs[name] = Ref(array.name, Index.SYNAPSE)
             guards[name] = MARKS
-            code.append(f"{name} = {ZERO.get(array.dtype, '0')}")
-        refs |= {**self.fresh.refs, MARKS: Ref(self.own("marks"), Index.SYNAPSE)}
-        code.append(self.fresh.code)
+            value = ZERO.get(array.dtype, "0")
+            if array.name in starts:
+                value = f"_start_{number}"
+                refs[value] = Ref(starts[array.name], Index.SCALAR)
+            code.append(f"{name} = {value}")
+        refs |= {**given.refs, MARKS: Ref(self.own("marks"), Index.SYNAPSE)}
+        code.append(given.code)
         return replace(
-            self.fresh, code="\n".join(code), refs=refs, guards=guards | dict(self.fresh.guards)
+            given, code="\n".join(code), refs=refs, guards=guards | dict(given.guards)
+        )
+
+    def _given(self, arrays: Collection[str]) -> Body:
+        """What some arrays of formed synapses are given."""
+        refs = self.fresh.refs
+        targets = {name for name, ref in refs.items() if ref.array in arrays}
+        lines = [line for line in self.fresh.code.splitlines() if line.split(" =")[0] in targets]
+        used = {name for line in lines for name in get_identifiers(line)}
+        return replace(
+            self.fresh,
+            code="\n".join(lines),
+            refs={name: ref for name, ref in refs.items() if name in used},
+            guards={name: guard for name, guard in self.fresh.guards.items() if name in used},
+            draws={name: draw for name, draw in self.fresh.draws.items() if name in used},
         )
 
     def _ends(self) -> Body:
@@ -239,7 +288,7 @@ class Rewired:
         return Body("i = source\nj = target", refs)
 
 
-def _moving(form: Rewire, beside: Sequence[Array], spare: Sequence[Array]) -> Iterable[Phase]:
+def _moving(form: Rewire | Grow, beside: Sequence[Array], spare: Sequence[Array]) -> Iterable[Phase]:
     """What brings everything of a synapse to where it is now."""
     origin, names = form.part("origin"), [f"x{number}" for number in range(len(beside))]
     there = {f"{n}_to": Ref(s.name, Index.ELEMENT) for n, s in zip(names, spare, strict=True)}
@@ -250,3 +299,11 @@ def _moving(form: Rewire, beside: Sequence[Array], spare: Sequence[Array]) -> It
     home = "\n".join(f"{name} = {name}_to" for name in names)
     yield ForEach(f"move synapses of {form.connectivity}", size, Body(out, {**there, **here}))
     yield ForEach(f"moved synapses of {form.connectivity}", size, Body(home, {**there, **back}))
+
+
+def _with_what_it_uses(program: Program) -> Program:
+    used = frozenset().union(*(phase.reads() | phase.writes() for phase in program.phases()))
+    used |= {name for phase in program.phases() for _, name in phase.names()}
+    tables = {table.name for table in program.tables()}
+    arrays = tuple(array for array in program.arrays if array.name in used - tables)
+    return replace(program, arrays=arrays)

@@ -42,6 +42,9 @@ class Recipe:
         Whether synapses are formed where the gradient that their weight would have is greatest.
     update : str
         What is done to every synapse before.
+    keep : str
+        Whether as many are formed as go ('number'), or every empty place takes one by itself,
+        with the probability ``form`` ('none').
     polarity : float, optional
         Where every place has a sign that never changes, called ``_polarity``: the share of the
         places whose sign is 1.
@@ -54,6 +57,7 @@ class Recipe:
     fraction: Share | None = None
     by_gradient: bool = False
     update: str = ""
+    keep: str = "number"
     polarity: float | None = None
 
 
@@ -82,24 +86,35 @@ class Rewiring:
     rule : Rule
         How they are rewired.
     weight : str
-        Name of the variable that is their weight.
+        Name of the variable that is their weight; of synapses that are rewired in a simulation
+        it need not be there.
     seed : int
         Seed of what every place has.
+    dt : float, optional
+        After how many seconds a simulation rewires them; None where a training does.
+    reads_state : bool
+        Whether the rule may read what a run changes.
+    room : int
+        How many synapses there must be room for, where their number is not kept.
     """
 
     rule: Rule
     weight: str
-    seed: int
+    seed: int = 0
+    dt: float | None = None
+    reads_state: bool = False
+    room: int = 0
 
 
 @dataclass(frozen=True)
 class Rewire(Rule):
-    """A rule of your own: which synapses go, and where as many others are formed.
+    """A rule of your own: which synapses go, and where others are formed.
 
     The expressions are Brian2's: they may name variables of the synapses, of the neurons at
     either end (``x_pre``, ``x_post``; in a training those that it does not change), ``i``, ``j``,
-    ``N_pre``, ``N_post``, constants, functions and ``rand()``. ``form`` and ``allowed`` are about
-    places without a synapse, so that they know neurons only.
+    ``N_pre``, ``N_post``, ``N_incoming``, ``N_outgoing`` (how many synapses the neurons had before
+    the rewiring, in a training at its beginning), constants, functions and ``rand()``. ``form`` and
+    ``allowed`` are about places without a synapse, so that they know neurons only.
 
     Parameters
     ----------
@@ -118,6 +133,10 @@ class Rewire(Rule):
         of updates done.
     allowed : str
         Condition for places that may have a synapse, such as ``'i != j'``.
+    keep : str
+        'number': as many are formed as go. 'none': every place without a synapse takes one with
+        the probability ``form``, whatever goes, so that the number changes; in simulations only,
+        and every rewiring goes through all places.
 
     Raises
     ------
@@ -137,6 +156,7 @@ class Rewire(Rule):
     initial: Mapping[str, str] = field(default_factory=dict)
     fraction: Share | None = None
     allowed: str = "True"
+    keep: str = "number"
 
     def __post_init__(self) -> None:
         named = {"eliminate": self.eliminate, "form": self.form, "allowed": self.allowed}
@@ -151,18 +171,28 @@ class Rewire(Rule):
         whole("Rewire", "every", self.every, 1, MOST_UPDATES)
         if self.fraction is not None:
             _check_share("Rewire", self.fraction)
+        if self.keep not in ("number", "none"):
+            raise ValueError(f"Rewire: keep is {self.keep!r}; give 'number' or 'none'.")
+        if self.keep == "none" and self.fraction is not None:
+            raise ValueError(
+                "Rewire: a fraction of the synapses goes and others are formed in their stead, but "
+                "keep is 'none'; give eliminate as a condition, without fraction."
+            )
 
     def __repr__(self) -> str:
         fraction = "" if self.fraction is None else f", fraction={self.fraction!r}"
         allowed = "" if self.allowed == "True" else f", allowed={self.allowed!r}"
+        keep = "" if self.keep == "number" else f", keep={self.keep!r}"
         return (
             f"Rewire({self.eliminate!r}, form={self.form!r}, every={self.every}, "
-            f"initial={dict(self.initial)!r}{fraction}{allowed})"
+            f"initial={dict(self.initial)!r}{fraction}{allowed}{keep})"
         )
 
     def recipe(self, weight: str) -> Recipe:
         """See :meth:`Rule.recipe`."""
-        return Recipe(self.eliminate, self.form, self.allowed, self.initial, self.fraction)
+        return Recipe(
+            self.eliminate, self.form, self.allowed, self.initial, self.fraction, keep=self.keep
+        )
 
 
 @dataclass(frozen=True)

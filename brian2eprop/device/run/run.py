@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from brian2.core.network import Network
+from brian2.units import second
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.clocks import Grid
+from brian2eprop.device.memory.randomness import Numbers
 from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.transit import deliverable
 from brian2eprop.device.networks import Kept
@@ -65,6 +67,7 @@ def run(
     profile : bool
         Whether to note how long each object takes.
     """
+    times: dict[str, float] | None = {} if profile else None
     with device.networks.preparing:
         # What the network is: a Program, the one of the last run where nothing has changed.
         captured = prepare(device, network, kept, namespace)
@@ -73,18 +76,22 @@ def run(
         interval = brian.set_interval(network, captured.clocks, duration)
         steps = Steps(*map(captured.grid.step_at, interval))
         # Where it runs: memory with the spikes that are in transit and Brian2's values.
-        state = _memory(device, kept, captured, steps)
-        feeders = _feeders(device, captured, steps)
+        going = _ready(device, network, kept, captured, steps, steps.first, times)
     # The steps, in calls of bounded length with the monitors recorded after each.
-    times: dict[str, float] | None = {} if profile else None
     if profile:
         warn_of_profile()
     numbers = device.randomness.take(steps.number)
-    state.memory.write_keys(captured.program, numbers.seed, numbers.first - steps.first)
     try:
-        end = Run(device, network, captured, state, feeders, times).execute(steps, progress)
+        end = going.execute(steps, steps.first, numbers, progress)
+        while going.missing:
+            left = float(progress.start + duration) - network.t_
+            going = _with_room(device, network, kept, going, namespace, left)
+            end = going.execute(steps, end, numbers, progress)
     finally:
-        numbers.end(state.next_step - steps.first)
+        numbers.end(going.state.next_step - steps.first)
+        if going.state.rewirings.used:
+            kept.origin = None  # the capture is no longer one of what it was made from
+    state = going.state
     brian.note_profile(network, times)
     # What Brian2 does after a run.
     if end == steps.end:
@@ -93,6 +100,7 @@ def run(
     brian.note_run(device, progress.elapsed, completed)
     brian.warn_of_invalid_states(network)
     progress.tell(completed)
+    state.rewirings.warn()
     state.end_run()
     network.after_run()
 
@@ -115,6 +123,49 @@ def prepare(
     if kept.captured is not None:
         warn_of_operations(kept.captured)
     return kept.captured
+
+
+def _ready(
+    device: Any,
+    network: Network,
+    kept: Kept,
+    captured: Captured,
+    steps: Steps,
+    begin: int,
+    times: dict[str, float] | None,
+) -> Run:
+    """What runs a network's steps, from one on."""
+    state = _memory(device, kept, captured, Steps(begin, steps.end))
+    feeders = _feeders(device, captured, steps)
+    return Run(device, network, captured, state, feeders, times)
+
+
+def _with_room(
+    device: Any,
+    network: Network,
+    kept: Kept,
+    going: Run,
+    namespace: Mapping[str, Any],
+    left: float,
+) -> Run:
+    """What goes on with a run that has no room for the synapses that it forms.
+
+    It is as if a run had ended and another began, with larger arrays.
+    """
+    stopped = brian.is_stopped(network)
+    rewirings, step = going.state.rewirings, going.state.next_step
+    rewirings.make_room(going.missing)
+    done = rewirings.due(step) - going.missing.keys()
+    with device.networks.preparing:
+        kept.forget()
+        captured = prepare(device, network, kept, namespace)
+        assert captured is not None
+        brian.set_interval(network, captured.clocks, left * second)
+        found = _ready(device, network, kept, captured, going.steps, step, going.times)
+    found.done = done
+    if stopped:
+        brian.stop(network)
+    return found
 
 
 def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
@@ -180,14 +231,20 @@ class Run:
         self.feeders = feeders
         self.cuts = Cuts(captured, timed=times is not None)
         self.times = times
+        self.missing: Mapping[str, int] = {}  # synapses that there is no room for
+        self.done: Collection[str] | None = None  # what is rewired already, if others are not
 
-    def execute(self, steps: Steps, progress: Progress) -> int:
-        """Run to the end, or until the network is stopped.
+    def execute(self, steps: Steps, begin: int, numbers: Numbers, progress: Progress) -> int:
+        """Run to the end, or until the network is stopped or there is no room for synapses.
 
         Parameters
         ----------
         steps : Steps
             The steps.
+        begin : int
+            The one to begin with.
+        numbers : Numbers
+            The random numbers.
         progress : Progress
             Is told how far it is.
 
@@ -201,16 +258,24 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C; state, monitors and time are those after the last whole call.
         """
+        self.steps, step = steps, begin
+        self.state.write_keys(numbers.seed, numbers.first - steps.first)
         pace = Pace(self.state.capacity)
-        step = steps.first
-        progress.tell(0.0)
+        progress.tell((step - steps.first) / max(steps.number, 1))
         try:
             with brian.running():
-                while step < steps.end and not self._stopped(progress):
+                if self.done is not None:
+                    self._rewire(step, self.done)
+                while step < steps.end and not self.missing and not self._stopped(progress):
                     if self.cuts.is_cut(step):
                         step = self._step_in_parts(step)
                     else:
-                        end = min(step + pace.steps, steps.end, self.cuts.next_from(step))
+                        end = min(
+                            step + pace.steps,
+                            steps.end,
+                            self.cuts.next_from(step),
+                            self.state.rewirings.next_after(step),
+                        )
                         step = self._call(step, int(end) - step, pace)
                     progress.tell_if_due((step - steps.first) / steps.number)
         finally:
@@ -223,6 +288,7 @@ class Run:
             self.state.run(n_steps, self._streams(step, n_steps))
             set_step(self.network, self.captured.grid, step + n_steps)
             record(self.captured, self.state.memory, self.device, step, n_steps)
+            self._rewire(step + n_steps)
         pace.note(time.perf_counter() - began)
         return step + n_steps
 
@@ -248,7 +314,12 @@ class Run:
         with interrupts_wait():
             self.state.end_step()
             set_step(self.network, self.captured.grid, step + 1)
+            self._rewire(step + 1)
         return step + 1
+
+    def _rewire(self, step: int, done: Collection[str] = ()) -> None:
+        """Rewire the synapses that are due at the end of the steps before one."""
+        self.missing = self.state.rewirings.run(step, done)
 
     def _streams(self, step: int, n_steps: int) -> dict[str, SpikeStream]:
         """The spikes of the sources, each in the steps of its own clock."""

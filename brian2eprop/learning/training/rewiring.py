@@ -90,7 +90,6 @@ class Rewirings:
             self._beside[name] = tuple(array.name for array in beside)
             then = self._put_back(rewired, known)
             program = rewired.program(beside, known.values(), numbered, then)
-            program = _with_what_it_uses(program)
             _require_memory(store, rewired)
             if program != self._programs.get(name):
                 self._kernels.pop(name, None)
@@ -260,17 +259,6 @@ def _require_memory(store: Memory, rewired: Rewired) -> None:
             f"{everywhere.n_target} places of '{rewired.name}', which takes {needed / 2**30:.3g} "
             f"GiB of memory, and {free / 2**30:.3g} GiB are free; rewire them by DeepR or SET."
         )
-
-
-def _with_what_it_uses(program: Program) -> Program:
-    used = frozenset().union(*(phase.reads() | phase.writes() for phase in program.phases()))
-    used |= {name for phase in program.phases() for _, name in phase.names()}
-    tables = {table.name for table in program.tables()}
-    arrays = tuple(array for array in program.arrays if array.name in used - tables)
-    return Program(
-        program.name, program.dt, arrays, program.sweeps,
-        connectivities=program.connectivities, numbered=program.numbered,
-    )  # fmt: skip
 
 
 def _is_of(view: Any, synapses: Synapses) -> bool:

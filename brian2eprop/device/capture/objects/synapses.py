@@ -45,7 +45,7 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     delays = (now,) if of is None else of(pathway.name, events, now, first, dt)
     found = Pathway(events, delays)
     builder.pathways[pathway.name] = found
-    if not len(synapses):
+    if not builder.room_of(synapses):
         return
     body = builder.body(pathway, synaptic(builder, pathway, synapses))
     refuse_scalar_writes(pathway, body)
@@ -68,10 +68,12 @@ def _deliveries(
     formed = builder.before.formed(pathway, found.longest, builder.time)
     if formed is not None:
         formed = formed - late  # what is heard late was not in the queue yet
+    elif synapses.name in builder.rooms and found.longest:
+        formed = np.zeros(len(synapses), np.int64)
 
     def table(name: str, steps: npt.NDArray[Any], number: int) -> str:
         which = f":{number}" if number else ""
-        return builder.table(pathway.name, f"{name}{which}", steps[order])
+        return builder.table_of(synapses, pathway.name, f"{name}{which}", steps[order])
 
     latest = len(found.delays) - 1
     for k, delays in enumerate(found.delays):
@@ -82,13 +84,13 @@ def _deliveries(
         if k < latest:
             until = np.full(len(synapses), found.delays[k + 1].since)
         steps, number = delays.each(len(synapses)), latest - k
-        same = steps.min() == steps.max()
+        common = steps[0] if steps.size else delays.longest
         yield Propagate(
             pathway.name,
             found.events,
             there.connectivity.name,
             body,
-            int(steps[0]) if same else table("delay", steps, number),
+            int(common) if (steps == common).all() else table("delay", steps, number),
             Side.SOURCE if pathway.prepost == "pre" else Side.TARGET,
             None if since is None else table("formed", since, number),
             None if until is None else table("until", until, number),
@@ -141,7 +143,7 @@ def _integrate(builder: Builder, updater: StateUpdater) -> None:
 def update_synapses(builder: Builder, owner: Any) -> None:
     """Add what an object does to every synapse."""
     synapses = owner.group
-    if not len(synapses):
+    if not builder.room_of(synapses):
         return
     locate = synaptic(builder, owner, synapses)
     add_update(builder, owner, locate, partial(_each_synapse, builder, owner))
@@ -164,7 +166,7 @@ def _sum(builder: Builder, updater: SummedVariableUpdater) -> None:
     locate = synaptic(builder, updater, synapses)
     target = locate(updater.target_var, brian.PRE if name.endswith("_pre") else brian.POST)
     builder.phases.append(_no_sum(builder, updater, target.array))
-    if not len(synapses):
+    if not builder.room_of(synapses):
         return
     body = builder.body(updater, locate, {name: target})
     if target.array in body.arrays(body.read):

@@ -43,6 +43,7 @@ B2E_BARRIER();
 {% import "synapses.cpp" as synapses with context %}
 {% import "choose.cpp" as choose with context %}
 {% import "rewire.cpp" as rewire with context %}
-{% set macros = dict(elements.macros + events.macros + synapses.macros + choose.macros + rewire.macros) %}
+{% import "grow.cpp" as grow with context %}
+{% set macros = dict(elements.macros + events.macros + synapses.macros + choose.macros + rewire.macros + grow.macros) %}
 {# What goes before the kernel where there is a phase of the kind. #}
 {% set headers = dict(elements.headers + choose.headers + rewire.headers) %}

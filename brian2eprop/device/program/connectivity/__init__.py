@@ -13,7 +13,12 @@ __all__ = ["Connectivity", "Dense", "Found", "Pairs", "Sparse", "find_connectivi
 
 
 def find_connectivity(
-    name: str, sources: Integers, targets: Integers, n_source: int, n_target: int
+    name: str,
+    sources: Integers,
+    targets: Integers,
+    n_source: int,
+    n_target: int,
+    room: int | None = None,
 ) -> Found:
     """The connectivity that holds the given synapses.
 
@@ -25,13 +30,18 @@ def find_connectivity(
         Presynaptic and postsynaptic neuron of each synapse, in any order.
     n_source, n_target : int
         Sizes of the two populations.
+    room : int, optional
+        How many synapses there is to be room for, where they will be rewired.
 
     Returns
     -------
     Found
-        Dense where every pair, or every pair but the diagonal, is there once; else Sparse.
+        Dense where every pair, or every pair but the diagonal, is there once and will stay; else
+        Sparse.
     """
     pairs = Pairs(
         name, np.asarray(sources, np.int64), np.asarray(targets, np.int64), n_source, n_target
     )
+    if room is not None:
+        return as_sparse(pairs, room)
     return match_dense(pairs) or as_sparse(pairs)

@@ -27,6 +27,8 @@ class Sparse(Connectivity):
     ascending. Loops by target go through ``column``, ``source`` and ``synapse``, which follow
     from these two: entries ``column[j] .. column[j + 1]`` of target ``j`` have the sources
     ``source[...]``, ascending, and are the synapses ``synapse[...]``.
+
+    Where rows end before ``size`` there is room for more synapses.
     """
 
     size: int
@@ -62,7 +64,12 @@ class Sparse(Connectivity):
         source, target = self.pairs(contents)
         order = np.argsort(target, kind="stable")
         column = _starts(target, self.n_target)
-        values = {"column": column, "source": source[order], "synapse": order}
+        beyond = (0, self.size - order.size)
+        values = {
+            "column": column,
+            "source": np.pad(source[order], beyond),
+            "synapse": np.pad(order, beyond),
+        }
         return {self.table(name): value.astype(np.int32) for name, value in values.items()}
 
     def faults(self) -> Iterable[str]:
@@ -86,9 +93,9 @@ class Sparse(Connectivity):
 
     def pairs(self, contents: Contents) -> tuple[Integers, Integers]:
         """See :meth:`Connectivity.pairs`."""
-        lengths = np.diff(contents[self.table("row")])
-        source = np.repeat(np.arange(self.n_source), lengths)
-        return source, contents[self.table("target")].astype(np.int64)
+        starts = contents[self.table("row")]
+        source = np.repeat(np.arange(self.n_source), np.diff(starts))
+        return source, contents[self.table("target")][: starts[-1]].astype(np.int64)
 
     def transposed(self, name: str, contents: Contents) -> Transposed:
         """See :meth:`Connectivity.transposed`."""
@@ -108,13 +115,15 @@ def _starts(neurons: Integers, n: int) -> Integers:
     return starts
 
 
-def as_sparse(pairs: Pairs) -> Found:
+def as_sparse(pairs: Pairs, room: int | None = None) -> Found:
     """The synapses as compressed rows, by source and then target.
 
     Parameters
     ----------
     pairs : Pairs
         The synapses; a pair may be there several times.
+    room : int, optional
+        How many synapses there is to be room for; by default for those.
 
     Returns
     -------
@@ -123,9 +132,10 @@ def as_sparse(pairs: Pairs) -> Found:
     """
     source, target = np.divmod(pairs.keys, pairs.n_target)
     repeats = bool((pairs.keys[1:] == pairs.keys[:-1]).any())
-    sparse = Sparse(pairs.name, pairs.n_source, pairs.n_target, pairs.n_synapses, repeats)
+    size = pairs.n_synapses if room is None else room
+    sparse = Sparse(pairs.name, pairs.n_source, pairs.n_target, size, repeats)
     tables = {
         sparse.table("row"): _starts(source, pairs.n_source).astype(np.int32),
-        sparse.table("target"): target.astype(np.int32),
+        sparse.table("target"): np.pad(target, (0, size - target.size)).astype(np.int32),
     }
     return Found(sparse, pairs.order, tables)
