@@ -295,9 +295,7 @@ class EpropDevice(StandaloneCalls, TrainingServices):
         before = Before(self.formed.relevant, delays, True, self.formed.times)
         rewirings = rewirings_of(objects, self.options.instances)
         try:
-            captured = self.capture_program(
-                network, watched, read, before, rewirings=rewirings
-            )
+            captured = self.capture_program(network, watched, read, before, rewirings=rewirings)
         except BrianObjectException:
             if self.instances.size is not None:
                 refuse_arrays(namespace, watched.asked)

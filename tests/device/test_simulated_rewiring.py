@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -151,14 +152,16 @@ def test_what_neurons_hear(backend: str, delay: float) -> None:
         weights = model.matrix("w")
         model.run(1)
         there.append(model.places())
-        tags.append(np.array_equal(model.synapses.tag[:], 100 * model.synapses.i[:] + model.synapses.j[:]))
+        tags.append(
+            np.array_equal(model.synapses.tag[:], 100 * model.synapses.i[:] + model.synapses.j[:])
+        )
         gone.append(weights)
     weights, spikes = model.matrix("w"), (model.spikes.i[:], model.spikes.t[:] / ms)
     counts = model.synapses.N_incoming_post, model.synapses.N_outgoing_pre
     assert all(tags)
     everywhere = Places(np.full((N, N), delay))
     changes = 0
-    for before, after in zip(there, there[1:], strict=False):
+    for before, after in pairwise(there):
         everywhere.network.run(PERIOD * ms)
         lost = everywhere.eliminated()
         kept = np.setdiff1d(before, lost)

@@ -270,7 +270,6 @@ class Memory:
                     self.write(name, values)
                     self._version(name).derived_from = now
 
-
     def note_derived(self, program: Program) -> None:
         """Note that tables that follow from others are up to date: a phase has derived them."""
         for found, sides in program.deriving:

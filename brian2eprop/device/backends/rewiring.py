@@ -43,7 +43,7 @@ def rewire(phase: Rewire, found: Sparse, memory: Memory, draw: Drawn, taken: Tak
     if phase.scores is None:
         formed = _drawn(phase, empty, n, draw, taken)
     else:
-        formed = _greatest(arrays[phase.scores], empty, n, taken(0, everywhere))
+        formed = _greatest(arrays[phase.scores], empty, n, taken(everywhere, everywhere))
     missing = n - formed.size
     again = [place for place in places[marks] if place not in formed][:missing]
     arrays[phase.part("stuck")] += missing
@@ -106,7 +106,9 @@ def grow(phase: Grow, found: Sparse, memory: Memory, taken: Taken) -> None:
     _settle(phase, found, memory, places, formed)
 
 
-def _settle(phase: Rewire | Grow, found: Sparse, memory: Memory, before: Places, formed: Places) -> None:
+def _settle(
+    phase: Rewire | Grow, found: Sparse, memory: Memory, before: Places, formed: Places
+) -> None:
     """Write the new tables, and what came from where."""
     arrays, marks = memory.arrays, memory.arrays[phase.part("marks")]
     kept = before[~marks[: before.size].astype(bool)]

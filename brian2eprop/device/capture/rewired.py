@@ -71,9 +71,7 @@ def rewired(
         initial[POLARITY] = f"2*int(_hashed(_seed, i, j) < {recipe.polarity!r}) - 1"
     given = "\n".join(f"{name} = {value}" for name, value in initial.items())
     weight = synapses.variables.get(asked.weight)
-    form = replace(
-        writer.form, body=writer.body(f"_taken = {place}", writer.form.owner, form=True)
-    )
+    form = replace(writer.form, body=writer.body(f"_taken = {place}", writer.form.owner, form=True))
     if recipe.by_gradient and isinstance(form, Rewire):
         form = replace(form, scores=form.part("gradient"))
     return Rewired(
@@ -210,9 +208,7 @@ def _timed(builder: Builder, pathway: Any) -> Timed:
 def _counts(builder: Builder, synapses: Synapses) -> tuple[str | None, str | None]:
     """The arrays of how many synapses each neuron has, where the network or the rule asks."""
     known = {variable: name for name, variable in builder.variables.items()}
-    before, behind = (
-        known.get(synapses.variables[name]) for name in ("N_outgoing", "N_incoming")
-    )
+    before, behind = (known.get(synapses.variables[name]) for name in ("N_outgoing", "N_incoming"))
     return before, behind
 
 

@@ -256,10 +256,9 @@ def _replace(mapping: Any, name: str, value: Any) -> None:
 def _variables(sim: Simulated) -> Iterator[Any]:
     """Brian2's variables of synapses, their number included."""
     for variable in sim.synapses.variables.values():
-        owner = owner_of(variable)
-        if isinstance(variable, ArrayVariable) and owner is not None:
-            if owner.name == sim.synapses.name:
-                yield variable
+        name = getattr(owner_of(variable), "name", None)
+        if isinstance(variable, ArrayVariable) and name == sim.synapses.name:
+            yield variable
 
 
 def _starts(sim: Simulated) -> Iterator[tuple[str, str]]:

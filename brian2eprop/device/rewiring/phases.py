@@ -260,9 +260,7 @@ class Rewired:
             code.append(f"{name} = {value}")
         refs |= {**given.refs, MARKS: Ref(self.own("marks"), Index.SYNAPSE)}
         code.append(given.code)
-        return replace(
-            given, code="\n".join(code), refs=refs, guards=guards | dict(given.guards)
-        )
+        return replace(given, code="\n".join(code), refs=refs, guards=guards | dict(given.guards))
 
     def _given(self, arrays: Collection[str]) -> Body:
         """What some arrays of formed synapses are given."""
@@ -288,7 +286,9 @@ class Rewired:
         return Body("i = source\nj = target", refs)
 
 
-def _moving(form: Rewire | Grow, beside: Sequence[Array], spare: Sequence[Array]) -> Iterable[Phase]:
+def _moving(
+    form: Rewire | Grow, beside: Sequence[Array], spare: Sequence[Array]
+) -> Iterable[Phase]:
     """What brings everything of a synapse to where it is now."""
     origin, names = form.part("origin"), [f"x{number}" for number in range(len(beside))]
     there = {f"{n}_to": Ref(s.name, Index.ELEMENT) for n, s in zip(names, spare, strict=True)}
