@@ -13,7 +13,7 @@ from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kerne
 from brian2eprop.device.backends.draws import draw
 from brian2eprop.device.backends.interpreter import Place, Values, converted, execute
 from brian2eprop.device.backends.loops import Indices, Loop, elements, entries, row
-from brian2eprop.device.backends.rewiring import grow, rewire
+from brian2eprop.device.backends.rewiring import grow, rewire, transpose
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
@@ -46,7 +46,6 @@ from brian2eprop.device.program import (
     Reduction,
     Ref,
     Rewire,
-    Side,
     Sparse,
     Sweep,
     SynapticLoop,
@@ -202,13 +201,13 @@ class _Instance:
                 self.memory.arrays[phase.marks][...] = False
                 self.memory.arrays[phase.marks][order[:number]] = True
             case Rewire():
-                self.rewire(phase, step)
+                taken = partial(self.taken, phase, step)
+                numbers = partial(self.numbers_of, phase.place)
+                rewire(phase, self.sparse(phase), self.memory, numbers, taken)
             case Grow():
                 grow(phase, self.sparse(phase), self.memory, partial(self.taken, phase, step))
             case Transpose():
-                derived = self.sparse(phase).derived(self.memory.arrays, {Side.TARGET})
-                for name, values in derived.items():
-                    self.memory.arrays[name][...] = values
+                transpose(self.sparse(phase), self.memory)
 
     # Phases
 
@@ -273,13 +272,6 @@ class _Instance:
         found = self.program.find_connectivity(phase.connectivity)
         assert isinstance(found, Sparse)
         return found
-
-    def rewire(self, phase: Rewire, step: int) -> None:
-        def drawn(first: int, n: int) -> Values:
-            return self.numbers_of(phase.place, np.arange(first, first + n))
-
-        taken = partial(self.taken, phase, step)
-        rewire(phase, self.sparse(phase), self.memory, drawn, taken)
 
     def taken(self, phase: Rewire | Grow, step: int, numbers: Indices, places: Indices) -> Values:
         """Which of some places, each with the number by which it draws, are taken."""

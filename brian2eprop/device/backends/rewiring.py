@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.program import Grow, Rewire, Sparse
+from brian2eprop.device.program import Grow, Rewire, Side, Sparse
 
 Places = npt.NDArray[np.int64]
 
 # From the numbers of candidates and their places: which are taken.
 Taken = Callable[[Places, Places], npt.NDArray[np.bool_]]
-# From the number of the first candidate and how many there are: uniform numbers.
-Drawn = Callable[[int, int], npt.NDArray[np.float64]]
+# From the numbers of candidates: uniform numbers.
+Drawn = Callable[[Places], npt.NDArray[Any]]
 
 
 def rewire(phase: Rewire, found: Sparse, memory: Memory, draw: Drawn, taken: Taken) -> None:
@@ -58,9 +58,9 @@ def _drawn(phase: Rewire, empty: Places, n: int, draw: Drawn, taken: Taken) -> P
         missing = n - formed.size
         if not missing:
             break
-        ranks = np.minimum((draw(drawn, missing) * empty.size).astype(np.int64), empty.size - 1)
-        candidates = empty[ranks]
         numbers = np.arange(drawn, drawn + missing)
+        ranks = np.minimum((draw(numbers) * empty.size).astype(np.int64), empty.size - 1)
+        candidates = empty[ranks]
         formed = np.union1d(formed, candidates[taken(numbers, candidates)])
         drawn += missing
     return formed
@@ -121,3 +121,9 @@ def _settle(
     arrays[found.table("target")][: after.size] = after % found.n_target
     arrays[phase.part("origin")][...] = np.append(origin, np.arange(after.size, found.size))
     marks[...] = np.pad(new, beyond)
+
+
+def transpose(found: Sparse, memory: Memory) -> None:
+    """Derive the tables that loops from the targets' side go through."""
+    for name, values in found.derived(memory.arrays, {Side.TARGET}).items():
+        memory.arrays[name][...] = values
