@@ -234,13 +234,14 @@ def test_places_form_with_their_probability() -> None:
     synapses.connect(False)
     rule = b2e.Rewire("rand() < 0.25", form="0.1 + 0.4*x_pre*x_post", keep="none", allowed="i != j")
     b2e.rewire(synapses, rule, dt=DT * ms)
-    network = Network(group, synapses)
     counts = np.zeros((N, N))
-    total = 0
-    for _ in range(runs):
-        network.run(DT * ms)
+
+    @network_operation(when="start", dt=DT * ms)
+    def count() -> None:
         counts[synapses.i[:], synapses.j[:]] += 1
-        total += 1
+
+    Network(group, synapses, count).run(runs * DT * ms)
+    total = runs
     x = np.linspace(0, 1, N)
     form = (0.1 + 0.4 * np.outer(x, x)) * (1 - np.eye(N))
     share = form / (1 - 0.75 * (1 - form))  # stays, or is formed where it was not

@@ -39,11 +39,15 @@ def connectivity(builder: Builder, synapses: Any) -> Found:
             side.get_value() if order is None else np.argsort(order)[side.get_value()]
             for side, order in zip(brian.ends(synapses), orders, strict=True)
         )
-        sizes = tuple(map(len, groups))
+        n_source, n_target = map(len, groups)
         room = builder.rooms.get(synapses.name)
-        builder.found[synapses.name] = builder.memo.of(
-            _all_ends(synapses), lambda: find_connectivity(synapses.name, pre, post, *sizes, room)
-        )
+
+        def find() -> Found:
+            return find_connectivity(synapses.name, pre, post, n_source, n_target, room)
+
+        # How much room there is to be follows from more than the ends.
+        known = builder.memo.of(_all_ends(synapses), find) if room is None else find()
+        builder.found[synapses.name] = known
     return builder.found[synapses.name]
 
 

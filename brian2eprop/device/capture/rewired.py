@@ -160,7 +160,8 @@ def rewire_in_run(
 
 def _refuse_what_refers(synapses: Synapses, objects: Iterable[Any]) -> None:
     for found in objects:
-        if getattr(found, "source", None) is synapses and not hasattr(found, "synapses"):
+        source: Any = getattr(found, "source", None)
+        if source is synapses and not hasattr(found, "synapses"):
             raise Unsupported(
                 f"'{found.name}' records variables of '{synapses.name}', which are rewired, so "
                 "that a number stands for another synapse later; record a sum over them in a "

@@ -33,7 +33,9 @@ class Growth:
     @classmethod
     def of(cls, times: npt.NDArray[np.float64]) -> Growth:
         """That of synapses which are there since some times each, in Brian2's order."""
-        ends = np.append(np.flatnonzero(np.diff(times)) + 1, len(times)) if len(times) else []
+        ends: Any = []
+        if len(times):
+            ends = np.append(np.flatnonzero(np.diff(times)) + 1, len(times))
         return cls(tuple(map(int, ends)), tuple(float(times[end - 1]) for end in ends))
 
     def grown(self, size: int, time: float) -> Growth:

@@ -255,7 +255,8 @@ def _replace(mapping: Any, name: str, value: Any) -> None:
 
 def _variables(sim: Simulated) -> Iterator[Any]:
     """Brian2's variables of synapses, their number included."""
-    for variable in sim.synapses.variables.values():
+    delays = (pathway.variables["delay"] for pathway in sim.synapses._pathways)
+    for variable in (*sim.synapses.variables.values(), *delays):
         name = getattr(owner_of(variable), "name", None)
         if isinstance(variable, ArrayVariable) and name == sim.synapses.name:
             yield variable
