@@ -32,7 +32,7 @@ OUTPUTS = "dv/dt = -v/(20*ms) : 1"
 PLASTIC = """w : 1
              dbefore/dt = -before/(20*ms) : 1 (event-driven)
              dbehind/dt = -behind/(20*ms) : 1 (event-driven)"""
-ELIMINATE = "rand() < where(w < 0.5, weak, strong)"
+ELIMINATE = "rand() < strong + (weak - strong)*int(w < 0.5)"
 FORM = "exp(-(N_pre/2.0 - abs(N_pre/2.0 - abs(i - j)))**2/(2*sigma**2))"
 
 
