@@ -48,7 +48,8 @@ def test_rules(tmp_path):
 
 
 def test_rewiring(tmp_path):
-    assert printed("rewiring.md", tmp_path) == ["True False True", "True", "True"]
+    lines = ["True False True", "True", "True True", "True"]
+    assert printed("rewiring.md", tmp_path) == lines
 
 
 def test_training(tmp_path):
