@@ -44,8 +44,14 @@ def test_length_of_calls_changes_nothing(
     assert_same(run_on("eprop_cuda", spec, backend=backend, precision="float64"), theirs)
 
 
-def test_what_monitors_keep_in_a_call_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "MAX_KEPT_BYTES", 1000)
+@pytest.mark.parametrize(
+    ("kept", "logged", "steps"), [(1000, 10_000, 1000 // 80), (10_000, 1000, 1000 // 120)]
+)
+def test_what_monitors_keep_in_a_call_is_bounded(
+    kept: int, logged: int, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "MAX_KEPT_BYTES", kept)
+    monkeypatch.setattr(state, "MAX_LOGGED_BYTES", logged)
     use(batch_size=2)
     group = ramp(5)
     monitor = StateMonitor(group, "v", record=True)  # 2 * 5 * 8 bytes a step
@@ -54,7 +60,7 @@ def test_what_monitors_keep_in_a_call_is_bounded(monkeypatch: pytest.MonkeyPatch
     network.run(40 * ms)
     from brian2.devices.device import get_device
 
-    assert get_device().networks.of(network).state.capacity == 1000 // 200
+    assert get_device().networks.of(network).state.capacity == steps
     assert monitor.v.shape == (2, 5, 40)
 
 

@@ -17,13 +17,16 @@ from brian2eprop.device.memory.limits import require_memory
 from brian2eprop.device.memory.rewirings import Host as SynapticHost
 from brian2eprop.device.memory.rewirings import Rewirings
 from brian2eprop.device.memory.transit import Sent, Transit, forget_late, put_transit, take_transit
-from brian2eprop.device.program import Access, Array, Slots
+from brian2eprop.device.program import Access, Array, Index, Program, Record, Slots
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
 from brian2eprop.errors import Unsupported
 from brian2eprop.spikes import SpikeStream
 
 # What monitors may keep in one call: they are recorded after each.
 MAX_KEPT_BYTES = 64 * 2**20
+# Of logs no page is touched on a CPU that no entry reaches, so they may be larger: the longer a
+# call, the longer an instance stays in a core's cache.
+MAX_LOGGED_BYTES = 512 * 2**20
 MAX_STEPS = 4096
 
 
@@ -228,8 +231,21 @@ class State:
 
 def capacity_for(captured: Captured, memory: Memory, n_steps: int) -> int:
     """Number of steps of a call, such that what monitors keep is bounded."""
-    kept = sum(_step_bytes(array, memory) for array in stored_arrays(captured.program).values())
-    return max(1, min(n_steps, MAX_STEPS, MAX_KEPT_BYTES // max(kept, 1)))
+    arrays, logs = stored_arrays(captured.program), _columns(captured.program)
+    logged = sum(_step_bytes(arrays[name], memory) for name in logs)
+    kept = sum(_step_bytes(array, memory) for array in arrays.values())
+    steps = MAX_KEPT_BYTES // max(kept, 1)
+    if memory.xp is np:
+        of_logs = MAX_LOGGED_BYTES // max(logged, 1)
+        steps = min(MAX_KEPT_BYTES // max(kept - logged, 1), of_logs)
+    return max(1, min(n_steps, MAX_STEPS, steps))
+
+
+def _columns(program: Program) -> set[str]:
+    """Names of the arrays that are filled one entry after the other."""
+    bodies = (phase.body for phase in program.phases() if isinstance(phase, Record))
+    refs = (ref for body in bodies for ref in body.refs.values())
+    return {ref.array for ref in refs if ref.index is Index.ENTRY}
 
 
 def _step_bytes(array: Array, memory: Memory) -> int:
