@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from programs import CASES, DT, PER_INSTANCE, elements, real
 from scipy import stats
 
-from brian2eprop.device.backends import registry
+from brian2eprop.device.backends import cpu, registry
 from brian2eprop.device.backends.base import Call, Memory
 from brian2eprop.device.backends.cpu import CpuBackend
 from brian2eprop.device.backends.draws import binomial, philox, poisson
@@ -114,6 +115,21 @@ def test_single_precision_rounds(kind: Distribution) -> None:
     close = np.isclose(single, drawn(kind), rtol=1e-5, atol=1e-6)
     assert close.mean() > 0.999
     assert single.dtype == np.float32
+
+
+@pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="other machines have one kind of vectors"
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_older_processors_draw_the_same(
+    kind: Distribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, program = CpuBackend(Precision.FLOAT64), drawing(kind)
+    here = run(backend, program).read("x0")
+    flags = tuple("-march=x86-64" if flag == "-march=native" else flag for flag in cpu.FLAGS)
+    assert flags != cpu.FLAGS
+    monkeypatch.setattr(cpu, "FLAGS", flags)
+    np.testing.assert_allclose(run(backend, program).read("x0"), here, rtol=1e-12)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
