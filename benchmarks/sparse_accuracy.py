@@ -47,9 +47,9 @@ RULES: dict[str, Callable[[int], Any]] = {
     FIXED: lambda updates: None,
     "SET": lambda updates: b2e.SET(0.3, every=max(1, updates // 50)),
     "RigL": lambda updates: b2e.RigL(
-        b2e.CosineDecay(0.3, decay_steps=max(1, updates * 3 // 4)), every=max(1, updates // 50)
+        b2e.CosineDecay(0.3, decay_steps=max(1, updates * 3 // 4)), every=max(1, updates // 100)
     ),
-    "DEEP R": lambda updates: b2e.DeepR(l1=1e-2),
+    "DEEP R": lambda updates: b2e.DeepR(l1=0.1),
     DENSE: lambda updates: None,
 }
 
