@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,3 +63,23 @@ def test_a_change_of_other_delays_is_refused_whoever_looks_at_synapses(looks: bo
 
     with pytest.raises(ValueError, match=r"'w_out.*' is not what it was when the Trainer was made"):
         fitted(model, trainer, callbacks=[Look(change)])
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_what_samples_start_from_is_given_to_formed_synapses(backend: str) -> None:
+    """Also where a run changes the variable, of which each sample has a copy."""
+    model = Model(backend, acts="v_post += w*share; share *= 0.9")
+    model.w_rec.share = 1
+    given = b2e.Rewire("-abs(w)", fraction=0.3, initial={"share": "0.5"})
+    fitted(model, model.trainer(given, b2e.SurrogateBPTT()))
+    shares = np.array(model.w_rec.share[:])
+    assert set(np.round(shares, 6)) == {0.5, 1.0}
+
+
+def test_a_file_of_rewired_synapses_needs_their_rewiring(tmp_path: Path) -> None:
+    path, model = tmp_path / "kept.npz", Model()
+    trainer = model.trainer(RULES["DeepR"])
+    fitted(model, trainer)
+    trainer.save(path)
+    with pytest.raises(b2e.CheckpointError, match="'w_rec' are rewired there only"):
+        Model().trainer(RULES["DeepR"], rewiring={}).load(path)

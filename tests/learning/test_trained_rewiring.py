@@ -81,6 +81,7 @@ class Model:
             hidden,
             """w : 1
             age : 1
+            share : 1
             place : integer""",
             on_pre=acts or adds,
             delay=late * ms if late else None,

@@ -19,6 +19,7 @@ from brian2eprop.device.capture.captured import Piece, Simulated, Timed
 from brian2eprop.device.capture.connections import SYNAPTIC, connectivity
 from brian2eprop.device.capture.translate import Translator, Watch, clock_name
 from brian2eprop.device.program import Body, DType, Grow, Index, Propagate, Ref, Rewire, Sparse
+from brian2eprop.device.rewiring.expressions import check_expressions, expanded
 from brian2eprop.device.rewiring.phases import MARKS, SCORE, Rewired
 from brian2eprop.device.rewiring.rules import POLARITY, RATE, Recipe, Rewiring
 from brian2eprop.errors import Unsupported
@@ -48,7 +49,7 @@ def rewired(
         If an expression uses what cannot be known.
     """
     simulated = asked.dt is not None
-    recipe = asked.rule.recipe(asked.weight)
+    recipe = expanded(synapses, asked.rule.recipe(asked.weight))
     found = _connectivity(builder, synapses, recipe.keep == "none")
     if recipe.by_gradient:
         _check_places(found)
@@ -138,6 +139,7 @@ def rewire_in_run(
     """
     for synapses, asked in rewirings.items():
         _refuse_what_refers(synapses, objects)
+        check_expressions(synapses, asked.rule.recipe(asked.weight), names)
         found = rewired(builder, synapses, asked, names)
         assert builder.before.born is not None
         born = builder.before.born(synapses, builder.time)

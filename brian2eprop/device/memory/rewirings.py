@@ -238,7 +238,9 @@ class Rewirings:
         host.set_synapses(sim.synapses, ends, values, self.memory.read(sim.born)[:number])
 
     def _settle_delays(self, path: Timed, number: int) -> None:
-        known = self.captured.pathways[path.pathway]
+        known = self.captured.pathways.get(path.pathway)
+        if known is None:  # it is not active
+            return
         latest, delays = len(known.delays) - 1, []
         for k, each in enumerate(known.delays):
             table = f"{path.pathway}:delay" + (f":{latest - k}" if k < latest else "")

@@ -276,6 +276,15 @@ class Rewired:
             draws={name: draw for name, draw in self.fresh.draws.items() if name in used},
         )
 
+    def with_arrays(self, others: Mapping[str, str]) -> Rewired:
+        """The same, of other arrays in the stead of some."""
+
+        def of(body: Body) -> Body:
+            refs = {n: replace(r, array=others.get(r.array, r.array)) for n, r in body.refs.items()}
+            return replace(body, refs=refs)
+
+        return replace(self, mark=of(self.mark), fresh=of(self.fresh))
+
     def _ends(self) -> Body:
         refs = {
             "i": Ref(self.ends[0], Index.SYNAPSE),

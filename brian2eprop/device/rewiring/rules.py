@@ -46,7 +46,7 @@ class Recipe:
         Whether as many are formed as go ('number'), or every empty place takes one by itself,
         with the probability ``form`` ('none').
     polarity : float, optional
-        Where every place has a sign that never changes, called ``_polarity``: the share of the
+        Where every synapse has a sign that its weight keeps, called ``_polarity``: the share of the
         places whose sign is 1.
     """
 
@@ -122,8 +122,8 @@ class Rewire(Rule):
         Condition under which a synapse goes; with ``fraction`` a number, and the synapses for
         which it is greatest go.
     form : str
-        How readily an empty place takes a synapse, from 0 to 1: places are taken with
-        probabilities in proportion to it. By default all alike.
+        How readily an empty place takes a synapse, from 0 to 1 (more counts as 1, NaN as 0):
+        places are taken with probabilities in proportion to it. By default all alike.
     every : int
         After how many updates.
     initial : mapping of str to str
@@ -165,6 +165,9 @@ class Rewire(Rule):
                 f"Rewire: initial is {self.initial!r}; give a dictionary of expressions by the "
                 "name of the variable, such as {'w': '0.1'}."
             )
+        object.__setattr__(self, "initial", dict(self.initial))  # the caller's may change
+        for name in self.initial:
+            _check_text("Rewire", "a variable in initial", name)
         named |= {f"initial[{name!r}]": value for name, value in self.initial.items()}
         for name, value in named.items():
             _check_text("Rewire", name, value)
@@ -199,12 +202,11 @@ class Rewire(Rule):
 class DeepR(Rule):
     r"""Deep rewiring: synapses whose weight crosses zero go.
 
-    Every place of the matrix has a sign :math:`s` that never changes. After an update by the
-    gradient a weight is drawn to zero, :math:`w \leftarrow w - \eta\alpha s + \sqrt{2\eta T}\,\xi`
-    with normal :math:`\xi`; a synapse whose weight has not the sign of its place is taken away,
-    and one at another empty place, all being equally likely, begins at zero. So the number of
-    synapses stays. A place has the sign of the weight that was there at the start, or one by
-    chance.
+    Every synapse has a sign :math:`s`. After an update by the gradient a weight is drawn to zero,
+    :math:`w \leftarrow w - \eta\alpha s + \sqrt{2\eta T}\,\xi` with normal :math:`\xi`; a synapse
+    whose weight has not its sign is taken away, and one at another empty place, all being equally
+    likely, begins at zero. So the number of synapses stays. A synapse that was there at the start
+    has the sign of its weight, a formed one that of its place, by chance and always the same.
 
     Parameters
     ----------

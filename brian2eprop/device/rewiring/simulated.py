@@ -9,7 +9,7 @@ from typing import Any
 from brian2.devices.device import all_devices, get_device
 from brian2.synapses.synapses import Synapses
 from brian2.units import ms, second
-from brian2.units.fundamentalunits import Quantity, fail_for_dimension_mismatch
+from brian2.units.fundamentalunits import Quantity
 
 from brian2eprop.device.rewiring.rules import Rewiring, Rule
 from brian2eprop.errors import Unsupported
@@ -90,7 +90,8 @@ def rewire(
             f"rewire: '{synapses.name}' is to be rewired by {rule!r}; give a rule, such as "
             "Rewire('w < 0.01'), or None."
         )
-    fail_for_dimension_mismatch(dt, second, "rewire: dt is no time")
+    if not (isinstance(dt, Quantity) and dt.shape == () and dt.dim == second.dim):
+        raise TypeError(f"rewire: dt is {dt!r}; give one time, such as 10*ms.")
     above_zero("rewire", "dt", float(dt), "10*ms")
     _check_rule(synapses, rule, weight)
     synapses.__dict__[_ASKED] = Asked(Rewiring(rule, weight, dt=float(dt)))

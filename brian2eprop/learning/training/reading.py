@@ -141,7 +141,13 @@ class File:
             If it is of another network, connectivity, rule, loss or kind of optimiser.
         """
         for name in sorted(self.state.connectivity.keys() | connectivity.keys()):
-            if self.state.connectivity.get(name) != connectivity.get(name):
+            then, now = self.state.connectivity.get(name), connectivity.get(name)
+            if then != now and "" in (then, now):
+                self._refuse(
+                    f"the synapses '{name}' are rewired {'there' if then == '' else 'here'} only",
+                    "Give this Trainer the rewiring of the one that saved it.",
+                )
+            if then != now:
                 self._refuse(
                     f"it was saved with other synapses of '{name}'",
                     "Connect them as they were, for example with the same seed.",

@@ -23,6 +23,7 @@ from brian2eprop.device.program import (
     Program,
     Ref,
 )
+from brian2eprop.device.rewiring.expressions import check_expressions
 from brian2eprop.device.rewiring.phases import Rewired
 from brian2eprop.device.rewiring.rules import Rewiring, Rule
 from brian2eprop.learning.adjoint.places import Sought
@@ -89,7 +90,11 @@ class Rewirings:
             beside = tuple(known[each] for each in self._along(rewired, known, follows))
             self._beside[name] = tuple(array.name for array in beside)
             then = self._put_back(rewired, known)
-            program = rewired.program(beside, known.values(), numbered, then)
+            # What each sample has of its own is, between samples, what they start with.
+            starts = {each: f"initial:{each}" for each in rewired.variables}
+            starts = {each: start for each, start in starts.items() if start in known}
+            here = rewired.with_arrays(starts)
+            program = here.program(beside, known.values(), numbered, then)
             _require_memory(store, rewired)
             if program != self._programs.get(name):
                 self._kernels.pop(name, None)
@@ -314,7 +319,9 @@ def find_rewirings(
                 f"Trainer: '{synapses.name}' is to be rewired, and {what} is trained; train one "
                 "variable of theirs, which is their weight."
             )
-        _check_places(synapses, rule.recipe(names[0]).allowed, namespace)
+        recipe = rule.recipe(names[0])
+        check_expressions(synapses, recipe, namespace)
+        _check_places(synapses, recipe.allowed, namespace)
         found[synapses] = Rewiring(rule, names[0], seed)
     return found
 
