@@ -142,6 +142,7 @@ class TrainingServices(ValuesDevice):
         Unsupported
             If it could not be captured any more.
         """
+        refuse_asked(network.sorted_objects)
         made = self._made_from[captured]
         # What a training rewires is its own doing, until somebody reads it and may change it.
         if made.origin.is_unchanged(

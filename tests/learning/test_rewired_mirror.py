@@ -65,6 +65,14 @@ def test_a_change_of_other_delays_is_refused_whoever_looks_at_synapses(looks: bo
         fitted(model, trainer, callbacks=[Look(change)])
 
 
+def test_a_simulations_rewiring_is_refused_after_the_trainer_was_made() -> None:
+    model = Model()
+    trainer = model.trainer(RULES["DeepR"])
+    b2e.rewire(model.w_out, b2e.Rewire("w < 0"), dt=5 * ms)
+    with pytest.raises(b2e.Unsupported, match="'w_out' is rewired by rewire"):
+        fitted(model, trainer)
+
+
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
 def test_what_samples_start_from_is_given_to_formed_synapses(backend: str) -> None:
     """Also where a run changes the variable, of which each sample has a copy."""
