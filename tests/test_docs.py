@@ -48,7 +48,7 @@ def test_rules(tmp_path):
 
 
 def test_rewiring(tmp_path):
-    lines = ["True False True", "True", "True True", "True"]
+    lines = ["True False True", "True", "True", "True True", "True"]
     assert printed("rewiring.md", tmp_path) == lines
 
 

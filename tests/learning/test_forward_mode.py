@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import brian2eprop as b2e
-from brian2eprop.learning.model import feedback
+from brian2eprop.learning.feedback import pathways
 from tests.oracles import forward_mode as oracle
 from tests.samples import sampled
 
@@ -361,7 +361,7 @@ def test_fixed_models(case: str, on: str) -> None:
 def test_long_rows_are_summed_as_they_lie(
     on: str, delays: tuple[int, int, int], density: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feedback, "_LONG_ROW", 1)
+    monkeypatch.setattr(pathways, "_LONG_ROW", 1)
     adds = ("w", "w*exp(-(x_pre - x_post)**2)", "w*g_pre")
     case = Case(adds=adds, delays=delays, density=density)
     check(case, on, E_PROP | BPTT)
