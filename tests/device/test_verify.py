@@ -417,10 +417,6 @@ BODY_FAULTS = [
         body("u = v", v=Ref("v", ELEMENT, via="own_kind")),
         "'v' goes via array 'own_kind', which is not INT and shared; make it both",
     ),
-    (
-        body("u = s", s=Ref("m", SCALAR, via="kind")),
-        "'s' is a SCALAR and goes via array 'kind'; leave that out",
-    ),
     # Guards
     (
         body("u = 1", guards={"u": "free"}, free=FREE),

@@ -114,8 +114,6 @@ def _ref_fault(arrays: Mapping[str, Array], name: str, ref: Ref, domain: Domain)
         legal = ", ".join(index.name for index in (Index.SCALAR, *domain.sizes))
         yield f"'{name}' has the index {ref.index.name}; legal are here: {legal}"
         return
-    if ref.index is Index.SCALAR and ref.via is not None:
-        yield f"'{name}' is a SCALAR and goes via array '{ref.via}'; leave that out"
     array = arrays[ref.array]
     yield from _step_fault(name, array, ref, domain)
     indexed = array if ref.via is None else arrays[ref.via]
