@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +10,14 @@ import numpy as np
 import pytest
 from brian2 import ms, prefs, set_device
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "celegans.py"
+from tests.example_scripts import example
+
 DATA = Path(os.environ.get("BRIAN2EPROP_TEST_DATA", "")) / "celegans-connectome"
 
 
-@pytest.fixture
-def celegans(monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = importlib.util.spec_from_file_location("celegans", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "celegans", module)  # its dataclass looks itself up
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(name="celegans")
+def script(monkeypatch: pytest.MonkeyPatch) -> Any:
+    return example("celegans", monkeypatch)
 
 
 def write(folder: Path, name: str, header: str, rows: list[tuple[Any, ...]]) -> None:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "homeostatic_rewiring.py"
+from tests.example_scripts import example
 
 
-@pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = importlib.util.spec_from_file_location("homeostatic_rewiring", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "homeostatic_rewiring", module)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(name="example")
+def script(monkeypatch: pytest.MonkeyPatch) -> Any:
+    return example("homeostatic_rewiring", monkeypatch)
 
 
 def test_neurons_come_to_their_target_and_seek_it_anew(example: Any) -> None:

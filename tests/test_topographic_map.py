@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +9,12 @@ import pytest
 from brian2 import ms
 from scipy import stats
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "topographic_map.py"
+from tests.example_scripts import example
 
 
-@pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = importlib.util.spec_from_file_location("topographic_map", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "topographic_map", module)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(name="example")
+def script(monkeypatch: pytest.MonkeyPatch) -> Any:
+    return example("topographic_map", monkeypatch)
 
 
 def in_numpy(matrix: Any, rewirings: int, sigma: float, seed: int) -> Any:

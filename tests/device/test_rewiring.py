@@ -29,6 +29,8 @@ from brian2eprop.device.program import (
     Distribution,
     Draw,
     DType,
+    Forming,
+    Grow,
     Index,
     Over,
     Precision,
@@ -37,6 +39,7 @@ from brian2eprop.device.program import (
     Rewire,
     Sparse,
     Sweep,
+    Transpose,
 )
 from brian2eprop.device.program.connectivity import find_connectivity
 from brian2eprop.device.program.draws import draw_keys
@@ -348,24 +351,35 @@ def test_what_is_not_legal(changes: Mapping[str, Any], sentence: str) -> None:
         verify(faulty(changes), Stage.GENERATION)
 
 
-@pytest.mark.parametrize("precision", Precision)
-def test_it_compiles_for_gpus(precision: Precision) -> None:
-    pytest.importorskip("cuda.bindings.nvrtc")
+def forming(kind: str) -> Program:
+    """A Program with one of the phases that change where synapses are, and what goes with it."""
     hashed = Body("_taken = _hashed(3, i, j) < 0.5 and chance < 0.6", ENDS, draws=CHANCE)
-    found = Sparse("s", ROWS, COLUMNS, SIZE)
-    rewire = Rewire("rewire", "s", hashed, "me")
-    values = Array("values", DType.REAL, SIZE, Access.SHARED)
-    choose = Choose("choose", "values", "number", rewire.part("marks"))
-    number = Array("number", DType.INT, 1, Access.SHARED)
-    ends = (
-        Array("rows", DType.INT, ROWS, Access.SHARED),
-        Array("columns", DType.INT, COLUMNS, Access.SHARED),
-    )
-    program = Program(
+    found, transpose = Sparse("s", ROWS, COLUMNS, SIZE), Transpose("transpose", "s")
+    scores = "scores" if kind == "scored" else None
+    form: Forming = Rewire("rewire", "s", hashed, "me", scores)
+    if kind == "grown":
+        form = Grow("grow", "s", hashed, "me")
+    choose = Choose("choose", "values", "number", form.part("marks"))
+    sizes = {"rows": ROWS, "columns": COLUMNS, "number": 1}
+    reals = {"values": SIZE, "scores": ROWS * COLUMNS}
+    return Program(
         "rewiring",
         1.0,
-        (values, number, *ends, *rewire.arrays(found)),
-        (Sweep(Direction.ONCE, (choose, rewire), Over.SHARED),),
+        (
+            *(Array(name, DType.INT, size, Access.SHARED) for name, size in sizes.items()),
+            *(Array(name, DType.REAL, size, Access.SHARED) for name, size in reals.items()),
+            *form.arrays(found),
+            *transpose.arrays(found),
+        ),
+        (Sweep(Direction.ONCE, (choose, form, transpose), Over.SHARED),),
         connectivities=(found,),
     )
-    assert b"b2e_run" in machine_code(generate(program, precision, CUDA).text, "sm_90")
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_120"])
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("kind", ["drawn", "scored", "grown"])
+def test_it_compiles_for_gpus(kind: str, precision: Precision, architecture: str) -> None:
+    pytest.importorskip("cuda.bindings.nvrtc")
+    text = generate(forming(kind), precision, CUDA).text
+    assert b"b2e_run" in machine_code(text, architecture)

@@ -34,6 +34,7 @@ from brian2eprop.device.program import (
     ForEach,
     ForEachEvent,
     ForEachSynapse,
+    Forming,
     Grow,
     Index,
     ListedClock,
@@ -268,12 +269,12 @@ class _Instance:
                 loop = loop.chosen(there[loop.indices[Index.SYNAPSE]])
             self.execute(phase.body, loop, step, sent=sent)
 
-    def sparse(self, phase: Rewire | Grow | Transpose) -> Sparse:
+    def sparse(self, phase: Forming | Transpose) -> Sparse:
         found = self.program.find_connectivity(phase.connectivity)
         assert isinstance(found, Sparse)
         return found
 
-    def taken(self, phase: Rewire | Grow, step: int, numbers: Indices, places: Indices) -> Values:
+    def taken(self, phase: Forming, step: int, numbers: Indices, places: Indices) -> Values:
         """Which of some places, each with the number by which it draws, are taken."""
         ends = divmod(places, self.sparse(phase).n_target)
         indices = dict(zip((Index.SOURCE, Index.TARGET), ends, strict=True))
@@ -287,9 +288,8 @@ class _Instance:
 
     def solve_tree(self, phase: TreeSolve, step: int) -> None:
         parent = self.memory.arrays[phase.parent]
-        leak, coupling, source = (
-            self.slot(name, step) for name in (phase.leak, phase.coupling, phase.source)
-        )
+        names = (phase.leak, phase.coupling, phase.source)
+        leak, coupling, source = (self.slot(name, step) for name in names)
         for node in range(len(parent) - 1, 0, -1):
             share = coupling[node] / (coupling[node] + leak[node])
             leak[parent[node]] += leak[node] * share

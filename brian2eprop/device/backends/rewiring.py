@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.program import Grow, Rewire, Side, Sparse
+from brian2eprop.device.program import Forming, Grow, Rewire, Side, Sparse
 
 Places = npt.NDArray[np.int64]
 
@@ -106,9 +106,7 @@ def grow(phase: Grow, found: Sparse, memory: Memory, taken: Taken) -> None:
     _settle(phase, found, memory, places, formed)
 
 
-def _settle(
-    phase: Rewire | Grow, found: Sparse, memory: Memory, before: Places, formed: Places
-) -> None:
+def _settle(phase: Forming, found: Sparse, memory: Memory, before: Places, formed: Places) -> None:
     """Write the new tables, and what came from where."""
     arrays, marks = memory.arrays, memory.arrays[phase.part("marks")]
     kept = before[~marks[: before.size].astype(bool)]

@@ -14,7 +14,8 @@ from brian2eprop.device.capture.captured import Captured, Piece
 from brian2eprop.device.capture.clocks import grid_of
 from brian2eprop.device.capture.objects import add_phases
 from brian2eprop.device.capture.random import find_drawers, find_rewirers
-from brian2eprop.device.capture.rewired import rewire_in_run, rewired, room_for
+from brian2eprop.device.capture.rewired import rewired
+from brian2eprop.device.capture.rewired_in_run import rewire_in_run, room_for
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.capture.updates import kept_updates

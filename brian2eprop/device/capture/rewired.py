@@ -15,11 +15,20 @@ from brian2.utils.stringtools import get_identifiers
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.captured import Piece, Simulated, Timed
+from brian2eprop.device.capture.captured import Piece
 from brian2eprop.device.capture.connections import SYNAPTIC, connectivity
 from brian2eprop.device.capture.translate import Translator, Watch, clock_name
-from brian2eprop.device.program import Body, DType, Grow, Index, Propagate, Ref, Rewire, Sparse
-from brian2eprop.device.rewiring.expressions import check_expressions, expanded
+from brian2eprop.device.program import (
+    Body,
+    Forming,
+    Grow,
+    Index,
+    Propagate,
+    Ref,
+    Rewire,
+    Sparse,
+)
+from brian2eprop.device.rewiring.expressions import expanded
 from brian2eprop.device.rewiring.phases import MARKS, SCORE, Rewired
 from brian2eprop.device.rewiring.rules import POLARITY, RATE, Recipe, Rewiring
 from brian2eprop.errors import Unsupported
@@ -59,11 +68,6 @@ def rewired(
     others = [v for v in _variables(synapses) if v not in delays]
     tables = _delay_table(builder, synapses)
     moving = [v for v in delays if not v.scalar and (tables or simulated)]
-    if recipe.keep == "none" and not simulated:
-        raise Unsupported(
-            f"The number of the synapses '{synapses.name}' is not kept by their rule, and a "
-            "training has arrays of one size; give the rule keep='number'."
-        )
     result = MARKS if recipe.fraction is None else SCORE
     mark = writer.body(f"{recipe.update}\n{result} = {recipe.eliminate}", f"{writer.drawer}:mark")
     place = f"({recipe.form}) > {_chance(recipe)} and ({recipe.allowed})"
@@ -73,8 +77,6 @@ def rewired(
     given = "\n".join(f"{name} = {value}" for name, value in initial.items())
     weight = synapses.variables.get(asked.weight)
     form = replace(writer.form, body=writer.body(f"_taken = {place}", writer.form.owner, form=True))
-    if recipe.by_gradient and isinstance(form, Rewire):
-        form = replace(form, scores=form.part("gradient"))
     return Rewired(
         found,
         "" if weight is None else builder.array_of(weight),
@@ -99,120 +101,6 @@ def _check_places(found: Sparse) -> None:
             f"The synapses '{found.name}' are to be formed by their gradients, and they have "
             f"{places} places, which is more than 32 bits count; rewire them by DeepR or SET."
         )
-
-
-def room_for(synapses: Synapses, asked: Rewiring) -> int:
-    """How many synapses that a simulation rewires there is room for.
-
-    Where their number is not kept it is a power of two, so that what is made for it serves many.
-    """
-    if asked.rule.recipe(asked.weight).keep == "number":
-        return len(synapses)
-    wanted = max(_LEAST_ROOM, asked.room, len(synapses) + len(synapses) // 4)
-    return int(min(2 ** (wanted - 1).bit_length(), len(synapses.source) * len(synapses.target)))
-
-
-_LEAST_ROOM = 64
-
-
-def rewire_in_run(
-    builder: Builder, objects: Iterable[Any], rewirings: Mapping[Synapses, Rewiring], names: Any
-) -> None:
-    """Add the synapses that a simulation rewires.
-
-    Parameters
-    ----------
-    builder : Builder
-        The parts of the Program.
-    objects : iterable of BrianObject
-        The network's active objects.
-    rewirings : mapping of Synapses to Rewiring
-        What is asked for.
-    names : mapping of str to object
-        Where external names are looked up.
-
-    Raises
-    ------
-    Unsupported
-        If something else in the network refers to the synapses by their numbers, or they are to
-        be rewired within a time step.
-    """
-    for synapses, asked in rewirings.items():
-        _refuse_what_refers(synapses, objects)
-        check_expressions(synapses, asked.rule.recipe(asked.weight), names)
-        found = rewired(builder, synapses, asked, names)
-        assert builder.before.born is not None
-        born = builder.before.born(synapses, builder.time)
-        order = connectivity(builder, synapses).order
-        builder.simulated[synapses.name] = Simulated(
-            synapses,
-            found,
-            _steps(builder, synapses, asked),
-            builder.table_of(
-                synapses,
-                synapses.name,
-                "rewire:born",
-                born if order is None else born[order],
-                DType.DOUBLE,
-            ),
-            tuple(_timed(builder, pathway) for pathway in synapses._pathways),
-            _counts(builder, synapses),
-        )
-
-
-def _refuse_what_refers(synapses: Synapses, objects: Iterable[Any]) -> None:
-    for found in objects:
-        source: Any = getattr(found, "source", None)
-        if source is synapses and not hasattr(found, "synapses"):
-            raise Unsupported(
-                f"'{found.name}' records variables of '{synapses.name}', which are rewired, so "
-                "that a number stands for another synapse later; record a sum over them in a "
-                f"variable of the neurons, or read {synapses.name}'s variables between runs."
-            )
-        if brian.is_synapses(found) and synapses in (found.source, found.target):
-            raise Unsupported(
-                f"'{found.name}' ends at the synapses '{synapses.name}', which are rewired; let "
-                "it end at neurons."
-            )
-
-
-def _steps(builder: Builder, synapses: Synapses, asked: Rewiring) -> int:
-    assert asked.dt is not None
-    steps = round(asked.dt / builder.grid.dt)
-    if not steps or abs(steps * builder.grid.dt / asked.dt - 1) > _ROUNDING:
-        raise Unsupported(
-            f"'{synapses.name}' is to be rewired every {asked.dt:g} s, which is no whole number of "
-            f"the network's time steps of {builder.grid.dt:g} s; give rewire a multiple of it."
-        )
-    return steps
-
-
-_ROUNDING = 1e-6
-
-
-def _timed(builder: Builder, pathway: Any) -> Timed:
-    phases = [p for p in builder.phases if isinstance(p, Propagate) and p.label == pathway.name]
-    known = builder.pathways.get(pathway.name)
-    late = builder.heard(pathway, brian.whole(pathway.source), pathway.event)[1] if known else 0
-    delay = pathway.variables["delay"]
-    own = tuple(phase.delay for phase in phases if isinstance(phase.delay, str))
-    common = 0.0 if own else float(np.max(delay.get_value(), initial=0.0))
-    return Timed(
-        pathway.name,
-        builder.grid.clocks.get(pathway.clock),
-        late,
-        own,
-        tuple(phase.formed for phase in phases if phase.formed is not None),
-        None if delay.scalar else builder.array_of(delay),
-        common,
-    )
-
-
-def _counts(builder: Builder, synapses: Synapses) -> tuple[str | None, str | None]:
-    """The arrays of how many synapses each neuron has, where the network or the rule asks."""
-    known = {variable: name for name, variable in builder.variables.items()}
-    before, behind = (known.get(synapses.variables[name]) for name in ("N_outgoing", "N_incoming"))
-    return before, behind
 
 
 def _chance(recipe: Recipe) -> str:
@@ -289,8 +177,16 @@ class _Writer:
         self.builder, self.synapses, self.found = builder, synapses, found
         self.asked, self.namespace = asked, namespace
         self.drawer = builder.drawers.get(synapses.name, synapses.name)
-        kind = Grow if asked.rule.recipe(asked.weight).keep == "none" else Rewire
-        self.form = kind(f"form {synapses.name}", synapses.name, Body(""), f"{self.drawer}:form")
+        self.form = self._form(asked.rule.recipe(asked.weight))
+
+    def _form(self, recipe: Recipe) -> Forming:
+        """How synapses are formed, without the places yet."""
+        name = self.synapses.name
+        given = (f"form {name}", name, Body(""), f"{self.drawer}:form")
+        if recipe.keep == "none":
+            return Grow(*given)
+        form = Rewire(*given)
+        return replace(form, scores=form.part("gradient")) if recipe.by_gradient else form
 
     def along(self, variable: Any) -> str:
         """The array of a variable that each synapse has."""
@@ -308,7 +204,7 @@ class _Writer:
     def body(self, code: str, drawer: str, form: bool = False) -> Body:
         """Some code, of each synapse or, to ``form`` some, of places without one."""
         own = self._own(form)
-        names = get_identifiers(code) - own.keys() - {"_hashed", "_seed", Rewire.TAKEN, "True"}
+        names = get_identifiers(code) - own.keys() - {"_hashed", "_seed", Forming.TAKEN, "True"}
         variables = self.synapses.resolve_all(names, self.namespace)
         if not form:
             variables = {name: v for name, v in variables.items() if name not in ("i", "j")}

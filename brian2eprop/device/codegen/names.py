@@ -6,11 +6,11 @@ import ast
 from dataclasses import replace
 from typing import Any
 
-from brian2eprop.device.program import Body, Detect, Loop, Reduce, Rewire
+from brian2eprop.device.program import Body, Detect, Forming, Loop, Reduce
 from brian2eprop.device.program.assignments import ALWAYS_THERE
 from brian2eprop.device.program.functions import FUNCTIONS
 
-_RESULTS = {Detect.CONDITION, Reduce.VALUE, Rewire.TAKEN}
+_RESULTS = {Detect.CONDITION, Reduce.VALUE, Forming.TAKEN}
 _KEPT = ALWAYS_THERE | FUNCTIONS.keys() | _RESULTS
 
 

@@ -19,7 +19,6 @@ from brian2eprop.device.program.clocks import AnyClock, Clock, ListedClock
 from brian2eprop.device.program.connectivity import Connectivity, Dense, Sparse
 from brian2eprop.device.program.draws import Distribution, Draw
 from brian2eprop.device.program.foreign import Foreign
-from brian2eprop.device.program.grow import Grow, Transpose
 from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 from brian2eprop.device.program.phases import (
     Clear,
@@ -34,8 +33,9 @@ from brian2eprop.device.program.phases import (
 )
 from brian2eprop.device.program.program import Chunks, Direction, Program, Sweep
 from brian2eprop.device.program.record import Count, Record
-from brian2eprop.device.program.rewire import Choose, Rewire
+from brian2eprop.device.program.rewire import Choose, Forming, Grow, Rewire
 from brian2eprop.device.program.timed import Timed
+from brian2eprop.device.program.transpose import Transpose
 from brian2eprop.device.program.tree import TreeSolve
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "ForEachEvent",
     "ForEachSynapse",
     "Foreign",
+    "Forming",
     "Grow",
     "Index",
     "ListedClock",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from brian2eprop.device.program.arrays import Over
-from brian2eprop.device.program.grow import Grow, Transpose
 from brian2eprop.device.program.phase import Phase
 from brian2eprop.device.program.phases import Clear, Reduce
 from brian2eprop.device.program.program import Chunks, Direction, Program
-from brian2eprop.device.program.rewire import Choose, Rewire
+from brian2eprop.device.program.rewire import Choose, Grow, Rewire
+from brian2eprop.device.program.transpose import Transpose
 
 
 class Stage(Enum):

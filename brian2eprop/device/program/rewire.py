@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -73,18 +74,38 @@ class Choose(Phase):
             yield f"array '{number.name}' cannot hold a number; make it INT, shared and of size 1"
 
 
+Size = Callable[[Sparse], int]
+
+
+def _each(found: Sparse) -> int:
+    return found.size
+
+
+def _rows(found: Sparse) -> int:
+    return found.n_source
+
+
+def _bounds(found: Sparse) -> int:
+    return found.n_source + 1
+
+
+def _one(found: Sparse) -> int:
+    return 1
+
+
+# Where synapses are once the marked ones are gone, and how many have been formed in all.
+KEPT: Mapping[str, Size] = {
+    "origin": _each,
+    "kept": _each,
+    "before": _each,
+    "start": _bounds,
+    "formed": _one,
+}
+
+
 @dataclass(frozen=True)
-class Rewire(Loop):
-    """Take marked synapses away and form as many others.
-
-    Candidates are places that are empty once the marked synapses are gone, each drawn uniformly
-    among all of these; one is taken if the body's local ``_taken`` holds (refs: SOURCE, TARGET,
-    SCALAR). As many are drawn as synapses are missing, again and again; one that is drawn twice
-    is taken once. After ``ROUNDS`` times what is still missing is formed where synapses have just
-    been taken away, the first of these first.
-
-    With ``scores`` nothing is drawn: all of those places are candidates, and of those that the
-    body takes the ones are formed whose score is greatest, of equal ones the first.
+class Forming(Loop):
+    """Take marked synapses away and form others at empty places.
 
     Parameters
     ----------
@@ -93,19 +114,113 @@ class Rewire(Loop):
     connectivity : str
         A sparse one, without repeated pairs.
     body : Body
-        Which candidates are taken.
+        Which places are taken: those for which its local ``_taken`` holds (refs: SOURCE, TARGET,
+        SCALAR).
     owner : str
-        Who draws the candidates.
-    scores : str, optional
-        REAL and shared, one for each place, row by row: numbers from 0 up, which are spent.
+        Who draws what is drawn.
     """
 
     TAKEN: ClassVar[str] = "_taken"
-    ROUNDS: ClassVar[int] = 1000
 
     connectivity: str
     body: Body
     owner: str
+
+    @abstractmethod
+    def integers(self) -> Mapping[str, Size]:
+        """Its own INT arrays, each with how large it is for a connectivity."""
+
+    def part(self, name: str) -> str:
+        """Name of one of its arrays.
+
+        ``marks`` (BOOL) says which synapses go and, afterwards, which have been formed;
+        ``origin`` which synapse each one was before, where it was there; ``formed`` counts those
+        formed in all.
+        """
+        return f"{self.connectivity}:rewire:{name}"
+
+    def arrays(self, found: Sparse) -> tuple[Array, ...]:
+        """Its arrays for a connectivity."""
+        marks = Array(self.part("marks"), DType.BOOL, found.size, Access.SHARED)
+        integers = (
+            Array(self.part(name), DType.INT, size(found), Access.SHARED)
+            for name, size in self.integers().items()
+        )
+        return marks, *integers
+
+    def met(self) -> frozenset[str]:
+        """All arrays that it reads and writes, those of the body apart."""
+        tables = (f"{self.connectivity}:row", f"{self.connectivity}:target")
+        return frozenset((self.part("marks"), *map(self.part, self.integers()), *tables))
+
+    def reads(self) -> frozenset[str]:
+        """See :meth:`Phase.reads`."""
+        return super().reads() | self.met()
+
+    def writes(self) -> frozenset[str]:
+        """See :meth:`Phase.writes`."""
+        return super().writes() | self.met()
+
+    def own(self, array: str) -> bool:
+        """See :meth:`Phase.own`."""
+        return False
+
+    def names(self) -> Iterable[tuple[Kind, str]]:
+        """See :meth:`Phase.names`."""
+        yield from super().names()
+        yield Kind.CONNECTIVITY, self.connectivity
+        yield from ((Kind.ARRAY, name) for name in sorted(self.met()))
+
+    def domain(self, program: Program) -> Domain:
+        """See :meth:`Loop.domain`."""
+        found = program.find_connectivity(self.connectivity)
+        sizes = {Index.SOURCE: found.n_source, Index.TARGET: found.n_target}
+        return Domain(sizes, self.TAKEN)
+
+    def faults(self, program: Program, over: Over) -> Iterable[str]:
+        """See :meth:`Phase.faults`."""
+        yield from place_faults(program, over, self.connectivity)
+        found = program.find_connectivity(self.connectivity)
+        for array in self.arrays(found) if isinstance(found, Sparse) else ():
+            if program.all_arrays()[array.name] != array:
+                yield f"array '{array.name}' is not what it needs; declare those of arrays()"
+
+
+def place_faults(program: Program, over: Over, connectivity: str) -> Iterable[str]:
+    """What keeps a phase from changing where the synapses of a connectivity are."""
+    found = program.find_connectivity(connectivity)
+    if over is not Over.SHARED:
+        yield "connections are shared; put it into a sweep over what is shared"
+    if not isinstance(found, Sparse) or found.repeats:
+        yield (
+            f"connectivity '{found.name}' has no places that are empty or taken; make it sparse, "
+            "and no pair twice"
+        )
+
+
+@dataclass(frozen=True)
+class Rewire(Forming):
+    """Take marked synapses away and form as many others.
+
+    Candidates are places that are empty once the marked synapses are gone, each drawn uniformly
+    among all of these; one is taken if the body's local ``_taken`` holds. As many are drawn as
+    synapses are missing, again and again; one that is drawn twice is taken once. After ``ROUNDS``
+    times what is still missing is formed where synapses have just been taken away, the first of
+    these first; the array ``stuck`` counts those.
+
+    With ``scores`` nothing is drawn: all of those places are candidates, and of those that the
+    body takes the ones are formed whose score is greatest, of equal ones the first.
+
+    Parameters
+    ----------
+    label, connectivity, body, owner
+        See :class:`Forming`.
+    scores : str, optional
+        REAL and shared, one for each place, row by row: numbers from 0 up, which are spent.
+    """
+
+    ROUNDS: ClassVar[int] = 1000
+
     scores: str | None = None
 
     @property
@@ -119,90 +234,53 @@ class Rewire(Loop):
             yield self.place
         yield from super().drawn()
 
-    def part(self, name: str) -> str:
-        """Name of one of its arrays.
+    def integers(self) -> Mapping[str, Size]:
+        """See :meth:`Forming.integers`."""
+        lists = dict.fromkeys(("node", "next", "i", "j"), _each) | {"head": _rows, "count": _one}
+        tied = {} if self.scores is None else {"tied": _bounds}
+        return {**KEPT, **lists, "stuck": _one, **tied}
 
-        ``marks`` (BOOL) says which synapses go and, afterwards, which have been formed;
-        ``origin`` (INT) which synapse each one was before, where it was there; ``stuck`` (INT, of
-        size 1) counts those formed for want of another place, and ``formed`` all. The others are
-        its own.
-        """
-        return f"{self.connectivity}:rewire:{name}"
-
-    def arrays(self, found: Sparse) -> tuple[Array, ...]:
-        """Its arrays for a connectivity."""
-        sizes = dict.fromkeys(("origin", "kept", "before", "node", "next", "i", "j"), found.size)
-        sizes |= {
-            "start": found.n_source + 1,
-            "head": found.n_source,
-            "count": 1,
-            "stuck": 1,
-            "formed": 1,
-        }
-        sizes |= {} if self.scores is None else {"tied": found.n_source + 1}
-        marks = Array(self.part("marks"), DType.BOOL, found.size, Access.SHARED)
-        integers = (
-            Array(self.part(name), DType.INT, size, Access.SHARED) for name, size in sizes.items()
-        )
-        return marks, *integers
-
-    def _names(self) -> frozenset[str]:
-        names = ["marks", "origin", "kept", "before", "node", "next", "i", "j"]
-        names += ["start", "head", "count", "stuck", "formed"]
-        scored = () if self.scores is None else (self.scores, self.part("tied"))
-        tables = (f"{self.connectivity}:row", f"{self.connectivity}:target")
-        return frozenset((*map(self.part, names), *scored, *tables))
-
-    def reads(self) -> frozenset[str]:
-        """See :meth:`Phase.reads`."""
-        return super().reads() | self._names()
-
-    def writes(self) -> frozenset[str]:
-        """See :meth:`Phase.writes`."""
-        return super().writes() | self._names()
-
-    def own(self, array: str) -> bool:
-        """See :meth:`Phase.own`."""
-        return False
-
-    def names(self) -> Iterable[tuple[Kind, str]]:
-        """See :meth:`Phase.names`."""
-        yield from super().names()
-        yield Kind.CONNECTIVITY, self.connectivity
-        yield from ((Kind.ARRAY, name) for name in sorted(self._names()))
+    def met(self) -> frozenset[str]:
+        """See :meth:`Forming.met`."""
+        return super().met() | ({self.scores} if self.scores is not None else set())
 
     def longest(self, program: Program) -> int:
         """See :meth:`Phase.longest`."""
         found = program.find_connectivity(self.connectivity)
         return max(found.n_source, found.n_synapses)
 
-    def domain(self, program: Program) -> Domain:
-        """See :meth:`Loop.domain`."""
-        found = program.find_connectivity(self.connectivity)
-        sizes = {Index.SOURCE: found.n_source, Index.TARGET: found.n_target}
-        return Domain(sizes, self.TAKEN)
-
     def faults(self, program: Program, over: Over) -> Iterable[str]:
         """See :meth:`Phase.faults`."""
+        yield from super().faults(program, over)
         found = program.find_connectivity(self.connectivity)
-        if over is not Over.SHARED:
-            yield "connections are shared; put it into a sweep over what is shared"
-        if not isinstance(found, Sparse) or found.repeats:
-            yield (
-                f"connectivity '{found.name}' has no places that are empty or taken; make it "
-                f"sparse, and no pair twice"
-            )
-            return
-        for array in self.arrays(found):
-            if program.all_arrays()[array.name] != array:
-                yield f"array '{array.name}' is not what it needs; declare those of arrays()"
         if self.scores is not None:
-            yield from self._score_faults(program.all_arrays()[self.scores], found)
+            places = found.n_source * found.n_target
+            scores = program.all_arrays()[self.scores]
+            if (scores.dtype, scores.access, scores.size) != (DType.REAL, Access.SHARED, places):
+                yield (
+                    f"array '{scores.name}' cannot score places; make it REAL, shared and of size "
+                    f"{places}"
+                )
 
-    def _score_faults(self, scores: Array, found: Sparse) -> Iterable[str]:
-        places = found.n_source * found.n_target
-        if (scores.dtype, scores.access, scores.size) != (DType.REAL, Access.SHARED, places):
-            yield (
-                f"array '{scores.name}' cannot score places; make it REAL, shared and of size "
-                f"{places}"
-            )
+
+@dataclass(frozen=True)
+class Grow(Forming):
+    """Take marked synapses away, and form others at empty places, at each by itself.
+
+    If there is no room for so many, nothing is done, and the array ``needed`` says how many there
+    would be. All places are gone through; a place's numbers are those of ``source*n_target +
+    target``.
+
+    Parameters
+    ----------
+    label, connectivity, body, owner
+        See :class:`Forming`.
+    """
+
+    def integers(self) -> Mapping[str, Size]:
+        """See :meth:`Forming.integers`."""
+        return {**KEPT, "grown": _rows, "needed": _one}
+
+    def longest(self, program: Program) -> int:
+        """See :meth:`Phase.longest`."""
+        return program.find_connectivity(self.connectivity).n_source

@@ -22,7 +22,7 @@ from brian2eprop.device.program import (
     DType,
     ForEach,
     ForEachSynapse,
-    Grow,
+    Forming,
     Index,
     Over,
     Phase,
@@ -81,7 +81,7 @@ class Rewired:
     tables: tuple[str, ...]
     mark: Body
     fraction: Share | None
-    form: Rewire | Grow
+    form: Forming
     fresh: Body
     polarity: float | None
     seed: int
@@ -104,7 +104,7 @@ class Rewired:
     @property
     def everywhere(self) -> Dense | None:
         """All places, where those are to have a gradient: the array of ``own('gradient')``."""
-        if self.form.scores is None:
+        if not isinstance(self.form, Rewire) or self.form.scores is None:
             return None
         found = self.connectivity
         return Dense(f"{self.name}:everywhere", found.n_source, found.n_target)
@@ -295,9 +295,7 @@ class Rewired:
         return Body("i = source\nj = target", refs)
 
 
-def _moving(
-    form: Rewire | Grow, beside: Sequence[Array], spare: Sequence[Array]
-) -> Iterable[Phase]:
+def _moving(form: Forming, beside: Sequence[Array], spare: Sequence[Array]) -> Iterable[Phase]:
     """What brings everything of a synapse to where it is now."""
     origin, names = form.part("origin"), [f"x{number}" for number in range(len(beside))]
     there = {f"{n}_to": Ref(s.name, Index.ELEMENT) for n, s in zip(names, spare, strict=True)}

@@ -244,18 +244,21 @@ class Loss(ABC):
     def by_spike(self, scope: Scope, dt: float, events: str, index: Index) -> str:
         """The derivative of an instance's loss by whether a neuron spikes in the step in hand.
 
-        As :meth:`by_output`, of what judges spikes alone: ``events`` are the population's, and
-        ``index`` is how the body finds the neuron.
+        As :meth:`by_output`, of what judges spikes: ``index`` is how the body finds the neuron.
         """
-        raise NotImplementedError
+        raise self._judges_otherwise()
 
     def by_time(self, scope: Scope, dt: float, events: str, index: Index) -> str:
         """The same by the time of the spike in hand, of what judges times of spikes alone."""
-        raise NotImplementedError
+        raise self._judges_otherwise()
 
     def by_phantom(self, scope: Scope, dt: float, events: str, index: Index) -> str:
         """The same by a spike that was wanted and did not come until the end of this step."""
-        raise NotImplementedError
+        raise self._judges_otherwise()
+
+    def _judges_otherwise(self) -> TypeError:
+        judged = f"{type(self).__name__} judges by {self.judges.value}"
+        return TypeError(f"{judged} and has no derivative by spikes; define Loss's methods.")
 
 
 def check_window(name: str, window: Any) -> None:

@@ -26,7 +26,9 @@ from brian2eprop.device.program import (
 from brian2eprop.device.rewiring.expressions import check_expressions
 from brian2eprop.device.rewiring.phases import Rewired
 from brian2eprop.device.rewiring.rules import Rewiring, Rule
+from brian2eprop.errors import Unsupported
 from brian2eprop.learning.adjoint.places import Sought
+from brian2eprop.learning.objective.trial import initial_of
 from brian2eprop.learning.training.arguments import shown
 from brian2eprop.learning.training.constraints import Constraints, Dale
 from brian2eprop.learning.training.schedules import Rate, rate_of
@@ -91,7 +93,7 @@ class Rewirings:
             self._beside[name] = tuple(array.name for array in beside)
             then = self._put_back(rewired, known)
             # What each sample has of its own is, between samples, what they start with.
-            starts = {each: f"initial:{each}" for each in rewired.variables}
+            starts = {each: initial_of(each) for each in rewired.variables}
             starts = {each: start for each, start in starts.items() if start in known}
             here = rewired.with_arrays(starts)
             program = here.program(beside, known.values(), numbered, then)
@@ -113,7 +115,7 @@ class Rewirings:
     ) -> list[str]:
         """The arrays that go along with synapses."""
         variables = {*rewired.variables, *rewired.tables, *rewired.ends}
-        names = {*variables, *(f"initial:{name}" for name in variables), rewired.own("polarity")}
+        names = {*variables, *map(initial_of, variables), rewired.own("polarity")}
         names |= {name for name, leader in follows.items() if leader in rewired.variables}
         there = {name for name in names & known.keys() if known[name].access is SHARED}
         return sorted(there - set(rewired.ends))
@@ -320,6 +322,11 @@ def find_rewirings(
                 "variable of theirs, which is their weight."
             )
         recipe = rule.recipe(names[0])
+        if recipe.keep == "none":
+            raise Unsupported(
+                f"The number of the synapses '{synapses.name}' is not kept by their rule, and a "
+                "training has arrays of one size; give the rule keep='number'."
+            )
         check_expressions(synapses, recipe, namespace)
         _check_places(synapses, recipe.allowed, namespace)
         found[synapses] = Rewiring(rule, names[0], seed)

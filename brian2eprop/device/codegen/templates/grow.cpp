@@ -1,6 +1,6 @@
 {# Synapses whose number changes, and the tables from the targets' side. #}
 {% from "elements.cpp" import lines with context %}
-{% import "rewire.cpp" as rewire with context %}
+{% import "kept_rows.cpp" as rows_of with context %}
 
 {# The places of a row that are empty, and what is done where the body takes one. #}
 {% macro each_place(view, start, kept, columns, taken_already) %}
@@ -25,21 +25,7 @@ for (int target = 0; target < {{ columns }}; ++target) {
 {% set marks, origin, start, kept, before = part("marks"), part("origin"), part("start"), part("kept"), part("before") %}
 {% set grown, needed = part("grown"), part("needed") %}
 {{ lines(view.lines.before) }}
-{{ words.loop("source", rows) }} {
-    int left = 0;
-    for (int k = {{ row }}[source]; k < {{ row }}[source + 1]; ++k) left += !{{ marks }}[k];
-    {{ start }}[source + 1] = left;
-}
-{{ rewire.summed_up(start, rows) | trim }}
-{{ words.loop("source", rows) }} {
-    int at = {{ start }}[source];
-    for (int k = {{ row }}[source]; k < {{ row }}[source + 1]; ++k) {
-        if ({{ marks }}[k]) continue;
-        {{ kept }}[at] = {{ target }}[k];
-        {{ before }}[at++] = k;
-    }
-}
-B2E_BARRIER();
+{{ rows_of.keep_rows(found, part) | trim }}
 {{ words.loop("source", rows) }} {
     int number = 0;
     {% call each_place(view, start, kept, columns, "") %}
@@ -57,7 +43,7 @@ if (B2E_LEADER) {
 B2E_BARRIER();
 if ({{ needed }}[0] <= {{ n }}) {
     {{ words.loop("source", rows) }} {{ row }}[source + 1] = {{ start }}[source + 1] - {{ start }}[source] + {{ grown }}[source];
-    {{ rewire.summed_up(row, rows) | trim | indent(4) }}
+    {{ rows_of.summed_up(row, rows) | trim | indent(4) }}
 }
 {{ words.loop("k", n) }} {
     {{ origin }}[k] = k;
@@ -89,7 +75,7 @@ if ({{ needed }}[0] <= {{ n }})
 B2E_BARRIER();
 {{ words.loop("source", found.n_source) }}
     for (int k = {{ row }}[source]; k < {{ row }}[source + 1]; ++k) b2e::take({{ column }} + {{ target }}[k] + 1);
-{{ rewire.summed_up(column, found.n_target) | trim }}
+{{ rows_of.summed_up(column, found.n_target) | trim }}
 {{ words.loop("target", found.n_target) }} {{ end }}[target] = {{ column }}[target];
 B2E_BARRIER();
 {{ words.loop("source", found.n_source) }}

@@ -1,16 +1,7 @@
 {# Synapses that are taken away and formed; rows are shared by the threads of a block. #}
 {% from "choose.cpp" import greatest with context %}
 {% from "elements.cpp" import lines with context %}
-
-{# How many synapses each row has become the numbers from which on they lie. #}
-{% macro summed_up(starts, rows) %}
-B2E_BARRIER();
-if (B2E_LEADER) {
-    {{ starts }}[0] = 0;
-    for (int row = 0; row < {{ rows }}; ++row) {{ starts }}[row + 1] += {{ starts }}[row];
-}
-B2E_BARRIER();
-{% endmacro %}
+{% import "kept_rows.cpp" as rows_of with context %}
 
 {# Candidates are drawn, those that are taken put into lists, until none is missing. #}
 {% macro by_chance(view, found, part) %}
@@ -71,7 +62,7 @@ const int number = missing < candidates ? missing : candidates;
     for (int target = 0; target < {{ columns }}; ++target) equal += b2e::order_of({{ scores }}[source * {{ columns }} + target]) == low;
     {{ tied }}[source + 1] = equal;
 }
-{{ summed_up(tied, rows) | trim }}
+{{ rows_of.summed_up(tied, rows) | trim }}
 {{ words.loop("source", rows) }} {
     int last = -1, equal = number - above - {{ tied }}[source];
     for (int target = 0; target < {{ columns }}; ++target) {
@@ -89,6 +80,7 @@ B2E_BARRIER();
 missing -= {{ count }}[0];
 B2E_BARRIER();
 {% endmacro %}
+
 {% macro Rewire(view) %}
 {% set found = program.find_connectivity(view.phase.connectivity) %}
 {% set n, rows, columns = found.size, found.n_source, found.n_target %}
@@ -97,23 +89,9 @@ B2E_BARRIER();
 {% set marks, origin, start, kept, before = part("marks"), part("origin"), part("start"), part("kept"), part("before") %}
 {% set head, next, node, count = part("head"), part("next"), part("node"), part("count") %}
 {{ lines(view.lines.before) }}
-{{ words.loop("source", rows) }} {
-    int left = 0;
-    for (int k = {{ row }}[source]; k < {{ row }}[source + 1]; ++k) left += !{{ marks }}[k];
-    {{ start }}[source + 1] = left;
-    {{ head }}[source] = -1;
-}
+{{ words.loop("source", rows) }} {{ head }}[source] = -1;
 if (B2E_LEADER) {{ count }}[0] = 0;
-{{ summed_up(start, rows) | trim }}
-{{ words.loop("source", rows) }} {
-    int at = {{ start }}[source];
-    for (int k = {{ row }}[source]; k < {{ row }}[source + 1]; ++k) {
-        if ({{ marks }}[k]) continue;
-        {{ kept }}[at] = {{ target }}[k];
-        {{ before }}[at++] = k;
-    }
-}
-B2E_BARRIER();
+{{ rows_of.keep_rows(found, part) | trim }}
 const int left = {{ start }}[{{ rows }}];
 int missing = {{ n }} - left;
 {{ (by_score if view.phase.scores else by_chance)(view, found, part) | trim }}
@@ -134,7 +112,7 @@ B2E_BARRIER();
     for (int at = {{ head }}[source]; at >= 0; at = {{ next }}[at]) ++length;
     {{ row }}[source + 1] = length;
 }
-{{ summed_up(row, rows) | trim }}
+{{ rows_of.summed_up(row, rows) | trim }}
 {{ words.loop("source", rows) }} {
     int at = {{ head }}[source], old = {{ start }}[source];
     for (int k = {{ row }}[source]; k < {{ row }}[source + 1]; ++k) {
@@ -147,4 +125,6 @@ B2E_BARRIER();
     }
 }
 {% endmacro %}
-{% set macros = [("Rewire", Rewire)] %}{% set headers = [("Rewire", "rewire.h")] %}
+
+{% set macros = [("Rewire", Rewire)] %}
+{% set headers = [("Rewire", "rewire.h")] %}
