@@ -5,8 +5,6 @@ Their gradients by rules with surrogates are compared in test_forward_mode.py.
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from brian2 import ms, mV, set_device
 from brian2.units.fundamentalunits import DimensionMismatchError
 
 import brian2eprop as b2e
+from tests.example_scripts import example
 from tests.learning.test_trial_cross_entropy import STEPS, Model
 
 CONTEXT, WINDOW = (3 * ms, 11 * ms), (12 * ms, 26 * ms)
@@ -146,12 +145,7 @@ def test_a_context_between_two_steps() -> None:
 
 def test_the_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("sklearn")
-    script = Path(__file__).parents[2] / "examples" / "self_supervised.py"
-    spec = importlib.util.spec_from_file_location("self_supervised", script)
-    assert spec is not None and spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
     monkeypatch.setattr("sys.argv", ["self_supervised.py", "--epochs", "1", "--seeds", "1"])
-    example.main()
+    example("self_supervised", monkeypatch).main()
     lines = capsys.readouterr().out.splitlines()
     assert [line.startswith(("Contrastive", "Activity")) for line in lines] == [True] * 8
