@@ -111,14 +111,14 @@ def main(n: int, seconds: float) -> None:
     from matplotlib import pyplot as plt
 
     result = simulate(n, seconds * second)
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
     for ax, name in zip(axes, ("before", "after"), strict=True):
         matrix = getattr(result, name)
         reach = distances(matrix)
         print(f"{name}: {len(reach)} synapses, mean distance {reach.mean():.2f} neurons")
-        ax.imshow(matrix.T, origin="lower", vmin=0, vmax=1)
+        image = ax.imshow(matrix.T, origin="lower", vmin=0, vmax=1)
         ax.set(title=name, xlabel="input neuron", ylabel="output neuron")
-    figure.tight_layout()
+    figure.colorbar(image, ax=axes, label="weight")
     figure.savefig("topographic_map.png", dpi=150)
 
 
