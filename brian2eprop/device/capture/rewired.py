@@ -28,7 +28,7 @@ from brian2eprop.device.program import (
     Rewire,
     Sparse,
 )
-from brian2eprop.device.rewiring.expressions import expanded
+from brian2eprop.device.rewiring.expressions import expanded, is_own
 from brian2eprop.device.rewiring.phases import MARKS, SCORE, Rewired
 from brian2eprop.device.rewiring.rules import POLARITY, RATE, Recipe, Rewiring
 from brian2eprop.errors import Unsupported
@@ -118,16 +118,10 @@ def _delay_table(builder: Builder, synapses: Synapses) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _variables(synapses: Synapses) -> list[Any]:
-    """The variables that each of the synapses has, ends apart."""
-    return [
-        variable
-        for variable in dict.fromkeys(synapses.variables.values())
-        if isinstance(variable, ArrayVariable)
-        and not variable.scalar
-        and variable.owner.name == synapses.name
-        and variable.name not in ("N_incoming", "N_outgoing", "_synaptic_pre", "_synaptic_post")
-    ]
+def _variables(synapses: Synapses) -> list[ArrayVariable]:
+    """The variables that each of the synapses has."""
+    found = dict.fromkeys(synapses.variables.values())
+    return [variable for variable in found if is_own(variable, synapses)]
 
 
 def _connectivity(builder: Builder, synapses: Synapses, grows: bool) -> Sparse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.parsing.expressions import is_boolean_expression, parse_expression_dimensions
@@ -13,10 +13,22 @@ from brian2.synapses.synapses import Synapses
 from brian2.units.fundamentalunits import DIMENSIONLESS, get_unit_for_display, have_same_dimensions
 from brian2.utils.stringtools import get_identifiers, word_substitute
 
+from brian2eprop.device import brian
 from brian2eprop.device.rewiring.rules import POLARITY, RATE, Recipe
 
 # What Brian2 keeps of synapses for itself.
-KEPT = ("N_incoming", "N_outgoing", "_synaptic_pre", "_synaptic_post")
+_KEPT = ("N_incoming", "N_outgoing", "_synaptic_pre", "_synaptic_post")
+
+
+def is_own(variable: Any, synapses: Synapses) -> TypeGuard[ArrayVariable]:
+    """Whether each of the synapses has a value of this variable; ends and delays apart."""
+    return (
+        isinstance(variable, ArrayVariable)
+        and not variable.scalar
+        and variable.owner.name == synapses.name
+        and variable.name not in _KEPT
+        and not brian.is_delay(variable)
+    )
 
 
 def check_expressions(synapses: Synapses, recipe: Recipe, namespace: Mapping[str, Any]) -> None:
@@ -93,18 +105,13 @@ class _Checker:
     def own(self, name: str) -> ArrayVariable:
         """A variable that each synapse has and that may be set."""
         found = self.synapses.variables.get(name)
-        if (
-            isinstance(found, ArrayVariable)
-            and not (found.scalar or found.read_only)
-            and found.owner.name == self.synapses.name
-            and name not in KEPT
-        ):
-            return found
-        if name == "delay":
+        if name == "delay" or (isinstance(found, ArrayVariable) and brian.is_delay(found)):
             raise ValueError(
                 f"The rule of '{self.synapses.name}' gives formed synapses a delay, and they have "
                 "that which all have or, where these differ, none; leave it out."
             )
+        if is_own(found, self.synapses) and not found.read_only:
+            return found
         raise ValueError(
             f"The rule of '{self.synapses.name}' has initial[{name!r}], and '{name}' is no "
             "variable that each synapse has and that may be set; name one of the synapses' own."
