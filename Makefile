@@ -1,9 +1,10 @@
 # make demo       trains the demonstration network and writes its figure
 # make test       checks the style and runs all tests but those that need a GPU
-# make test-next  runs the tests of the device and of learning with Brian2 2.11, on Python 3.13,
-#                 without what knows nothing of Brian2: other backends and compilers
-# make oracles    compares gradients with JAX's and eventax's, which get environments of their
-#                 own, and on hundreds of random networks; an hour or more
+# make test-next  runs the tests of the device and some of learning with Brian2 2.11, on Python
+#                 3.13, without what knows nothing of Brian2: other backends and compilers
+# make oracles    runs every test there is, with either Brian2, and compares gradients with JAX's
+#                 and eventax's, which get environments of their own, and on hundreds of random
+#                 networks; hours
 # make conformance  runs Brian2's own tests and published examples; an hour or more
 # make gpu        runs the GPU's tests and the benchmarks, and prints one table
 # make benchmark  runs the benchmarks on what there is; JAX gets an environment of its own
@@ -20,6 +21,8 @@ EVENTAX := .venv-eventax
 NEXT := .venv-next
 # Which of the extras cuda12 and cuda13 fits the machine's driver.
 CUDA ?= cuda13
+# Of learning, what asks Brian2 for most.
+LEARNING := $(addprefix tests/learning/test_,trainer.py checkpoint.py gradients.py trained_rewiring.py)
 NOTEBOOKS = $(wildcard tutorials/*.ipynb)
 
 .DELETE_ON_ERROR:
@@ -33,7 +36,7 @@ test: lint
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS))
 
 test-next: $(NEXT)/installed-test
-	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu and not long" -k "not emulated and not reference and not compile" tests/device tests/learning tests/oracles tests/cases
+	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu and not long" -k "not emulated and not reference and not compile" tests/device tests/cases $(LEARNING)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -45,8 +48,9 @@ conformance: $(VENV)/installed-test
 	$(BIN)/python -m tests.conformance.brian2_suite
 	$(BIN)/python -m tests.conformance.brian2_examples
 
-oracles: $(VENV)/installed-test $(JAX)/installed $(EVENTAX)/installed
-	$(BIN)/python -m pytest -n 2 -m "not gpu" tests/oracles tests/learning
+oracles: $(VENV)/installed-test $(NEXT)/installed-test $(JAX)/installed $(EVENTAX)/installed
+	$(BIN)/python -m pytest -n 2 -m "not gpu" --hypothesis-profile=long
+	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu" --hypothesis-profile=long tests/device tests/learning tests/oracles tests/cases
 	$(BIN)/python -m tests.oracles.beside_jax $(JAX)/bin/python
 	$(BIN)/python -m tests.oracles.beside_eventax $(EVENTAX)/bin/python
 	$(BIN)/python -m tests.oracles.random_events --systems 30

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 import brian2
 import pytest
 from brian2 import BrianLogger, defaultclock, ms, prefs, set_device
+from hypothesis import settings
 
 import brian2eprop  # noqa: F401 (registers the device)
 from brian2eprop.device.backends import registry
 
 BACKENDS = tuple(registry.BACKENDS)
+
+settings.register_profile("long")
 
 
 def pytest_collection_finish() -> None:

@@ -1,4 +1,8 @@
-"""What of a long list of cases runs each time, and what where all are asked for."""
+"""What of a long list of cases runs each time, and what where all are asked for.
+
+``make oracles`` asks for all: for cases marked as long, and for the profile ``long`` of
+hypothesis, which ``conftest`` declares.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 
 def sampled(cases: Iterable[Any], kept: Callable[[Any], bool]) -> list[Any]:
@@ -22,6 +27,11 @@ def sampled(cases: Iterable[Any], kept: Callable[[Any], bool]) -> list[Any]:
         case if kept(case) else _long(case if isinstance(case, tuple) else (case,))
         for case in cases
     ]
+
+
+def examples(few: int, many: int) -> int:
+    """How many examples a property is tried on: few each time, many where all are asked for."""
+    return many if settings.get_current_profile_name() == "long" else few
 
 
 def _long(values: tuple[Any, ...]) -> Any:

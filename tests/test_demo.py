@@ -56,6 +56,7 @@ def test_the_parts_share_no_image(digits):
     assert np.array_equal(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)])
 
 
+@pytest.mark.long
 def test_the_mean_of_three_seeds_is_at_least_95_percent(tmp_path, capsys):
     main(["--seeds", "3", "--figure", str(tmp_path / "figure.png")])
     printed = capsys.readouterr().out

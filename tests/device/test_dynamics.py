@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from models import CONNECTIONS, MODELS, Spec, assert_same, build, input_spikes, run_on, source
 
 from brian2eprop.device.memory.state import State
+from tests.samples import examples
 
 ALL_BACKENDS = [
     Spec("adaptive", connections="no diagonal", delay=2),
@@ -75,13 +76,13 @@ RANDOM_SPECS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=examples(8, 25), deadline=None, derandomize=True)
 @given(RANDOM_SPECS)
 def test_random_networks_equal_runtime(spec: Spec) -> None:
     assert_same(run_on("eprop_cuda", spec, **float64("reference")), run_on("runtime", spec))
 
 
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=examples(2, 6), deadline=None, derandomize=True)
 @given(RANDOM_SPECS)
 def test_random_networks_equal_runtime_compiled(spec: Spec) -> None:
     assert_same(run_on("eprop_cuda", spec, **float64("cpu")), run_on("runtime", spec))
