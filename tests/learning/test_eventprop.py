@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from brian2 import Hz, Network, NeuronGroup, Synapses, defaultclock, ms, set_device
 
 import brian2eprop as b2e
+from tests.conftest import BACKENDS
 from tests.oracles import event_adjoint, event_exact
 from tests.oracles.event_adjoint import Watched
 from tests.oracles.event_convergence import DELAYS, LONGEST, errors
@@ -69,7 +71,15 @@ def test_the_grid_converges(name: str, keys: tuple[str, ...], steps: tuple[float
 
 
 @pytest.mark.parametrize(
-    "name", ["LIF, relative reset", "ALIF", "conductance", "alpha synapse", "saturating synapse"]
+    ("name", "backend"),
+    sampled(
+        product(
+            ["LIF, relative reset", "ALIF", "conductance", "alpha synapse", "saturating synapse"],
+            BACKENDS,
+        ),
+        lambda case: case[1] == "cpu" or case[0] in ("ALIF", "conductance"),
+    ),
+    indirect=["backend"],
 )
 def test_backends_agree(name: str, backend: str) -> None:
     neurons, dt = MODELS[name], 0.1

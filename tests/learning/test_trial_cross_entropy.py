@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from brian2 import Network, NeuronGroup, StateMonitor, Synapses, defaultclock, m
 from brian2.units.fundamentalunits import DimensionMismatchError
 
 import brian2eprop as b2e
+from tests.conftest import BACKENDS
+from tests.samples import sampled
 
 STEPS, KINDS = 30, ("mean", "sum", "exponential", "linear", "max")
 
@@ -61,7 +64,11 @@ def logits(of: str, v: Any) -> Any:
     return v.max(axis=1) if of == "max" else v @ counts[of]
 
 
-@pytest.mark.parametrize("of", KINDS)
+@pytest.mark.parametrize(
+    ("of", "backend"),
+    sampled(product(KINDS, BACKENDS), lambda case: case[1] == "cpu" or case[0] == "exponential"),
+    indirect=["backend"],
+)
 def test_predictions_are_those_of_what_a_monitor_sees(of: str, backend: str) -> None:
     """Samples may be shorter than the window."""
     loss = b2e.TrialCrossEntropy((4 * ms, 25 * ms), of, 8 * ms)
