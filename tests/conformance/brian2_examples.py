@@ -5,7 +5,8 @@ the final state are compared: equal to rounding, spikes exactly. Where two runs 
 different seeds differ, and the device's run is not equal, both are run with several seeds, and
 Welch's t-test compares the size and the mean of everything. Where rounding decides, the runtime's
 NumPy and compiled code differ from each other as well. The oracle is the runtime's NumPy code,
-its Cython code where NumPy takes more than a tenth of the time that a run may take. The scripts
+its Cython code where NumPy takes more than a tenth of the time that a run may take. Where that
+takes many minutes, too, both simulate a share of the time that the script asks for. The scripts
 come with Brian2's source, which pip gets; they are no part of this repository. It takes hours;
 results are kept in a folder and used again.
 """
@@ -44,6 +45,8 @@ NUMPY_SHARE = 0.1
 # How much further apart than Brian2's own two targets a third rounding may be where errors grow:
 # the first of them, which the last is proportional to, may be a few units in the last place.
 AS_FAR = 10.0
+# The share of the time asked for that is simulated in each run of a script that takes long.
+SHARES: dict[str, float] = {}
 OVER = "not run: over {:g} s"
 NOT_TRIED = "not run: not tried yet"
 
@@ -85,7 +88,8 @@ class Examples:
     def run(self, script: Path, device: str, seed: int = 0) -> Outcome:
         """Run a script, unless its result is kept or it is known to take longer."""
         name = "-".join(script.relative_to(self.root).with_suffix("").parts)
-        result = self.results / f"{name}-{device.replace(':', '-')}-{seed}.npz"
+        share = "" if self.share(script) == 1 else f"-{self.share(script):g}"
+        result = self.results / f"{name}-{device.replace(':', '-')}-{seed}{share}.npz"
         ended = result.with_suffix(".json")
         limit = self.limit * (NUMPY_SHARE if (device, seed) == ("runtime", 0) else 1)
         if self.kept:
@@ -98,11 +102,15 @@ class Examples:
         with np.load(result, allow_pickle=False) as found:
             return Outcome(how, dict(found))
 
+    def share(self, script: Path) -> float:
+        """The part of the time that a script asks for in each of its runs that is simulated."""
+        return SHARES.get(script.relative_to(self.root).as_posix(), 1)
+
     def _execute(self, script: Path, device: str, seed: int, result: Path, limit: float) -> str:
         result.unlink(missing_ok=True)
         command = [sys.executable, "-m", "tests.conformance.example", str(script), device]
         process = subprocess.Popen(
-            [*command, str(seed), str(result.resolve())],
+            [*command, str(seed), str(self.share(script)), str(result.resolve())],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -141,6 +149,8 @@ class Examples:
         if not theirs.found:
             return theirs.how.replace("crashed", "not run") or "not run: keeps nothing"
         notes = [] if not target else ["beside Cython code"]
+        if self.share(script) != 1:
+            notes.append(f"for {self.share(script):g} of its simulated time")
         if theirs.how:
             notes.append(f"both then end with {theirs.how.partition(': ')[2]}")
         return "; ".join([self._compare(script, target, ours.found, theirs.found), *notes])

@@ -1,8 +1,9 @@
 """One of Brian2's example scripts, run on a device; what its monitors hold is written to a file.
 
-``python -m tests.conformance.example SCRIPT DEVICE SEED RESULT``, where the device may be
+``python -m tests.conformance.example SCRIPT DEVICE SEED SHARE RESULT``, where the device may be
 ``runtime:cython``. What a user's two lines replace is replaced here: a script's own
-``set_device``. With another seed than 0, the seeds that a script sets itself are others too.
+``set_device``. With another seed than 0, the seeds that a script sets itself are others too. Each
+of its runs is for a share of the time that it asks for, 1 for all of it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,12 @@ REFUSED, CRASHED = 3, 4
 
 
 class Watch:
-    """Remembers the objects that a script runs; a magic network forgets its own after the run."""
+    """Remembers the objects that a script runs; a magic network forgets its own after the run.
 
-    def __init__(self) -> None:
+    Runs are for a share of the time asked for, and report nothing.
+    """
+
+    def __init__(self, share: float = 1) -> None:
         self.objects: dict[str, Any] = {}
         before_run, run = brian2.Network.before_run, brian2.Network.run
 
@@ -41,7 +45,7 @@ class Watch:
 
         def run_silently(network: Any, duration: Any, *arguments: Any, **options: Any) -> Any:
             options |= {"report": None, "level": options.get("level", 0) + 1}
-            return run(network, duration, *arguments[1:], **options)
+            return run(network, share * duration, *arguments[1:], **options)
 
         brian2.Network.before_run, brian2.Network.run = remember, run_silently
 
@@ -128,7 +132,7 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
-def main(script: str, device: str, seed: int, result: str) -> int:
+def main(script: str, device: str, seed: int, share: float, result: str) -> int:
     """Run the script; the exit status says how it ended."""
     mpl.use("Agg")
     warnings.simplefilter("ignore")
@@ -137,7 +141,7 @@ def main(script: str, device: str, seed: int, result: str) -> int:
     os.chdir(Path(script).parent)
     sys.path.insert(0, str(Path(script).parent))
     sys.argv = [script]
-    watch, variables = Watch(), {}
+    watch, variables = Watch(share), {}
     prepare(device, seed)
     try:
         variables = runpy.run_path(script, run_name="__main__")
@@ -156,4 +160,5 @@ def main(script: str, device: str, seed: int, result: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))
+    where, on, seeded, part, to = sys.argv[1:]
+    sys.exit(main(where, on, int(seeded), float(part), to))

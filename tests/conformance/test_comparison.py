@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.conformance import comparison
-from tests.conformance.brian2_examples import Examples, Outcome
+from tests.conformance.brian2_examples import SHARES, Examples, Outcome
 from tests.conformance.comparison import Found, distance, distances, other_distribution
 
 NAN = np.nan
@@ -89,7 +91,7 @@ class Told(Examples):
     """Examples whose runs end as they are told to, by device and seed, or by device."""
 
     def __init__(self, folder: Path, **outcomes: Outcome) -> None:
-        self.backend, self.outcomes = "cpu", outcomes
+        self.backend, self.outcomes, self.root = "cpu", outcomes, folder
         self.script = folder / "script.py"
         self.script.write_text("run(duration)")
 
@@ -149,3 +151,26 @@ def test_a_script_without_a_run_is_not_counted(tmp_path: Path) -> None:
     told = Told(tmp_path)
     told.script.write_text("repeated_run(plot)")
     assert told.verdict(told.script) == "not run: nothing in it is simulated"
+
+
+def test_a_row_says_what_share_of_its_time_was_simulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHARES, "script.py", 0.1)
+    told = Told(tmp_path, cpu=well(v=1), runtime=well(v=1))
+    assert told.verdict(told.script) == "same; for 0.1 of its simulated time"
+
+
+def test_a_share_of_the_time_asked_for_is_simulated(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from brian2 import *\n"
+        "group = NeuronGroup(1, 'dx/dt = 1/ms : 1', method='euler')\n"
+        "x = StateMonitor(group, 'x', record=True)\n"
+        "run(2*ms, report='text')\n"
+        "Network(collect()).run(4*ms, 'text')\n"
+    )
+    command = [sys.executable, "-m", "tests.conformance.example", str(script), "runtime"]
+    subprocess.run([*command, "0", "0.5", str(tmp_path / "found.npz")], check=True)
+    with np.load(tmp_path / "found.npz") as found:
+        assert found["statemonitor.x"].shape == (1, 30)
