@@ -183,9 +183,11 @@ class EpropDevice(StandaloneCalls, TrainingServices):
                 name,
                 abstract_code,
                 variables,
+                template_name,
                 variable_indices,
                 template_kwds,
                 override_conditional_write,
+                self.code_object,
             )
         compiled = super().code_object(
             owner,

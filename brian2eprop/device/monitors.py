@@ -199,7 +199,7 @@ _SINGLE: dict[Any, type] = {batched: single for single, batched in _BATCHED.item
 
 def is_batched(monitor: Any) -> bool:
     """Whether a monitor has an instance axis."""
-    return type(monitor) in _SINGLE
+    return monitor.__class__ in _SINGLE  # type() would be that of a weak proxy
 
 
 def with_instances(kind: type, batched: bool) -> type:

@@ -106,8 +106,8 @@ def test_names_that_only_differ_in_where_the_group_ends() -> None:
     assert (one.x_y[0], two.y[0], monitor.y[0, 0]) == (-1, 2, 0)
 
 
-def test_a_single_step_cannot_be_recorded_outside_of_a_run() -> None:
-    use()
+def test_a_single_step_of_many_instances_cannot_be_recorded_outside_of_a_run() -> None:
+    use(batch_size=2)
     group = cells()
     monitor = StateMonitor(group, "v", record=True, name="mon")
     Network(group, monitor).run(1 * ms)

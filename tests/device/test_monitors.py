@@ -20,6 +20,7 @@ from models import Spec, assert_same, run_on
 
 from brian2eprop.device.memory import limits, state
 from brian2eprop.device.run import progress
+from tests.device.alike import Found, check_alike
 
 
 def use(backend: str = "reference", **options: object) -> None:
@@ -316,3 +317,31 @@ def test_names_of_monitors_meet_no_variables() -> None:
     Network(group, monitor).run(1 * ms)
     assert monitor.v[:, 0].tolist() == [3, 4]
     assert monitor.b_v[:, 0].tolist() == [1, 2]
+
+
+def test_a_single_step_is_recorded_outside_of_a_run(backend: str) -> None:
+    """After a run and between two, of variables and of what follows from them, as in Brian2."""
+
+    def script(drive: np.ndarray) -> Found:
+        group = NeuronGroup(
+            4, "dv/dt = (I - v)/tau : 1\nI : 1\nexcess = v - 0.5*I : 1", method="exact"
+        )
+        group.I = drive
+        seen = StateMonitor(group, ["v", "excess"], record=[3, 1])
+        network = Network(group, seen)
+        for duration in (1 * ms, 0.5 * ms, 0 * ms):
+            network.run(duration, namespace={"tau": 10 * ms})
+            seen.record_single_timestep()
+            group.v = "v + 0.25*i"
+        seen.record_single_timestep()
+        found = {
+            "t": seen.t_,
+            "v": seen.v,
+            "excess": seen.excess,
+            "one": seen[3].v,
+            "now": group.v[:],
+        }
+        return {name: np.asarray(values) for name, values in found.items()}
+
+    found = check_alike(script, backend, 4, batch=False)
+    assert found["v"].shape == (2, 19)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
+from brian2.core.base import weakproxy_with_fallback
 from brian2.core.network import Network
 
 from brian2eprop.device import brian
@@ -19,18 +22,25 @@ from brian2eprop.device.capture.rewired_in_run import rewire_in_run, room_for
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.capture.updates import kept_updates
+from brian2eprop.device.monitors import is_batched
 from brian2eprop.device.program.verify import Stage, verify
 from brian2eprop.device.rewiring.rules import Rewiring
 from brian2eprop.errors import Unsupported
 
 
 class Inert:
-    """Stands for a code object that is not run on its own: it only keeps its piece."""
+    """Stands for a code object that is not run on its own: it only keeps its piece.
 
-    def __init__(self, owner: Any, name: str, piece: Piece) -> None:
+    ``alone``, if there is one, makes a code object that does the same outside of a run.
+    """
+
+    def __init__(
+        self, owner: Any, name: str, piece: Piece, alone: Callable[[], Any] | None = None
+    ) -> None:
         self.owner_name = owner.name
         self.piece = piece
         self.name = name
+        self.alone = alone
 
     def before_run(self) -> None:
         """Nothing to do."""
@@ -39,7 +49,9 @@ class Inert:
         """Nothing to do."""
 
     def __call__(self, **kwds: Any) -> Any:
-        """Refuse to run outside a run."""
+        """Do what it does once more, outside a run, or refuse to."""
+        if self.alone is not None:
+            return self.alone()()
         raise Unsupported(
             f"'{self.owner_name}' was run on eprop_cuda as a part of its network and cannot be "
             "called on its own; call run() for one more time step instead."
@@ -51,11 +63,17 @@ def make_inert(
     name: str,
     abstract_code: str | Mapping[str | None, str],
     variables: Mapping[str, Any],
+    template: str,
     variable_indices: Mapping[str, str],
     template_kwds: Mapping[str, Any] | None,
     override_conditional_write: Collection[str] | None,
+    code_object: Callable[..., Any],
 ) -> Inert:
-    """The code object for what Brian2 asks a device to compile."""
+    """The code object for what Brian2 asks a device to compile.
+
+    What a StateMonitor without instances does may be asked for outside of a run, too, where
+    ``code_object`` makes Brian2's own code of it.
+    """
     blocks = abstract_code if isinstance(abstract_code, Mapping) else {None: abstract_code}
     piece = Piece(
         "\n".join(blocks.values()),
@@ -64,7 +82,13 @@ def make_inert(
         dict(template_kwds or {}),
         frozenset(override_conditional_write or ()),
     )
-    return Inert(owner, name, piece)
+    alone = None
+    if template == "statemonitor" and not is_batched(owner):
+        alone = partial(
+            code_object, weakproxy_with_fallback(owner), name, {None: piece.code}, variables,
+            template, variable_indices, NumpyCodeObject, template_kwds,
+        )  # fmt: skip
+    return Inert(owner, name, piece, alone)
 
 
 def capture(
