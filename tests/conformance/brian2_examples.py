@@ -46,7 +46,23 @@ NUMPY_SHARE = 0.1
 # the first of them, which the last is proportional to, may be a few units in the last place.
 AS_FAR = 10.0
 # The share of the time asked for that is simulated in each run of a script that takes long.
-SHARES: dict[str, float] = {}
+SHARES = {
+    f"frompapers/{name}.py": share
+    for name, share in {
+        "Brunel_2000": 0.1,
+        "Brunel_Wang_2001": 0.05,
+        "Destexhe_et_al_1998": 0.1,
+        "Graupner_Brunel_2012": 0.02,
+        "Kremer_et_al_2011_barrel_cortex": 0.05,
+        "Maass_Natschlaeger_Markram_2002": 0.04,
+        "Nicola_Clopath_2017": 0.35,
+        "Stimberg_et_al_2018/example_4_rsmean": 0.2,
+        "Stimberg_et_al_2018/example_6_COBA_with_astro": 0.02,
+        "Tetzlaff_2015": 0.1,
+        "Vogels_et_al_2011": 0.05,
+        "Wang_2002": 0.3,
+    }.items()
+}
 OVER = "not run: over {:g} s"
 NOT_TRIED = "not run: not tried yet"
 
