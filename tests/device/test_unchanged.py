@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,7 @@ from brian2 import (
     defaultclock,
     ms,
     mV,
+    prefs,
     set_device,
     start_scope,
     volt,
@@ -311,6 +313,21 @@ def test_connections_are_sorted_only_when_they_change(monkeypatch: pytest.Monkey
     connections(objects)
     objects["network"].run(2 * ms, namespace=objects["names"])
     assert sorted_for == ["wires", "wires"]
+
+
+@pytest.mark.parametrize("warns", [False, True])
+def test_unused_objects_are_looked_for_where_that_is_warned_of(
+    warns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected: list[None] = []
+    monkeypatch.setattr(gc, "collect", lambda: collected.append(None))
+    use()
+    before, prefs.logging.warn_for_unused_objects = prefs.logging.warn_for_unused_objects, warns
+    try:
+        Network(NeuronGroup(1, "v : 1")).run(0 * ms)
+    finally:
+        prefs.logging.warn_for_unused_objects = before
+    assert len(collected) == warns
 
 
 def test_a_network_is_prepared_in_spite_of_an_earlier_stop() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from brian2.core.network import Network
+from brian2.core.preferences import prefs
 from brian2.units import second
 
 from brian2eprop.device import brian
@@ -118,7 +119,8 @@ def prepare(
     if device.is_unchanged(network, kept, namespace):
         brian.start(network)
         return kept.captured
-    gc.collect()  # so that groups that are in no network are warned about
+    if prefs.logging.warn_for_unused_objects:
+        gc.collect()  # so that groups that are in no network are warned about
     kept.captured, kept.origin = device.capture_for_run(network, namespace, kept.transit)
     if kept.captured is not None:
         warn_of_operations(kept.captured)
