@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from tests.conformance.brian2_examples import Examples
 from tests.conformance.comparison import distance
 
 SCRIPT = Path("frompapers", "Brette_2012", "Fig3CF.py")
-DEVICES = ("runtime", "runtime:cython", "cpu")
+DEVICES = ("runtime", "cpu", "runtime:cython")
 REFINEMENTS = 4
 Long = npt.NDArray[np.longdouble]
 
@@ -121,15 +121,8 @@ def long(values: npt.ArrayLike) -> Any:
     return np.asarray(values, np.longdouble)[()]
 
 
-def apart(found: Mapping[str, np.ndarray], expected: Long) -> Callable[[int], float]:
-    """How far recorded potentials are from the exact ones in the first so many steps."""
-    return lambda steps: distance(
-        found["statemonitor.v"][:, :steps], expected[:, :steps].astype(float)
-    )
-
-
 def main() -> int:
-    """Run the script on all three and print how far each is from the exact potentials."""
+    """Run the script on all three and print how far its potentials are from the exact ones."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(".brian2-examples"))
     parser.add_argument("--limit", type=float, default=600.0, help="seconds a run may take")
@@ -137,15 +130,17 @@ def main() -> int:
     asked.folder.mkdir(exist_ok=True)
     runner = Examples(asked.folder, asked.limit, "cpu")
     script = runner.root / SCRIPT
-    found = {device: runner.run(script, device).found for device in DEVICES}
     given = runpy.run_path(str(script.with_name("params.py")))
     names = ("EL", "ENa", "ka", "va", "taum", "gL")
     constants = {name: float(given[name]) for name in names} | {"dt": 1e-5, "on": 2000.0}
-    expected = exact(found["runtime"], constants)
-    print("| steps | " + " | ".join(DEVICES) + " |\n|---|" + "---|" * len(DEVICES))
-    for steps in (100, 1000, 3000, expected.shape[1]):
-        row = [f"{apart(values, expected)(steps):.1g}" for values in found.values()]
-        print(f"| {steps} | " + " | ".join(row) + " |")
+    expected = exact(runner.run(script, "runtime").found, constants)
+    counts = (100, 1000, 3000, expected.shape[1])
+    print("| after steps | " + " | ".join(map(str, counts)) + " |")
+    print("|---" * (1 + len(counts)) + "|")
+    for device in DEVICES:
+        found = runner.run(script, device).found["statemonitor.v"]
+        row = [f"{distance(found[:, :n], expected[:, :n].astype(float)):.1g}" for n in counts]
+        print(f"| {device} | " + " | ".join(row) + " |", flush=True)
     return 0
 
 
