@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from brian2eprop.device.backends import cache as storage
-from brian2eprop.device.backends.cache import cache_directory, cached, content_key
+from brian2eprop.device import cache as storage
+from brian2eprop.device.cache import cache_directory, cached, content_key
 from brian2eprop.errors import CompileError
 
 KEY = content_key("source", "flag")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from brian2eprop.device.backends import registry
 from brian2eprop.device.backends.base import Call
-from brian2eprop.device.backends.cache import content_key
+from brian2eprop.device.cache import content_key
 from brian2eprop.device.codegen.dialect import CPU
 from brian2eprop.device.codegen.source import generate
 from brian2eprop.device.codegen.statements import render_expression

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from brian2eprop.device.backends import cache as storage
+from brian2eprop.device import cache as storage
 from brian2eprop.device.backends import patience
-from brian2eprop.device.backends.cache import content_key
 from brian2eprop.device.backends.compile import library_file, shared_library
 from brian2eprop.device.backends.cpu import default_workers
+from brian2eprop.device.cache import content_key
 from brian2eprop.errors import CompileError
 
 FLAGS = ("-O0",)

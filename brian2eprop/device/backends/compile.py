@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brian2eprop.device.backends.blame import complaint
-from brian2eprop.device.backends.cache import cached, content_key
 from brian2eprop.device.backends.patience import announced
+from brian2eprop.device.cache import cached, content_key
 from brian2eprop.errors import CompileError
 
 # A file that is included and is no part of a library: named in quotes, or by its whole path.

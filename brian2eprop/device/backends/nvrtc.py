@@ -7,8 +7,8 @@ from typing import Any
 
 from brian2eprop.device.backends.architecture import is_virtual
 from brian2eprop.device.backends.blame import complaint
-from brian2eprop.device.backends.cache import cached, content_key
 from brian2eprop.device.backends.patience import announced
+from brian2eprop.device.cache import cached, content_key
 from brian2eprop.errors import CompileError
 
 # By path: on an index of packages, anybody could have taken the name.

@@ -12,7 +12,7 @@ import sympy
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.stateupdaters.base import StateUpdateMethod
 
-from brian2eprop.device.backends.cache import cached, content_key
+from brian2eprop.device.cache import cached, content_key
 from brian2eprop.errors import CompileError
 
 # The methods whose code follows from the equations alone.

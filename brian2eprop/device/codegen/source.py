@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from brian2eprop.device.codegen.bodies import AT_ONCE, depth_name
 from brian2eprop.device.codegen.dialect import Dialect, Words, one_block
+from brian2eprop.device.codegen.environment import environment
 from brian2eprop.device.codegen.parts import Layout, Part, parts
 from brian2eprop.device.codegen.phases import PhaseView, PhaseWriter, by_clock
 from brian2eprop.device.codegen.sharing import go_on, pieces, runs
@@ -333,15 +331,3 @@ def _may_reside(array: Array) -> bool:
 def _header(name: str) -> str:
     loader = environment().loader
     return str(loader.get_source(environment(), name)[0])
-
-
-@cache
-def environment() -> Any:
-    """The templates; a misspelt name in one is an error."""
-    return Environment(
-        loader=PackageLoader("brian2eprop.device.codegen", "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )

@@ -76,8 +76,23 @@ def content_key(source: str, *parts: str) -> str:
     str
         The beginning of a file's name.
     """
-    code = _TOKEN.sub(lambda found: "" if found["comment"] else found[0], source)
-    return _digest("\0".join([code, *parts]).encode())
+    return text_key(_TOKEN.sub(lambda found: "" if found["comment"] else found[0], source), *parts)
+
+
+def text_key(*parts: str) -> str:
+    """Identity of what is made of texts, to the letter.
+
+    Parameters
+    ----------
+    *parts : str
+        The texts, and what else decides over it.
+
+    Returns
+    -------
+    str
+        The beginning of a file's name.
+    """
+    return _digest("\0".join(parts).encode())
 
 
 def cached(key: str, suffix: str, make: Make) -> Path:
