@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from brian2.devices.device import all_devices as _all_devices
@@ -20,50 +21,10 @@ from brian2eprop.errors import (
     LearningError,
     Unsupported,
 )
-from brian2eprop.learning.model.surrogates import (
-    ArcTan,
-    FastSigmoid,
-    Gaussian,
-    SuperSpike,
-    Surrogate,
-    Triangular,
-)
-from brian2eprop.learning.objective.loss import Loss
-from brian2eprop.learning.objective.losses import CrossEntropy, MeanSquaredError
-from brian2eprop.learning.objective.regularisers import FiringRate
-from brian2eprop.learning.objective.rewards import Policy, Value
-from brian2eprop.learning.objective.spike_losses import FirstSpikeTime, SpikeCount
-from brian2eprop.learning.objective.task import Rule
-from brian2eprop.learning.objective.views import ActivitySimilarity, ContrastivePrediction
-from brian2eprop.learning.objective.whole_trial import TrialCrossEntropy
-from brian2eprop.learning.rules.bptt import SurrogateBPTT
-from brian2eprop.learning.rules.eprop import EProp
-from brian2eprop.learning.rules.eventprop import EventProp
-from brian2eprop.learning.training.agent import Agent
-from brian2eprop.learning.training.callbacks import (
-    Callback,
-    EarlyStopping,
-    LearningRateSchedule,
-    ModelCheckpoint,
-)
-from brian2eprop.learning.training.constraints import Clip, Constraint, Dale, NonNegative
-from brian2eprop.learning.training.history import History, Metrics
-from brian2eprop.learning.training.loggers import CSVLogger, TensorBoard
-from brian2eprop.learning.training.metrics import (
-    ClassAccuracy,
-    ConfusionMatrix,
-    Metric,
-    TopKAccuracy,
-)
-from brian2eprop.learning.training.optimiser import Optimiser
-from brian2eprop.learning.training.optimisers import SGD, Adam, AdamW
-from brian2eprop.learning.training.schedules import (
-    CosineDecay,
-    ExponentialDecay,
-    PiecewiseConstantDecay,
-)
-from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
+
+if _TYPE_CHECKING:
+    from brian2eprop.learning.public import *
 
 __all__ = [
     "SET",
@@ -140,4 +101,10 @@ def __getattr__(name: str) -> _Any:
     """What a simulation does without, and takes long, is imported when it is first asked for."""
     if name in ("datasets", "encoding"):
         return _import_module(f"brian2eprop.{name}")
+    if name in __all__:
+        return getattr(_import_module("brian2eprop.learning.public"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 import brian2eprop
+from brian2eprop.learning import public
 
 NAMES = {
     "Adam",
@@ -82,3 +86,19 @@ def test_public_name_is_documented(name: str) -> None:
     documentation = getattr(brian2eprop, name).__doc__
     assert documentation
     assert documentation.strip().splitlines()[0].endswith(".")
+
+
+def test_names_of_learning_are_among_them() -> None:
+    assert set(public.__all__) < NAMES
+    assert set(dir(brian2eprop)) >= NAMES
+
+
+def test_a_simulation_imports_nothing_of_learning() -> None:
+    script = "import sys, brian2eprop; print([m for m in sys.modules if '.learning.' in m])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_name_that_is_none() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Trainr'"):
+        brian2eprop.Trainr  # noqa: B018
