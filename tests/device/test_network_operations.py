@@ -24,6 +24,8 @@ from brian2 import (
 from brian2.utils.logger import catch_logs
 
 import brian2eprop as b2e
+from brian2eprop.device.backends.reference import ReferenceBackend
+from brian2eprop.device.run import run as running
 from brian2eprop.errors import Unsupported
 
 FOUND = dict[str, np.ndarray]
@@ -178,6 +180,26 @@ def test_a_training_does_not_call_operations() -> None:
         get_device().capture(Network(group, operation))
 
 
+def test_profile_counts_no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each object has a kernel of its own, and it takes longer to compile than to run."""
+    hours = 0
+
+    def compiled(*given: Any) -> Any:
+        nonlocal hours
+        hours += 1
+        return compile_one(*given)
+
+    compile_one = ReferenceBackend.compile
+    monkeypatch.setattr(ReferenceBackend, "compile", compiled)
+    monkeypatch.setattr(running.time, "perf_counter", lambda: 3600.0 * hours)
+    set_device("eprop_cuda", backend="reference", precision="float64")
+    group = NeuronGroup(1, "dv/dt = 1/ms : 1", threshold="v > 1", reset="v = 0", method="euler")
+    network = Network(group)
+    network.run(1 * ms, profile=True)
+    assert hours > 2
+    assert {float(seconds) for _, seconds in network.profiling_info} == {0}
+
+
 def test_profile_tells_objects_apart(backend: str) -> None:
     set_device("eprop_cuda", backend=backend, precision="float64")
     runs = []
@@ -194,6 +216,8 @@ def test_profile_tells_objects_apart(backend: str) -> None:
         runs.append(np.array([monitor.i, monitor.t_]))
     np.testing.assert_array_equal(*runs)
     times = dict(network.profiling_info)
+    assert times.keys() == {found.name for found in network.sorted_objects}
+    assert times.pop("g") == 0, "a group is its state updater, thresholder and resetter"
     names = {"g_stateupdater", "g_spike_thresholder", "g_spike_resetter", "m", "operation"}
     assert times.keys() == names
     assert all(0 < float(seconds) < 60 for seconds in times.values())

@@ -129,6 +129,11 @@ class State:
         self.next_step += n_steps
         self.host_stale |= self.captured.written
 
+    def prepare(self, part: Part) -> None:
+        """Compile what runs some of a step's phases, so that they need not wait for it."""
+        if part.first < part.end:
+            self._kernel_of(part)
+
     def run_part(self, part: Part, streams: Mapping[str, SpikeStream]) -> None:
         """Run some of a step's phases; :meth:`end_step` ends the step."""
         if part.first < part.end:

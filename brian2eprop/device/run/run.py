@@ -68,7 +68,7 @@ def run(
     profile : bool
         Whether to note how long each object takes.
     """
-    times: dict[str, float] | None = {} if profile else None
+    times: dict[str, float] | None = None
     with device.networks.preparing:
         # What the network is: a Program, the one of the last run where nothing has changed.
         captured = prepare(device, network, kept, namespace)
@@ -76,6 +76,8 @@ def run(
             return
         interval = brian.set_interval(network, captured.clocks, duration)
         steps = Steps(*map(captured.grid.step_at, interval))
+        if profile:  # every object has an entry, as in Brian2, also one that does nothing itself
+            times = {found.name: 0.0 for found in network.sorted_objects if found.active}
         # Where it runs: memory with the spikes that are in transit and Brian2's values.
         going = _ready(device, network, kept, captured, steps, steps.first, times)
     # The steps, in calls of bounded length with the monitors recorded after each.
@@ -299,6 +301,7 @@ class Run:
         done: set[str] = set()
         streams = self._streams(step, 1)
         for part, names, operation in self.cuts.parts(step):
+            self.state.prepare(part)  # compiling is no object's time
             began = time.perf_counter()
             with interrupts_wait():
                 self.state.run_part(part, streams)
