@@ -111,6 +111,67 @@ def test_nvrtc_compiles_it(precision: Precision) -> None:
     assert machine_code(source.text, "sm_90").startswith(b"\x7fELF")
 
 
+CUDA_CODE = "__host__ __device__ inline double f(double x) { return g(x) + 2; }"
+
+
+def for_both(**how: Any) -> Function:
+    """A function as scripts for brian2cuda have it; what its codes give differs, to tell them."""
+    inner = Function(lambda x: x, arg_units=[1], return_unit=1)
+    inner.implementations.add_implementation("cpp", "inline double g(double x) { return x; }")
+    inner.implementations.add_implementation(
+        "cuda", "__device__ inline double g(double x) { return 10*x; }"
+    )
+    function = Function(lambda x: x, arg_units=[1], return_unit=1)
+    function.implementations.add_implementation(
+        "cpp", "inline double f(double x) { return g(x) + 1; }", dependencies={"g": inner}
+    )
+    function.implementations.add_implementation("cuda", CUDA_CODE, dependencies={"g": inner}, **how)
+    return function
+
+
+@pytest.mark.parametrize(("backend", "expected"), [("cpu", 4), ("emulated", 32)])
+def test_code_for_a_gpu_is_used_there(backend: str, expected: float) -> None:
+    use(backend)
+    whole = calling(for_both())
+    (group,) = whole.objects
+    group.v = 3
+    whole.run(0.1 * ms)
+    assert group.v[0] == expected
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_nvrtc_compiles_code_for_a_gpu(precision: Precision) -> None:
+    pytest.importorskip("cuda.bindings.nvrtc")
+    use("reference")
+    whole = calling(for_both())
+    whole.run(0.1 * ms)
+    source = generate(get_device().networks.of(whole).captured.program, precision, CUDA)
+    assert CUDA_CODE in source.text
+    assert machine_code(source.text, "sm_90").startswith(b"\x7fELF")
+
+
+def test_a_function_has_one_name() -> None:
+    use()
+    with pytest.raises(
+        Unsupported, match=r"called 'f' in C\+\+ and 'h' in CUDA; give both the same"
+    ):
+        calling(for_both(name="h")).run(0.1 * ms)
+
+
+def test_other_code_for_a_gpu_is_another_network() -> None:
+    use("emulated")
+    function = for_both()
+    whole = calling(function)
+    (group,) = whole.objects
+    group.v = 3
+    whole.run(0.1 * ms)
+    function.implementations.add_implementation(
+        "cuda", "__device__ inline double f(double x) { return -x; }"
+    )
+    whole.run(0.1 * ms)
+    assert group.v[0] == -32
+
+
 def test_other_code_is_another_network() -> None:
     use()
     function = Function(lambda x: 2 * x, arg_units=[1], return_unit=1)

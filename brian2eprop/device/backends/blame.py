@@ -40,7 +40,7 @@ def complaint(source: str, said: str) -> str:
     where = "where it is called" if called else f"in the line '{lines[-1].strip()}'"
     return (
         f"The function '{name}', which the script gives in C++, does not compile: {what.strip()}, "
-        f"{where}. Mend it where it is given with @implementation('cpp', ...)."
+        f"{where}. Mend it where it is given with @implementation."
     )
 
 

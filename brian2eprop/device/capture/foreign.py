@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
@@ -11,6 +12,9 @@ from brian2.core.functions import DEFAULT_FUNCTIONS, Function, FunctionImplement
 from brian2eprop.device.capture.places import caller
 from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.errors import Unsupported
+
+# What Brian2 keeps a function's code under: C++, and what brian2cuda has for a GPU.
+CPP, CUDA = CPPCodeGenerator, "cuda"
 
 # Brian2 fails to word its KeyError where an implementation has no class name.
 _MISSING = (KeyError, TypeError)
@@ -33,41 +37,64 @@ def foreign(owner: Any, name: str, function: Any) -> Foreign | None:
     Unsupported
         If the C++ alone is not all of it.
     """
-    written = _written(function)
+    written = _written(function, CPP)
     if written is None or function in DEFAULT_FUNCTIONS.values():
         return None
-    _require_alone(owner, name, function, written)
+    _require_alone(owner, name, function, CPP)
+    _require_alone(owner, name, function, CUDA)
+    _require_one_name(owner, name, written, _written(function, CUDA))
+    code, cuda = code_for(function, CPP), code_for(function, CUDA)
     return Foreign(
         written.name or name,
-        cpp_code(function),
+        code,
         len(function._arg_units),
         "boolean" if function._returns_bool else function._return_type,
         _python(function),
+        () if cuda == code else cuda,
     )
 
 
-def cpp_code(function: Any) -> tuple[str, ...]:
-    """The C++ of the functions that a function calls, and its own; empty where there is none."""
-    written = _written(function)
+def code_for(function: Any, target: Any) -> tuple[str, ...]:
+    """The code of the functions that a function calls, and its own; empty where there is none.
+
+    Parameters
+    ----------
+    function : brian2 Function
+        The function.
+    target : CPP or CUDA
+        What the code is for; what has none for a GPU has its C++ there.
+    """
+    written = _written(function, target)
     if written is None or written.dynamic:
         return ()
     code = written.get_code(None) or ""
     if not isinstance(code, str):
         code = "\n".join(code[key] for key in ("hashdefine_code", "support_code") if key in code)
-    before = [text for other in (written.dependencies or {}).values() for text in cpp_code(other)]
+    others = (written.dependencies or {}).values()
+    before = [text for other in others for text in code_for(other, target)]
     return (*before, code) if code else tuple(before)
 
 
-def _written(function: Any) -> FunctionImplementation | None:
+def _written(function: Any, target: Any) -> FunctionImplementation | None:
     if not isinstance(function, Function):
         return None
-    try:
-        return function.implementations[CPPCodeGenerator]
-    except _MISSING:
-        return None
+    for key in dict.fromkeys((target, CPP)):
+        with suppress(*_MISSING):
+            return function.implementations[key]
+    return None
 
 
-def _require_alone(owner: Any, name: str, function: Any, written: Any, via: str = "") -> None:
+def _require_one_name(owner: Any, name: str, cpp: Any, cuda: Any) -> None:
+    names = [written.name or name for written in (cpp, cuda)]
+    if len(set(names)) > 1:
+        raise Unsupported(
+            f"{caller(owner, name)}, which is called '{names[0]}' in C++ and '{names[1]}' in CUDA; "
+            "give both the same name."
+        )
+
+
+def _require_alone(owner: Any, name: str, function: Any, target: Any, via: str = "") -> None:
+    written: Any = _written(function, target)
     more = {
         "draws random numbers or has a memory": not function.stateless or function.auto_vectorise,
         "has a C++ that depends on where it is called": written.dynamic,
@@ -80,9 +107,9 @@ def _require_alone(owner: Any, name: str, function: Any, written: Any, via: str 
             "functions; write it so that its value follows from its arguments alone."
         )
     for other, found in (written.dependencies or {}).items():
-        if found not in DEFAULT_FUNCTIONS.values() and _written(found) is not None:
+        if found not in DEFAULT_FUNCTIONS.values() and _written(found, target) is not None:
             inner = f"{via}, which calls '{other}'"
-            _require_alone(owner, name, found, _written(found), inner)
+            _require_alone(owner, name, found, target, inner)
 
 
 def _python(function: Any) -> Any:

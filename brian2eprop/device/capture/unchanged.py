@@ -30,7 +30,7 @@ import numpy.typing as npt
 from brian2.core.functions import Function
 from brian2.input.timedarray import TimedArray
 
-from brian2eprop.device.capture.foreign import cpp_code
+from brian2eprop.device.capture.foreign import CPP, CUDA, code_for
 
 # Attributes that a run reads for itself.
 READ_AT_EVERY_RUN = frozenset({"_given"})
@@ -238,7 +238,7 @@ def frozen(value: Any) -> Any:
     if issubclass(kind, TimedArray):
         return kind, (value.name, float(value.dt), digest(value.values))
     if issubclass(kind, Function):
-        return kind, (ref(value), cpp_code(value))
+        return kind, (ref(value), code_for(value, CPP), code_for(value, CUDA))
     if issubclass(kind, set | frozenset):
         return kind, frozenset(value)
     if issubclass(kind, PLAIN):

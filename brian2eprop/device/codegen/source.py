@@ -220,7 +220,8 @@ class _Generator:
         bodies = (phase.body for phase in self.program.phases() if isinstance(phase, Loop))
         texts: dict[str, str] = {}
         for function in (found for body in bodies for found in body.foreign.values()):
-            for text in function.code:
+            on_gpu = self.dialect.name == "cuda" and function.cuda
+            for text in function.cuda if on_gpu else function.code:
                 texts.setdefault(text, f"{CODE_OF_FOREIGN}{function.symbol}\n{text}")
         return tuple(texts.values())
 

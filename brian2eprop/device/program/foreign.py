@@ -23,6 +23,8 @@ class Foreign:
         What it returns: ``"float"``, ``"integer"`` or ``"boolean"``.
     python : callable
         The same for arrays of numbers in SI units.
+    cuda : tuple of str
+        As ``code``, for a GPU; empty where it is the same.
     """
 
     symbol: str
@@ -30,3 +32,4 @@ class Foreign:
     n_arguments: int
     returns: str
     python: Callable[..., Any] = field(compare=False)
+    cuda: tuple[str, ...] = ()

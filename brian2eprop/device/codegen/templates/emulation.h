@@ -8,6 +8,7 @@
 #define B2E_EMULATED
 #define __global__
 #define __device__
+#define __host__
 #define __launch_bounds__(threads)
 #define __syncthreads() b2e::machine::barrier(__LINE__)
 #define __ballot_sync(lanes, flag) b2e::machine::ballot(__LINE__, lanes, flag)
