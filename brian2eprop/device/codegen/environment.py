@@ -15,7 +15,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 from brian2eprop.device.cache import cached, text_key
 from brian2eprop.errors import CompileError
 
-_OPTIONS: dict[str, bool] = {
+_OPTIONS: dict[str, Any] = {
     "trim_blocks": True,
     "lstrip_blocks": True,
     "keep_trailing_newline": True,
