@@ -43,13 +43,18 @@ from spoken_digits import SPEAKERS, split_of
 import brian2eprop as b2e
 
 FIXED, DENSE = "fixed random", "dense"
+
+
+def falling(updates: int) -> tuple[Any, int]:
+    """The share that goes, which falls to nothing, and after how many updates each time."""
+    return b2e.CosineDecay(0.3, decay_steps=max(1, updates * 3 // 4)), max(1, updates // 100)
+
+
 RULES: dict[str, Callable[[int], Any]] = {
     FIXED: lambda updates: None,
-    "SET": lambda updates: b2e.SET(0.3, every=max(1, updates // 50)),
-    "RigL": lambda updates: b2e.RigL(
-        b2e.CosineDecay(0.3, decay_steps=max(1, updates * 3 // 4)), every=max(1, updates // 100)
-    ),
-    "DEEP R": lambda updates: b2e.DeepR(l1=0.1),
+    "SET": lambda updates: b2e.SET(*falling(updates)),
+    "RigL": lambda updates: b2e.RigL(*falling(updates)),
+    "DEEP R": lambda updates: b2e.DeepR(l1=0.03),
     DENSE: lambda updates: None,
 }
 
@@ -103,6 +108,12 @@ def connect(synapses: Synapses, share: float, gain: float, rng: np.random.Genera
     synapses.w = rng.normal(0, gain * inputs**-0.5, len(synapses))
 
 
+def rate_of(kind: str, options: argparse.Namespace) -> float:
+    """The learning rate, of which dense networks may want another."""
+    other = options.dense_learning_rate if kind == DENSE else None
+    return float(options.learning_rate if other is None else other)
+
+
 def build(kind: str, task: Task, options: argparse.Namespace, seed: int, updates: int) -> Any:
     """A recurrent network of adaptive neurons with a leaky readout."""
     start_scope()
@@ -136,7 +147,7 @@ def build(kind: str, task: Task, options: argparse.Namespace, seed: int, updates
         loss=task.loss(),
         rule=b2e.EProp(),
         parameters=[w_in.w, w_rec.w, w_out.w, readout.b],
-        optimiser=b2e.Adam(b2e.CosineDecay(options.learning_rate, decay_steps=updates)),
+        optimiser=b2e.Adam(b2e.CosineDecay(rate_of(kind, options), decay_steps=updates)),
         regularisers=[b2e.FiringRate(10 * Hz, 10.0)],
         rewiring={} if rule is None else {w_in: rule, w_rec: rule},
         seed=seed,
@@ -149,8 +160,9 @@ def run(
     """Train and test with one kind of synapses and one seed."""
     split = task.split(seed)
     updates = options.epochs * -(-len(split.train[1]) // task.batch)
-    names = ("hidden", "epochs", "learning_rate", "inputs", "recurrent", "recordings")
+    names = ("hidden", "epochs", "inputs", "recurrent", "recordings")
     settings = {name: getattr(options, name) for name in names}
+    settings["learning_rate"] = rate_of(kind, options)
     name = f"sparse-{options.task}-{options.inputs:g}-{options.recurrent:g}-{kind}-{seed}"
 
     def find() -> dict[str, Any]:
@@ -190,6 +202,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--learning-rate", type=float, default=5e-3)
+    parser.add_argument("--dense-learning-rate", type=float, help="of dense networks, if another")
     parser.add_argument("--kept", type=Path, help="folder in which checkpoints and results are")
     options = parser.parse_args()
     task = TASKS[options.task](options)
