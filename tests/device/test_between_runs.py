@@ -28,6 +28,7 @@ from brian2 import (
     set_device,
     start_scope,
 )
+from brian2.utils.logger import catch_logs
 from models import Spec, assert_same, run_on
 
 from brian2eprop.device.backends.reference import ReferenceBackend
@@ -90,6 +91,23 @@ def test_magic_runs_one_after_another() -> None:
     assert twice_in_one_script() == theirs
     set_device(**OURS)
     assert twice_in_one_script() == theirs
+
+
+@pytest.mark.parametrize("options", [RUNTIME, OURS])
+def test_a_magic_run_leaves_out_what_has_lost_its_source(options: dict[str, Any]) -> None:
+    set_device(**options)
+    start_scope()
+    defaultclock.dt = 1 * ms
+
+    def watched() -> SpikeMonitor:
+        return SpikeMonitor(rising(name="unseen"), name="watch")
+
+    cells, spikes = rising(), watched()
+    with catch_logs() as logs:
+        run(20 * ms)
+    assert any("'watch' has been included in the network but not" in text for _, _, text in logs)
+    assert spikes.num_spikes == 0
+    assert cells.v[0] > 0
 
 
 @pytest.mark.parametrize("batch_size", [None, 2])

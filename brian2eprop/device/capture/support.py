@@ -57,7 +57,10 @@ def check_network(network: Network) -> list[Any]:
     ------
     Unsupported
         If the device does not run one of them.
+    ValueError
+        If one depends on an object that is not in the network.
     """
+    network.check_dependencies()  # a magic network makes such objects inactive
     objects = [found for found in network.sorted_objects if found.active]
     for found in objects:
         kind = KINDS.get(type(found))
