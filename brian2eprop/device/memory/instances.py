@@ -215,9 +215,14 @@ def refuse_network(variable: Any, name: str = "") -> None:
         If it is a delay, or what Brian2 sets alone, such as the ends of synapses.
     """
     if variable.read_only or brian.is_delay(variable):
+        remedy = (
+            "run once for each set of delays, in a loop"
+            if brian.is_delay(variable)
+            else "make a network with other ones for other instances"
+        )
         raise Unsupported(
             f"'{name or name_of(variable)}' is a part of the network, which is the same in all "
-            "instances; give values without an instance axis, and for other values make it anew."
+            f"instances; give values without an instance axis, or {remedy}."
         )
 
 
