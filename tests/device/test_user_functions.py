@@ -172,6 +172,46 @@ def test_other_code_for_a_gpu_is_another_network() -> None:
     assert group.v[0] == -32
 
 
+def tabulated(table: np.ndarray) -> Function:
+    """A function that reads an array, as Brian2's own TimedArray does, and needs a header."""
+    function = Function(lambda x: table.ravel()[np.asarray(x, int)], arg_units=[1], return_unit=1)
+    code = "inline double f(double x) { return fabs(double(_namespace_table[int(x)])); }"
+    for target in ("cpp", "cuda"):
+        headers = {"headers": ["<cmath>"]} if target == "cpp" else {}
+        function.implementations.add_implementation(
+            target, code, namespace={"_table": table}, compiler_kwds=headers
+        )
+    return function
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "bool"])
+def test_a_function_reads_an_array(dtype: str) -> None:
+    table = np.array([[5, 3], [1, 0.1]]).astype(dtype)
+    use("cpu")
+    function = tabulated(table)
+    whole = calling(function)
+    (group,) = whole.objects
+    group.v = [2, 3]
+    whole.run(0.1 * ms)
+    np.testing.assert_array_equal(group.v, table.ravel()[2:])
+    table[1, 0] = 0  # Brian2 sees it too
+    group.v = 2
+    whole.run(0.1 * ms)
+    np.testing.assert_array_equal(group.v, [0, 0])
+    function.implementations["cpp"]._namespace = {"_table": [0.0]}
+    with pytest.raises(Unsupported, match=NO_TABLE):
+        whole.run(0.1 * ms)
+
+
+def test_nvrtc_compiles_a_function_that_reads_an_array() -> None:
+    pytest.importorskip("cuda.bindings.nvrtc")
+    use("reference")
+    whole = calling(tabulated(np.array([0.5, 2.5])))
+    whole.run(0.1 * ms)
+    source = generate(get_device().networks.of(whole).captured.program, Precision.FLOAT64, CUDA)
+    assert machine_code(source.text, "sm_90").startswith(b"\x7fELF")
+
+
 def test_other_code_is_another_network() -> None:
     use()
     function = Function(lambda x: 2 * x, arg_units=[1], return_unit=1)
@@ -202,10 +242,14 @@ def written(**how: Any) -> Function:
     return function
 
 
+NO_TABLE = r"reads what is no array of at most 65536 finite numbers"
 REFUSED = [
     ({"stateless": False}, r"draws random numbers or has a memory"),
-    ({"namespace": {"_values": np.zeros(3)}}, r"has arrays besides its C\+\+"),
-    ({"compiler_kwds": {"headers": ["<x>"]}}, r"asks for options of the compiler"),
+    ({"namespace": {"_values": [1, 2]}}, NO_TABLE),
+    ({"namespace": {"_values": np.zeros(2**16 + 1)}}, NO_TABLE),
+    ({"namespace": {"_values": np.array([np.inf])}}, NO_TABLE),
+    ({"namespace": {"_values": np.zeros(2, complex)}}, NO_TABLE),
+    ({"compiler_kwds": {"libraries": ["m"]}}, r"asks for options of the compiler"),
 ]
 
 

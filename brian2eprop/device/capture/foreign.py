@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function, FunctionImplementation
@@ -15,6 +16,11 @@ from brian2eprop.errors import Unsupported
 
 # What Brian2 keeps a function's code under: C++, and what brian2cuda has for a GPU.
 CPP, CUDA = CPPCodeGenerator, "cuda"
+
+# C++ of the elements of arrays that functions read, and how many there may be: they are part of the
+# source.
+_ELEMENTS = {"f8": "double", "f4": "float", "i8": "long long", "i4": "int", "b1": "char"}
+MOST_ELEMENTS = 2**16
 
 # Brian2 fails to word its KeyError where an implementation has no class name.
 _MISSING = (KeyError, TypeError)
@@ -71,8 +77,30 @@ def code_for(function: Any, target: Any) -> tuple[str, ...]:
     if not isinstance(code, str):
         code = "\n".join(code[key] for key in ("hashdefine_code", "support_code") if key in code)
     others = (written.dependencies or {}).values()
-    before = [text for other in others for text in code_for(other, target)]
-    return (*before, code) if code else tuple(before)
+    texts = [text for other in others for text in code_for(other, target)]
+    texts += [f"#include {name}" for name in written.compiler_kwds.get("headers", ())]
+    tables = written.get_namespace(None) or {}
+    texts += [_table(name, values) for name, values in sorted(tables.items())]
+    return (*texts, code) if code else tuple(texts)
+
+
+def _table(name: str, values: Any) -> str:
+    """An array that a function reads, under the name that Brian2 gives it in C++."""
+    if not _is_table(values):
+        return ""  # and the function is refused
+    kind = _ELEMENTS[values.dtype.str[1:]]
+    numbers = values.astype(np.int8) if kind == "char" else values
+    elements = ", ".join(map(repr, np.asarray(numbers).ravel().tolist()))
+    return f"static {kind} _namespace{name}[] = {{{elements}}};"
+
+
+def _is_table(values: Any) -> bool:
+    return (
+        isinstance(values, np.ndarray)
+        and values.dtype.str[1:] in _ELEMENTS
+        and 0 < values.size <= MOST_ELEMENTS
+        and bool(np.isfinite(values).all())
+    )
 
 
 def _written(function: Any, target: Any) -> FunctionImplementation | None:
@@ -95,11 +123,14 @@ def _require_one_name(owner: Any, name: str, cpp: Any, cuda: Any) -> None:
 
 def _require_alone(owner: Any, name: str, function: Any, target: Any, via: str = "") -> None:
     written: Any = _written(function, target)
+    tables = {} if written.dynamic else written.get_namespace(None) or {}
     more = {
         "draws random numbers or has a memory": not function.stateless or function.auto_vectorise,
         "has a C++ that depends on where it is called": written.dynamic,
-        "has arrays besides its C++": bool(written.dynamic or written.get_namespace(None)),
-        "asks for options of the compiler": bool(written.compiler_kwds),
+        f"reads what is no array of at most {MOST_ELEMENTS} finite numbers": not all(
+            map(_is_table, tables.values())
+        ),
+        "asks for options of the compiler": not written.compiler_kwds.keys() <= {"headers"},
     }
     for what in (what for what, holds in more.items() if holds):
         raise Unsupported(
