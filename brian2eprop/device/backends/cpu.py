@@ -22,7 +22,9 @@ from brian2eprop.device.codegen.source import Source, generate
 from brian2eprop.device.program import Precision, Program
 
 # No -ffast-math: NaN and infinity must stay what they are. The rest of what it allows is asked
-# for where it matters: vectors by "omp simd", contraction because both operands round anyway.
+# for where it matters: vectors by "omp simd". No contraction either: which of two products is
+# rounded together with their sum is another one in what a loop leaves over, and equal neurons
+# would not stay equal.
 FLAGS = (
     "-std=c++17",
     "-O3",
@@ -30,6 +32,7 @@ FLAGS = (
     "-fopenmp",
     "-fno-math-errno",
     "-fno-trapping-math",
+    "-ffp-contract=off",
     "-mprefer-vector-width=512",
     "-w",
 )

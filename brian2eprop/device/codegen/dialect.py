@@ -175,7 +175,7 @@ _GRID = "grid.cpp"
 CPU = Dialect(
     name="cpu",
     owners={Access.PER_INSTANCE: "instance", Access.SCRATCH: "worker", Access.SHARED: "0"},
-    headers=("cpu.h", "steps.h", "numbers.h", "functions.h"),
+    headers=("cpu.h", "vector_functions.h", "steps.h", "numbers.h", "functions.h"),
     team_headers=("team.h", "team_cpu.h"),
     words={
         Layout.PER_INSTANCE: Words(*_THREAD, "per_instance_cpu.cpp", _a_worker_each, True),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -16,7 +15,6 @@ from brian2eprop.device.codegen.storage import KEYS
 from brian2eprop.device.program import (
     AnyClock,
     Array,
-    Body,
     Connectivity,
     Detect,
     Events,
@@ -51,9 +49,6 @@ class RowView:
         Conditions under which a synapse is left out.
     shared : bool
         Whether a neuron at the other end may be met by another thread in the next row.
-    calls : bool
-        Whether functions are called for its synapses: those for vectors round otherwise than
-        those for one number.
     """
 
     connectivity: Connectivity
@@ -64,7 +59,6 @@ class RowView:
     length: int
     skips: tuple[str, ...]
     shared: bool
-    calls: bool
 
 
 @dataclass(frozen=True)
@@ -238,7 +232,6 @@ class PhaseWriter:
             found.n_target if by_source else found.n_source,
             tuple(self._skips(phase)),
             order is Order.BY_NEIGHBOUR,
-            _calls(phase.body),
         )
 
     def _skips(self, phase: SynapticLoop) -> Iterable[str]:
@@ -271,12 +264,6 @@ class PhaseWriter:
     def slot(self, array: str, offset: int | str = 0) -> str:
         """The C++ of a pointer to an array's slot."""
         return slot_pointer(self.arrays[array], self.pointers, offset)
-
-
-def _calls(body: Body) -> bool:
-    """Whether a body calls functions; a power is one."""
-    nodes = ast.walk(ast.parse(body.code))
-    return bool(body.draws) or any(isinstance(node, ast.Call | ast.Pow) for node in nodes)
 
 
 def program_step(phase: Phase) -> str:

@@ -14,6 +14,7 @@ from brian2eprop.device.codegen.phases import PhaseView, PhaseWriter, by_clock
 from brian2eprop.device.codegen.sharing import go_on, pieces, runs
 from brian2eprop.device.codegen.statements import STORED_TYPES
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
+from brian2eprop.device.codegen.vectors import vector_functions
 from brian2eprop.device.program import (
     OWNED,
     Access,
@@ -178,11 +179,12 @@ class _Generator:
         self.writer = PhaseWriter(
             program, self.arrays, pointers, dialect.flag_bytes, dialect.draws_in_groups
         )
+        self.own_headers = [*map(_header, self._headers()), *self._foreign()]
         self.context: dict[str, Any] = {
             "program": program,
             "dialect": dialect,
             "real": {"float32": "float", "float64": "double"}[precision.value],
-            "headers": [*map(_header, self._headers()), *self._foreign()],
+            "headers": [*map(_header, self.dialect.headers), *self.own_headers],
             "depths": list(self.depths),
             "slot": self.writer.slot,
             "by_clock": by_clock,
@@ -214,7 +216,7 @@ class _Generator:
         kinds = {type(phase).__name__ for phase in self.program.phases()}
         phases = environment().get_template("phases.cpp").module.headers
         own |= {header: True for kind, header in phases.items() if kind in kinds}
-        return (*self.dialect.headers, *shared, *(name for name, used in own.items() if used))
+        return (*shared, *(name for name, used in own.items() if used))
 
     def _foreign(self) -> tuple[str, ...]:
         bodies = (phase.body for phase in self.program.phases() if isinstance(phase, Loop))
@@ -234,6 +236,7 @@ class _Generator:
             "parts": texts,
             "arrays": list(self.views.values()),
             "n_constants": len(self.writer.constants),
+            "vector_functions": vector_functions("\n".join([*self.own_headers, *texts])),
         }
         return Source(
             template.render(self.context | whole),

@@ -10,38 +10,9 @@
 #define B2E_SIMD_REDUCE(operation, ...) B2E_PRAGMA(omp simd reduction(operation : __VA_ARGS__))
 #define B2E_PARALLEL_SIMD B2E_PRAGMA(omp parallel for simd schedule(static))
 #define B2E_BARRIER()
-#define B2E_ONE_BY_ONE() __asm__ volatile("")  // no vectors
 #define B2E_LEADER true
 #define B2E_MINE(row) true
 #define B2E_SHARED(type, name, size) alignas(64) type name[size]
-
-// glibc has these functions for whole vectors too; g++ uses them where they are declared so.
-#if defined(__x86_64__) && defined(__GLIBC__)
-#define B2E_VECTOR extern "C" __attribute__((__simd__("notinbranch")))
-#define B2E_VECTOR_FUNCTION(name) \
-    B2E_VECTOR double name(double); \
-    B2E_VECTOR float name##f(float);
-B2E_VECTOR_FUNCTION(exp)
-B2E_VECTOR_FUNCTION(log)
-B2E_VECTOR_FUNCTION(sin)
-B2E_VECTOR_FUNCTION(cos)
-B2E_VECTOR double pow(double, double);
-B2E_VECTOR float powf(float, float);
-#if __GLIBC_PREREQ(2, 35)
-B2E_VECTOR_FUNCTION(expm1)
-B2E_VECTOR_FUNCTION(log1p)
-B2E_VECTOR_FUNCTION(log10)
-B2E_VECTOR_FUNCTION(tan)
-B2E_VECTOR_FUNCTION(asin)
-B2E_VECTOR_FUNCTION(acos)
-B2E_VECTOR_FUNCTION(atan)
-B2E_VECTOR_FUNCTION(sinh)
-B2E_VECTOR_FUNCTION(cosh)
-B2E_VECTOR_FUNCTION(tanh)
-#endif
-#undef B2E_VECTOR_FUNCTION
-#undef B2E_VECTOR
-#endif
 
 namespace b2e {
 

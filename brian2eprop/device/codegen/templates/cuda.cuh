@@ -9,7 +9,6 @@
     for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < (n); \
          i += (long long)gridDim.x * blockDim.x)
 #define B2E_BARRIER() __syncthreads()
-#define B2E_ONE_BY_ONE()
 #define B2E_LEADER (threadIdx.x == 0)
 #define B2E_MINE(row) ((row) % blockDim.x == threadIdx.x)
 

@@ -1,6 +1,9 @@
 {% extends "program.cpp" %}
 {% block entry %}
 {% import "frame.cpp" as frame with context %}
+{% for line in vector_functions %}
+{{ line }}
+{% endfor %}
 extern "C" void b2e_run(void* const* arrays, const long long* lengths, const long long* depths,
                         const double* constants, void* const* streams,
                         const long long* stream_steps, void* const* partial_sums,

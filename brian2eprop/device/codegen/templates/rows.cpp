@@ -9,15 +9,11 @@ if ({{ condition }}) continue;
 {% endfor %}
 {% endmacro %}
 
-{# Where a member has a part of a row, which synapses are done side by side depends on it. #}
 {% macro along(view, index, n, inner) %}
 {% if view.lines.order.value == "serial" and view.phase.reverse %}
 if (B2E_LEADER) for (int {{ index }} = {{ n }} - 1; {{ index }} >= 0; --{{ index }}) {
 {% elif view.lines.order.value == "serial" %}
 if (B2E_LEADER) for (int {{ index }} = 0; {{ index }} < {{ n }}; ++{{ index }}) {
-{% elif view.part == view.row.other and index != view.row.other and view.row.calls %}
-{{ words.loop(index, n) }} {
-    B2E_ONE_BY_ONE();
 {% elif view.part == view.row.other and index == view.row.other %}
 {{ dialect.own_loop(index, n) }} {
 {% elif view.row.shared and not view.row.connectivity.unique %}
