@@ -108,12 +108,6 @@ def connect(synapses: Synapses, share: float, gain: float, rng: np.random.Genera
     synapses.w = rng.normal(0, gain * inputs**-0.5, len(synapses))
 
 
-def rate_of(kind: str, options: argparse.Namespace) -> float:
-    """The learning rate, of which dense networks may want another."""
-    other = options.dense_learning_rate if kind == DENSE else None
-    return float(options.learning_rate if other is None else other)
-
-
 def build(kind: str, task: Task, options: argparse.Namespace, seed: int, updates: int) -> Any:
     """A recurrent network of adaptive neurons with a leaky readout."""
     start_scope()
@@ -147,7 +141,7 @@ def build(kind: str, task: Task, options: argparse.Namespace, seed: int, updates
         loss=task.loss(),
         rule=b2e.EProp(),
         parameters=[w_in.w, w_rec.w, w_out.w, readout.b],
-        optimiser=b2e.Adam(b2e.CosineDecay(rate_of(kind, options), decay_steps=updates)),
+        optimiser=b2e.Adam(b2e.CosineDecay(options.learning_rate, decay_steps=updates)),
         regularisers=[b2e.FiringRate(10 * Hz, 10.0)],
         rewiring={} if rule is None else {w_in: rule, w_rec: rule},
         seed=seed,
@@ -159,15 +153,15 @@ def run(
 ) -> dict[str, Any]:
     """Train and test with one kind of synapses and one seed."""
     split = task.split(seed)
-    updates = options.epochs * -(-len(split.train[1]) // task.batch)
-    names = ("hidden", "epochs", "inputs", "recurrent", "recordings")
-    settings = {name: getattr(options, name) for name in names}
-    settings["learning_rate"] = rate_of(kind, options)
+    epochs = options.dense_epochs if kind == DENSE else options.epochs
+    updates = epochs * -(-len(split.train[1]) // task.batch)
+    names = ("hidden", "learning_rate", "inputs", "recurrent", "recordings")
+    settings = {"epochs": epochs, **{name: getattr(options, name) for name in names}}
     name = f"sparse-{options.task}-{options.inputs:g}-{options.recurrent:g}-{kind}-{seed}"
 
     def find() -> dict[str, Any]:
         trainer = build(kind, task, options, seed, updates)
-        return trained(trainer, kept, name, split, options.epochs, batch_size=task.batch)
+        return trained(trainer, kept, name, split, epochs, batch_size=task.batch)
 
     return kept.result(name, settings, find)
 
@@ -201,10 +195,11 @@ def main() -> None:
     parser.add_argument("--recurrent", type=float, default=0.01, help="share of the recurrent ones")
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--dense-epochs", type=int, help="of dense networks, which overfit sooner")
     parser.add_argument("--learning-rate", type=float, default=5e-3)
-    parser.add_argument("--dense-learning-rate", type=float, help="of dense networks, if another")
     parser.add_argument("--kept", type=Path, help="folder in which checkpoints and results are")
     options = parser.parse_args()
+    options.dense_epochs = options.dense_epochs or options.epochs
     task = TASKS[options.task](options)
     print(heading())
     kept = Kept(options.kept)
