@@ -9,6 +9,7 @@ from typing import Any as _Any
 from brian2.devices.device import all_devices as _all_devices
 
 from brian2eprop import augmentation
+from brian2eprop.device.convolution.connect import connect_kernel
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.rewiring.rules import SET, DeepR, Rewire, RigL
 from brian2eprop.device.rewiring.simulated import rewire
@@ -85,6 +86,7 @@ __all__ = [
     "Unsupported",
     "Value",
     "augmentation",
+    "connect_kernel",
     "datasets",
     "encoding",
     "is_per_instance",

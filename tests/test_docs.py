@@ -43,6 +43,11 @@ def test_data(tmp_path):
     assert lines[7].startswith("Spikes(5000 samples, 60 steps, 5 neurons, 25000 spikes")
 
 
+def test_convolution(tmp_path):
+    shapes = ["(8, 8, 16)", "(4, 4, 16)"]
+    assert printed("convolution.md", tmp_path) == [*shapes, "(3, 3, 2, 16) 16928 True", "True"]
+
+
 def test_rules(tmp_path):
     assert "\n".join(printed("rules.md", tmp_path)).count("[") >= 3
 

@@ -11,6 +11,7 @@ import brian2eprop
 from brian2eprop.learning import public
 
 NAMES = {
+    "connect_kernel",
     "Adam",
     "AdamW",
     "Agent",

@@ -35,6 +35,9 @@ from brian2eprop.errors import Unsupported
 ELEMENT, SHARED, PRE, POST = "_idx", "0", "_presynaptic_idx", "_postsynaptic_idx"
 PART = "_sub_idx"
 
+# Our own: by the element of a kernel that a synapse shares; and where synapses keep which they are.
+KERNEL, CONVOLUTION = "_kernel_idx", "_eprop_convolution"
+
 # Of which neurons the variables count the synapses.
 COUNTED = {"N_outgoing": "source", "N_incoming": "target"}
 
@@ -224,6 +227,17 @@ def set_number(synapses: Any, number: int) -> None:
 def ends(synapses: Any) -> tuple[ArrayVariable, ArrayVariable]:
     """The variables with the neurons before and behind each synapse."""
     return synapses.variables["_synaptic_pre"], synapses.variables["_synaptic_post"]
+
+
+def convolution_of(synapses: Any) -> Any:
+    """The convolution by which synapses share the elements of a kernel; None for others."""
+    return getattr(synapses, "__dict__", {}).get(CONVOLUTION)
+
+
+def number_stored(synapses: Any) -> int:
+    """How many synapses there are to be kept: elements of a kernel, where they share one."""
+    found = convolution_of(synapses)
+    return len(synapses) if found is None else int(found.n_synapses)
 
 
 def was_connected(synapses: Any) -> bool:

@@ -10,6 +10,7 @@ from brian2eprop.device.program import (
     Body,
     Clear,
     Clock,
+    Convolution,
     Count,
     Dense,
     Detect,
@@ -452,7 +453,71 @@ def branching():
     return Case(program, values)
 
 
+# From an image of N places, and among maps that are more than two members of a team share.
+WIDE = Convolution("wide", N, 280, (7, 5, 2), (7, 5, 8), (3, 3), before=(1, 1))
+APART = Convolution("apart", 280, 60, (7, 5, 8), (3, 2, 10), (3, 2), (2, 3), (1, 2), (1, 2), 2)
+
+
+def convolved():
+    """Spikes along two convolutions, there and back, and sums over all of their synapses."""
+
+    def refs(there):
+        ends = {"pre": Ref(there[0], Index.SOURCE), "post": Ref(there[1], Index.TARGET)}
+        return {**ends, "w": Ref(f"kernel {there[2]}", Index.SYNAPSE)}
+
+    first, second = refs(("v", "u", "wide")), refs(("u", "x", "apart"))
+    found = {"u": Ref("u", Index.ELEMENT)}
+    phases = (
+        ForEach("update", N, Body("v = 0.9*v + drive", elements("v", "drive"))),
+        Detect("threshold", N, "spikes", Body("_cond = v > 1", elements("v"))),
+        Propagate("wide", "spikes", "wide", Body("post += w*pre", first), 1),
+        Propagate("apart", "found", "apart", Body("post += w", second)),
+        Detect("maps", 280, "found", Body("_cond = u > 0.5", found)),
+        Propagate("back", "found", "wide", Body("pre += 0.1*w", first), side=Side.TARGET),
+        Propagate("turns", "found", "wide", Body("post = 0.9*post + w", first), side=Side.TARGET),
+        Propagate("late", "found", "apart", Body("pre = pre*0.9 + w*post", second), reverse=True),
+        ForEachSynapse("all", "apart", Body("post += exp(-w*w)*pre*0.01", second)),
+        ForEachSynapse("sums", "apart", Body("pre += w*post*0.01", second), side=Side.TARGET),
+        ForEach("leak", 280, Body("u = u*0.5", found)),
+        ForEachEvent("reset", "spikes", Body("v = 0", elements("v"))),
+    )
+    rng = np.random.default_rng(6)
+    values = {f"kernel {c.name}": rng.normal(0, 0.2, c.n_synapses) for c in (WIDE, APART)}
+    program = Program(
+        "convolved",
+        DT,
+        (
+            real("v"),
+            real("drive"),
+            real("u", 280),
+            real("x", 60),
+            *(real(name, len(kernel), SHARED) for name, kernel in values.items()),
+        ),
+        (Sweep(Direction.FORWARD, phases),),
+        events=(
+            Events("spikes", N, PER_INSTANCE, Slots(1, kept=True)),
+            Events("found", 280, PER_INSTANCE, Slots(1, kept=True)),
+        ),
+        connectivities=(WIDE, APART),
+    )
+    return Case(program, values | {"drive": rng.uniform(0.05, 0.6, N)})
+
+
+def shared_gradient():
+    """What instances add to the elements of a kernel, from both sides."""
+    ends = {"x": Ref("x", Index.SOURCE), "y": Ref("y", Index.TARGET)}
+    g = {"g": Ref("g", Index.SYNAPSE)}
+    add = Body("g += x*y", ends | g)
+    phases = tuple(ForEachSynapse(side.name, "apart", add, side) for side in Side)
+    arrays = (real("x", 280), real("y", 60), real("g", APART.n_synapses, SHARED))
+    sweep = Sweep(Direction.ONCE, phases)
+    program = Program("shared gradient", DT, arrays, (sweep,), connectivities=(APART,))
+    return Case(program, {"x": np.sin(np.arange(280)), "y": np.cos(np.arange(60))})
+
+
 CASES = {
+    "convolved": convolved(),
+    "shared gradient": shared_gradient(),
     "branching": branching(),
     "clocked": clocked(),
     "recorded": recorded(),

@@ -12,6 +12,7 @@ from brian2eprop.device.program import (
     Body,
     Chunks,
     Clear,
+    Convolution,
     Count,
     Dense,
     Detect,
@@ -48,6 +49,9 @@ CONNECTIVITIES = {
     "others": Dense("others", N, N, diagonal=False),
     "sparse": Sparse("sparse", N, N, 30),
     "repeated": Sparse("repeated", N, N, 20, repeats=True),
+    "kernel": Convolution(
+        "kernel", N, N, (3, 2, 2), (2, 1, 6), (2, 3), (1, 2), (2, 1), (1, 1), groups=2
+    ),
 }
 
 
@@ -167,6 +171,7 @@ def forward() -> tuple[Phase, ...]:
         propagate("others", "spikes"),
         propagate("sparse", "spikes", DELAY),
         propagate("repeated", "spikes", 1),
+        propagate("kernel", "spikes", 1),
         # What a synapse adds depends on what those before it did: one after the other.
         propagate("sparse", "spikes", 0, "v_post = v_post + w*v_post", "serial"),
         # Delays of each synapse, and synapses that hear what is sent within some steps.
@@ -183,7 +188,7 @@ def forward() -> tuple[Phase, ...]:
 def by_target() -> tuple[Phase, ...]:
     """Loops from the target's side, and sums into the neuron whose row it is."""
     found: list[Phase] = []
-    for name in ("others", "sparse", "repeated"):
+    for name in ("kernel", "others", "sparse", "repeated"):
         refs = {
             "drive_pre": Ref("drive", Index.SOURCE),
             "v_post": Ref("v", Index.TARGET),

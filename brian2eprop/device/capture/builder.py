@@ -188,7 +188,7 @@ class Builder:
 
     def room_of(self, synapses: Any) -> int:
         """How many synapses there is room for: where their number changes, more than there are."""
-        return self.rooms.get(synapses.name, len(synapses))
+        return self.rooms.get(synapses.name, brian.number_stored(synapses))
 
     def table_of(
         self, synapses: Any, owner: str, what: str, values: Any, dtype: DType = DType.INT

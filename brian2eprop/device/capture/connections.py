@@ -19,6 +19,7 @@ SYNAPTIC = {
     brian.PRE: Index.SOURCE,
     brian.POST: Index.TARGET,
     brian.SHARED: Index.SCALAR,
+    brian.KERNEL: Index.SYNAPSE,
 }
 
 
@@ -32,6 +33,9 @@ def connectivity(builder: Builder, synapses: Any) -> Found:
     synapses : brian2 Synapses
         The synapses.
     """
+    shared = brian.convolution_of(synapses)
+    if shared is not None:
+        return builder.found.setdefault(synapses.name, Found(shared, None))
     if synapses.name not in builder.found:
         groups = brian.whole(synapses.source), brian.whole(synapses.target)
         orders = [_order(builder, group) for group in groups]
@@ -86,6 +90,13 @@ def synaptic(builder: Builder, owner: Any, synapses: Any) -> Callable[[Any, str]
     def locate(variable: Any, index: str) -> Ref:
         which = Index.SCALAR if variable.scalar else SYNAPTIC.get(index)
         foreign = which is Index.SYNAPSE and variable.owner.name != synapses.name
+        if index == brian.ELEMENT and found.connectivity.shares and not variable.scalar:
+            ends = dict(zip(brian.ends(synapses), "ij", strict=True))
+            name = ends.get(variable, brian.plain_name(variable))
+            raise Unsupported(
+                f"'{owner.name}' reads '{name}' of each synapse of '{synapses.name}', of which "
+                "nothing is stored but the kernel that they share; use variables of the two groups."
+            )
         if which is None or foreign:
             raise Unsupported(
                 f"'{owner.name}' reads '{variable.name}' of '{variable.owner.name}' through the "

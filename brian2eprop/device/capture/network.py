@@ -17,7 +17,7 @@ from brian2eprop.device.capture.captured import Captured, Piece
 from brian2eprop.device.capture.clocks import grid_of
 from brian2eprop.device.capture.objects import add_phases
 from brian2eprop.device.capture.random import find_drawers, find_rewirers
-from brian2eprop.device.capture.rewired import rewired
+from brian2eprop.device.capture.rewired import refuse_kernel, rewired
 from brian2eprop.device.capture.rewired_in_run import rewire_in_run, room_for
 from brian2eprop.device.capture.support import check_network
 from brian2eprop.device.capture.unchanged import Memo
@@ -138,6 +138,8 @@ def capture(
         network.before_run(namespace)
     pieces = _pieces(objects)
     drawers = find_drawers(pieces) | find_rewirers(found.name for found in rewirings)
+    for found in rewirings:
+        refuse_kernel(found)
     in_run = {found: asked for found, asked in rewirings.items() if asked.dt is not None}
     rooms = {found.name: room_for(found, asked) for found, asked in in_run.items()}
     builder = Builder(

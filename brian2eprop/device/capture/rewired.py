@@ -93,6 +93,15 @@ def rewired(
     )
 
 
+def refuse_kernel(synapses: Synapses) -> None:
+    """Refuse to rewire synapses that share a kernel."""
+    if brian.convolution_of(synapses) is not None:
+        raise Unsupported(
+            f"'{synapses.name}' is to be rewired, but its synapses share a kernel that says which "
+            "there are; rewire synapses that are connected each for itself."
+        )
+
+
 def _check_places(found: Sparse) -> None:
     """Refuse more places than are counted."""
     places = found.n_source * found.n_target

@@ -62,7 +62,7 @@ class Formed:
 
     def note(self, synapses: Any, time: float) -> Growth:
         """Note the synapses that are there when a run begins."""
-        key, size = brian.ends(synapses)[0], len(synapses)
+        key, size = brian.ends(synapses)[0], brian.number_stored(synapses)
         found = self._growth[key] = self._growth.get(key, Growth()).grown(size, time)
         return found
 

@@ -20,6 +20,7 @@ from brian2eprop.device.capture.unchanged import Stamps
 from brian2eprop.device.lent import Lent
 from brian2eprop.device.memory.formed import Formed, Growth
 from brian2eprop.device.memory.instances import Instances, name_of
+from brian2eprop.device.memory.postponed import Postponed
 from brian2eprop.device.memory.state import State
 from brian2eprop.errors import Unsupported
 
@@ -47,6 +48,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         self.stamps = Stamps(self._up_to_date)
         self.lent = Lent()
         self.formed = Formed()
+        self.postponed = Postponed()
         self._state_of: WeakKeyDictionary[Any, ReferenceType[State]] = WeakKeyDictionary()
         self._here = _Here()
 
@@ -106,6 +108,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         return None if found is None else found()
 
     def _pull(self, variable: Any) -> None:
+        self.postponed.settle(variable)
         self.lent.pull(variable)
         state = self._state_holding(variable)
         if state is not None:

@@ -16,7 +16,12 @@ from brian2eprop.device.program.arrays import (
 from brian2eprop.device.program.assignments import fits
 from brian2eprop.device.program.body import At, Body, Index, Number, Ref
 from brian2eprop.device.program.clocks import AnyClock, Clock, ListedClock
-from brian2eprop.device.program.connectivity import Connectivity, Dense, Sparse
+from brian2eprop.device.program.connectivity import (
+    Connectivity,
+    Convolution,
+    Dense,
+    Sparse,
+)
 from brian2eprop.device.program.draws import Distribution, Draw
 from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
@@ -50,6 +55,7 @@ __all__ = [
     "Clear",
     "Clock",
     "Connectivity",
+    "Convolution",
     "Count",
     "DType",
     "Dense",

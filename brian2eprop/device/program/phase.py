@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
-from brian2eprop.device.program.arrays import Over
+from brian2eprop.device.program.arrays import Access, Over
 from brian2eprop.device.program.body import Body, Domain, Index
 from brian2eprop.device.program.dependence import is_independent, ways
 from brian2eprop.device.program.draws import Draw
@@ -230,3 +230,21 @@ class SynapticLoop(Loop):
             Index.SYNAPSE: found.n_synapses,
         }
         return Domain(sizes)
+
+    def faults(self, program: Program, over: Over) -> Iterable[str]:
+        """See :meth:`Phase.faults`."""
+        if not program.find_connectivity(self.connectivity).shares:
+            return
+        if self.body.draws:
+            yield (
+                f"it draws for each synapse of '{self.connectivity}', whose synapses share "
+                f"elements; draw for each neuron"
+            )
+        for name in sorted(self.body.written):
+            ref = self.body.refs[name]
+            shared = program.all_arrays()[ref.array].access is Access.SHARED
+            if ref.index is Index.SYNAPSE and not (shared and over is Over.INSTANCES):
+                yield (
+                    f"it writes '{name}', an element that synapses of '{self.connectivity}' share; "
+                    f"only add to it, as to what instances share"
+                )

@@ -202,6 +202,7 @@ class Propagate(SynapticLoop):
 
     def faults(self, program: Program, over: Over) -> Iterable[str]:
         """See :meth:`Phase.faults`."""
+        yield from super().faults(program, over)
         buffer = program.find_events(self.events)
         found = program.find_connectivity(self.connectivity)
         rows = found.rows(self.side)

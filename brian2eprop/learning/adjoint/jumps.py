@@ -163,10 +163,17 @@ def jump_of(writer: AdjointWriter, origin: Origin, phase: Propagate) -> Jump:
     Raises
     ------
     LearningError
-        If it would have to ask about neurons that did not spike, and cannot.
+        If it would have to ask about neurons that did not spike, and cannot, or about each of
+        synapses that share their weights.
     """
     effect = writer.model.effects[origin.number]
     found = writer.model.connectivities[phase.connectivity]
+    if found.shares:
+        raise LearningError(
+            f"What {phase.label} adds depends on the state, which the way back keeps for each "
+            "synapse, and its synapses share a kernel. Let it add the weight alone, as in "
+            "'v_post += w', or connect them each for itself."
+        )
     everywhere = phase.events in writer.model.conditions and writer.crossing.asks_all(writer, phase)
     if everywhere and isinstance(phase.delay, str):
         raise LearningError(

@@ -138,7 +138,8 @@ def pathway_of(model: Model, task: Task, phase: Propagate, effect: Effect) -> Fe
         model.connectivities[phase.connectivity],
         task.contents,
         phase.delay,
-        in_order=effect.depends,
+        # Synapses that share weights are as many the way back, and none is turned around.
+        in_order=effect.depends or model.connectivities[phase.connectivity].shares,
         rewired=phase.connectivity in task.rewired,
     )
 
@@ -218,7 +219,18 @@ def adaptive(pathway: FeedbackPathway, scale: float | None, seed: int, weight: s
 
 
 def given(pathway: FeedbackPathway, matrix: npt.NDArray[np.float64]) -> Feedback:
-    """Feedback by fixed weights of shape (sources, targets), read where there is a synapse."""
+    """Feedback by fixed weights of shape (sources, targets), read where there is a synapse.
+
+    Raises
+    ------
+    LearningError
+        If the pathway's synapses share their weights.
+    """
+    if pathway.connectivity.shares:
+        raise LearningError(
+            f"The synapses of '{pathway.name}' share a kernel, and were given feedback weights for "
+            "each pair of neurons. Use 'symmetric', 'random' or 'adaptive' feedback there."
+        )
     return _fixed(pathway, matrix[pathway.connectivity.pairs(pathway.contents)])
 
 

@@ -39,7 +39,7 @@ def find_trained(model: Model, parameter: str) -> TrainedParameter:
     Raises
     ------
     LearningError
-        If it stands nowhere, or acts on several populations.
+        If it stands nowhere, acts on several populations, or is a kernel that synapses share.
     """
     uses = [
         phase
@@ -53,6 +53,12 @@ def find_trained(model: Model, parameter: str) -> TrainedParameter:
         )
     pathways = {phase.connectivity for phase in uses if isinstance(phase, Propagate)}
     connectivity = model.connectivities[pathways.pop()] if pathways else None
+    if connectivity is not None and connectivity.shares:
+        raise LearningError(
+            f"'{parameter}' is a kernel that the synapses of '{connectivity.name}' share, and a "
+            "form that goes forward would keep a trace for each of them. Use "
+            "EProp(form='adjoint')."
+        )
     place = Place(parameter, model.arrays[parameter].size, connectivity)
     population = _population(model, parameter, uses)
     events = next((model.spiking.get(array) for array in sorted(population)), None)

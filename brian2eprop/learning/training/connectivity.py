@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from brian2.synapses.synapses import Synapses
 
+from brian2eprop.device import brian
+
 
 class Connections:
     """The synapses of a network, as they were at one moment.
@@ -41,11 +43,18 @@ class Connections:
                 )
 
     def pairs(self) -> dict[str, npt.NDArray[np.int32]]:
-        """Source and target of each synapse in Brian2's order, shape (2, synapses), by name."""
-        return {
-            synapses.name: np.array([synapses.i[:], synapses.j[:]], np.int32)
-            for synapses in self._synapses
-        }
+        """Source and target of each synapse in Brian2's order, shape (2, synapses), by name.
+
+        Of synapses that share a kernel it is what says which they are, in two rows.
+        """
+        return {synapses.name: _pairs(synapses) for synapses in self._synapses}
+
+
+def _pairs(synapses: Synapses) -> npt.NDArray[np.int32]:
+    found = brian.convolution_of(synapses)
+    if found is None:
+        return np.array([synapses.i[:], synapses.j[:]], np.int32)
+    return np.array(found.settings(), np.int32).reshape(2, -1)
 
 
 def value_digest(values: npt.NDArray[Any]) -> str:

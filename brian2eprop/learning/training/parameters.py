@@ -41,7 +41,7 @@ class Parameters:
     def shown(self, values: Mapping[str, Values]) -> dict[str, Values]:
         """Values by public name in Brian2's order, from values by array in the Program's."""
         return {
-            name: self.in_brian_order(array.name, values[array.name])
+            name: self.in_brian_order(array.name, values[array.name]).reshape(self._shape(array))
             for name, array in self.arrays.items()
             if array.name in values
         }
@@ -64,7 +64,7 @@ class Parameters:
             )
         return {
             self._array(name).name: self.in_program_order(
-                self._array(name).name, self._checked(name, given)
+                self._array(name).name, self._checked(name, given).ravel()
             )
             for name, given in values.items()
         }
@@ -76,6 +76,11 @@ class Parameters:
     def in_program_order(self, parameter: str, values: Values) -> Values:
         """Values beside a parameter, as its array is ordered."""
         return in_their_order(values, self.captured.orders.get(parameter))
+
+    def _shape(self, array: Array) -> tuple[int, ...]:
+        """The shape that users see: a kernel's own."""
+        variable = self.captured.variables.get(array.name)
+        return getattr(variable, "shape", (array.size,))
 
     def _array(self, name: str) -> Array:
         if name not in self.arrays:
@@ -93,10 +98,10 @@ class Parameters:
                 f"Trainer: the values of '{name}' are no real numbers; give an array of "
                 f"{array.size} real numbers."
             )
-        if values.shape != (array.size,):
+        if values.shape != self._shape(array):
             raise ValueError(
                 f"Trainer: the values of '{name}' have the shape {values.shape}; give an array "
-                f"of shape ({array.size},)."
+                f"of shape {self._shape(array)}."
             )
         with np.errstate(over="ignore"):
             converted = values.astype(self.dtype)

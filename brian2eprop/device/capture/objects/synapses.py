@@ -15,7 +15,11 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
 from brian2eprop.device.capture.captured import Delays, Pathway
 from brian2eprop.device.capture.connections import connectivity, synaptic
-from brian2eprop.device.capture.objects.kind import Kind, refuse_scalar_writes
+from brian2eprop.device.capture.objects.kind import (
+    Kind,
+    refuse_element_writes,
+    refuse_scalar_writes,
+)
 from brian2eprop.device.capture.objects.shared import add_update
 from brian2eprop.device.program import (
     Body,
@@ -38,7 +42,7 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     steps = _delay_steps(builder, pathway) + late
     own = steps.size > 1 and steps.min() != steps.max()
     kept = (steps if own else steps[:1]).astype(np.int32).tobytes()
-    now = Delays(len(synapses), kept)
+    now = Delays(brian.number_stored(synapses), kept)
     first = builder.next_step(pathway.clock) - late
     of = builder.before.delays
     dt = pathway.source.clock.dt_
@@ -49,6 +53,7 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
         return
     body = builder.body(pathway, synaptic(builder, pathway, synapses))
     refuse_scalar_writes(pathway, body)
+    refuse_element_writes(pathway, synapses, body)
     if not body.code:
         return
     for phase in _deliveries(builder, pathway, found, body, late):
@@ -64,12 +69,12 @@ def _deliveries(
     synapses = pathway.synapses
     there = connectivity(builder, synapses)
     order = slice(None) if there.order is None else there.order
-    step = builder.next_step(pathway.clock)
+    step, n = builder.next_step(pathway.clock), brian.number_stored(synapses)
     formed = builder.before.formed(pathway, found.longest, builder.time)
     if formed is not None:
         formed = formed - late  # what is heard late was not in the queue yet
     elif synapses.name in builder.rooms and found.longest:
-        formed = np.zeros(len(synapses), np.int64)
+        formed = np.zeros(n, np.int64)
 
     def table(name: str, steps: npt.NDArray[Any], number: int) -> str:
         which = f":{number}" if number else ""
@@ -79,11 +84,11 @@ def _deliveries(
     for k, delays in enumerate(found.delays):
         since, until = formed, None
         if delays.since > step - delays.longest:
-            earliest = np.full(len(synapses), delays.since)
+            earliest = np.full(n, delays.since)
             since = earliest if formed is None else np.maximum(formed, earliest)
         if k < latest:
-            until = np.full(len(synapses), found.delays[k + 1].since)
-        steps, number = delays.each(len(synapses)), latest - k
+            until = np.full(n, found.delays[k + 1].since)
+        steps, number = delays.each(n), latest - k
         common = steps[0] if steps.size else delays.longest
         yield Propagate(
             pathway.name,
@@ -152,6 +157,7 @@ def update_synapses(builder: Builder, owner: Any) -> None:
 def _each_synapse(builder: Builder, owner: Any, body: Body) -> Phase:
     """A phase over all synapses: one loop where nothing but synapses is met."""
     found = connectivity(builder, owner.group).connectivity
+    refuse_element_writes(owner, owner.group, body)
     if {ref.index for ref in body.refs.values()} - {Index.SYNAPSE, Index.SCALAR}:
         return ForEachSynapse(owner.name, found.name, body)
     refs = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from brian2eprop.device.program.connectivity.base import Connectivity, Integers
+from brian2eprop.device.program.connectivity.convolution import Convolution
 from brian2eprop.device.program.connectivity.dense import Dense, match_dense
 from brian2eprop.device.program.connectivity.pairs import Found, Pairs
 from brian2eprop.device.program.connectivity.sparse import Sparse, as_sparse
 
-__all__ = ["Connectivity", "Dense", "Found", "Pairs", "Sparse", "find_connectivity"]
+__all__ = ["Connectivity", "Convolution", "Dense", "Found", "Pairs", "Sparse", "find_connectivity"]
 
 
 def find_connectivity(

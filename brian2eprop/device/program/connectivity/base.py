@@ -51,6 +51,9 @@ class Connectivity(ABC):
     # Whether the place in a row is the neuron at the other end, so that a loop along any row
     # meets a neuron at the same iteration.
     aligned: ClassVar[bool] = False
+    # Whether synapses of several neurons are one: such a one is read, or added to by instances
+    # together, and no two of one row are the same.
+    shares: ClassVar[bool] = False
 
     name: str
     n_source: int
@@ -64,7 +67,7 @@ class Connectivity(ABC):
     @property
     @abstractmethod
     def n_synapses(self) -> int:
-        """Number of synapses."""
+        """Number of synapses that are stored."""
 
     @property
     @abstractmethod
