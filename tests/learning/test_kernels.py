@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, set_device
 
 import brian2eprop as b2e
+from brian2eprop.errors import LearningError
 from tests.oracles.convolution import Layer
 
 FIRST = Layer((4, 4, 2), (3, 3, 2, 3), (1, 1), "same", (1, 1))
@@ -36,9 +38,11 @@ def kernels(seed: int = 0) -> dict[str, np.ndarray]:
     return {name: rng.normal(0.3 * s, s, LAYERS[name].kernel) for name, s in sizes.items()}
 
 
-def connected(name: str, source: Any, target: Any, kernel: Any, shared: bool) -> Synapses:
+def connected(
+    name: str, source: Any, target: Any, kernel: Any, shared: bool, on_pre: str = "I_post += w"
+) -> Synapses:
     delay = 2 * defaultclock.dt if name == "second" else 0 * ms
-    found = Synapses(source, target, "w : 1", on_pre="I_post += w", delay=delay, name=name)
+    found = Synapses(source, target, "w : 1", on_pre=on_pre, delay=delay, name=name)
     layer = LAYERS[name]
     if shared:
         b2e.connect_kernel(found, kernel, layer.image, **layer.given())
@@ -49,10 +53,9 @@ def connected(name: str, source: Any, target: Any, kernel: Any, shared: bool) ->
     return found
 
 
-def trainer(
-    shared: bool, rule: Any, backend: str, precision: str = "float64", **others: Any
-) -> Any:
-    set_device("eprop_cuda", backend=backend, precision=precision)
+def trainer(shared: bool, rule: Any, backend: str, first: str = "I_post += w") -> b2e.Trainer:
+    """A Trainer of four layers, of which what the first one adds may be another."""
+    set_device("eprop_cuda", backend=backend, precision="float64")
     defaultclock.dt = 1 * ms
     inputs = b2e.SpikeSource(32, name="inputs")
     groups = [
@@ -72,7 +75,13 @@ def trainer(
     chain = [inputs, *groups, readout]
     named = {group.name: group for group in chain}
     synapses = [
-        connected(name, *(named[end] for end in ENDS[name]), kernel, shared)
+        connected(
+            name,
+            *(named[end] for end in ENDS[name]),
+            kernel,
+            shared,
+            first if name == "first" else "I_post += w",
+        )
         for name, kernel in kernels().items()
     ]
     return b2e.Trainer(
@@ -83,7 +92,6 @@ def trainer(
         parameters=[each.w for each in synapses],
         optimiser=b2e.SGD(0.05),
         seed=1,
-        **others,
     )
 
 
@@ -128,3 +136,49 @@ def test_central_differences() -> None:
             losses.append(made.evaluate(spikes(), LABELS).loss)
         slope = (losses[0] - losses[1]) / (2 * step)
         assert gradient[place] == pytest.approx(slope, rel=1e-6, abs=1e-9)
+
+
+def test_fit_and_checkpoints(tmp_path: Path) -> None:
+    """Kernels are updated, kept in their shape, and go with a checkpoint to the same network."""
+    made = trainer(True, RULES["bptt"], "cpu")
+    before = made.parameter_values()
+    assert {name: values.shape for name, values in before.items()} == {
+        f"{name}_w": layer.kernel for name, layer in LAYERS.items()
+    }
+    gradients = made.gradients(spikes(), LABELS)
+    made.fit(spikes(), LABELS, epochs=1, batch_size=2, verbose=False)
+    after = made.parameter_values()
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(after[name], before[name] - 0.05 * gradient, rtol=1e-12)
+    made.save(tmp_path / "kernels.npz")
+    again = trainer(True, RULES["bptt"], "cpu")
+    again.load(tmp_path / "kernels.npz")
+    for name, values in again.parameter_values().items():
+        np.testing.assert_array_equal(values, after[name])
+    with pytest.raises(ValueError, match="first"):
+        trainer(False, RULES["bptt"], "cpu").load(tmp_path / "kernels.npz")
+    with pytest.raises(ValueError, match=r"give an array of shape \(3, 3, 2, 3\)"):
+        again.set_parameter_values({"first_w": np.zeros(54)})
+
+
+@pytest.mark.parametrize(
+    ("rule", "first", "words"),
+    [
+        (b2e.EProp(form="forward"), "I_post += w", r"'\w+.w' is a kernel that the synapses of"),
+        (RULES["bptt"], "I_post += w*(2 - v_post)", "its synapses share a kernel. Let it add"),
+        (
+            b2e.EProp(feedback={"third": np.zeros((24, 12)), "skip": np.zeros((48, 12))}),
+            "I_post += w",
+            "share a kernel, and were given feedback weights",
+        ),
+    ],
+)
+def test_refusals(rule: Any, first: str, words: str) -> None:
+    with pytest.raises(LearningError, match=words):
+        trainer(True, rule, "reference", first)
+
+
+@pytest.mark.parametrize("feedback", ["random", "adaptive"])
+def test_other_feedback_has_the_shape_of_the_kernel(feedback: Any) -> None:
+    found = trainer(True, b2e.EProp(feedback=feedback), "reference").gradients(spikes(), LABELS)
+    assert all(np.abs(gradient).max() > 0 for gradient in found.values())
