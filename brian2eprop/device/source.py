@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from brian2.codegen.codeobject import create_runner_codeobj
 from brian2.core.spikesource import SpikeSource as BrianSpikeSource
 from brian2.core.variables import Variables
 from brian2.devices.device import RuntimeDevice, get_device
@@ -19,8 +20,9 @@ class SpikeSource(Group, BrianSpikeSource):  # type: ignore[misc]
     """A population whose spikes are data: the input of a network.
 
     It is used as any group that spikes: as the source of Synapses and of a SpikeMonitor.
-    Step 0 of the spikes is ``t = 0``; after their last step there are no spikes. On Brian2's own
-    device, ``set_device('runtime')``, it emits one sample, so that a script can be compared.
+    Step 0 of the spikes is ``t = 0``; after their last step there are no spikes. On Brian2's other
+    devices, such as 'runtime' and 'cpp_standalone', it emits one sample, so that a script can be
+    compared.
 
     Parameters
     ----------
@@ -58,6 +60,7 @@ class SpikeSource(Group, BrianSpikeSource):  # type: ignore[misc]
         self._N = int(N)
         self._create_variables()
         self._given = self._checked(spikes)
+        self._given_before: Spikes | None = None  # by a device without Python between its steps
         self._enable_group_attributes()
 
     def _create_variables(self) -> None:
@@ -123,15 +126,41 @@ class SpikeSource(Group, BrianSpikeSource):  # type: ignore[misc]
         return self._given
 
     def before_run(self, run_namespace: Any) -> None:
-        """Refuse to run on a device that has no Python between its steps."""
-        if not isinstance(get_device(), RuntimeDevice):
-            raise Unsupported(
-                f"SpikeSource '{self.name}' emits spikes on the devices 'eprop_cuda' and 'runtime' "
-                "only; call set_device with one of them, or use a SpikeGeneratorGroup."
-            )
+        """Have the spikes ready on Brian2's other devices, which ask for no stream."""
         if not getattr(get_device(), "feeds_spike_sources", False):
-            self._stream = self.spikes_for(None).stream()
+            given = self.spikes_for(None)
+            self._stream = given.stream()
+            if not isinstance(get_device(), RuntimeDevice):
+                self._give(given)
         super().before_run(run_namespace)
+
+    def _give(self, given: Spikes) -> None:
+        """Have a device without Python between its steps emit them as a SpikeGeneratorGroup does.
+
+        Raises
+        ------
+        Unsupported
+            If they are others than in the run before.
+        """
+        if self._given_before not in (None, given):
+            raise Unsupported(
+                f"SpikeSource '{self.name}' has got other spikes between two runs, which the "
+                "device cannot follow; have them all in one Spikes, or use 'eprop_cuda' or "
+                "'runtime'."
+            )
+        if self._given_before is None:
+            self._given_before, stream = given, self._stream
+            steps = np.repeat(np.arange(stream.start.shape[1] - 1), np.diff(stream.start[0]))
+            for name, values in (("_timebins", steps), ("neuron_index", stream.index)):
+                self.variables.add_dynamic_array(
+                    name, values=values.astype(np.int32), size=len(values), dtype=np.int32
+                )
+            for name in ("_period_bins", "_lastindex"):
+                self.variables.add_array(name, size=1, values=0, dtype=np.int32, scalar=True)
+            name = f"{self.name}_codeobject*"
+            self._code_objects[:] = [
+                create_runner_codeobj(self, "", "spikegenerator", {}, name=name)
+            ]
 
     def run(self) -> None:
         """Emit the spikes of a step on Brian2's own device, which asks for them step by step."""

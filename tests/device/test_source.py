@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from brian2 import (
@@ -10,9 +12,11 @@ from brian2 import (
     SpikeMonitor,
     Synapses,
     defaultclock,
+    get_device,
     ms,
     set_device,
 )
+from brian2.devices.device import all_devices
 from brian2.utils.logger import catch_logs
 
 from brian2eprop import Spikes, SpikeSource
@@ -126,39 +130,57 @@ def test_refuses_other_numbers_of_samples(batch_size: int | None, wanted: int) -
         Network(inputs).run(1 * ms)
 
 
-def test_refuses_other_devices() -> None:
-    set_device("cpp_standalone", directory=None)
+def test_standalone_cannot_follow_other_spikes() -> None:
+    """All of its runs are one program."""
+    all_devices["cpp_standalone"].reinit()
+    set_device("cpp_standalone", directory=None, build_on_run=False)
     inputs = SpikeSource(3, Spikes.from_dense(np.zeros((1, 5, 3), bool)), name="inputs")
+    network = Network(inputs)
+    network.run(1 * ms)
+    network.run(1 * ms)
+    (code,) = inputs.code_objects
+    assert code.template_name == "spikegenerator"
+    inputs.spikes = Spikes.from_dense(np.ones((1, 5, 3), bool))
     with pytest.raises(Exception, match="inputs") as caught:
-        Network(inputs).run(1 * ms)
+        network.run(1 * ms)
     assert str(caught.value.__cause__) == (
-        "SpikeSource 'inputs' emits spikes on the devices 'eprop_cuda' and 'runtime' only; call "
-        "set_device with one of them, or use a SpikeGeneratorGroup."
+        "SpikeSource 'inputs' has got other spikes between two runs, which the device cannot "
+        "follow; have them all in one Spikes, or use 'eprop_cuda' or 'runtime'."
     )
 
 
-def test_a_script_runs_on_brians_own_device_as_well() -> None:
+def simulated(dense: np.ndarray, device: str, **options: Any) -> list[np.ndarray]:
+    set_device(device, **options)
+    defaultclock.dt = 1 * ms
+    inputs = SpikeSource(4, Spikes.from_dense(dense), name="inputs")
+    cells = NeuronGroup(3, "v : 1", threshold="v > 5", reset="v = 0", name="cells")
+    synapses = Synapses(inputs, cells, on_pre="v_post += 1 + i", delay=2 * ms, name="s")
+    synapses.connect(j="(i + k) % 3 for k in range(2)")
+    given, found = SpikeMonitor(inputs, name="given"), SpikeMonitor(cells, name="found")
+    network = Network(inputs, cells, synapses, given, found)
+    for _ in range(3):  # beyond the end of the spikes
+        network.run(13 * ms)
+    if device == "cpp_standalone":
+        get_device().build(directory=None, with_output=False)
+    return [np.array(x) for m in (given, found) for x in (m.i, m.t_[:], m.count)] + [
+        np.array(cells.v)
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"device": "eprop_cuda", "backend": "reference", "precision": "float64"},
+        pytest.param({"device": "cpp_standalone", "build_on_run": False}, marks=pytest.mark.long),
+    ],
+    ids=["eprop_cuda", "cpp_standalone"],
+)
+def test_a_script_runs_on_brians_other_devices_as_well(options: dict[str, Any]) -> None:
     dense = np.random.default_rng(5).random((1, 30, 4)) < 0.3
-
-    def simulate(device: str, **options: object) -> list[np.ndarray]:
-        set_device(device, **options)
-        inputs = SpikeSource(4, Spikes.from_dense(dense), name="inputs")
-        cells = NeuronGroup(3, "v : 1", threshold="v > 5", reset="v = 0", name="cells")
-        synapses = Synapses(inputs, cells, on_pre="v_post += 1 + i", delay=2 * ms, name="s")
-        synapses.connect(j="(i + k) % 3 for k in range(2)")
-        given, found = SpikeMonitor(inputs, name="given"), SpikeMonitor(cells, name="found")
-        network = Network(inputs, cells, synapses, given, found)
-        for _ in range(3):  # beyond the end of the spikes
-            network.run(13 * ms)
-        return [np.array(x) for m in (given, found) for x in (m.i, m.t_[:], m.count)] + [
-            np.array(cells.v)
-        ]
-
-    theirs = simulate("runtime")
+    all_devices["cpp_standalone"].reinit()
+    theirs = simulated(dense, "runtime")
     assert np.array_equal(theirs[0], dense[0].nonzero()[1]) and len(theirs[3]) > 10
-    for mine, yours in zip(
-        simulate("eprop_cuda", backend="reference", precision="float64"), theirs, strict=True
-    ):
+    for mine, yours in zip(simulated(dense, **options), theirs, strict=True):
         np.testing.assert_allclose(mine, yours, rtol=1e-12)
 
 
