@@ -133,7 +133,7 @@ def network(drive: np.ndarray) -> Found:
     found = {
         f"{name.name}.{what}": np.array(getattr(name, what)) for name in spikes for what in "it"
     }
-    assert all(len(found[f"{name.name}.i"]) > 4 for name in spikes)
+    assert all(len(found[f"{name.name}.i"]) > 3 for name in spikes)
     traces = [each for each in objects if isinstance(each, StateMonitor)]
     return found | {trace.name: np.array(trace.v) for trace in traces}
 
