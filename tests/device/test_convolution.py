@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,11 @@ from hypothesis import strategies as st
 
 import brian2eprop as b2e
 from brian2eprop.device.convolution.shapes import find_convolution
-from brian2eprop.device.program import Side
+from brian2eprop.device.program import Access, Distribution, Draw, Side
+from brian2eprop.device.program.verify import ProgramError, Stage, verify
 from brian2eprop.errors import Unsupported
 from tests.device.alike import Found, assert_alike, on_device
+from tests.device.programs import CASES
 from tests.oracles.convolution import Layer, random_layer
 
 SETS = st.integers(0, 2**32 - 1)
@@ -332,3 +335,37 @@ def test_a_kernel_is_all_that_connects(device: str) -> None:
         b2e.rewire(found, b2e.Rewire("w < 0"))
         with pytest.raises(Unsupported, match="'conv' is to be rewired, but its synapses share"):
             Network(found, image, maps).run(20 * ms)
+
+
+def faults(*changes: tuple[Any, Any]) -> str:
+    """What verify says of the Program that adds to a kernel's elements, with changes."""
+    program = CASES["shared gradient"].program
+    for old, new in changes:
+        program = replace(
+            program,
+            arrays=tuple(new if found is old else found for found in program.arrays),
+            connectivities=tuple(new if f is old else f for f in program.connectivities),
+        )
+    with pytest.raises(ProgramError) as error:
+        verify(program, Stage.GENERATION)
+    return str(error.value)
+
+
+def test_what_is_shared_is_only_added_to() -> None:
+    program = CASES["shared gradient"].program
+    verify(program, Stage.GENERATION)
+    g = program.arrays[2]
+    assert "it writes 'g', an element that synapses of 'apart' share" in faults(
+        (g, replace(g, access=Access.PER_INSTANCE))
+    )
+    apart = program.connectivities[0]
+    assert "there are 280 sources and 60 targets; make the numbers those of the images" in faults(
+        (apart, replace(apart, inputs=(7, 5, 4)))
+    )
+    assert "has 3 groups of 8 and 10 channels" in faults((apart, replace(apart, groups=3)))
+    body = program.sweeps[0].phases[0].body
+    drawn = replace(body, code="g += x*y*a", draws={"a": Draw(Distribution.UNIFORM, "a", 0)})
+    phase = replace(program.sweeps[0].phases[0], body=drawn)
+    drawing = replace(program, sweeps=(replace(program.sweeps[0], phases=(phase,)),))
+    with pytest.raises(ProgramError, match="it draws for each synapse of 'apart'"):
+        verify(drawing, Stage.GENERATION)

@@ -165,6 +165,7 @@ def test_fit_and_checkpoints(tmp_path: Path) -> None:
     ("rule", "first", "words"),
     [
         (b2e.EProp(form="forward"), "I_post += w", r"'\w+.w' is a kernel that the synapses of"),
+        (b2e.EProp(form="chunked", chunk=5), "I_post += w", "a form that goes forward"),
         (RULES["bptt"], "I_post += w*(2 - v_post)", "its synapses share a kernel. Let it add"),
         (
             b2e.EProp(feedback={"third": np.zeros((24, 12)), "skip": np.zeros((48, 12))}),

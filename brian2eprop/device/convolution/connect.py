@@ -43,8 +43,8 @@ def connect_kernel(
     such a one with equal weights.
 
     The variable has the kernel's shape from then on, and is the same for all synapses that lie
-    alike. On ``eprop_cuda`` it is all that is stored, and a spike is led along it; on Brian2's own
-    devices each synapse is made, and reads it.
+    alike. On ``eprop_cuda`` it is all that is stored, and a spike is led along it; on Brian2's
+    runtime each synapse is made, and reads it.
 
     Parameters
     ----------
