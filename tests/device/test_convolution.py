@@ -199,8 +199,9 @@ def changing(_: np.ndarray) -> Found:
     """A kernel and a delay that change between runs while spikes are on their way."""
     found, image, maps = plain(delay=0.5 * ms)
     b2e.connect_kernel(found, KERNEL, (4, 5, 2), strides=(1, 2), padding="same")
-    trace, network = StateMonitor(maps, "v", record=True), None
-    network = Network(found, image, maps, trace)
+    trace = StateMonitor(maps, "v", record=True)
+    weights = StateMonitor(found, "w", record=[0, 7, 100])
+    network = Network(found, image, maps, trace, weights)
     network.run(6 * ms)
     network.store()
     found.w = KERNEL[::-1]
@@ -211,11 +212,15 @@ def changing(_: np.ndarray) -> Found:
     found.delay = 0.1 * ms
     network.run(4 * ms)
     ends = {"i": found.i[:], "j": found.j[:], "w": found.w[:].copy(), "one": found.w[2, 1, 0, 3:]}
-    later = trace.v[:]
+    later, recorded = np.array(trace.v), np.array(weights.w)
     network.restore()
     network.run(5 * ms)
     counts = {"in": found.N_incoming[:], "out": found.N_outgoing[:], "n": np.array(len(found))}
-    return ends | counts | {"later": later, "again": trace.v[:], "w again": found.w[:]}
+    return (
+        ends
+        | counts
+        | {"later": later, "weights": recorded, "again": np.array(trace.v), "w again": found.w[:]}
+    )
 
 
 def test_changes_between_runs(backend: str) -> None:
