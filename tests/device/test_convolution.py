@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,11 @@ from brian2eprop.device.convolution.shapes import find_convolution
 from brian2eprop.device.program import Access, Distribution, Draw, Side
 from brian2eprop.device.program.verify import ProgramError, Stage, verify
 from brian2eprop.errors import Unsupported
+from tests.conftest import BACKENDS
 from tests.device.alike import Found, assert_alike, on_device
 from tests.device.programs import CASES
 from tests.oracles.convolution import Layer, random_layer
+from tests.samples import sampled
 
 SETS = st.integers(0, 2**32 - 1)
 
@@ -141,7 +144,14 @@ def network(drive: np.ndarray) -> Found:
     return found | {trace.name: np.array(trace.v) for trace in traces}
 
 
-@pytest.mark.parametrize("layout", ["per_instance", "team"])
+@pytest.mark.parametrize(
+    ("backend", "layout"),
+    sampled(
+        product(BACKENDS, ["per_instance", "team"]),
+        lambda case: case != ("emulated", "per_instance"),
+    ),
+    indirect=["backend"],
+)
 def test_networks_do_what_unrolled_ones_do(backend: str, layout: str) -> None:
     if (backend, layout) == ("reference", "team"):
         pytest.skip("to an interpreter all layouts are one")

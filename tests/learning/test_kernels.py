@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, set_device
 
 import brian2eprop as b2e
 from brian2eprop.errors import LearningError
+from tests.conftest import BACKENDS
 from tests.oracles.convolution import Layer
+from tests.samples import sampled
 
 FIRST = Layer((4, 4, 2), (3, 3, 2, 3), (1, 1), "same", (1, 1))
 SECOND = Layer((4, 4, 3), (3, 2, 1, 6), (2, 2), "same", (1, 2), 3)
@@ -109,7 +112,11 @@ def summed(name: str, gradient: np.ndarray) -> np.ndarray:
     return np.bincount(elements, gradient, int(np.prod(shape))).reshape(shape)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    sampled(product(RULES, BACKENDS), lambda case: case[1] != "emulated" or case[0] == "bptt"),
+    indirect=["backend"],
+)
 def test_a_kernel_has_the_gradient_of_its_synapses(name: str, backend: str) -> None:
     found = trainer(True, RULES[name], backend).gradients(spikes(), LABELS)
     wanted = trainer(False, RULES[name], "cpu").gradients(spikes(), LABELS)
