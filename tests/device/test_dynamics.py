@@ -18,6 +18,7 @@ from brian2 import (
     defaultclock,
     get_device,
     ms,
+    second,
     set_device,
 )
 from hypothesis import given, settings
@@ -306,3 +307,25 @@ def test_flags_of_large_groups_stand_in_the_events(backend_name: str, n: int) ->
     monitor = SpikeMonitor(group)
     Network(group, monitor).run(2 * ms)
     np.testing.assert_array_equal(monitor.i, np.arange(1, n, 3))
+
+
+@pytest.mark.parametrize(
+    ("equations", "code"),
+    [
+        ("", "last = t"),
+        ("now = t : second", "last = now"),
+        ("now = t : second\nlater = now + 1*ms : second", "last = later - 1*ms"),
+    ],
+)
+def test_times_are_double_by_whatever_name(equations: str, code: str) -> None:
+    """In single precision a time after 400 s is known to 30 us."""
+    set_device("eprop_cuda", backend="cpu", precision="float32")
+    defaultclock.dt = 0.1 * ms
+    cells = NeuronGroup(
+        1, f"v : 1\nlast : second\n{equations}", threshold="v > 0", reset=code, name="cells"
+    )
+    cells.v = 1
+    network = Network(cells)
+    network.t_ = 400.0
+    network.run(0.3 * ms)
+    assert cells.last[0] / second == pytest.approx(400.0002, abs=1e-9)

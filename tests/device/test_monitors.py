@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from brian2 import (
     ms,
     second,
     set_device,
+    start_scope,
 )
 from models import Spec, assert_same, run_on
 
@@ -345,3 +347,23 @@ def test_a_single_step_is_recorded_outside_of_a_run(backend: str) -> None:
 
     found = check_alike(script, backend, 4, batch=False)
     assert found["v"].shape == (2, 19)
+
+
+def test_what_synapses_reach_of_synapses_is_recorded(backend: str) -> None:
+    """Those that are recorded lie in another order than Brian2 numbers them in."""
+
+    def run(device: str, **options: Any) -> np.ndarray:
+        set_device(device, **options)
+        start_scope()
+        cells = NeuronGroup(3, "v : 1", threshold="i == 0", reset="")
+        first = Synapses(cells, cells, "w : 1", on_pre="v_post += w")
+        first.connect(i=[2, 0, 1], j=[0, 1, 2])
+        first.w = [10, 20, 30]
+        second = Synapses(cells, first, "y : 1", on_pre="w_post += 1")
+        second.connect(i=[0, 1, 2], j=[1, 0, 2])
+        seen = StateMonitor(second, "w_post", record=[2, 0, 1])
+        Network(cells, first, second, seen).run(3 * ms)
+        return np.array(seen.w_post)
+
+    ours = run("eprop_cuda", backend=backend, precision="float64")
+    np.testing.assert_array_equal(ours, run("runtime"))

@@ -596,3 +596,14 @@ def test_what_stands_in_the_place_of_a_random_function_is_no_draw(
     group, _ = noise()
     with pytest.raises(Unsupported, match=r"calls 'randn' in .*, which is given in Python only"):
         Network(group).run(1 * ms)
+
+
+def test_what_is_shared_draws_other_numbers_than_each_element() -> None:
+    use()
+    group = NeuronGroup(3, "v : 1\ncommon : 1 (shared)")
+    group.run_regularly("common = randn()\nv = randn()", dt=defaultclock.dt)
+    seen = StateMonitor(group, ["v", "common"], record=True)
+    Network(group, seen).run(400 * defaultclock.dt)
+    common = np.ravel(np.array(seen.common))[-400:]
+    for own in np.array(seen.v):
+        assert abs(np.corrcoef(own[1:], common[1:])[0, 1]) < 0.25  # five standard errors

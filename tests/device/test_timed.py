@@ -180,6 +180,30 @@ def test_other_values_are_the_same_kernel() -> None:
     assert strip[0] == strip[1]
 
 
+def test_two_may_have_one_name(backend: str) -> None:
+    def run() -> Values:
+        one, other = (TimedArray(k * np.arange(1.0, 9), dt=0.2 * ms, name="stim") for k in (1, 10))
+        group = NeuronGroup(2, "v : 1\nu : 1", namespace={"one": one, "other": other})
+        group.run_regularly("v = one(t)\nu = other(t)", dt=0.1 * ms)
+        Network(group).run(1 * ms)
+        return np.array([group.v[:], group.u[:]])
+
+    assert compare(backend, run)[0, 0] != 0
+
+
+def test_another_dt_is_another_function_of_time() -> None:
+    def run() -> Values:
+        group = NeuronGroup(1, "v : 1")
+        group.run_regularly("v = stim(t)", dt=0.1 * ms)
+        network = Network(group)
+        for dt in (0.1, 0.4):
+            stim = TimedArray(np.arange(1.0, 20), dt=dt * ms, name="stim")
+            network.run(0.5 * ms, namespace={"stim": stim})
+        return np.array(group.v[:])
+
+    compare("cpu", run)
+
+
 def test_it_cannot_be_trained_through() -> None:
     use("cpu")
     inputs = b2e.SpikeSource(3)

@@ -123,6 +123,7 @@ class Builder:
     phases: list[Phase] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     variables: dict[str, Any] = field(default_factory=dict)
+    timed_arrays: dict[str, TimedArray] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     orders: dict[str, Integers] = field(default_factory=dict)
     tables: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
@@ -149,16 +150,18 @@ class Builder:
         owner: Any,
         locate: Callable[[Any, str], Ref],
         also: Mapping[str, Ref] = NO_REFS,
-        piece: Piece | None = None,
+        part: tuple[str, str] | None = None,
         without: Collection[str] = (),
     ) -> Body:
         """The body of an object's piece, with refs beside those that its code makes.
 
-        Another piece may be given: it is a part of the object's own, and draws other numbers.
+        A part of the piece may be given, its name and its code: each draws numbers of its own.
         Lines that assign the names in ``without`` are left out.
         """
-        drawer = self.drawers.get(owner.name, "") + ("" if piece is None else ":part")
-        piece = without_lines(piece or self.pieces[owner.name], without)
+        drawer, piece = self.drawers.get(owner.name, ""), self.pieces[owner.name]
+        if part is not None:
+            drawer, piece = f"{drawer}:{part[0]}", replace(piece, code=part[1])
+        piece = without_lines(piece, without)
         translator = Translator(owner, piece, locate, Watch(self.grid, owner.clock), drawer)
         body = translator.body()
         timed = {name: self.timed(owner, array) for name, array in translator.timed.items()}
@@ -210,7 +213,10 @@ class Builder:
     def timed(self, owner: Any, array: TimedArray) -> Timed:
         """A function of time that an object calls, with an array for its values."""
         values = np.array(array.values)
-        name = self._hold(array.name, f"{array.name}:values", values.ravel(), DType.REAL)
+        name = f"{array.name}:values"
+        while self.timed_arrays.setdefault(name, array) is not array:
+            name += ":other"  # nothing keeps users from giving two of them one name
+        self._hold(array.name, name, values.ravel(), DType.REAL)
         columns = None if values.ndim == 1 else values.shape[1]
         return Timed(name, columns, float(array.dt), _fractions(owner, array))
 

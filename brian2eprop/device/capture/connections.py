@@ -38,7 +38,7 @@ def connectivity(builder: Builder, synapses: Any) -> Found:
         return builder.found.setdefault(synapses.name, Found(shared, None))
     if synapses.name not in builder.found:
         groups = brian.whole(synapses.source), brian.whole(synapses.target)
-        orders = [_order(builder, group) for group in groups]
+        orders = [order_of(builder, group) for group in groups]
         pre, post = (
             side.get_value() if order is None else np.argsort(order)[side.get_value()]
             for side, order in zip(brian.ends(synapses), orders, strict=True)
@@ -63,7 +63,7 @@ def _all_ends(synapses: Any) -> Iterable[Any]:
             yield from _all_ends(group)
 
 
-def _order(builder: Builder, group: Any) -> Integers | None:
+def order_of(builder: Builder, group: Any) -> Integers | None:
     """The order in which the elements of a group lie, where it is not Brian2's."""
     return connectivity(builder, group).order if brian.is_synapses(group) else None
 
@@ -83,8 +83,8 @@ def synaptic(builder: Builder, owner: Any, synapses: Any) -> Callable[[Any, str]
     found = connectivity(builder, synapses)
     orders = {
         Index.SYNAPSE: found.order,
-        Index.SOURCE: _order(builder, brian.whole(synapses.source)),
-        Index.TARGET: _order(builder, brian.whole(synapses.target)),
+        Index.SOURCE: order_of(builder, brian.whole(synapses.source)),
+        Index.TARGET: order_of(builder, brian.whole(synapses.target)),
     }
 
     def locate(variable: Any, index: str) -> Ref:

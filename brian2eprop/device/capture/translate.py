@@ -252,11 +252,14 @@ def assigned(tree: ast.Module) -> list[str]:
 
 
 def time_stamped(piece: Piece) -> set[Any]:
-    """The variables that a piece sets to an expression with the time ``t`` in it."""
+    """The variables that a piece sets to an expression with the time ``t`` in it.
+
+    Be it by the name of a subexpression.
+    """
     found = set()
     for line in parse(piece.code).body:
         value = getattr(line, "value", None)
-        if value is None or not _mentions_time(value, piece.variables):
+        if value is None or not _mentions_time(_names(value), piece.variables):
             continue
         target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
         variable = piece.variables.get(getattr(target, "id", ""))
@@ -271,6 +274,15 @@ def clock_name(variable: Any) -> str | None:
     return CLOCK_NAMES.get(variable.name) if of_clock else None
 
 
-def _mentions_time(value: ast.expr, variables: Mapping[str, Any]) -> bool:
-    names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
-    return any(clock_name(variables.get(name)) == "t" for name in names)
+def _names(value: ast.expr) -> set[str]:
+    return {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+
+
+def _mentions_time(names: Collection[str], variables: Mapping[str, Any]) -> bool:
+    found = [variables.get(name) for name in names]
+    return any(
+        _mentions_time(variable.identifiers, variables)
+        if isinstance(variable, Subexpression)
+        else clock_name(variable) == "t"
+        for variable in found
+    )

@@ -14,7 +14,7 @@ from brian2.monitors.statemonitor import StateMonitor
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder, dtype_of
 from brian2eprop.device.capture.captured import EventLog, Rate, Recording
-from brian2eprop.device.capture.connections import connectivity
+from brian2eprop.device.capture.connections import connectivity, order_of
 from brian2eprop.device.capture.objects.kind import Kind
 from brian2eprop.device.capture.objects.neurons import neuron
 from brian2eprop.device.monitors import (
@@ -68,7 +68,8 @@ def _recorded_refs(arrays: Mapping[str, str], index: Index) -> dict[str, Ref]:
 def _recorded(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], Ref]:
     source = monitor.source
     record = monitor.variables["_indices"].get_value()
-    found = connectivity(builder, source) if brian.is_synapses(source) else None
+    if brian.is_synapses(source):
+        connectivity(builder, source)  # refuses what cannot be recorded
 
     def locate(variable: Any, index: str) -> Ref:
         name = builder.array_of(variable)
@@ -77,11 +78,10 @@ def _recorded(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], R
         which = record
         if index != brian.ELEMENT:
             which = monitor.variables[index].get_value()[record]
-        elif found is not None and found.order is not None:
-            builder.orders[name] = found.order
-            which = np.argsort(found.order)[record]
-        elif index != brian.ELEMENT:  # of a variable that is linked
-            which = builder.pieces[monitor.name].variables[index].get_value()[record]
+        order = order_of(builder, variable.owner)
+        if order is not None:
+            builder.orders[name] = order
+            which = np.argsort(order)[which]
         via = builder.table(monitor.name, f"of{index}", which)
         return Ref(name, Index.ELEMENT, via=via)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from brian2.codegen.translation import is_scalar_expression
@@ -49,12 +49,11 @@ def add_update(builder: Builder, owner: Any, locate: Locate, each: Callable[[Bod
     each : callable
         Makes the phase that runs a body for each element.
     """
-    piece = builder.pieces[owner.name]
-    parts = _parts(piece)
+    parts = _parts(builder.pieces[owner.name])
     if parts.once:
         _add_once(builder, owner, parts)
     carried = {name: Ref(_array_of(owner, name), Index.SCALAR) for name in parts.carried}
-    body = builder.body(owner, locate, carried, replace(piece, code=_text(parts.each)))
+    body = builder.body(owner, locate, carried, ("part", _text(parts.each)))
     if body.code:
         builder.phases.append(each(body))
 
@@ -69,8 +68,7 @@ def _add_once(builder: Builder, owner: Any, parts: _Parts) -> None:
         builder.arrays[array] = Array(array, DType.DOUBLE, 1, Access.SHARED)
         kept[f"{name}_carried"] = Ref(array, Index.ELEMENT)
     lines = [_text(parts.once), *(f"{name}_carried = {name}" for name in parts.carried)]
-    piece = replace(builder.pieces[owner.name], code="\n".join(lines))
-    body = builder.body(owner, locate, kept, piece)
+    body = builder.body(owner, locate, kept, ("shared", "\n".join(lines)))
     builder.phases.append(ForEach(f"{owner.name}:shared", 1, body))
 
 
