@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Iterator
 
 import brian2
@@ -16,6 +17,9 @@ from brian2eprop.device.backends import registry
 BACKENDS = tuple(registry.BACKENDS)
 
 settings.register_profile("long")
+
+# A shell has what it runs in the background ignore Ctrl-C, and so would what tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

@@ -30,7 +30,8 @@ def test_batches(tmp_path):
     counts, *rest = printed("batches.md", tmp_path)
     counts = [float(count) for count in counts.strip("[]").split()]
     assert counts[:2] == [0, 0] and 0 < counts[2] < counts[3] < counts[4]
-    assert rest == ["True False", "True", "True", "[[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]"]
+    courses = "[[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]"
+    assert rest == ["True False", "True", "True", "[[2, 0], [1, 0], [0, 0]]", courses]
 
 
 def test_data(tmp_path):

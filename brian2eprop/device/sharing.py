@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from brian2.core.variables import ArrayVariable, VariableView
+from brian2.core.variables import ArrayVariable, Subexpression, VariableView
 from brian2.devices.device import get_device
 
 from brian2eprop.device.memory.instances import is_state, name_of, refuse_network
@@ -104,8 +104,11 @@ def set_per_instance(view: VariableView, per_instance: bool = True) -> None:
 def _variable_of(view: Any) -> ArrayVariable:
     variable = getattr(view, "variable", None)
     if not isinstance(view, VariableView) or not isinstance(variable, ArrayVariable):
+        computed = isinstance(variable, Subexpression)
+        what = f"'{variable.name}', a subexpression," if computed else repr(view)
+        why = ": its values are computed from others, which have a shape each" if computed else ""
         raise TypeError(
-            f"{view!r} is no variable of a group that holds values; give one such as group.v or "
-            "synapses.w."
+            f"{what} is no variable of a group that holds values{why}; give one such as group.v "
+            "or synapses.w."
         )
     return variable

@@ -201,6 +201,42 @@ def test_interrupt_leaves_whole_calls() -> None:
     np.testing.assert_allclose(monitor.v, alone)
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_users_way_with_interrupts_stays(own: bool) -> None:
+    """A handler of the user's own is called, and does not end the run; none is called if ignored."""
+    import os
+    import signal
+
+    came: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, (lambda *of: came.append(1)) if own else signal.SIG_IGN)
+    try:
+        use()
+        network = Network(ramp())
+        network.run(20 * ms, report=lambda *of: os.kill(os.getpid(), signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert network.t == 20 * ms and bool(came) is own
+
+
+def test_a_report_may_set_something() -> None:
+    def run(device: str, **options: Any) -> np.ndarray:
+        set_device(device, **options)
+        start_scope()
+        group = NeuronGroup(2, "v : 1")
+        group.run_regularly("v += 1", dt=1 * ms)
+
+        def report(elapsed: object, completed: float, *of: object) -> None:
+            if completed == 0:
+                group.v = 100
+
+        Network(group).run(3 * ms, report=report)
+        return np.array(group.v[:])
+
+    ours = run("eprop_cuda", backend="cpu", precision="float64")
+    np.testing.assert_array_equal(ours, run("runtime"))
+
+
 def run_ramp(steps: int) -> np.ndarray:
     set_device("runtime")
     group = ramp()

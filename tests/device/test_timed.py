@@ -13,6 +13,7 @@ import pytest
 from brian2 import (
     Hz,
     Network,
+    NetworkOperation,
     NeuronGroup,
     PoissonGroup,
     SpikeMonitor,
@@ -29,6 +30,7 @@ from programs import CASES
 import brian2eprop as b2e
 from brian2eprop.device.program import Access, DType, Program, Timed
 from brian2eprop.device.program.verify import ProgramError, Stage, verify
+from brian2eprop.errors import Unsupported
 
 Values = npt.NDArray[Any]
 VALUES = np.sin(np.arange(1.0, 61.0))
@@ -189,6 +191,20 @@ def test_two_may_have_one_name(backend: str) -> None:
         return np.array([group.v[:], group.u[:]])
 
     assert compare(backend, run)[0, 0] != 0
+
+
+def test_other_values_within_a_run_are_refused() -> None:
+    use("cpu")
+    stim = TimedArray(np.arange(1.0, 20), dt=0.1 * ms)
+    group = NeuronGroup(1, "v : 1", namespace={"stim": stim})
+    group.run_regularly("v = stim(t)", dt=0.1 * ms)
+
+    def change() -> None:
+        stim.values[:] = 3
+
+    operation = NetworkOperation(change, dt=0.5 * ms)
+    with pytest.raises(Unsupported, match="given other values within a run; end the run"):
+        Network(group, operation).run(1 * ms)
 
 
 def test_another_dt_is_another_function_of_time() -> None:

@@ -275,6 +275,7 @@ class Builder:
             orders=self.orders,
             tables=tables,
             table_owners=table_owners,
+            timed=self.timed_arrays,
             written=frozenset(changed & self.variables.keys()),
             sources=self.sources,
             emitters=self.buffers.emitters,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from brian2.input.timedarray import TimedArray
 
 from brian2eprop.device.capture.clocks import Grid
 from brian2eprop.device.program import Clock, ForEach, Program
@@ -241,6 +242,8 @@ class Captured:
     tables : mapping of str to array
         Values of the arrays that hold no variable: rows, targets and other indices, times, and
         those of functions of time.
+    timed : mapping of str to TimedArray
+        Whose values each table of a function of time has.
     table_owners : mapping of str to str
         The name of the object that each table is of.
     written : frozenset of str
@@ -283,6 +286,7 @@ class Captured:
     orders: Mapping[str, Integers]
     tables: Mapping[str, npt.NDArray[Any]]
     table_owners: Mapping[str, str]
+    timed: Mapping[str, TimedArray]
     written: frozenset[str]
     sources: Mapping[str, Any]
     emitters: Mapping[str, int]

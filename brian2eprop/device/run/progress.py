@@ -71,32 +71,37 @@ class Progress:
         """Seconds since the beginning."""
         return time.time() - self.began
 
-    def tell(self, completed: float) -> None:
-        """Report."""
+    def tell(self, completed: float) -> bool:
+        """Report, and say whether anyone was told, who may have set something."""
         self.last = time.time()
         if self.call is not None:
             self.call(self.elapsed * second, completed, self.start, self.duration)
+        return self.call is not None
 
-    def tell_if_due(self, completed: float) -> None:
-        """Report if the last report is a period ago."""
-        if time.time() - self.last > self.period:
-            self.tell(completed)
+    def tell_if_due(self, completed: float) -> bool:
+        """Report if the last report is a period ago; see :meth:`tell`."""
+        return time.time() - self.last > self.period and self.tell(completed)
 
 
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C wait until the block is done, so that what it changes stays consistent."""
-    if threading.current_thread() is not threading.main_thread():
+    """Let Ctrl-C wait until the block is done, so that what it changes stays consistent.
+
+    What Ctrl-C does then is what it would have done: nothing, or a handler of the user's own.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    here = threading.current_thread() is threading.main_thread()
+    if not (here and callable(before)):  # nobody is told here, or something that is not Python's
         yield
         return
     came: list[Any] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(frame))
+    signal.signal(signal.SIGINT, lambda number, frame: came.append(frame))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
     if came:
-        raise KeyboardInterrupt
+        before(signal.SIGINT, came[0])
 
 
 class Pace:

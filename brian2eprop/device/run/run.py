@@ -24,6 +24,7 @@ from brian2eprop.device.run.cuts import Cuts, warn_of_operations, warn_of_profil
 from brian2eprop.device.run.feeding import Feeder, feeder
 from brian2eprop.device.run.progress import Pace, Progress, interrupts_wait
 from brian2eprop.device.run.recording import record, require_room, sort_events
+from brian2eprop.errors import Unsupported
 from brian2eprop.spikes import SpikeStream
 
 
@@ -265,7 +266,8 @@ class Run:
         self.steps, step = steps, begin
         self.state.write_keys(numbers.seed, numbers.first - steps.first)
         pace = Pace(self.state.capacity)
-        progress.tell((step - steps.first) / max(steps.number, 1))
+        if progress.tell((step - steps.first) / max(steps.number, 1)):
+            self._follow()
         try:
             with brian.running():
                 if self.done is not None:
@@ -281,7 +283,8 @@ class Run:
                             self.state.rewirings.next_after(step),
                         )
                         step = self._call(step, int(end) - step, pace)
-                    progress.tell_if_due((step - steps.first) / steps.number)
+                    if progress.tell_if_due((step - steps.first) / steps.number):
+                        self._follow()
         finally:
             sort_events(self.captured)
         return step
@@ -309,11 +312,7 @@ class Run:
             done |= names
             if operation is not None:
                 operation.run()
-                self.state.require_sizes()
-                self.captured.grid.require_same()
-                for feed in self.feeders.values():
-                    feed.require_same()
-                self.state.push()
+                self._follow()
             if self.times is not None:
                 self._note(self.cuts.name_of(part, operation), began)
         with interrupts_wait():
@@ -321,6 +320,20 @@ class Run:
             set_step(self.network, self.captured.grid, step + 1)
             self._rewire(step + 1)
         return step + 1
+
+    def _follow(self) -> None:
+        """Go on from what a user's function has set, or refuse to."""
+        self.state.require_sizes()
+        self.captured.grid.require_same()
+        for feed in self.feeders.values():
+            feed.require_same()
+        for name, array in self.captured.timed.items():
+            if not np.array_equal(np.ravel(array.values), self.captured.tables[name], True):
+                raise Unsupported(
+                    f"The TimedArray '{array.name}' was given other values within a run; end the "
+                    "run, set them, and call run() again."
+                )
+        self.state.push()
 
     def _rewire(self, step: int, done: Collection[str] = ()) -> None:
         """Rewire the synapses that are due at the end of the steps before one."""

@@ -17,7 +17,7 @@ class Interruption:
     """While active, the first Ctrl-C only sets :attr:`requested`; a second one interrupts.
 
     So no update of the parameters is cut in two. Outside the main thread, where Python
-    delivers no signals, it does nothing.
+    delivers no signals, it does nothing, nor where Ctrl-C does nothing or what a user has set.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,8 @@ class Interruption:
         self._notice: _Notice | None = None
 
     def __enter__(self) -> Interruption:
-        if threading.current_thread() is threading.main_thread():
+        here = threading.current_thread() is threading.main_thread()
+        if here and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._previous = signal.signal(signal.SIGINT, self._note)
             self._notice = _Notice()
         return self
