@@ -104,11 +104,11 @@ def set_per_instance(view: VariableView, per_instance: bool = True) -> None:
 def _variable_of(view: Any) -> ArrayVariable:
     variable = getattr(view, "variable", None)
     if not isinstance(view, VariableView) or not isinstance(variable, ArrayVariable):
-        computed = isinstance(variable, Subexpression)
-        what = f"'{variable.name}', a subexpression," if computed else repr(view)
-        why = ": its values are computed from others, which have a shape each" if computed else ""
+        what = repr(view)
+        if isinstance(variable, Subexpression):
+            what = f"'{variable.name}', a subexpression, which is computed from others,"
         raise TypeError(
-            f"{what} is no variable of a group that holds values{why}; give one such as group.v "
-            "or synapses.w."
+            f"{what} is no variable of a group that holds values; give one such as group.v or "
+            "synapses.w."
         )
     return variable

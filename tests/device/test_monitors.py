@@ -203,7 +203,7 @@ def test_interrupt_leaves_whole_calls() -> None:
 
 @pytest.mark.parametrize("own", [True, False])
 def test_a_users_way_with_interrupts_stays(own: bool) -> None:
-    """A handler of the user's own is called, and does not end the run; none is called if ignored."""
+    """A handler of the user's own is called and ends no run, and nobody is where it is ignored."""
     import os
     import signal
 
