@@ -2,6 +2,8 @@
 # make test       checks the style and runs all tests but those that need a GPU
 # make test-next  runs the tests of the device and some of learning with Brian2 2.11, on Python
 #                 3.13, without what knows nothing of Brian2: other backends and compilers
+# make convert-env  makes an environment with Keras and JAX, in which make test runs the
+#                 conversions of Keras's models
 # make oracles    runs every test there is, with either Brian2, and compares gradients with JAX's
 #                 and eventax's, which get environments of their own, and on hundreds of random
 #                 networks; hours
@@ -19,6 +21,7 @@ JAX := .venv-jax
 BRAINTRACE := .venv-braintrace
 EVENTAX := .venv-eventax
 NEXT := .venv-next
+KERAS := .venv-keras
 # Which of the extras cuda12 and cuda13 fits the machine's driver.
 CUDA ?= cuda13
 # Of learning, what asks Brian2 for most.
@@ -26,14 +29,19 @@ LEARNING := $(addprefix tests/learning/test_,trainer.py checkpoint.py gradients.
 NOTEBOOKS = $(wildcard tutorials/*.ipynb)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-next oracles conformance lint gpu benchmark braintrace clean
+.PHONY: demo test test-keras test-next convert-env oracles conformance lint gpu benchmark braintrace clean
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python -m brian2eprop.demo
 
-test: lint
+test: lint test-keras
 	$(BIN)/python -m pytest -n 2 -m "not gpu and not long"
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval-lax --nbval-current-env $(NOTEBOOKS))
+
+convert-env: $(KERAS)/installed
+
+test-keras: $(KERAS)/installed
+	KERAS_BACKEND=jax $(KERAS)/bin/python -m pytest tests/ml/test_keras.py
 
 test-next: $(NEXT)/installed-test
 	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu and not long" -k "not emulated and not reference and not compile" tests/device tests/cases $(LEARNING)
@@ -68,7 +76,7 @@ benchmark: $(VENV)/installed-test $(JAX)/installed
 braintrace: $(BRAINTRACE)/installed
 
 clean:
-	rm -rf $(VENV) $(JAX) $(BRAINTRACE) $(EVENTAX) $(NEXT) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(JAX) $(BRAINTRACE) $(EVENTAX) $(NEXT) $(KERAS) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -88,6 +96,13 @@ $(NEXT)/installed-test: setup.cfg pyproject.toml tools/find-python
 	    echo "Making $(NEXT) with $$python" && "$$python" -m venv --clear $(NEXT)
 	@echo "Installing brian2eprop[test] into $(NEXT)"
 	@$(NEXT)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
+
+# Neither PyTorch nor TensorFlow is needed.
+$(KERAS)/installed: setup.cfg $(BIN)/python
+	@echo "Installing brian2eprop[keras] and JAX into $(KERAS)"
+	@$(BIN)/python -m venv --clear $(KERAS)
+	@$(KERAS)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[keras]" "jax >=0.8, <0.13" "hypothesis >=6.100, <7" "pytest >=9, <10"
 	@touch $@
 
 # What the benchmarks and oracles compare with; it is no part of the package.

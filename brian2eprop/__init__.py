@@ -90,6 +90,7 @@ __all__ = [
     "datasets",
     "encoding",
     "is_per_instance",
+    "ml",
     "rewire",
     "set_per_instance",
 ]
@@ -101,7 +102,7 @@ _all_devices["eprop_cuda"] = _eprop_device
 
 def __getattr__(name: str) -> _Any:
     """What a simulation does without, and takes long, is imported when it is first asked for."""
-    if name in ("datasets", "encoding"):
+    if name in ("datasets", "encoding", "ml"):
         return _import_module(f"brian2eprop.{name}")
     if name in __all__:
         return getattr(_import_module("brian2eprop.learning.public"), name)

@@ -72,3 +72,9 @@ def test_training(tmp_path):
 
 def test_from_snntorch(tmp_path):
     assert printed("from_snntorch.md", tmp_path) == ["True", "(8, 25, 20)", "True"]
+
+
+def test_conversion(tmp_path):
+    lines = printed("conversion.md", tmp_path)
+    assert lines[:3] == ["(40, 3) (40, 64, 3)", "(64,)", "True"]
+    assert lines[-1].split() == ["sum", "905", "33,402", "903"]

@@ -73,6 +73,7 @@ NAMES = {
     "datasets",
     "encoding",
     "is_per_instance",
+    "ml",
     "rewire",
     "set_per_instance",
 }

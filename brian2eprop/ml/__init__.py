@@ -1,0 +1,32 @@
+"""Conversion of trained networks of artificial neurons into spiking ones."""
+
+from brian2eprop.ml.convert import convert, from_keras
+from brian2eprop.ml.converted import ConvertedNetwork
+from brian2eprop.ml.graph import (
+    Add,
+    AveragePooling,
+    Convolution,
+    Dense,
+    Identity,
+    Input,
+    Normalisation,
+    ReLU,
+    Reshape,
+    ZeroPadding,
+)
+
+__all__ = [
+    "Add",
+    "AveragePooling",
+    "ConvertedNetwork",
+    "Convolution",
+    "Dense",
+    "Identity",
+    "Input",
+    "Normalisation",
+    "ReLU",
+    "Reshape",
+    "ZeroPadding",
+    "convert",
+    "from_keras",
+]

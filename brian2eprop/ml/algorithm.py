@@ -1,0 +1,107 @@
+"""What an algorithm of conversion decides: scales, and the equations of neurons and synapses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from brian2eprop.ml.graph import Values
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """The neurons of a stage, as Brian2 writes them.
+
+    Parameters
+    ----------
+    model : str
+        Their equations, in which ``v`` is the membrane.
+    threshold, reset : str, optional
+        When they spike, and what happens then.
+    on_pre : str
+        What a spike of theirs does to a neuron that it reaches by the weight ``w``.
+    each_step : str, optional
+        What is done at the start of every step.
+    """
+
+    model: str
+    threshold: str | None = None
+    reset: str | None = None
+    on_pre: str = ""
+    each_step: str | None = None
+
+
+class Algorithm(ABC):
+    """How activations become spikes. All numbers of neurons are relative to their scale."""
+
+    name: str
+    timesteps: int
+    input: Neurons
+    hidden: Neurons
+    output: Neurons
+    # Whether there is an answer after every step that counts, or after the last one only.
+    answers_each_step: bool
+
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps = timesteps
+
+    @property
+    @abstractmethod
+    def steps_per_stage(self) -> int:
+        """Steps from when a stage begins to when the next one does."""
+
+    @abstractmethod
+    def steps(self, depth: int) -> int:
+        """Steps of a run, with an output at a depth."""
+
+    @abstractmethod
+    def scale(self, values: Values, is_input: bool) -> Values:
+        """By what activations are divided, by channel.
+
+        Parameters
+        ----------
+        values : array, shape (samples, ..., channels)
+            Activations of a stage.
+        is_input : bool
+            Whether it is the input.
+
+        Returns
+        -------
+        array, shape (channels,)
+            Positive numbers.
+        """
+
+    @abstractmethod
+    def initial(self, bias: Values, is_output: bool) -> Mapping[str, Any]:
+        """What variables of a stage are at the start, its bias being relative to its scale."""
+
+    @abstractmethod
+    def present(self, values: Values) -> Mapping[str, Values]:
+        """What variables of the input are for samples relative to its scale."""
+
+    @abstractmethod
+    def decode(self, sent: Values, steps: int) -> Values:
+        """Activations relative to their scale, from what neurons sent in a number of steps."""
+
+
+def channel_scale(values: Values, of: Values) -> Values:
+    """Numbers by channel that can be divided by: silent channels get the largest of the others.
+
+    Parameters
+    ----------
+    values : array, shape (channels,)
+        What the scale is where it is positive.
+    of : array
+        Activations, whose largest stands in where all are zero.
+
+    Returns
+    -------
+    array, shape (channels,)
+        Positive numbers.
+    """
+    largest = float(np.max(np.abs(of), initial=0)) or 1.0
+    return np.where(values > 0, values, largest)

@@ -1,0 +1,132 @@
+"""Conversion: a model, samples of what it will meet, and an algorithm give a spiking network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from brian2eprop.ml.algorithm import Algorithm
+from brian2eprop.ml.building import scale_stages
+from brian2eprop.ml.converted import ConvertedNetwork
+from brian2eprop.ml.few_spike import FewSpike
+from brian2eprop.ml.graph import Layer
+from brian2eprop.ml.rate import Rate
+from brian2eprop.ml.read_keras import read_keras
+from brian2eprop.ml.simplify import simplify
+from brian2eprop.ml.stages import activations
+
+ALGORITHMS: dict[str, type[Algorithm]] = {each.name: each for each in (FewSpike, Rate)}
+
+
+def from_keras(
+    model: Any, samples: Any, *, algorithm: str = "few-spike", timesteps: int = 10
+) -> ConvertedNetwork:
+    """Convert a model of Keras into a spiking network.
+
+    The network is made of Brian2's groups and synapses, on the device that is set;
+    ``set_device('eprop_cuda', batch_size=32)`` before it runs 32 samples at once. Batch
+    normalisation, ReLU, sums and padding are merged with convolutions and dense layers, whose
+    kernels are stored once.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A trained Sequential or Functional model of Keras 3, with one input, one output and
+        channels last.
+    samples : array, shape (samples, *shape of the input)
+        Typical inputs, a few hundred: by their activations the scales are chosen.
+    algorithm : str
+        'few-spike': spikes are the binary digits of an activation (Stöckl and Maass 2021,
+        https://doi.org/10.1038/s42256-021-00311-4). 'rate': an activation is how often a neuron
+        spikes (Rueckauer et al. 2017, https://doi.org/10.3389/fnins.2017.00682).
+    timesteps : int
+        Digits of an activation, or steps in which spikes are counted.
+
+    Returns
+    -------
+    ConvertedNetwork
+        It has ``network``, ``predict``, ``evaluate``, ``activations`` and ``summary``.
+
+    Raises
+    ------
+    TypeError
+        If the model is none of Keras.
+    ValueError
+        If the model is not built, there is no such algorithm, or samples have another shape.
+    Unsupported
+        If a layer does not convert: the sentence names it and what to use in its place.
+
+    Examples
+    --------
+    >>> import keras
+    >>> import numpy as np
+    >>> from brian2 import set_device
+    >>> import brian2eprop as b2e
+    >>> model = keras.Sequential([
+    ...     keras.Input((8, 8, 1)),
+    ...     keras.layers.Conv2D(4, 3, activation='relu'),
+    ...     keras.layers.Flatten(),
+    ...     keras.layers.Dense(10, activation='softmax')])
+    >>> x = np.random.default_rng(0).random((32, 8, 8, 1))
+    >>> set_device('eprop_cuda', batch_size=32)
+    >>> snn = b2e.ml.from_keras(model, samples=x, algorithm='few-spike', timesteps=10)
+    >>> snn.predict(x).shape
+    (32, 10)
+    """
+    return convert(read_keras(model), samples, algorithm=algorithm, timesteps=timesteps)
+
+
+def convert(
+    layers: Sequence[Layer], samples: Any, *, algorithm: str = "few-spike", timesteps: int = 10
+) -> ConvertedNetwork:
+    """Convert a graph of layers, whoever trained them; :func:`from_keras` makes it of a model.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The layers of ``b2e.ml``, which are dataclasses of arrays.
+    samples, algorithm, timesteps
+        See :func:`from_keras`.
+
+    Returns
+    -------
+    ConvertedNetwork
+        The network.
+
+    Raises
+    ------
+    ValueError
+        If layers do not go together, there is no such algorithm, or samples have another shape.
+    Unsupported
+        If a layer does not convert.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brian2eprop as b2e
+    >>> layers = [b2e.ml.Input(name='x', shape=(4,)),
+    ...           b2e.ml.Dense(name='hidden', inputs=('x',), kernel=np.eye(4)),
+    ...           b2e.ml.ReLU(name='relu', inputs=('hidden',)),
+    ...           b2e.ml.Dense(name='y', inputs=('relu',), kernel=np.ones((4, 2)))]
+    >>> snn = b2e.ml.convert(layers, np.eye(4), timesteps=8)
+    >>> snn.predict([[1., 0., -1., 0.]]).round(6).tolist()
+    [[1.0, 1.0]]
+    """
+    if algorithm not in ALGORITHMS:
+        names = " or ".join(map(repr, ALGORITHMS))
+        raise ValueError(f"There is no algorithm {algorithm!r} of conversion; give {names}.")
+    whole = isinstance(timesteps, int | np.integer) and not isinstance(timesteps, bool)
+    if not whole or timesteps < 1:
+        raise ValueError(f"timesteps is {timesteps!r}; give a whole number from 1 up.")
+    stages = simplify(layers)
+    given = np.asarray(samples, float)
+    if given.shape[1:] != stages[0].shape or not given.size:
+        raise ValueError(
+            f"The samples have the shape {given.shape}; the input '{stages[0].name}' takes "
+            f"(samples, {', '.join(map(str, stages[0].shape))})."
+        )
+    chosen = ALGORITHMS[algorithm](int(timesteps))
+    scaled = scale_stages(stages, activations(stages, given), chosen)
+    return ConvertedNetwork(scaled, chosen)

@@ -1,0 +1,81 @@
+"""Few-spike conversion: spikes are the binary digits of an activation.
+
+Stöckl and Maass (2021), https://doi.org/10.1038/s42256-021-00311-4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from brian2eprop.ml.algorithm import Algorithm, Neurons, channel_scale
+from brian2eprop.ml.graph import Values
+
+
+class FewSpike(Algorithm):
+    """Neurons that send their membrane's binary digits, the largest first, in K steps.
+
+    In its step t a neuron spikes if its membrane is at least ``h = 2**-(1 + t)``, and loses that;
+    what it reaches gets ``w*h``. A channel's scale is its largest activation by ``1 - 2**-K``,
+    the largest number that K digits can say. Membranes start half a last digit higher, so that
+    activations are rounded rather than cut. A stage listens for K steps, and sends in the next K,
+    when all stages use the same h; what leads past stages is delayed by K steps for each. The
+    digits of an input have its sign.
+
+    Parameters
+    ----------
+    timesteps : int
+        K.
+    """
+
+    name = "few-spike"
+    answers_each_step = False
+    _send = "v >= h and t > begin and t < end"
+    _places = """h : 1 (shared)
+        sent : 1
+        begin : second (shared, constant)
+        end : second (shared, constant)"""
+    _next_digit = "h = 2.0**(-1 - (int(t/dt + 0.5) % K))"
+    input = Neurons(
+        f"v : 1\npolarity : 1 (constant)\n{_places}",
+        _send,
+        "v -= h; sent += polarity*h",
+        "v_post += w*polarity_pre*h_pre",
+        _next_digit,
+    )
+    hidden = Neurons(
+        f"v : 1\n{_places}", _send, "v -= h; sent += h", "v_post += w*h_pre", _next_digit
+    )
+    output = Neurons("v : 1")
+
+    @property
+    def steps_per_stage(self) -> int:
+        """A stage sends when it has heard all digits."""
+        return self.timesteps
+
+    def steps(self, depth: int) -> int:
+        """K for each stage before the output."""
+        return self.timesteps * depth
+
+    def scale(self, values: Values, is_input: bool) -> Values:
+        """The largest activation, by the largest number that K digits say."""
+        largest = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
+        return channel_scale(largest, values) / (1 - 2.0**-self.timesteps)
+
+    def initial(self, bias: Values, is_output: bool) -> Mapping[str, Any]:
+        """The bias, and half a last digit to round by."""
+        return {"v": bias if is_output else bias + self._half_digit}
+
+    def present(self, values: Values) -> Mapping[str, Values]:
+        """Sizes and signs of the samples."""
+        return {"v": np.abs(values) + self._half_digit, "polarity": np.where(values < 0, -1.0, 1.0)}
+
+    def decode(self, sent: Values, steps: int) -> Values:
+        """The number whose digits were sent."""
+        return sent
+
+    @property
+    def _half_digit(self) -> float:
+        return float(2.0 ** -(self.timesteps + 1))

@@ -1,0 +1,79 @@
+"""Rate conversion: an activation is how often a neuron spikes.
+
+Rueckauer, Lungu, Hu, Pfeiffer and Liu (2017), https://doi.org/10.3389/fnins.2017.00682.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from brian2eprop.ml.algorithm import Algorithm, Neurons, channel_scale
+from brian2eprop.ml.graph import Values
+
+# Rueckauer et al. scale by the 99.9th percentile: a few outliers would make all others slow.
+PERCENTILE = 99.9
+
+
+class Rate(Algorithm):
+    """Neurons that integrate, spike at 1 and keep what is above it (soft reset).
+
+    A neuron whose activation is at the scale of its channel, the 99.9th percentile of what is
+    positive, spikes in every step. Membranes start at 1/2, so that numbers of spikes are rounded
+    rather than cut. The input is a current that stays, and each stage begins when the first
+    spikes can reach it. The output's membranes are the sums of what reached them.
+
+    Parameters
+    ----------
+    timesteps : int
+        Steps that the output counts.
+    """
+
+    name = "rate"
+    answers_each_step = True
+    input = Neurons("x : 1", "t < dt/2", "", "drive_post += w*x_pre")
+    hidden = Neurons(
+        """dv/dt = int(t > begin)*drive/dt : 1
+        drive : 1
+        sent : 1
+        begin : second (shared, constant)""",
+        "v >= 1",
+        "v -= 1; sent += 1",
+        "v_post += w",
+    )
+    output = Neurons("""dv/dt = int(t > begin)*drive/dt : 1
+        drive : 1
+        begin : second (shared, constant)""")
+
+    @property
+    def steps_per_stage(self) -> int:
+        """A spike reaches the next stage in the next step."""
+        return 1
+
+    def steps(self, depth: int) -> int:
+        """Those that count, and before them those in which nothing reaches the output."""
+        return self.timesteps + depth - 1
+
+    def scale(self, values: Values, is_input: bool) -> Values:
+        """The percentile of what is positive; an input is a current, of any size."""
+        channels = values.reshape(-1, values.shape[-1])
+        if is_input:
+            return np.ones(channels.shape[-1])
+        above = np.where(channels > 0, channels, np.nan)
+        silent = np.isnan(above).all(axis=0)
+        above[0, silent] = 0
+        return channel_scale(np.nanpercentile(above, PERCENTILE, axis=0), values)
+
+    def initial(self, bias: Values, is_output: bool) -> Mapping[str, Any]:
+        """The bias is a part of the current."""
+        return {"v": 0.0 if is_output else 0.5, "drive": bias}
+
+    def present(self, values: Values) -> Mapping[str, Values]:
+        """The samples, which the input passes on once."""
+        return {"x": values}
+
+    def decode(self, sent: Values, steps: int) -> Values:
+        """Spikes per step."""
+        return sent / steps

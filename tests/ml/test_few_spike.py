@@ -1,0 +1,81 @@
+"""Few-spike conversion: what a layer sends are the digits of the quantised activation."""
+
+from __future__ import annotations
+
+import brian2 as b
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brian2eprop import ml
+from tests.ml.plain import forward, residual_network
+
+K = 6
+
+
+def check(layers, stages, x):
+    """Each stage sends what its ANN gives of what came in, to half a step; the output exactly."""
+    samples = np.concatenate([x, 0.7 * x, -x])
+    snn = ml.convert(layers, samples, algorithm="few-spike", timesteps=K)
+    sent, answers = snn.activations(x), snn.predict(x)
+    typical = [forward(layers, image) for image in samples]
+    for number, image in enumerate(x):
+        known = {layer: sent[stage][number] for stage, layer in stages.items()}
+        exact = forward(layers, image, known)
+        for stage, layer in stages.items():
+            before = {name: known[name] for name in known if name != layer}
+            wanted = forward(layers, image, before)[layer]
+            scale = largest(np.array([values[layer] for values in typical]))
+            step = 2.0**-K * scale / (1 - 2.0**-K)
+            error = np.abs(known[layer] - np.clip(wanted, -scale, scale))
+            assert (error <= 0.5 * step + 1e-9).all(), stage
+            digits = known[layer] / step
+            np.testing.assert_allclose(digits, np.round(digits), atol=1e-6)
+        np.testing.assert_allclose(answers[number], exact[layers[-1].name], atol=1e-9)
+
+
+def largest(values):
+    """The largest activation of each channel; of the layer, in channels that are silent."""
+    found = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
+    return np.where(found > 0, found, np.abs(values).max() or 1)
+
+
+def test_a_network_with_skips(backend):
+    rng = np.random.default_rng(1)
+    b.set_device("eprop_cuda", backend=backend, batch_size=2, precision="float64")
+    stages = {"image": "image", "conv": "relu", "add": "relu_1", "pool": "pool"}
+    check(residual_network(rng), stages, rng.normal(size=(3, 6, 5, 2)))
+
+
+def convolution(draw):
+    """A convolution along one or two directions, followed by another."""
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    n = draw(st.integers(1, 2))
+    groups = draw(st.sampled_from([1, 2]))
+    shape = (*(draw(st.integers(4, 6)) for _ in range(n)), 2)
+    window = tuple(draw(st.integers(1, 3)) for _ in range(n))
+    strides = tuple(draw(st.integers(1, 2)) for _ in range(n))
+    dilation = 1 if max(strides) > 1 or max(window) > 2 else draw(st.integers(1, 2))
+    padding = draw(st.sampled_from(["valid", "same", ((1, 2),) * n]))
+    options = {"strides": strides, "padding": padding, "dilation": dilation, "groups": groups}
+    kernel = rng.normal(size=(*window, 2 // groups, 4))
+    bias = rng.normal(size=4)
+    return shape, ml.Convolution(name="a", inputs=("x",), kernel=kernel, bias=bias, **options), rng
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.data())
+def test_convolutions(data):
+    shape, layer, rng = convolution(data.draw)
+    layers = [
+        ml.Input(name="x", shape=shape),
+        layer,
+        ml.ReLU(name="relu", inputs=("a",)),
+        ml.AveragePooling(name="mean", inputs=("relu",), keep_directions=data.draw(st.booleans())),
+        ml.Reshape(name="flat", inputs=("mean",)),
+        ml.Dense(name="y", inputs=("flat",), kernel=rng.normal(size=(4, 2))),
+    ]
+    b.start_scope()
+    b.set_device("eprop_cuda", backend="reference", precision="float64")
+    stages = {"x": "x", "a": "relu", "mean": "mean"}
+    check(layers, stages, rng.normal(size=(2, *shape)))
