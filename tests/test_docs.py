@@ -77,4 +77,4 @@ def test_from_snntorch(tmp_path):
 def test_conversion(tmp_path):
     lines = printed("conversion.md", tmp_path)
     assert lines[:3] == ["(40, 3) (40, 64, 3)", "(64,)", "True"]
-    assert lines[-1].split() == ["sum", "905", "33,402", "903"]
+    assert lines[-1].split() == ["sum", "905", "24,018", "840"]

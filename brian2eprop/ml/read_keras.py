@@ -46,14 +46,17 @@ def read_keras(model: Any) -> tuple[graph.Layer, ...]:
     TypeError
         If it is no model of Keras 3.
     ValueError
-        If it is not built yet.
+        If it is not built yet, or a class of its own.
     Unsupported
         If a layer does not convert; the sentence names it, and what to use in its place.
     """
-    if not hasattr(model, "layers") or not hasattr(model, "outputs"):
+    if not hasattr(model, "layers") or not hasattr(model, "built"):
         raise TypeError(f"{model!r} is to be converted; give a Sequential or Functional model.")
-    if not getattr(model, "built", False) or not model.outputs:
-        raise ValueError(f"The model '{model.name}' is not built; call its build(input_shape).")
+    if not getattr(model, "outputs", None):
+        raise ValueError(
+            f"The model '{model.name}' has no graph of layers; call build(input_shape) of a "
+            "Sequential one, or write it as a Functional one."
+        )
     return _Reading().read(model)
 
 

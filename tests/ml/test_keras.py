@@ -29,7 +29,7 @@ def mobile():
     keras.utils.set_random_seed(1)
     image = keras.Input((12, 12, 3), name="image")
     x = layers.ZeroPadding2D(((1, 0), (0, 1)))(image)
-    x = layers.Conv2D(8, 3, strides=2, use_bias=False, name="first/conv")(x)
+    x = layers.Conv2D(8, 3, strides=2, use_bias=False, name="1st conv-1")(x)
     x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
     y = layers.DepthwiseConv2D(3, padding="same", activation="relu")(x)
     y = layers.Dropout(0.5)(layers.SeparableConv2D(8, 3, padding="same")(y))
@@ -98,5 +98,5 @@ def test_refusals(layer, sentence):
 def test_what_is_no_model_or_not_built():
     with pytest.raises(TypeError, match="give a Sequential or Functional model"):
         ml.from_keras("model.keras", np.ones((1, 2)))
-    with pytest.raises(ValueError, match="is not built; call its build"):
+    with pytest.raises(ValueError, match="has no graph of layers; call build"):
         ml.from_keras(keras.Sequential([layers.Dense(2)]), np.ones((1, 2)))
