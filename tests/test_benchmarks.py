@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 JAX = ROOT / ".venv-jax" / "bin" / "python"
 SMALL = {
+    "conversion": ["random", "-n", "3", "--batch", "2", "--digits", "6", "--steps", "20"],
     "forms": ["--steps", "20", "--batch", "1"],
     "rules": ["--rounds", "1", "--hidden", "8", "--steps", "20"],
     "recording": ["--sizes", "50", "--monitors", "spikes", "--rounds", "1", "--seconds", "0.01"],
