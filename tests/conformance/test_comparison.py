@@ -167,8 +167,9 @@ def test_a_share_of_the_time_asked_for_is_simulated(tmp_path: Path) -> None:
         "from brian2 import *\n"
         "group = NeuronGroup(1, 'dx/dt = 1/ms : 1', method='euler')\n"
         "x = StateMonitor(group, 'x', record=True)\n"
-        "run(2*ms, report='text')\n"
-        "Network(collect()).run(4*ms, 'text')\n"
+        "network = Network(collect())\n"
+        "network.run(2*ms, report='text')\n"
+        "network.run(4*ms, 'text')\n"
     )
     command = [sys.executable, "-m", "tests.conformance.example", str(script), "runtime"]
     subprocess.run([*command, "0", "0.5", str(tmp_path / "found.npz")], check=True)
