@@ -203,6 +203,37 @@ def test_a_function_reads_an_array(dtype: str) -> None:
         whole.run(0.1 * ms)
 
 
+def looking_up(name: str, table: np.ndarray, helper: str = "") -> Function:
+    """A function with a table that is called as others' are, and perhaps one of its own beside."""
+    function = Function(lambda k: table[k], arg_units=[1], return_unit=1, arg_types=["integer"])
+    code = f"{helper}double {name}(int k) {{ return _namespacetab[k]; }}"
+    function.implementations.add_implementation("cpp", code, name=name, namespace={"tab": table})
+    return function
+
+
+def test_functions_may_call_their_tables_the_same() -> None:
+    use()
+    tables = np.array([1.0, 2.0]), np.array([10, 20])
+    fa, fb = (looking_up(name, table) for name, table in zip(("fa", "fb"), tables, strict=True))
+    group = NeuronGroup(2, "x : 1\ny : 1", namespace={"fa": fa, "fb": fb})
+    group.run_regularly("x = fa(i)", dt=1 * ms, name="one")
+    group.run_regularly("y = fb(i)", dt=1 * ms, name="other")
+    Network(group).run(0.1 * ms)
+    np.testing.assert_array_equal([group.x[:], group.y[:]], tables)
+
+
+def test_functions_that_bring_one_name_are_told_to() -> None:
+    use()
+    table = np.array([1.0, 2.0])
+    helpers = [f"static double aid(double x) {{ return {k}*x; }}\n" for k in (1, 2)]
+    fa, fb = (looking_up(n, table, h) for n, h in zip(("fa", "fb"), helpers, strict=True))
+    group = NeuronGroup(2, "x : 1\ny : 1", namespace={"fa": fa, "fb": fb})
+    group.run_regularly("x = fa(i)", dt=1 * ms, name="one")
+    group.run_regularly("y = fb(i)", dt=1 * ms, name="other")
+    with pytest.raises(b2e.CompileError, match="Another function of the script has this name"):
+        Network(group).run(0.1 * ms)
+
+
 def test_nvrtc_compiles_a_function_that_reads_an_array() -> None:
     pytest.importorskip("cuda.bindings.nvrtc")
     use("reference")

@@ -38,9 +38,12 @@ def complaint(source: str, said: str) -> str:
     if not name:
         return ""
     where = "where it is called" if called else f"in the line '{lines[-1].strip()}'"
+    remedy = "Mend it where it is given with @implementation."
+    if "redefinition" in what or "already been defined" in what:
+        remedy = "Another function of the script has this name in its C++, too; rename one of them."
     return (
         f"The function '{name}', which the script gives in C++, does not compile: {what.strip()}, "
-        f"{where}. Mend it where it is given with @implementation."
+        f"{where}. {remedy}"
     )
 
 

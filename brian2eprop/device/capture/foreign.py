@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -79,19 +80,26 @@ def code_for(function: Any, target: Any) -> tuple[str, ...]:
     others = (written.dependencies or {}).values()
     texts = [text for other in others for text in code_for(other, target)]
     texts += [f"#include {name}" for name in written.compiler_kwds.get("headers", ())]
-    tables = written.get_namespace(None) or {}
-    texts += [_table(name, values) for name, values in sorted(tables.items())]
+    for name, values in sorted((written.get_namespace(None) or {}).items()):
+        if _is_table(values):  # or the function is refused
+            table, own = _table(name, values)
+            texts.append(table)
+            code = f"#define _namespace{name} {own}\n{code}\n#undef _namespace{name}"
     return (*texts, code) if code else tuple(texts)
 
 
-def _table(name: str, values: Any) -> str:
-    """An array that a function reads, under the name that Brian2 gives it in C++."""
-    if not _is_table(values):
-        return ""  # and the function is refused
+def _table(name: str, values: Any) -> tuple[str, str]:
+    """An array that a function reads, and its name.
+
+    Brian2 gives it one by what the function calls it, which two functions may call theirs; here
+    it is named by its contents as well.
+    """
     kind = _ELEMENTS[values.dtype.str[1:]]
     numbers = values.astype(np.int8) if kind == "char" else values
     elements = ", ".join(map(repr, np.asarray(numbers).ravel().tolist()))
-    return f"static {kind} _namespace{name}[] = {{{elements}}};"
+    digest = blake2b(f"{kind}{elements}".encode(), digest_size=8).hexdigest()
+    own = f"_namespace{name}_{digest}"
+    return f"static {kind} {own}[] = {{{elements}}};", own
 
 
 def _is_table(values: Any) -> bool:
