@@ -27,6 +27,22 @@ def test_spikes_are_the_rounded_activation(backend):
     np.testing.assert_allclose(snn.activations(x)["hidden"], spikes / 21, rtol=1e-12)
 
 
+def test_what_leads_past_a_layer_waits_for_it(backend):
+    # Each layer sends on what the one before sent, so the sum counts the same spikes twice.
+    layers = [
+        ml.Input(name="x", shape=(4,)),
+        ml.Dense(name="a", inputs=("x",), kernel=np.eye(4)),
+        ml.ReLU(name="a_relu", inputs=("a",)),
+        ml.Dense(name="b", inputs=("a_relu",), kernel=np.eye(4)),
+        ml.ReLU(name="b_relu", inputs=("b",)),
+        ml.Add(name="y", inputs=("a_relu", "b_relu")),
+    ]
+    x = np.array([[0.05, 0.45, 0.77, 0.95]])
+    b.set_device("eprop_cuda", backend=backend, precision="float64")
+    snn = ml.convert(layers, np.ones((1, 4)), algorithm="rate", timesteps=21)
+    np.testing.assert_allclose(snn.predict(x), 2 / 21 * np.floor(21 * x + 0.5), rtol=1e-12)
+
+
 def test_each_step_is_that_of_a_shorter_run():
     x = np.random.default_rng(0).normal(size=(3, 5))
     b.set_device("eprop_cuda", backend="reference", batch_size=3, precision="float64")

@@ -25,7 +25,7 @@ def spikes(device, algorithm, timesteps, **options):
     }
     snn.network.add(*monitors.values())
     snn.network.store()
-    answers = snn.predict(x[1:])
+    answers = snn.predict(x)
     found = {
         name: sorted(zip(np.round(monitor.t / b.ms).astype(int), monitor.i[:], strict=True))
         for name, monitor in monitors.items()
