@@ -10,12 +10,14 @@ import pytest
 from brian2 import (
     Network,
     NeuronGroup,
+    SpikeGeneratorGroup,
     SpikeMonitor,
     Synapses,
     defaultclock,
     ms,
     second,
     set_device,
+    start_scope,
 )
 
 from tests.samples import sampled
@@ -269,3 +271,30 @@ def test_the_one_delay_of_all_synapses_changes(batch_size: int | None) -> None:
     wanted = one_delay_that_changes()
     set_device("eprop_cuda", backend="cpu", precision="float64", batch_size=batch_size)
     assert one_delay_that_changes() == pytest.approx(wanted, rel=1e-12)
+
+
+def added_while_a_delay_changes() -> list[float]:
+    """Of what is on its way by an earlier delay, synapses that are added later hear nothing."""
+    start_scope()
+    defaultclock.dt = 1 * ms
+    source = SpikeGeneratorGroup(1, [0, 0, 0], [0, 2, 3] * ms, name="source")
+    other = NeuronGroup(2, "n : 1", name="other")
+    link = Synapses(source, other, on_pre="n_post += 1", name="link")
+    link.connect(i=[0], j=[0])
+    link.delay = [5] * ms
+    network = Network(source, other, link)
+    network.run(1 * ms)
+    link.delay = [6] * ms
+    network.run(2 * ms)
+    link.connect(i=[0], j=[1])
+    link.delay = [6, 6] * ms
+    network.run(12 * ms)
+    return [float(n) for n in other.n[:]]
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_synapses_are_added_while_a_delay_changes(backend: str) -> None:
+    set_device("runtime")
+    wanted = added_while_a_delay_changes()
+    set_device("eprop_cuda", backend=backend, precision="float64")
+    assert added_while_a_delay_changes() == wanted

@@ -21,6 +21,7 @@ from brian2 import (
     second,
     set_device,
 )
+from brian2.core.functions import timestep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import CONNECTIONS, MODELS, Spec, assert_same, build, input_spikes, run_on, source
@@ -329,3 +330,26 @@ def test_times_are_double_by_whatever_name(equations: str, code: str) -> None:
     network.t_ = 400.0
     network.run(0.3 * ms)
     assert cells.last[0] / second == pytest.approx(400.0002, abs=1e-9)
+
+
+def first_time_of(step: int, dt: float) -> float:
+    """The first number that Brian2 counts as a time of a step."""
+    before, after = (step - 1) * dt, (step + 1) * dt
+    while np.nextafter(before, after) < after:
+        middle = (before + after) / 2
+        before, after = (before, middle) if timestep(middle, dt) >= step else (middle, after)
+    return after
+
+
+@pytest.mark.parametrize("step", [1, 7, 12345])
+def test_steps_begin_at_the_very_number(step: int) -> None:
+    """Comparisons of steps become ones of times, which are to be the same for every number."""
+    set_device("eprop_cuda", backend="cpu", precision="float64")
+    defaultclock.dt = 0.1 * ms
+    border = first_time_of(step, 1e-4)
+    times = [np.nextafter(border, 0), border, np.nextafter(border, np.inf)]
+    group = NeuronGroup(3, "x : second\nlate : integer", name="group")
+    group.x = times * second
+    group.run_regularly(f"late = int(timestep(x, dt) >= {step})", dt=defaultclock.dt)
+    Network(group).run(defaultclock.dt)
+    assert group.late[:].tolist() == [0, 1, 1] == [timestep(x, 1e-4) >= step for x in times]
