@@ -23,9 +23,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
-    """Brian2 collects garbage in every run: it need not look through all modules for it."""
-    gc.collect()
-    gc.freeze()
+    _keep_what_is_alive()
 
 
 @pytest.fixture(params=BACKENDS)
@@ -45,6 +43,13 @@ def clean_brian() -> Iterator[None]:
     _clean()
     yield
     _clean()
+    _keep_what_is_alive()
+
+
+def _keep_what_is_alive() -> None:
+    """Let no later collection look through modules and caches: Brian2 asks for one in every run."""
+    gc.collect()
+    gc.freeze()
 
 
 def _clean() -> None:
