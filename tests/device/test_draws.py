@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 import platform
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from brian2.utils.stringtools import get_identifiers
 from programs import CASES, DT, PER_INSTANCE, elements, real
 from scipy import stats
 
@@ -15,14 +18,19 @@ from brian2eprop.device.backends import cpu, registry
 from brian2eprop.device.backends.base import Call, Memory
 from brian2eprop.device.backends.cpu import CpuBackend
 from brian2eprop.device.backends.draws import binomial, philox, poisson
+from brian2eprop.device.codegen.draws import only_compared
+from brian2eprop.device.codegen.storage import count_of, index_of
 from brian2eprop.device.program import (
     Array,
     Body,
+    Detect,
     Direction,
     Distribution,
     Draw,
     DType,
+    Events,
     ForEach,
+    Phase,
     Precision,
     Program,
     Slots,
@@ -168,6 +176,57 @@ def test_a_seed_an_owner_and_a_call_have_numbers_of_their_own() -> None:
     for other in (second, other_seed, other_owner):
         assert not (first == other).any()
         assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 5 / np.sqrt(first.size)
+
+
+ORDERS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "below": ("u < p", operator.lt),
+    "most": ("p >= u", operator.le),
+    "above": ("u > p", operator.gt),
+    "least": ("p == p and not (u < p)", operator.ge),
+}
+# What half of a number's bits tell, what they do not, and what is no number.
+APART = np.array([0.1, -0.1, 2.0**-33, -(2.0**-33), 2.0**-53, -(2.0**-53), 0, np.nan])
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_a_comparison_goes_by_every_bit(backend: str, precision: Precision) -> None:
+    draws = {"u": Draw(Distribution.UNIFORM, "a", 0)}
+    phases: list[Phase] = [ForEach("draw", SIZE, Body("x = u", elements("x"), draws=draws))]
+    for name, (code, _) in ORDERS.items():
+        body = Body(f"_cond = {code}", elements("p"), draws=draws)
+        phases.append(Detect(name, SIZE, name, body))
+    events = tuple(Events(name, SIZE, PER_INSTANCE, Slots(0)) for name in ORDERS)
+    sweep = Sweep(Direction.FORWARD, tuple(phases))
+    program = Program("p", DT, (real("x", SIZE), real("p", SIZE)), (sweep,), events=events)
+    memory = run(registry.create(backend, precision), program, 2, calls=(1,))
+    u = memory.read("x")
+    p = (u + np.resize(APART, SIZE)).astype(precision.dtype)
+    memory.write("p", p)
+    registry.create(backend, precision).compile(program).run(memory, Call(0, 1))
+    for event in events:
+        count, index = (memory.read(part(event).name)[:, 0] for part in (count_of, index_of))
+        for instance, expected in enumerate(ORDERS[event.name][1](u, p)):
+            found = index[instance, : count[instance, 0]]
+            np.testing.assert_array_equal(found, np.flatnonzero(expected))
+
+
+@pytest.mark.parametrize(
+    ("code", "rough"),
+    [
+        ("u < p", True),
+        ("p*p >= u and p > 0.1 or not u > 0.5", True),
+        ("u + 0 < p", False),
+        ("u < p*u", False),
+        ("u < v", False),
+        ("(u < 0.5) == (v < 0.5) or u == p", False),
+        ("n > p", False),
+    ],
+)
+def test_which_draws_are_only_compared(code: str, rough: bool) -> None:
+    drawn = {"u": Distribution.UNIFORM, "v": Distribution.UNIFORM, "n": Distribution.NORMAL}
+    draws = {name: Draw(kind, "a", call) for call, (name, kind) in enumerate(drawn.items())}
+    used = {name: draw for name, draw in draws.items() if name in get_identifiers(code)}
+    assert only_compared(Body(f"_cond = {code}", elements("p"), draws=used)) is rough
 
 
 @pytest.mark.parametrize(("kind", "law"), list(zip(KINDS, ["uniform", "norm"], strict=True)))

@@ -9,8 +9,9 @@ from enum import Enum
 import numpy as np
 from brian2.codegen.statements import Statement
 
+from brian2eprop.device.codegen.draws import Draws
 from brian2eprop.device.codegen.lowering import Lowered
-from brian2eprop.device.codegen.names import pointer, via
+from brian2eprop.device.codegen.names import LOOP_VARIABLE, pointer, via
 from brian2eprop.device.codegen.statements import (
     C_TYPES,
     DOUBLE_SUFFIX,
@@ -23,7 +24,6 @@ from brian2eprop.device.program import (
     Array,
     At,
     Body,
-    Draw,
     DType,
     Foreign,
     Index,
@@ -33,21 +33,7 @@ from brian2eprop.device.program import (
     fits,
 )
 
-LOOP_VARIABLE = {
-    Index.SCALAR: "0",
-    Index.ELEMENT: "element",
-    Index.SOURCE: "source",
-    Index.TARGET: "target",
-    Index.SYNAPSE: "synapse",
-    Index.ENTRY: "entry",
-}
-
-
 NO_TIMES: Mapping[str, str] = {}
-
-
-# Enough for many vectors, few enough for the first cache; a multiple of 128 (draws_in_groups.h).
-AT_ONCE = 256
 
 
 class Order(Enum):
@@ -70,6 +56,8 @@ class Lines:
         Before the loop, once the delay of its events is known.
     some : tuple of str
         Before some of the iterations that follow one another; see ``Draws.in_groups``.
+    rough : bool
+        Whether these may be done again; see ``Draws.rough``.
     on_event : tuple of str
         For each element where there is an event.
     sums : tuple of str
@@ -85,56 +73,11 @@ class Lines:
     order: Order
     sent: tuple[str, ...] = ()
     some: tuple[str, ...] = ()
+    rough: bool = False
     on_event: tuple[str, ...] = ()
     sums: tuple[str, ...] = ()
     row_before: tuple[str, ...] = ()
     row_after: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Where a body's random numbers come from.
-
-    Attributes
-    ----------
-    keys : str
-        C++ name of the pointer to the keys.
-    numbers : mapping of Draw to int
-        The number of each draw of the Program.
-    run : Index
-        The index by which they are counted.
-    step : str
-        C++ of the Program's step.
-    in_groups : bool
-        Whether those of ``AT_ONCE`` elements are drawn together, before the elements' turn.
-    """
-
-    keys: str
-    numbers: Mapping[Draw, int]
-    run: Index
-    step: str
-    in_groups: bool
-
-    def before(self, name: str, draw: Draw) -> str:
-        """What is done once for all runs of the body."""
-        arguments = f"{self.keys}, {self.numbers[draw]}, {self.step}, instance"
-        return f"const b2e::Draws {name}draws = b2e::draws_of({arguments});"
-
-    def some(self, name: str, draw: Draw) -> list[str]:
-        """The numbers of the runs from ``first`` on."""
-        function = f"b2e::{draw.distribution.value}s"
-        return [
-            f"alignas(64) {C_TYPES[draw.dtype]} {name}drawn[{AT_ONCE}];",
-            f"{function}({name}draws, first, n, {name}drawn);",
-        ]
-
-    def each(self, name: str, draw: Draw) -> str:
-        """The number of one run."""
-        kind = C_TYPES[draw.dtype]
-        if self.in_groups:
-            return f"const {kind} {name} = {name}drawn[number];"
-        function = f"b2e::{draw.distribution.value}<{kind}>"
-        return f"const {kind} {name} = {function}({name}draws, {LOOP_VARIABLE[self.run]});"
 
 
 class BodyWriter:
@@ -198,6 +141,7 @@ class BodyWriter:
             order=order,
             sent=tuple(line for name in sent for line in self._pointer(name)),
             some=tuple(self._some()),
+            rough=self.draws is not None and self.draws.rough,
             on_event=tuple(map(self._reset_on_event, self.on_event)),
             sums=tuple(map(_row_sum, self.row_sums)),
             row_before=tuple(f"{self._type(n)} {_row_sum(n)} = 0;" for n in self.row_sums),

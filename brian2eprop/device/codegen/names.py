@@ -6,9 +6,18 @@ import ast
 from dataclasses import replace
 from typing import Any
 
-from brian2eprop.device.program import Body, Detect, Forming, Loop, Reduce
+from brian2eprop.device.program import Body, Detect, Forming, Index, Loop, Reduce
 from brian2eprop.device.program.assignments import ALWAYS_THERE
 from brian2eprop.device.program.functions import FUNCTIONS
+
+LOOP_VARIABLE = {
+    Index.SCALAR: "0",
+    Index.ELEMENT: "element",
+    Index.SOURCE: "source",
+    Index.TARGET: "target",
+    Index.SYNAPSE: "synapse",
+    Index.ENTRY: "entry",
+}
 
 _RESULTS = {Detect.CONDITION, Reduce.VALUE, Forming.TAKEN}
 _KEPT = ALWAYS_THERE | FUNCTIONS.keys() | _RESULTS

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 
-from brian2eprop.device.codegen.bodies import BodyWriter, Draws, Lines, Order, packed, slot_pointer
+from brian2eprop.device.codegen.bodies import BodyWriter, Lines, Order, packed, slot_pointer
+from brian2eprop.device.codegen.draws import Draws, only_compared
 from brian2eprop.device.codegen.lowering import Lowered, lower
 from brian2eprop.device.codegen.names import with_own_names
 from brian2eprop.device.codegen.sharing import Piece
@@ -17,12 +18,14 @@ from brian2eprop.device.program import (
     Array,
     Connectivity,
     Detect,
+    DType,
     Events,
     ForEach,
     Index,
     ListedClock,
     Loop,
     Phase,
+    Precision,
     Program,
     Propagate,
     SynapticLoop,
@@ -120,6 +123,8 @@ class PhaseWriter:
         See :class:`Dialect`.
     draws_in_groups : bool
         See :class:`Dialect`.
+    precision : Precision
+        Type of REAL arrays.
     """
 
     def __init__(
@@ -129,6 +134,7 @@ class PhaseWriter:
         pointers: Mapping[str, str],
         flag_bytes: int,
         draws_in_groups: bool,
+        precision: Precision,
     ) -> None:
         self.program = program
         self.pointers = pointers
@@ -137,6 +143,7 @@ class PhaseWriter:
         self.clocks = {clock.name: self._clock(clock) for clock in program.clocks}
         self._flag_bytes = flag_bytes
         self._draws_in_groups = draws_in_groups
+        self._precision = precision
 
     def views(self, phases: Iterable[Phase], summed: frozenset[str]) -> list[PhaseView]:
         """The views of some phases; constants are numbered as they come.
@@ -218,7 +225,15 @@ class PhaseWriter:
         numbers = {draw: number for number, draw in enumerate(self.program.draws)}
         run = Index.SYNAPSE if isinstance(phase, SynapticLoop) else Index.ELEMENT
         in_groups = self._draws_in_groups and isinstance(phase, ForEach | Detect)
-        return Draws(self.pointers[KEYS], numbers, run, program_step(phase), in_groups)
+        rough = in_groups and self._may_be_rough(phase)
+        return Draws(self.pointers[KEYS], numbers, run, program_step(phase), in_groups, rough)
+
+    def _may_be_rough(self, phase: Loop) -> bool:
+        """Whether a body may run again, and says the same of numbers with half of their bits."""
+        double = {DType.DOUBLE} | ({DType.REAL} if self._precision is Precision.FLOAT64 else set())
+        again = isinstance(phase, Detect) and not phase.body.written & phase.body.refs.keys()
+        whole = all(draw.dtype in double for draw in phase.body.draws.values())
+        return again and whole and only_compared(phase.body)
 
     def _row(self, phase: SynapticLoop, found: Connectivity, order: Order) -> RowView:
         fixed, moving = phase.side.fixed.value, phase.side.moving.value

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from brian2eprop.device.codegen.bodies import AT_ONCE, depth_name
+from brian2eprop.device.codegen.bodies import depth_name
 from brian2eprop.device.codegen.dialect import Dialect, Words, one_block
+from brian2eprop.device.codegen.draws import AT_ONCE
 from brian2eprop.device.codegen.environment import environment
 from brian2eprop.device.codegen.parts import Layout, Part, parts
 from brian2eprop.device.codegen.phases import PhaseView, PhaseWriter, by_clock
@@ -177,7 +178,7 @@ class _Generator:
         self.depths = {depth_name(a): a.slots for a in self.arrays.values() if a.slots is not None}
         pointers = {name: view.pointer for name, view in self.views.items()}
         self.writer = PhaseWriter(
-            program, self.arrays, pointers, dialect.flag_bytes, dialect.draws_in_groups
+            program, self.arrays, pointers, dialect.flag_bytes, dialect.draws_in_groups, precision
         )
         self.own_headers = [*map(_header, self._headers()), *self._foreign()]
         self.context: dict[str, Any] = {

@@ -52,11 +52,19 @@ B2E_DEVICE unsigned block_of(long long element) { return unsigned(element / 128 
 
 B2E_DEVICE int word_of(long long element) { return int(element / 32 % 4); }
 
+// A word over 2^32: the bits of a number from 1 up to 2, less 1. Not every processor makes numbers
+// of words without a sign.
+B2E_DEVICE double over_all_words(unsigned word) {
+    union { unsigned long long bits; double number; } one;
+    one.bits = 0x3FF0000000000000ull | (unsigned long long)word << 20;
+    return one.number - 1;
+}
+
 // From 0 up to, but not including, 1, from two words.
 template <class T>
 B2E_DEVICE T fraction(unsigned high, unsigned low) {
     if constexpr (sizeof(T) == 8) {
-        return high * (1 / 4294967296.0) + (low >> 11) * (1 / 9007199254740992.0);
+        return over_all_words(high) + int(low >> 11) * (1 / 9007199254740992.0);
     } else {
         const float x = float(high) * (1 / 4294967296.0f);
         return x < 1.0f ? x : 0.99999994f;

@@ -7,13 +7,14 @@
 namespace b2e {
 
 // As many 64-bit lanes as the processor multiplies at once. Of a word in a lane the lower half
-// counts; the upper one may hold anything.
+// counts; the upper one may hold anything. Vectors take turns, as many as its registers hold:
+// a product takes longer than the next one need wait.
 #if defined(__AVX512F__)
-constexpr int LANES = 8;
+constexpr int LANES = 8, TURNS = 4;
 #elif defined(__AVX2__)
-constexpr int LANES = 4;
+constexpr int LANES = 4, TURNS = 2;
 #else
-constexpr int LANES = 2;
+constexpr int LANES = 2, TURNS = 2;
 #endif
 typedef unsigned long long Lanes __attribute__((vector_size(8 * LANES)));
 
@@ -37,36 +38,45 @@ struct Blocks {
 };
 
 inline void philox_of_blocks(Draws draws, unsigned block, Blocks& found) {
-    for (int first = 0; first < 32; first += LANES) {
-        Lanes a, b = Lanes{} + draws.step, c = Lanes{} + draws.step_high, d = Lanes{} + draws.instance;
-        for (int k = 0; k < LANES; ++k) a[k] = block + first + k;
+    for (int first = 0; first < 32; first += TURNS * LANES) {
+        Lanes a[TURNS], b[TURNS], c[TURNS], d[TURNS];
+        for (int turn = 0; turn < TURNS; ++turn) {
+            for (int k = 0; k < LANES; ++k) a[turn][k] = block + first + turn * LANES + k;
+            b[turn] = Lanes{} + draws.step;
+            c[turn] = Lanes{} + draws.step_high;
+            d[turn] = Lanes{} + draws.instance;
+        }
         unsigned key = draws.key, other_key = draws.other_key;
         #pragma GCC unroll 10
         for (int round = 0; round < 10; ++round) {
-            const Lanes one = product(a, 0xD2511F53u), other = product(c, 0xCD9E8D57u);
-            a = (other >> 32) ^ b ^ key;
-            b = other;
-            c = (one >> 32) ^ d ^ other_key;
-            d = one;
+            #pragma GCC unroll 4
+            for (int turn = 0; turn < TURNS; ++turn) {
+                const Lanes one = product(a[turn], 0xD2511F53u);
+                const Lanes other = product(c[turn], 0xCD9E8D57u);
+                a[turn] = (other >> 32) ^ b[turn] ^ key;
+                b[turn] = other;
+                c[turn] = (one >> 32) ^ d[turn] ^ other_key;
+                d[turn] = one;
+            }
             key += 0x9E3779B9u;
             other_key += 0xBB67AE85u;
         }
-        std::memcpy(found.a + first, &a, sizeof a);
-        std::memcpy(found.b + first, &b, sizeof b);
-        std::memcpy(found.c + first, &c, sizeof c);
-        std::memcpy(found.d + first, &d, sizeof d);
+        std::memcpy(found.a + first, a, sizeof a);
+        std::memcpy(found.b + first, b, sizeof b);
+        std::memcpy(found.c + first, c, sizeof c);
+        std::memcpy(found.d + first, d, sizeof d);
     }
 }
 
-// `fill` writes a block's four numbers, from its words and the finer ones, 32 apart.
-template <class T, class Fill>
+// `fill` writes a block's four numbers, from its words and perhaps the finer ones, 32 apart.
+template <bool fine, class T, class Fill>
 inline void in_groups(Draws draws, int first, int n, T* numbers, Fill fill) {
     Draws finer_draws = draws;
     finer_draws.step_high ^= 0x80000000u;
     alignas(64) Blocks blocks, finer;
     for (int group = 0; group < n; group += 128) {
         philox_of_blocks(draws, (first + group) / 4, blocks);
-        if constexpr (sizeof(T) == 8) philox_of_blocks(finer_draws, (first + group) / 4, finer);
+        if constexpr (fine) philox_of_blocks(finer_draws, (first + group) / 4, finer);
         B2E_SIMD
         for (int lane = 0; lane < 32; ++lane)
             fill(blocks.of(lane), finer.of(lane), numbers + group + lane);
@@ -75,7 +85,7 @@ inline void in_groups(Draws draws, int first, int n, T* numbers, Fill fill) {
 
 template <class T>
 inline void uniforms(Draws draws, int first, int n, T* numbers) {
-    in_groups(draws, first, n, numbers, [](Words x, Words finer, T* found) {
+    in_groups<sizeof(T) == 8>(draws, first, n, numbers, [](Words x, Words finer, T* found) {
         found[0] = fraction<T>(x.a, finer.a);
         found[32] = fraction<T>(x.b, finer.b);
         found[64] = fraction<T>(x.c, finer.c);
@@ -85,7 +95,7 @@ inline void uniforms(Draws draws, int first, int n, T* numbers) {
 
 template <class T>
 inline void normals(Draws draws, int first, int n, T* numbers) {
-    in_groups(draws, first, n, numbers, [](Words x, Words finer, T* found) {
+    in_groups<sizeof(T) == 8>(draws, first, n, numbers, [](Words x, Words finer, T* found) {
         const Point<T> one = point<T>(x.a, finer.a, x.b, finer.b);
         const Point<T> other = point<T>(x.c, finer.c, x.d, finer.d);
         found[0] = one.x;
@@ -93,6 +103,56 @@ inline void normals(Draws draws, int first, int n, T* numbers) {
         found[64] = other.x;
         found[96] = other.y;
     });
+}
+
+// Less than this is what the finer words add to a number.
+constexpr double OF_FINER_WORDS = 1 / 4294967296.0;
+
+// The numbers but for less than `unknown`: without their finer words, or whole.
+inline void uniforms(Draws draws, int first, int n, double* numbers, double unknown) {
+    if (unknown == 0) return uniforms(draws, first, n, numbers);
+    in_groups<false>(draws, first, n, numbers, [](Words x, Words, double* found) {
+        found[0] = over_all_words(x.a);
+        found[32] = over_all_words(x.b);
+        found[64] = over_all_words(x.c);
+        found[96] = over_all_words(x.d);
+    });
+}
+
+// A number that is known so. It notes if a comparison goes by what is not known.
+struct Rough {
+    double least, beyond;
+    bool& doubt;
+
+    Rough(double least, double unknown, bool& doubt)
+        : least(least), beyond(least + unknown), doubt(doubt) {}
+
+    bool noted(bool found, bool of_beyond) const {
+        doubt |= found != of_beyond;
+        return found;
+    }
+};
+
+#define B2E_COMPARED(sign)                                           \
+    template <class T>                                               \
+    inline bool operator sign(const Rough& x, T y) {                 \
+        return x.noted(x.least sign y, x.beyond sign y);             \
+    }                                                                \
+    template <class T>                                               \
+    inline bool operator sign(T y, const Rough& x) {                 \
+        return x.noted(y sign x.least, y sign x.beyond);             \
+    }
+B2E_COMPARED(<)
+B2E_COMPARED(<=)
+B2E_COMPARED(>)
+B2E_COMPARED(>=)
+#undef B2E_COMPARED
+
+template <int n>
+inline bool any(const unsigned char (&flags)[n]) {
+    unsigned char found = 0;
+    for (unsigned char flag : flags) found |= flag;
+    return found != 0;
 }
 
 }  // namespace b2e

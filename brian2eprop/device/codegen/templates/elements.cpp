@@ -6,6 +6,21 @@
 {% endfor %}
 {% endmacro %}
 
+{# The body for each of some elements whose random numbers are drawn at once. #}
+{% macro for_each_of_some(view, then) %}
+{{ lines(view.lines.some) | trim }}
+{{ words.simd_loop("number", "n") }} {
+    const int element = first + number;
+    {% if view.lines.rough %}
+    bool doubt = false;
+    {% endif %}
+    {{ (lines(view.lines.each) ~ then) | trim | indent(4) }}
+    {% if view.lines.rough %}
+    doubts[number] = doubt;
+    {% endif %}
+}
+{% endmacro %}
+
 {# The body for each element, and what follows it; random numbers are drawn for some at once. #}
 {% macro for_each_element(view, then="") %}
 {% set own = view.part == "element" %}
@@ -13,11 +28,17 @@
 {% set stop = "mine.last(" ~ view.phase.size ~ ")" if own else view.phase.size %}
 for (int first = {{ "mine.first(" ~ view.phase.size ~ ")" if own else 0 }}; first < {{ stop }}; first += {{ at_once }}) {
     const int n = b2e::between(0, {{ stop }} - first, {{ at_once }});
-    {{ lines(view.lines.some) | trim | indent(4) }}
-    {{ words.simd_loop("number", "n") | indent(4) }} {
-        const int element = first + number;
-        {{ (lines(view.lines.each) ~ then) | trim | indent(8) }}
+    {% if view.lines.rough %}
+    // Once without the numbers' finer words; again with them where they count.
+    double unknown = b2e::OF_FINER_WORDS;
+    for (bool doubtful = true; doubtful; unknown = 0) {
+        alignas(64) unsigned char doubts[{{ at_once }}] = {};
+        {{ for_each_of_some(view, then) | trim | indent(8) }}
+        doubtful = b2e::any(doubts);
     }
+    {% else %}
+    {{ for_each_of_some(view, then) | trim | indent(4) }}
+    {% endif %}
 }
 {% else %}
 {{ (dialect.own_loop if own else words.simd_loop)("element", view.phase.size) }} {
