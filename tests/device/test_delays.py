@@ -298,3 +298,20 @@ def test_synapses_are_added_while_a_delay_changes(backend: str) -> None:
     wanted = added_while_a_delay_changes()
     set_device("eprop_cuda", backend=backend, precision="float64")
     assert added_while_a_delay_changes() == wanted
+
+
+def test_spikes_that_meet_one_synapse_in_one_step_draw_their_own_numbers() -> None:
+    set_device("eprop_cuda", backend="reference", precision="float64", seed=1)
+    defaultclock.dt = 1 * ms
+    source = SpikeGeneratorGroup(1, [0, 0], [0, 2] * ms)
+    target = NeuronGroup(1, "total : 1")
+    link = Synapses(source, target, "last : 1", on_pre="last = rand()\ntotal_post += last")
+    link.connect()
+    link.delay = 3 * ms
+    network = Network(source, target, link)
+    network.run(1 * ms)
+    link.delay = 1 * ms
+    network.run(4 * ms)
+    first, second = target.total[0] - link.last[0], link.last[0]
+    assert 0 < first < 1 and 0 < second < 1
+    assert first != pytest.approx(second, rel=1e-9)

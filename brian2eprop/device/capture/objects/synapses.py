@@ -94,12 +94,20 @@ def _deliveries(
             pathway.name,
             found.events,
             there.connectivity.name,
-            body,
+            body if k == latest else _drawing_apart(body, number),
             int(common) if (steps == common).all() else table("delay", steps, number),
             Side.SOURCE if pathway.prepost == "pre" else Side.TARGET,
             None if since is None else table("formed", since, number),
             None if until is None else table("until", until, number),
         )
+
+
+def _drawing_apart(body: Body, number: int) -> Body:
+    """The body with random numbers of its own: two spikes may meet one synapse in one step."""
+    draws = {
+        name: replace(draw, owner=f"{draw.owner}:{number}") for name, draw in body.draws.items()
+    }
+    return replace(body, draws=draws)
 
 
 def _rounded(builder: Builder, pathway: SynapticPathway, late: int) -> str:
