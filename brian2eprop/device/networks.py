@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary, WeakSet, finalize
 
 from brian2.core.network import Network
 
+from brian2eprop.device.backends.base import Kernel
 from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.capture.unchanged import Origin
 from brian2eprop.device.memory.state import State
@@ -18,12 +19,13 @@ from brian2eprop.errors import Unsupported
 
 
 class Kept:
-    """What is kept of one network: its capture, and its memory or what was left of it."""
+    """What is kept of one network: its capture, kernel, and memory or what was left of it."""
 
     def __init__(self) -> None:
         self.captured: Captured | None = None
         self.origin: Origin | None = None
         self.state: State | None = None
+        self.kernel: Kernel | None = None  # of the last memory
         self._transit = Transit()
         self.running = threading.Lock()
 
@@ -42,7 +44,7 @@ class Kept:
 
     def adopt(self, state: State) -> None:
         """Go on with a memory that has got the spikes in transit."""
-        self.state, self._transit = state, Transit()
+        self.state, self.kernel, self._transit = state, state.kernel, Transit()
 
     def rest(self, transit: Transit | None = None) -> None:
         """Give the memory back: values go to Brian2's arrays, spikes in transit stay.
@@ -60,7 +62,7 @@ class Kept:
     def forget(self) -> None:
         """Keep nothing but values and spikes in transit."""
         self.rest()
-        self.captured = self.origin = None
+        self.captured = self.origin = self.kernel = None
 
 
 _KNOWN: WeakSet[Networks] = WeakSet()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from brian2eprop.device.codegen.dialect import CPU, CUDA, Dialect
-from brian2eprop.device.codegen.lowering import Lowered, lower
+from brian2eprop.device.codegen.lowering import Lowered, lower, needed_by_all
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.program import Access, Array, Body, DType, Index, Ref
 
@@ -19,6 +19,7 @@ REFS = {
     "v_post": Ref("v", Index.TARGET),
     "u_pre": Ref("u", Index.SOURCE),
     "shared": Ref("n", Index.SCALAR),
+    "on": Ref("free", Index.SCALAR),
 }
 
 
@@ -106,6 +107,24 @@ def test_a_time_is_asked_whether_it_has_reached_a_step_that_is_one_for_all(
     assert found.since == steps
     assert statement.expr.count("_since") == len(steps)
     assert ("timestep" in statement.expr) == (not steps)
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("_cond = v > 1 and t > 1 and t < 2", ["_lio_1", "_lio_2"]),
+        ("_cond = on and v > 1 and free", ["on"]),
+        ("_cond = v > 1 or t > 1", []),
+        ("_cond = v > 1 and (u > 1 or t > 1)", []),
+        ("_cond = not (v > 1 and t > 1)", []),
+        ("v -= 1\n_cond = v > 1 and t > 1", []),  # what is changed is changed in any case
+    ],
+)
+def test_what_the_condition_of_every_element_asks_for(code: str, names: list[str]) -> None:
+    words = code.replace("(", " ").split()
+    body = Body(code, {name: ref for name, ref in REFS.items() if name in words})
+    found = needed_by_all("_cond", lower(body, ARRAYS), body)
+    assert list(found) == names
 
 
 def test_a_step_that_is_computed_once_is_one_for_all() -> None:

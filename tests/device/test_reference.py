@@ -281,6 +281,21 @@ def test_a_condition_without_elements_holds_for_all_or_none(backend):
         assert memory.read("spikes:count") == expected
 
 
+def test_a_condition_that_no_element_can_meet_in_some_steps(backend):
+    body = Body("_cond = v > 1 and step > 0 and step < 2", {"v": element("v")})
+    network = program(
+        [real("v", 4)],
+        Detect("threshold", 4, "spikes", body),
+        ForEachEvent("reset", "spikes", Body("v -= 10", {"v": element("v")})),
+        events=(Events("spikes", 4, OWN, Slots()),),
+    )
+    memory = memory_of(backend, network, v=[0, 22, 1, 3])
+    for step, count, left in [(0, 0, 22), (1, 2, 12), (2, 0, 12)]:
+        run(backend, network, memory, first_step=step)
+        assert memory.read("spikes:count") == count
+        assert memory.read("v")[0, 1] == left
+
+
 def test_steps_outside_of_a_stream_have_no_spikes(backend):
     network = program(
         [],

@@ -26,6 +26,7 @@ from brian2 import (
 
 from brian2eprop import Spikes, SpikeSource
 from brian2eprop.device import training as hooks
+from brian2eprop.device.backends.reference import ReferenceBackend
 from brian2eprop.device.capture import connections as found_in
 from brian2eprop.device.capture.unchanged import (
     Memo,
@@ -235,6 +236,16 @@ def equal_constant(o: dict[str, Any]) -> None:
 def stored(o: dict[str, Any]) -> None:
     o["network"].store()
     o["network"].restore()
+
+
+def test_a_restored_network_runs_by_the_kernel_that_there_is(monkeypatch: Any) -> None:
+    use()
+    made, compile = [], ReferenceBackend.compile
+    monkeypatch.setattr(
+        ReferenceBackend, "compile", lambda *given: made.append(given[1].name) or compile(*given)
+    )
+    simulate(stored)
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("change", [nothing, read, other_names, equal_constant, stored])

@@ -99,6 +99,37 @@ def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
     )
 
 
+def needed_by_all(condition: str, lowered: Lowered, body: Body) -> tuple[str, ...]:
+    """What the condition of every element asks for, and is the same for all of them.
+
+    Parameters
+    ----------
+    condition : str
+        Name of the local that holds the condition.
+    lowered : Lowered
+        The statements.
+    body : Body
+        What they were made of.
+
+    Returns
+    -------
+    tuple of str
+        Names that are known before the loop. Where one of them does not hold, no element needs to
+        be looked at; there is none if the statements change anything.
+    """
+    if lowered.written:
+        return ()
+    given = [s for s in lowered.statements if s.var == condition]
+    known = {s.var for s in lowered.hoisted}
+    known |= {name for name, ref in body.refs.items() if ref.index is Index.SCALAR}
+    match [ast.parse(s.expr, mode="eval").body for s in given]:
+        case [ast.BoolOp(ast.And(), parts)]:
+            pass
+        case parts:
+            parts = parts[:1] if len(parts) == 1 else []
+    return tuple(part.id for part in parts if isinstance(part, ast.Name) and part.id in known)
+
+
 SINCE = "_since"  # of a time and a step: whether the time has reached it
 
 

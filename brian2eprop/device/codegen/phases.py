@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from brian2eprop.device.codegen.bodies import BodyWriter, Lines, Order, packed, slot_pointer
 from brian2eprop.device.codegen.draws import Draws, only_compared
-from brian2eprop.device.codegen.lowering import Lowered, lower
+from brian2eprop.device.codegen.lowering import Lowered, lower, needed_by_all
 from brian2eprop.device.codegen.names import with_own_names
 from brian2eprop.device.codegen.sharing import Piece
 from brian2eprop.device.codegen.storage import KEYS
@@ -91,7 +91,8 @@ class ClockView:
 class PhaseView:
     """A phase, the name of its template's macro, and the C++ of its body.
 
-    ``own_flags`` is for Detect: whether its flags have memory of their own. ``delays`` is for
+    ``own_flags`` and ``only_if`` are for Detect: whether its flags have memory of their own, and
+    what must hold for any element to be an event. ``delays`` is for
     Propagate: the longest delay, where each synapse has its own. Without a clock it is done in
     every step. ``part`` is what a member of a team does of it, ``number`` that of a Detect's
     events.
@@ -102,6 +103,7 @@ class PhaseView:
     lines: Lines | None = None
     row: RowView | None = None
     own_flags: bool = True
+    only_if: tuple[str, ...] = ()
     delays: int | None = None
     clock: ClockView | None = None
     part: str = ""
@@ -217,7 +219,14 @@ class PhaseWriter:
             row = self._row(phase, found, order)
         lines = writer.lines(order, len(self.constants))
         self.constants += [packed(value) for _, value in writer.constants()]
-        return PhaseView(kind, phase, lines, row, self._own_flags(phase), self._delays(phase))
+        needed = (
+            needed_by_all(Detect.CONDITION, lowered, phase.body)
+            if isinstance(phase, Detect)
+            else ()
+        )
+        return PhaseView(
+            kind, phase, lines, row, self._own_flags(phase), needed, self._delays(phase)
+        )
 
     def _draws(self, phase: Loop) -> Draws | None:
         if not phase.body.draws:

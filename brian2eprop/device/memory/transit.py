@@ -117,9 +117,9 @@ def take_transit(memory: Memory, captured: Captured, next_step: int) -> Transit:
         The spikes, with what is to deliver them.
     """
     due = {events.name: due_next(captured, events, next_step) for events in captured.program.events}
-    sent = {e.name: _take(memory, e, due[e.name].step) for e in captured.program.events}
-    some = {name: spikes for name, spikes in sent.items() if spikes.counts.any()}
-    return Transit(some, captured.emitters, captured.pathways, due, captured.late)
+    found = {e.name: _take(memory, e, due[e.name].step) for e in captured.program.events}
+    sent = {name: spikes for name, spikes in found.items() if spikes is not None}
+    return Transit(sent, captured.emitters, captured.pathways, due, captured.late)
 
 
 def due_next(captured: Captured, events: Events, next_step: int) -> Due:
@@ -139,9 +139,12 @@ def due_next(captured: Captured, events: Events, next_step: int) -> Due:
     return Due(clock.dt, clock.steps_before(next_step))
 
 
-def _take(memory: Memory, events: Events, next_step: int) -> Sent:
+def _take(memory: Memory, events: Events, next_step: int) -> Sent | None:
+    """The spikes of the last steps; None where there was none."""
     steps = np.arange(next_step - events.slots.history, next_step)
     counts = memory.read_slots(count_of(events).name, steps)[..., 0]
+    if not counts.any():
+        return None
     return Sent(counts, memory.read_slots(index_of(events).name, steps))
 
 
@@ -186,17 +189,17 @@ def put_transit(
 
 
 def _put(memory: Memory, events: Events, sent: Sent | None, next_step: int) -> None:
-    names = count_of(events).name, index_of(events).name
-    counts, index = (memory.read(name) for name in names)
+    counts = memory.read(count_of(events).name)
     counts[...] = 0
     if sent is not None:
+        index = memory.read(index_of(events).name)
         steps = min(events.slots.history, sent.counts.shape[1])
         slots = np.arange(next_step - steps, next_step) % counts.shape[1]
         start = sent.counts.shape[1] - steps
         counts[:, slots, 0] = sent.counts[:, start:]
         index[:, slots] = sent.index[:, start:]
-    for name, values in zip(names, (counts, index), strict=True):
-        memory.write(name, values)
+        memory.write(index_of(events).name, index)
+    memory.write(count_of(events).name, counts)
 
 
 def deliverable(

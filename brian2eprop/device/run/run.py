@@ -179,10 +179,9 @@ def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
     state = kept.state
     if state is None or not state.fits(captured, steps.first, steps.number):
         sent = deliverable(kept.transit, captured, steps.first, instances)
-        kernel = None if state is None else state.kernel
         kept.rest()
-        layout = device.options.layout
-        state = State(device, device.backend, instances, captured, steps.number, kernel, layout)
+        layout, last = device.options.layout, kept.kernel
+        state = State(device, device.backend, instances, captured, steps.number, last, layout)
         state.start(sent, steps.first)
         kept.adopt(state)
     device.hold(captured, state)

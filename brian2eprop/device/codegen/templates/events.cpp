@@ -25,18 +25,11 @@ const int after = b2e::first_from(indices, count, mine.last({{ size }}));
 {% macro Detect(view) %}
 {% set events = view.phase.events %}
 {{ lines(view.lines.before) }}
-{% if not view.own_flags %}
-b2e::ptr<int> flags = {{ slot(index_of[events]) }};
-{% else %}
-B2E_SHARED(unsigned char, flags, {{ round8(view.phase.size) }});
-{% endif %}
-{% if view.own_flags and view.phase.size % 8 %}
-{{ words.loop("beyond", 8 - view.phase.size % 8) }} flags[{{ view.phase.size }} + beyond] = 0;
-{% endif %}
-{{ for_each_element(view, "flags[element] = _cond;") | trim }}
-B2E_BARRIER();
 b2e::ptr<int> indices = {{ slot(index_of[events]) }};
-const int count = b2e::compact(flags, {{ view.phase.size }}, indices);
+int count = 0;
+{{ "if (%s) " | format(view.only_if | join(" && ")) if view.only_if }}{
+    {{ find(view) | trim | indent(4) }}
+}
 if (B2E_LEADER) {{ slot(count_of[events]) }}[0] = count;
 {% if view.lines.on_event %}
 B2E_BARRIER();
@@ -45,6 +38,20 @@ B2E_BARRIER();
     {{ lines(view.lines.on_event) | trim | indent(4) }}
 }
 {% endif %}
+{% endmacro %}
+
+{% macro find(view) %}
+{% if not view.own_flags %}
+b2e::ptr<int> flags = indices;
+{% else %}
+B2E_SHARED(unsigned char, flags, {{ round8(view.phase.size) }});
+{% endif %}
+{% if view.own_flags and view.phase.size % 8 %}
+{{ words.loop("beyond", 8 - view.phase.size % 8) }} flags[{{ view.phase.size }} + beyond] = 0;
+{% endif %}
+{{ for_each_element(view, "flags[element] = _cond;") | trim }}
+B2E_BARRIER();
+count = b2e::compact(flags, {{ view.phase.size }}, indices);
 {% endmacro %}
 
 {# The two halves of a Detect that a team shares. #}

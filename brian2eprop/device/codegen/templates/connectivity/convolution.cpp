@@ -46,7 +46,16 @@ const int own_first = mine.first({{ view.row.length }}), own_end = mine.last({{ 
 {% macro places(view, axis, name) %}
 {% set backward = view.phase.reverse and view.lines.order.value == "serial" %}
 {% set here, there, element = ("here_" ~ name, "there_" ~ name, "element_" ~ name) %}
-{% if view.row.by_source %}
+{% if not view.row.by_source %}
+{{ in_order(backward, element, 0, axis.window) }} {
+    const int {{ there }} = {{ here }} * {{ axis.stride }} + {{ element }} * {{ axis.dilation }} - {{ axis.before }};
+    if ({{ there }} < 0 || {{ there }} >= {{ axis.inputs }}) continue;
+{% elif axis.stride == 1 %}
+{# As many rounds for every neuron: loops that a compiler unrolls. #}
+{{ in_order(not backward, element, 0, axis.window) }} {
+    const int {{ there }} = {{ here }} + {{ axis.before }} - {{ element }} * {{ axis.dilation }};
+    if ({{ there }} < 0 || {{ there }} >= {{ axis.outputs }}) continue;
+{% else %}
 const int last_{{ name }} = {{ here }} + {{ axis.before }};
 const int first_{{ name }} = last_{{ name }} > {{ axis.reach }} ? (last_{{ name }} - {{ axis.reach - axis.stride + 1 }}) / {{ axis.stride }} : 0;
 const int end_{{ name }} = last_{{ name }} / {{ axis.stride }} < {{ axis.outputs }} ? last_{{ name }} / {{ axis.stride }} + 1 : {{ axis.outputs }};
@@ -55,10 +64,6 @@ const int end_{{ name }} = last_{{ name }} / {{ axis.stride }} < {{ axis.outputs
     if ((last_{{ name }} - {{ there }} * {{ axis.stride }}) % {{ axis.dilation }}) continue;
     {% endif %}
     const int {{ element }} = (last_{{ name }} - {{ there }} * {{ axis.stride }}) / {{ axis.dilation }};
-{% else %}
-{{ in_order(backward, element, 0, axis.window) }} {
-    const int {{ there }} = {{ here }} * {{ axis.stride }} + {{ element }} * {{ axis.dilation }} - {{ axis.before }};
-    if ({{ there }} < 0 || {{ there }} >= {{ axis.inputs }}) continue;
 {% endif %}
 {% endmacro %}
 
