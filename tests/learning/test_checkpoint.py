@@ -16,14 +16,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from brian2eprop import archives
 from brian2eprop.errors import CheckpointError
 from brian2eprop.learning.settings import settings
-from brian2eprop.learning.training import checkpoint, reading
 from brian2eprop.learning.training.checkpoint import Checkpoint, Form, State, write
 from brian2eprop.learning.training.connectivity import digests
 from brian2eprop.learning.training.optimisers import Adam
 from brian2eprop.learning.training.reading import opened
-from brian2eprop.learning.training.whole import write_whole
+from brian2eprop.whole import write_whole
 
 NAMES = {"net_w": np.float32, "adam:v:net_w": np.float32, "adam:rate": np.float64}
 
@@ -334,8 +334,7 @@ def test_a_bomb_is_not_unpacked(path):
 
 def test_a_state_of_any_size_is_not_read(path, monkeypatch):
     write(path, sample())
-    for room in (checkpoint, reading):
-        monkeypatch.setattr(room, "MAX_STATE_BYTES", 100)
+    monkeypatch.setattr(archives, "MAX_STATE_BYTES", 100)
     with pytest.raises(CheckpointError, match=DAMAGED):
         read(path)
     before = path.read_bytes()
@@ -398,7 +397,7 @@ def test_the_home_folder(tmp_path, monkeypatch):
 
 KILLED = """
 import os, signal, sys
-from brian2eprop.learning.training.whole import write_whole
+from brian2eprop.whole import write_whole
 write_whole(sys.argv[1], lambda file: (file.write(b'half'), os.kill(os.getpid(), signal.SIGKILL)))
 """
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.archives import check_path
 from brian2eprop.learning.training.arguments import explains_arguments
-from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.history import History
 from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.number_checks import as_real, number

@@ -1,12 +1,11 @@
 """Checkpoints: a training state in one file, written whole or not at all.
 
-A NumPy archive without pickled objects: arrays under ``array.<name>``, source and target of the
-synapses under ``pairs.<name>``, both in Brian2's order, the rest as JSON text under ``state``.
+An archive (``archives``): arrays under ``array.<name>``, source and target of the synapses under
+``pairs.<name>``, both in Brian2's order, the rest is its state.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,18 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.learning.training.whole import write_whole
+from brian2eprop import archives
 
-FORMAT = "brian2eprop checkpoint"
-VERSION = 6
-STATE, ARRAY, PAIRS = "state", "array.", "pairs."
+FORMAT = archives.Format("checkpoint", "brian2eprop checkpoint", 6, "Trainer.save")
+ARRAY, PAIRS = "array.", "pairs."
 
 LOAD_INTO = "Load it into the network and optimiser it was saved from."
 EARLIER = "Load an earlier checkpoint."
 
-# What is read before anything of it is known to be true.
-MAX_STATE_BYTES = 64 * 2**20
-MAX_HEADER_BYTES = 2**16
 MAX_COUNT = 2**53
 
 Values = npt.NDArray[Any]
@@ -113,22 +108,6 @@ class Checkpoint:
     pairs: Mapping[str, Values]
 
 
-def check_path(owner: str, path: Any) -> str:
-    """The path as text, refused where it names no file.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no path, or empty.
-    """
-    sentence = f"{owner}: the path is {path!r}; give the name of a file, such as 'run.npz'."
-    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-        raise TypeError(sentence)
-    if not os.fspath(path):
-        raise ValueError(sentence)
-    return os.fspath(path)
-
-
 def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Write a checkpoint.
 
@@ -147,14 +126,12 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     OSError
         If it cannot be written; an earlier file of that name is then as it was.
     """
-    state = {"format": FORMAT, "version": VERSION, **asdict(checkpoint.state)}
-    text = json.dumps(state).encode()
-    if len(text) > MAX_STATE_BYTES:
+    text = archives.state_text(FORMAT, asdict(checkpoint.state))
+    if len(text) > archives.MAX_STATE_BYTES:
         raise ValueError(
             f"save: the history of {checkpoint.state.epoch} epochs takes {len(text)} bytes, more "
-            f"than the {MAX_STATE_BYTES} that can be loaded; go on with a new Trainer."
+            f"than the {archives.MAX_STATE_BYTES} that can be loaded; go on with a new Trainer."
         )
     members = {f"{ARRAY}{name}": values for name, values in checkpoint.arrays.items()}
     members |= {f"{PAIRS}{name}": values for name, values in checkpoint.pairs.items()}
-    members[STATE] = np.frombuffer(text, np.uint8)
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **members))
+    archives.write(path, text, members)

@@ -12,9 +12,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from brian2eprop.archives import check_path
 from brian2eprop.learning.training.arguments import explains_arguments
 from brian2eprop.learning.training.callbacks import Callback, Trained
-from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.history import History
 
 # What csv cannot tell from its own marks, as a separator.

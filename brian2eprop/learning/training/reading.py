@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
+from brian2eprop import archives
 from brian2eprop.errors import CheckpointError
 from brian2eprop.learning.settings import KIND, difference
 from brian2eprop.learning.training.checkpoint import (
@@ -21,11 +18,7 @@ from brian2eprop.learning.training.checkpoint import (
     EARLIER,
     FORMAT,
     LOAD_INTO,
-    MAX_HEADER_BYTES,
-    MAX_STATE_BYTES,
     PAIRS,
-    STATE,
-    VERSION,
     Form,
     Layout,
     State,
@@ -35,21 +28,6 @@ from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.learning.training.position import Position, generator_of
 from brian2eprop.learning.training.schedules import made_again
 from brian2eprop.learning.training.state_reading import read_callbacks, read_count, read_history
-
-_UNREADABLE = (
-    AttributeError,
-    EOFError,
-    KeyError,
-    MemoryError,
-    NotImplementedError,
-    OverflowError,
-    RecursionError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @contextmanager
@@ -73,28 +51,8 @@ def opened(path: str | os.PathLike[str]) -> Iterator[File]:
     OSError
         If it cannot be opened.
     """
-    try:
-        place = Path(path).expanduser()
-        if place.exists() and not place.is_file():
-            raise ValueError("no regular file")
-        file = place.open("rb")
-    except (OSError, RuntimeError) as error:
-        number, why = getattr(error, "errno", None), getattr(error, "strerror", None) or error
-        raise type(error)(*filter(None, (number, f"'{path}' cannot be read ({why})"))) from error
-    except ValueError as error:
-        raise CheckpointError(
-            f"'{path}' is no regular file; nothing was loaded. Use a file that Trainer.save wrote."
-        ) from error
-    try:
-        with file, zipfile.ZipFile(file) as archive:
-            yield File(str(path), archive)
-    except CheckpointError:
-        raise
-    except (*_UNREADABLE, OSError) as error:
-        raise CheckpointError(
-            f"The file '{path}' is damaged or is no checkpoint of brian2eprop "
-            f"({type(error).__name__}); nothing was loaded. Use a file that Trainer.save wrote."
-        ) from error
+    with archives.opened(path, FORMAT) as archive:
+        yield File(archive)
 
 
 class File:
@@ -102,21 +60,13 @@ class File:
 
     Parameters
     ----------
-    path : str
-        The file, for the sentences.
-    archive : ZipFile
+    archive : Archive
         Its members.
     """
 
-    def __init__(self, path: str, archive: zipfile.ZipFile) -> None:
-        self.path = path
+    def __init__(self, archive: archives.Archive) -> None:
         self._archive = archive
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-        if len(set(names)) < len(names):
-            raise ValueError("names")
-        self._names = set(names)
-        text = self._member(STATE, None, MAX_STATE_BYTES)
-        self.state = self._read_state(json.loads(text.tobytes().decode()))
+        self.state = _read_state(archive.state)
 
     def check(
         self,
@@ -283,11 +233,12 @@ class File:
             self._refuse("it holds no valid position within its epoch", EARLIER)
 
     def _check_names(self, layout: Layout) -> None:
-        arrays = {name.removeprefix(ARRAY) for name in self._names if name.startswith(ARRAY)}
+        names = self._archive.names
+        arrays = {name.removeprefix(ARRAY) for name in names if name.startswith(ARRAY)}
         for name in sorted(arrays ^ layout.keys()):
             here, there = ("the file", "this task") if name in arrays else ("this task", "the file")
             self._refuse(f"array '{name}' is in {here} but not in {there}", LOAD_INTO)
-        others = self._names - {STATE} - {f"{ARRAY}{name}" for name in arrays}
+        others = names - {f"{ARRAY}{name}" for name in arrays}
         if others != {f"{PAIRS}{name}" for name in self.state.connectivity}:
             raise ValueError("members")
 
@@ -306,50 +257,36 @@ class File:
             self._refuse(f"array '{name}' {fault}", EARLIER)
         return values
 
-    def _member(self, name: str, shape: tuple[int, ...] | None, most: int) -> Values:
-        """An array of at most so many bytes, and of that shape if one is wanted."""
-        with self._archive.open(f"{name}.npy") as file:
-            found, order, dtype = _header(file)
-            if shape is not None and found != shape:
-                self._refuse(
-                    f"array '{name.removeprefix(ARRAY)}' has the shape {found} but {shape} is "
-                    "needed",
-                    LOAD_INTO,
-                )
-            size = int(np.prod(found)) * dtype.itemsize
-            if dtype.hasobject or size > most:
-                raise ValueError("size")
-            data = file.read(size + 1)
-        if len(data) != size:
-            raise ValueError("length")
-        return np.frombuffer(data, dtype).reshape(found, order="F" if order else "C")
-
-    def _read_state(self, state: dict[str, Any]) -> State:
-        if state.get("format") != FORMAT:
-            raise ValueError("format")
-        if state.get("version") != VERSION:
-            raise CheckpointError(
-                f"The checkpoint '{self.path}' has version {state.get('version')} of the format, "
-                f"but this brian2eprop reads version {VERSION}; install the version that wrote it."
+    def _member(self, name: str, shape: tuple[int, ...], most: int) -> Values:
+        """An array of at most so many bytes, and of that shape."""
+        found = self._archive.shape(name)
+        if found != shape:
+            self._refuse(
+                f"array '{name.removeprefix(ARRAY)}' has the shape {found} but {shape} is needed",
+                LOAD_INTO,
             )
-        epoch = read_count(state["epoch"])
-        return State(
-            read_count(state["iteration"]),
-            epoch,
-            read_history(state["history"], epoch),
-            dict(state["rng"]),
-            dict(state["settings"]),
-            {str(name): str(digest) for name, digest in dict(state["connectivity"]).items()},
-            {str(name): str(digest) for name, digest in dict(state["values"]).items()},
-            [str(name) for name in list(state["frozen"])],
-            state["position"],
-            read_callbacks(state["callbacks"]),
-        )
+        return self._archive.member(name, most)
 
     def _refuse(self, fault: str, remedy: str) -> NoReturn:
         raise CheckpointError(
-            f"The checkpoint '{self.path}': {fault}; nothing was loaded. {remedy}"
+            f"The checkpoint '{self._archive.path}': {fault}; nothing was loaded. {remedy}"
         )
+
+
+def _read_state(state: dict[str, Any]) -> State:
+    epoch = read_count(state["epoch"])
+    return State(
+        read_count(state["iteration"]),
+        epoch,
+        read_history(state["history"], epoch),
+        dict(state["rng"]),
+        dict(state["settings"]),
+        {str(name): str(digest) for name, digest in dict(state["connectivity"]).items()},
+        {str(name): str(digest) for name, digest in dict(state["values"]).items()},
+        [str(name) for name in list(state["frozen"])],
+        state["position"],
+        read_callbacks(state["callbacks"]),
+    )
 
 
 def _bare(name: str, made: Any) -> Any:
@@ -364,11 +301,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict) and "unit" in value:
         return f"{value['value']} {value['unit']}"
     return str(value)
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[np.lib.format.read_magic(file)]
-    return read(file, max_header_size=MAX_HEADER_BYTES)

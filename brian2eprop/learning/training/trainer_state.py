@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy.typing as npt
 
+from brian2eprop.archives import check_path
 from brian2eprop.learning.objective.task import TrainingPrograms
 from brian2eprop.learning.training.analogue import AnalogueInputs
-from brian2eprop.learning.training.checkpoint import check_path
 from brian2eprop.learning.training.connectivity import Connections
 from brian2eprop.learning.training.data import Dataset
 from brian2eprop.learning.training.engine import Engine

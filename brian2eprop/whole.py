@@ -43,7 +43,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[IO[bytes]], Any])
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = "free space or choose another place" if full else "choose another place"
         kept = ". An earlier file of that name was kept" if _is_file(path) else ""
-        sentence = f"The checkpoint '{path}' could not be written ({error.strerror or error}); "
+        sentence = f"The file '{path}' could not be written ({error.strerror or error}); "
         arguments = (sentence + remedy + kept,)
         raise OSError(*([error.errno] if error.errno else []), *arguments) from error
 
