@@ -12,7 +12,7 @@ class CompileError(RuntimeError):
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint, or not one of this network, rule, loss and optimiser."""
+    """A file that is no checkpoint, or not one of this network; or no converted network."""
 
 
 class LearningError(Unsupported, ValueError):

@@ -77,4 +77,7 @@ def test_from_snntorch(tmp_path):
 def test_conversion(tmp_path):
     lines = printed("conversion.md", tmp_path)
     assert lines[:3] == ["(40, 3) (40, 64, 3)", "(64,)", "True"]
+    assert {"True", "(40, 3) True"} <= set(lines[3:])
+    assert sum("largest error of its own" in line for line in lines) == 1
+    assert sum("estimated energy" in line for line in lines) == 1
     assert lines[-1].split() == ["sum", "905", "24,018", "840"]

@@ -1,7 +1,10 @@
 """Conversion of trained networks of artificial neurons into spiking ones."""
 
-from brian2eprop.ml.convert import convert, from_keras
+from brian2eprop.ml.convert import convert, from_keras, load
 from brian2eprop.ml.converted import ConvertedNetwork
+from brian2eprop.ml.cost import Cost
+from brian2eprop.ml.diagnosis import Diagnosis
+from brian2eprop.ml.early import EarlyAnswers
 from brian2eprop.ml.graph import (
     Add,
     AveragePooling,
@@ -20,7 +23,10 @@ __all__ = [
     "AveragePooling",
     "ConvertedNetwork",
     "Convolution",
+    "Cost",
     "Dense",
+    "Diagnosis",
+    "EarlyAnswers",
     "Identity",
     "Input",
     "Normalisation",
@@ -29,4 +35,5 @@ __all__ = [
     "ZeroPadding",
     "convert",
     "from_keras",
+    "load",
 ]

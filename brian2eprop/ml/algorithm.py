@@ -26,6 +26,8 @@ class Neurons:
         What a spike of theirs does to a neuron that it reaches by the weight ``w``.
     each_step : str, optional
         What is done at the start of every step.
+    graded : bool
+        Whether a spike of theirs carries a number, by which weights are multiplied.
     """
 
     model: str
@@ -33,10 +35,14 @@ class Neurons:
     reset: str | None = None
     on_pre: str = ""
     each_step: str | None = None
+    graded: bool = False
 
 
 class Algorithm(ABC):
-    """How activations become spikes. All numbers of neurons are relative to their scale."""
+    """How activations become spikes. All numbers of neurons are relative to their scale.
+
+    An algorithm's attributes are what it is made with, so that one can be saved.
+    """
 
     name: str
     timesteps: int
@@ -82,6 +88,10 @@ class Algorithm(ABC):
     @abstractmethod
     def present(self, values: Values) -> Mapping[str, Values]:
         """What variables of the input are for samples relative to its scale."""
+
+    @abstractmethod
+    def quantise(self, values: Values) -> Values:
+        """The nearest that neurons can say of activations relative to their scale."""
 
     @abstractmethod
     def decode(self, sent: Values, steps: int) -> Values:

@@ -15,6 +15,8 @@ from brian2eprop.ml.stages import Projection, Stage, depths
 
 DT = 1 * ms
 MONITOR = "output_potential"
+# What neurons count: weights that were added, and those that were multiplied by a number before.
+ADDED, MULTIPLIED = "added", "multiplied"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def scaled_kernel(projection: Projection, source: Scaled, target: Scaled) -> Val
     return projection.kernel * taken / given
 
 
-def build(stages: tuple[Scaled, ...], algorithm: Algorithm) -> Network:
+def build(stages: tuple[Scaled, ...], algorithm: Algorithm, counted: bool = False) -> Network:
     """The network, on the device that Brian2 is set to.
 
     Parameters
@@ -90,6 +92,8 @@ def build(stages: tuple[Scaled, ...], algorithm: Algorithm) -> Network:
         The input first, the output last.
     algorithm : Algorithm
         Whose equations there are.
+    counted : bool
+        Whether each neuron counts the weights that reach it, in ``added`` and ``multiplied``.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def build(stages: tuple[Scaled, ...], algorithm: Algorithm) -> Network:
     network = Network()
     groups = {}
     for each in stages:
-        groups[each.stage.name] = _group(each, stages, algorithm)
+        groups[each.stage.name] = _group(each, stages, algorithm, counted)
         network.add(groups[each.stage.name])
     by_name = {each.stage.name: each for each in stages}
     for target in stages:
@@ -108,7 +112,7 @@ def build(stages: tuple[Scaled, ...], algorithm: Algorithm) -> Network:
             name = f"{source.stage.name}_to_{target.stage.name}"
             if any(p.source == projection.source for p in target.stage.projections[:number]):
                 name += f"_{number}"
-            network.add(_synapses(name, projection, source, target, groups, algorithm))
+            network.add(_synapses(name, projection, source, target, groups, algorithm, counted))
     output = groups[stages[-1].stage.name]
     if algorithm.answers_each_step:
         network.add(StateMonitor(output, "v", record=True, dt=DT, when="end", name=MONITOR))
@@ -121,11 +125,13 @@ def _neurons(each: Scaled, stages: tuple[Scaled, ...], algorithm: Algorithm) -> 
     return algorithm.output if each is stages[-1] else algorithm.hidden
 
 
-def _group(each: Scaled, stages: tuple[Scaled, ...], algorithm: Algorithm) -> NeuronGroup:
+def _group(
+    each: Scaled, stages: tuple[Scaled, ...], algorithm: Algorithm, counted: bool
+) -> NeuronGroup:
     neurons = _neurons(each, stages, algorithm)
     group = NeuronGroup(
         each.stage.size,
-        neurons.model,
+        neurons.model + f"\n{ADDED} : 1\n{MULTIPLIED} : 1" * counted,
         threshold=neurons.threshold,
         reset=neurons.reset,
         method="euler",
@@ -156,9 +162,13 @@ def _synapses(
     target: Scaled,
     groups: Mapping[str, NeuronGroup],
     algorithm: Algorithm,
+    counted: bool,
 ) -> Synapses:
     """Synapses along a kernel; what leads past stages waits as long as they take."""
-    on_pre = algorithm.input.on_pre if source.depth == 0 else algorithm.hidden.on_pre
+    sender = algorithm.input if source.depth == 0 else algorithm.hidden
+    on_pre = sender.on_pre
+    if counted:
+        on_pre += f"\n{MULTIPLIED if sender.graded else ADDED}_post += 1"
     passed = target.depth - source.depth - 1
     synapses = Synapses(
         groups[source.stage.name],

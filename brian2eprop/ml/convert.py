@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from brian2eprop.ml.few_spike import FewSpike
 from brian2eprop.ml.graph import Layer
 from brian2eprop.ml.rate import Rate
 from brian2eprop.ml.read_keras import read_keras
+from brian2eprop.ml.saving import read
 from brian2eprop.ml.simplify import simplify
 from brian2eprop.ml.stages import activations
 
@@ -130,3 +132,40 @@ def convert(
     chosen = ALGORITHMS[algorithm](int(timesteps))
     scaled = scale_stages(stages, activations(stages, given), chosen)
     return ConvertedNetwork(scaled, chosen)
+
+
+def load(path: str | os.PathLike[str]) -> ConvertedNetwork:
+    """Load what :meth:`ConvertedNetwork.save` wrote, on the device that is set.
+
+    Neither the model nor Keras is needed. Nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    ConvertedNetwork
+        It answers, bit for bit, as the one that was saved.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the path names no file.
+    CheckpointError
+        If the file is damaged, or of another kind or version.
+    OSError
+        If it cannot be opened.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import brian2eprop as b2e
+    >>> layers = [b2e.ml.Input(name='x', shape=(2,)),
+    ...           b2e.ml.Dense(name='y', inputs=('x',), kernel=np.eye(2))]
+    >>> b2e.ml.convert(layers, np.eye(2), timesteps=4).save('digits.npz')
+    >>> b2e.ml.load('digits.npz').predict([[1., 0.]]).tolist()
+    [[1.0, 0.0]]
+    """
+    return ConvertedNetwork(*read(path, ALGORITHMS))

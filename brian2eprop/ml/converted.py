@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from typing import Any
 
 import numpy as np
-from brian2 import Synapses, get_device
 from numpy.typing import NDArray
 
 from brian2eprop.ml.algorithm import Algorithm
-from brian2eprop.ml.building import DT, MONITOR, Scaled, build
+from brian2eprop.ml.building import Scaled
+from brian2eprop.ml.cost import Cost, measure, sizes
+from brian2eprop.ml.diagnosis import Diagnosis, diagnose
+from brian2eprop.ml.early import EarlyAnswers, answer_early
 from brian2eprop.ml.graph import Values
+from brian2eprop.ml.plotting import plot_accuracy
+from brian2eprop.ml.running import Running
+from brian2eprop.ml.saving import write
+from brian2eprop.ml.stages import activations
+from brian2eprop.number_checks import number
 
 
 class ConvertedNetwork:
@@ -34,9 +41,8 @@ class ConvertedNetwork:
     def __init__(self, stages: tuple[Scaled, ...], algorithm: Algorithm) -> None:
         self._stages = stages
         self._algorithm = algorithm
-        self._batch_size: int | None = getattr(get_device(), "batch_size", None)
-        self.network = build(stages, algorithm)
-        self.network.store()
+        self._running = Running(stages, algorithm)
+        self.network = self._running.network
 
     def predict(self, x: Any) -> Values:
         """What the output layer says, before a softmax, for samples.
@@ -59,7 +65,50 @@ class ConvertedNetwork:
         ValueError
             If the samples have another shape.
         """
-        return np.concatenate([answers[:, -1] for answers in self._answers(x)])
+        running = self._running
+        batches = running.whole_batches(running.samples(x))
+        return np.concatenate([running.answer(count) for count in batches])
+
+    def predict_early(self, x: Any, margin: float) -> EarlyAnswers:
+        """Answers that are given as soon as they are sure, with rates.
+
+        A sample is sure when its largest output leads the next by the margin; before all
+        timesteps are over, by as much more as there are more of them: after a quarter, by four
+        times the margin. A batch ends when all of its samples are sure.
+
+        Parameters
+        ----------
+        x : array, shape (samples, *shape of the model's input)
+            The samples.
+        margin : float
+            A lead that is enough after all timesteps, in the model's own units. The smaller, the
+            earlier, and the more often wrong.
+
+        Returns
+        -------
+        EarlyAnswers
+            ``outputs`` of shape (samples, outputs), and ``steps`` of shape (samples,), how many of
+            the timesteps each sample took.
+
+        Raises
+        ------
+        ValueError
+            If the samples have another shape, or the margin is no number from 0 up.
+        Unsupported
+            If the algorithm has an answer when all is over only, or there is one output.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brian2eprop as b2e
+        >>> layers = [b2e.ml.Input(name='x', shape=(2,)),
+        ...           b2e.ml.Dense(name='y', inputs=('x',), kernel=np.eye(2))]
+        >>> snn = b2e.ml.convert(layers, np.eye(2), algorithm='rate', timesteps=32)
+        >>> snn.predict_early([[1., 0.], [.5, .25]], margin=0.25).steps.tolist()
+        [8, 32]
+        """
+        samples = self._running.samples(x)
+        return answer_early(self._running, samples, number("predict_early", "margin", margin))
 
     def predict_each_step(self, x: Any) -> Values:
         """What :meth:`predict` would give after each timestep.
@@ -79,7 +128,12 @@ class ConvertedNetwork:
         ValueError
             If the samples have another shape.
         """
-        return np.concatenate(list(self._answers(x)))
+        running = self._running
+        each = running.algorithm.answers_each_step
+        batches = running.whole_batches(running.samples(x))
+        return np.concatenate(
+            [running.output_each_step(n) if each else running.output(n)[:, None] for n in batches]
+        )
 
     def evaluate(self, x: Any, y: Any) -> NDArray[np.float64]:
         """How many samples are classified as they should be, after each timestep.
@@ -101,7 +155,7 @@ class ConvertedNetwork:
         ValueError
             If the samples have another shape, or there are not as many classes.
         """
-        samples, classes = self._samples(x), np.asarray(y)
+        samples, classes = self._running.samples(x), np.asarray(y)
         if classes.shape != (len(samples),) or classes.dtype.kind not in "iu":
             raise ValueError(
                 f"evaluate: y has the shape {classes.shape} and the type {classes.dtype}; give "
@@ -129,105 +183,146 @@ class ConvertedNetwork:
         ValueError
             If the samples have another shape.
         """
-        found: dict[str, list[Values]] = {each.stage.name: [] for each in self._spiking()}
-        for count in self._runs(self._samples(x)):
-            for each in self._spiking():
-                sent = self._of_instances(self.network[each.stage.name].sent[:])[:count]
-                steps = self._steps - each.depth * self._algorithm.steps_per_stage
-                decoded = self._algorithm.decode(sent, steps)
-                values = decoded.reshape(-1, *each.stage.shape) * each.scale
-                found[each.stage.name].append(values)
-        return {name: np.concatenate(values) for name, values in found.items()}
+        found = self._running.activations(self._running.samples(x))
+        del found[self._stages[-1].stage.name]
+        return found
 
-    def summary(self) -> str:
+    def diagnose(self, x: Any) -> Diagnosis:
+        """Compare each layer with the model's, to find the one in which a conversion goes wrong.
+
+        Parameters
+        ----------
+        x : array, shape (samples, *shape of the model's input)
+            The samples, such as those that are classified otherwise than by the model.
+
+        Returns
+        -------
+        Diagnosis
+            A table when it is printed. ``layers`` has for each layer the correlation with the
+            model's activations, the error from them, and the error of its own: from what the model
+            would give of what reached it, in parts that are cut off and rounded. ``worst`` is the
+            layer with the largest one, ``sentence`` says what to do.
+
+        Raises
+        ------
+        ValueError
+            If the samples have another shape.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brian2eprop as b2e
+        >>> layers = [b2e.ml.Input(name='x', shape=(2,)),
+        ...           b2e.ml.Dense(name='hidden', inputs=('x',), kernel=np.eye(2)),
+        ...           b2e.ml.ReLU(name='relu', inputs=('hidden',)),
+        ...           b2e.ml.Dense(name='y', inputs=('relu',), kernel=np.eye(2))]
+        >>> snn = b2e.ml.convert(layers, np.eye(2)/4, algorithm='rate', timesteps=32)
+        >>> diagnosis = snn.diagnose(np.eye(2))
+        >>> diagnosis.worst.name, diagnosis.worst.cut_off
+        ('hidden', 0.75)
+        """
+        return diagnose(self._running, self._running.samples(x))
+
+    def cost(self, x: Any) -> Cost:
+        """Count spikes and additions for samples, and estimate energies.
+
+        The kernels count each weight as it is added. A network of its own is built for this, on
+        the device that is set; changes to ``network`` are not in it.
+
+        Parameters
+        ----------
+        x : array, shape (samples, *shape of the model's input)
+            The samples.
+
+        Returns
+        -------
+        Cost
+            A table when it is printed; ``layers``, ``spikes``, ``additions``,
+            ``multiplications``, ``energy_nj`` and ``model_energy_nj`` are for one sample.
+
+        Raises
+        ------
+        ValueError
+            If the samples have another shape.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import brian2eprop as b2e
+        >>> layers = [b2e.ml.Input(name='x', shape=(2,)),
+        ...           b2e.ml.Dense(name='y', inputs=('x',), kernel=np.ones((2, 10)))]
+        >>> snn = b2e.ml.convert(layers, np.eye(2), timesteps=4)
+        >>> cost = snn.cost([[1., 0.]])
+        >>> cost.spikes, cost.additions
+        (4.0, 40.0)
+        """
+        return measure(self._stages, self._algorithm, self._running.samples(x))
+
+    def summary(self, x: Any = None) -> str:
         """A table: neurons of each layer, synapses there are and weights that are stored.
+
+        Parameters
+        ----------
+        x : array, shape (samples, *shape of the model's input), optional
+            Samples; with them the table is that of :meth:`cost`.
 
         Returns
         -------
         str
             The table.
+
+        Raises
+        ------
+        ValueError
+            If the samples have another shape.
         """
-        rows: list[tuple[str, ...]] = [("layer", "shape", "neurons", "synapses", "weights stored")]
-        totals = np.zeros(3, int)
-        for each in self._stages:
-            stage = each.stage
-            numbers = (
-                stage.size,
-                sum(len(synapses) for synapses in self._synapses_onto(stage.name)),
-                sum(p.kernel.size for p in stage.projections),
-            )
-            totals += numbers
-            shape = " x ".join(map(str, stage.shape))
-            rows.append((stage.name, shape, *(f"{n:,}" for n in numbers)))
-        rows.append(("sum", "", *(f"{n:,}" for n in totals)))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i < 2 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
-        head = f"{self._algorithm.name}, {self._algorithm.timesteps} timesteps, "
-        return "\n".join([head + f"{self._steps} steps of {DT} each sample", *lines])
+        return str(sizes(self._running) if x is None else self.cost(x))
 
-    def _synapses_onto(self, name: str) -> list[Synapses]:
-        objects = self.network.objects
-        return [s for s in objects if isinstance(s, Synapses) and s.target.name == name]
+    def plot_accuracy(self, x: Any, y: Any, ax: Any = None) -> Any:
+        """Draw the accuracy after each timestep, and that of the model, with Matplotlib.
 
-    @property
-    def _steps(self) -> int:
-        return self._algorithm.steps(self._stages[-1].depth)
+        Parameters
+        ----------
+        x : array, shape (samples, *shape of the model's input)
+            The samples.
+        y : array of int, shape (samples,)
+            Their classes.
+        ax : matplotlib.axes.Axes, optional
+            Where to; without, a new figure.
 
-    def _spiking(self) -> list[Scaled]:
-        return [
-            each
-            for each in self._stages
-            if "sent" in getattr(self.network[each.stage.name], "variables", {})
-        ]
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
 
-    def _samples(self, x: Any) -> Values:
-        shape = self._stages[0].stage.shape
-        try:
-            samples = np.asarray(x)
-        except ValueError:
-            samples = np.array("")
-        if samples.dtype.kind not in "biuf" or samples.shape[1:] != shape or not samples.size:
-            raise ValueError(
-                f"The samples have the shape {samples.shape} and the type {samples.dtype}; the "
-                f"input '{self._stages[0].stage.name}' takes numbers of the shape (samples, "
-                f"{', '.join(map(str, shape))})."
-            )
-        return samples.astype(float)
+        Raises
+        ------
+        ImportError
+            If there is no Matplotlib.
+        ValueError
+            If the samples have another shape, or there are not as many classes.
+        """
+        accuracies = self.evaluate(x, y)
+        stages = tuple(each.stage for each in self._stages)
+        outputs = activations(stages, self._running.samples(x))[stages[-1].name]
+        model = float((outputs.argmax(axis=-1) == np.asarray(y)).mean())
+        return plot_accuracy(accuracies, self._algorithm.timesteps, model, ax)
 
-    def _answers(self, x: Any) -> Iterator[Values]:
-        """Outputs after each step that counts, batch by batch."""
-        timesteps = self._algorithm.timesteps
-        for count in self._runs(self._samples(x)):
-            if self._algorithm.answers_each_step:
-                recorded = self._of_instances(self.network[MONITOR].v, 2)[:count]
-                counted = np.moveaxis(recorded[..., -timesteps:], -1, 1)
-                yield counted / np.arange(1, timesteps + 1)[:, None]
-            else:
-                output = self._stages[-1].stage.name
-                yield self._of_instances(self.network[output].v[:])[:count, None]
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the conversion into a file, for :func:`brian2eprop.ml.load`.
 
-    def _of_instances(self, values: Any, axes: int = 1) -> Values:
-        # Brian2's own devices give the memory in which the next run goes on.
-        found = np.array(values)
-        return found[None] if found.ndim == axes else found
+        What is written is what ``network`` was built of; changes to it are not.
 
-    def _runs(self, samples: Values) -> Iterator[int]:
-        """Run batches; how many of the instances are samples, rather than fill the last batch."""
-        batch = self._batch_size or 1
-        first = self._stages[0]
-        for start in range(0, len(samples), batch):
-            part = samples[start : start + batch] / first.scale
-            values = np.zeros((batch, first.stage.size))
-            values[: len(part)] = part.reshape(len(part), -1)
-            self.network.restore()
-            group = self.network[first.stage.name]
-            for name, given in self._algorithm.present(values).items():
-                setattr(group, name, given[0] if self._batch_size is None else given)
-            self.network.run(self._steps * DT, namespace={})
-            yield len(part)
+        Parameters
+        ----------
+        path : path
+            The file; an earlier one is replaced only by a complete one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the path names no file.
+        OSError
+            If it cannot be written.
+        """
+        write(path, self._stages, self._algorithm)

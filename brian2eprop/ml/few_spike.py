@@ -72,6 +72,12 @@ class FewSpike(Algorithm):
         """Sizes and signs of the samples."""
         return {"v": np.abs(values) + self._half_digit, "polarity": np.where(values < 0, -1.0, 1.0)}
 
+    def quantise(self, values: Values) -> Values:
+        """A number of K binary digits, with the sign of the activation."""
+        digits = np.floor(2.0**self.timesteps * np.abs(values) + 0.5)
+        largest = 2.0**self.timesteps - 1
+        return np.sign(values) * np.minimum(digits, largest) / 2.0**self.timesteps
+
     def decode(self, sent: Values, steps: int) -> Values:
         """The number whose digits were sent."""
         return sent

@@ -33,7 +33,7 @@ class Rate(Algorithm):
 
     name = "rate"
     answers_each_step = True
-    input = Neurons("x : 1", "t < dt/2", "", "drive_post += w*x_pre")
+    input = Neurons("x : 1", "t < dt/2", "", "drive_post += w*x_pre", graded=True)
     hidden = Neurons(
         """dv/dt = int(t > begin)*drive/dt : 1
         drive : 1
@@ -73,6 +73,11 @@ class Rate(Algorithm):
     def present(self, values: Values) -> Mapping[str, Values]:
         """The samples, which the input passes on once."""
         return {"x": values}
+
+    def quantise(self, values: Values) -> Values:
+        """A number of spikes, at most one in each step."""
+        spikes = np.floor(self.timesteps * np.clip(values, 0, 1) + 0.5)
+        return np.asarray(spikes / self.timesteps)
 
     def decode(self, sent: Values, steps: int) -> Values:
         """Spikes per step."""
