@@ -398,28 +398,21 @@ def sent_in(*steps: list[int]) -> Sent:
     return Sent(np.array([[len(neurons) for neurons in steps]], np.int32), index)
 
 
-def put(*rounds: tuple[dict[str, Sent], int]) -> list[list[int]]:
-    """What is in transit to the step of the last round, in the three steps before it."""
+def put(sent: dict[str, Sent], step: int) -> list[list[int]]:
+    """What is in transit to a step, in the three steps before it."""
     program = Program("net", 1e-3, (), (), (SENT,))
     memory = ReferenceBackend(Precision.FLOAT64).memory(1)
     memory.reserve(program, 1)
-    for sent, step in rounds:
-        put_transit(memory, SimpleNamespace(program=program), sent, step)  # type: ignore[arg-type]
+    put_transit(memory, SimpleNamespace(program=program), sent, step)  # type: ignore[arg-type]
     steps = np.arange(step - 3, step)
     counts, index = (memory.read_slots(f"cells:{part}", steps)[0] for part in ("count", "index"))
     return [neurons[:n].tolist() for n, neurons in zip(counts[:, 0], index, strict=True)]
 
 
-def test_spikes_that_are_put_in_transit_take_the_place_of_all_others() -> None:
-    before = {"cells": sent_in([0], [1], [0, 1])}
-    assert put((before, 5)) == [[0], [1], [0, 1]]
-    assert put((before, 5), ({"cells": sent_in([], [1], [])}, 5)) == [[], [1], []]
-    assert put((before, 5), ({}, 5)) == [[], [], []]
-
-
 def test_of_a_longer_or_shorter_past_the_last_steps_are_put_in_transit() -> None:
-    assert put(({"cells": sent_in([0, 1], [0], [], [1], [0, 1])}, 7)) == [[], [1], [0, 1]]
-    assert put(({"cells": sent_in([1], [0])}, 7)) == [[], [1], [0]]
+    assert put({"cells": sent_in([0, 1], [0], [], [1], [0, 1])}, 7) == [[], [1], [0, 1]]
+    assert put({"cells": sent_in([1], [0])}, 7) == [[], [1], [0]]
+    assert put({}, 7) == [[], [], []]
 
 
 def grown(options: dict[str, Any], *pauses: int) -> list[float]:

@@ -20,6 +20,7 @@ from brian2 import (
     start_scope,
 )
 
+from brian2eprop.errors import Unsupported
 from tests.samples import sampled
 
 BACKENDS = ("cpu", "emulated", "reference")
@@ -315,3 +316,34 @@ def test_spikes_that_meet_one_synapse_in_one_step_draw_their_own_numbers() -> No
     first, second = target.total[0] - link.last[0], link.last[0]
     assert 0 < first < 1 and 0 < second < 1
     assert first != pytest.approx(second, rel=1e-9)
+
+
+def long_delay(delay: Any, duration: Any) -> tuple[list[float], list[float]]:
+    """Whom a spike of the first step reaches that a pathway delays, within some time; and again."""
+    defaultclock.dt = 1 * ms
+    source = SpikeGeneratorGroup(2, [1], [0] * ms)
+    target = NeuronGroup(2, "n : 1")
+    links = Synapses(source, target, on_pre="n_post += 1")
+    links.connect(j="i")
+    links.delay = delay
+    network = Network(source, target, links)
+    found = []
+    for _ in range(2):
+        network.run(duration)
+        found.append(target.n[:].tolist())
+        network.add(NeuronGroup(1, "x : 1"))  # so that the next run has another memory
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("delay", [0.1 * second, 1e5 * second])
+def test_of_a_long_delay_only_the_steps_with_spikes_are_kept(delay: Any) -> None:
+    """Its buffer takes gigabytes, of which the runs touch some pages."""
+    set_device("eprop_cuda", backend="reference", precision="float64")
+    assert long_delay(delay, 60 * ms) == ([0, 0], [0, float(delay < 1 * second)])
+
+
+@pytest.mark.parametrize("delay", [1e7, np.inf, np.nan, -0.002])
+def test_delays_that_no_step_can_be_told_of_are_refused(delay: float) -> None:
+    set_device("eprop_cuda", backend="reference")
+    with pytest.raises(Unsupported, match=r"'synapses_pre' has a delay of .* s, but .* less than"):
+        long_delay([0, delay] * second, 1 * ms)

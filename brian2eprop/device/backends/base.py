@@ -13,12 +13,11 @@ import numpy.typing as npt
 
 from brian2eprop.device.backends.available import free_bytes
 from brian2eprop.device.codegen.parts import Layout
-from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
+from brian2eprop.device.codegen.storage import KEYS, stored_arrays
 from brian2eprop.device.program import (
     Access,
     Array,
     DType,
-    Events,
     Precision,
     Program,
 )
@@ -159,7 +158,7 @@ class Memory:
     def _on_host(self, values: Any) -> npt.NDArray[Any]:
         return np.array(values if self.xp is np else self.xp.asnumpy(values))
 
-    # Slots, logs and spikes
+    # Slots and logs
 
     def read_slots(self, name: str, steps: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """The slots of an array for some steps.
@@ -178,6 +177,21 @@ class Memory:
         """
         stored = self.arrays[name]
         return self._on_host(stored[:, self.xp.asarray(steps % stored.shape[1])])
+
+    def write_slots(self, name: str, steps: npt.NDArray[np.int64], values: npt.ArrayLike) -> None:
+        """Set the slots of an array for some steps, which are no more than it has.
+
+        Parameters
+        ----------
+        name : str
+            Name of the array.
+        steps : int array, shape (n,)
+            The steps.
+        values : array
+            Their values, broadcast to shape (instances, n, size).
+        """
+        stored = self.arrays[name]
+        stored[:, self.xp.asarray(steps % stored.shape[1])] = self.xp.asarray(values)
 
     def copy_slots(self, name: str, first_step: int, into: npt.NDArray[Any]) -> None:
         """Copy the slots of consecutive steps to where they are wanted.
@@ -228,16 +242,6 @@ class Memory:
         flat = (self.arrays[column].reshape(len(ends), -1) for column in columns)
         entries = [self._on_host(column[:, :longest])[there] for column in flat]
         return np.repeat(np.arange(len(ends)), ends), entries
-
-    def write_spikes(
-        self, events: Events, step: int, neurons: npt.ArrayLike, instance: int = 0
-    ) -> None:
-        """Make these neurons, ascending, the spikes of one step of one instance."""
-        found = np.asarray(neurons, np.int32)
-        counts, index = (self.arrays[part(events).name] for part in (count_of, index_of))
-        slot = step % counts.shape[1]
-        counts[instance, slot, 0] = len(found)
-        index[instance, slot, : len(found)] = self.xp.asarray(found)
 
     # Draws
 

@@ -26,7 +26,7 @@ from brian2eprop.device.backends.queue import Queue
 from brian2eprop.device.codegen.dialect import CUDA
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.source import Launch, generate
-from brian2eprop.device.program import Array, Events, Precision, Program
+from brian2eprop.device.program import Array, Precision, Program
 
 # Blocks wait for barriers and for memory; while one waits, its neighbours on the multiprocessor
 # work. More than these would mostly queue, and each has SCRATCH arrays of its own.
@@ -92,12 +92,10 @@ class CudaMemory(Memory):
         with self.queue.work(f"read '{name}'"):
             return super().read_slots(name, steps)
 
-    def write_spikes(
-        self, events: Events, step: int, neurons: npt.ArrayLike, instance: int = 0
-    ) -> None:
-        """See :meth:`Memory.write_spikes`."""
-        with self.queue.work(f"write the spikes of '{events.name}'"):
-            super().write_spikes(events, step, neurons, instance)
+    def write_slots(self, name: str, steps: npt.NDArray[np.int64], values: npt.ArrayLike) -> None:
+        """See :meth:`Memory.write_slots`."""
+        with self.queue.work(f"write '{name}'"):
+            super().write_slots(name, steps, values)
 
     def write(self, name: str, values: npt.ArrayLike, owners: int | None = None) -> None:
         """See :meth:`Memory.write`."""

@@ -100,6 +100,7 @@ class State:
             self.memory.write(name, table)
         self.rewirings = Rewirings(backend, captured, self.memory)
         self.next_step = 0
+        self._oldest: Mapping[str, int] = {}
         self.host_stale: set[str] = set()  # newer in the memory
         self.memory_stale: set[str] = set(captured.variables)  # newer in Brian2's arrays
 
@@ -109,14 +110,14 @@ class State:
         return self.captured is captured and self.next_step == first_step and enough
 
     def start(self, sent: Mapping[str, Sent], first_step: int) -> None:
-        """Make these the spikes in transit, and a step the next one."""
-        put_transit(self.memory, self.captured, sent, first_step)
+        """Make these the spikes in transit of a new memory, and a step the next one."""
+        self._oldest = put_transit(self.memory, self.captured, sent, first_step)
         self.next_step = first_step
 
     def transit(self) -> Transit:
         """The spikes in transit, for another memory."""
         self._settle()
-        return take_transit(self.memory, self.captured, self.next_step)
+        return take_transit(self.memory, self.captured, self.next_step, self._oldest)
 
     def write_keys(self, seed: int, shift: int) -> None:
         """Draw the numbers of a seed; see :meth:`Memory.write_keys`."""
@@ -270,5 +271,5 @@ def _require_room(captured: Captured, memory: Memory, n_steps: int) -> None:
         arrays = stored_arrays(captured.program).values()
         needed = sum(_bytes(array, memory, n_steps) for array in arrays)
         what = f"A run of '{captured.program.name}' in {memory.instances} instances"
-        remedy = "give a smaller batch_size, or a smaller network"
+        remedy = "give a smaller batch_size, a smaller network, or shorter delays"
         require_memory(needed, what, remedy)

@@ -99,7 +99,9 @@ class Transit:
         return ratio, int(events in self.late)
 
 
-def take_transit(memory: Memory, captured: Captured, next_step: int) -> Transit:
+def take_transit(
+    memory: Memory, captured: Captured, next_step: int, oldest: Mapping[str, int]
+) -> Transit:
     """Copy the spikes in transit out of a memory.
 
     Parameters
@@ -110,6 +112,8 @@ def take_transit(memory: Memory, captured: Captured, next_step: int) -> Transit:
         The network.
     next_step : int
         The step that is run next.
+    oldest : mapping of str to int
+        The first step of each event buffer that may have spikes, as :func:`put_transit` gives it.
 
     Returns
     -------
@@ -117,7 +121,9 @@ def take_transit(memory: Memory, captured: Captured, next_step: int) -> Transit:
         The spikes, with what is to deliver them.
     """
     due = {events.name: due_next(captured, events, next_step) for events in captured.program.events}
-    found = {e.name: _take(memory, e, due[e.name].step) for e in captured.program.events}
+    found = {
+        e.name: _take(memory, e, due[e.name].step, oldest[e.name]) for e in captured.program.events
+    }
     sent = {name: spikes for name, spikes in found.items() if spikes is not None}
     return Transit(sent, captured.emitters, captured.pathways, due, captured.late)
 
@@ -139,9 +145,9 @@ def due_next(captured: Captured, events: Events, next_step: int) -> Due:
     return Due(clock.dt, clock.steps_before(next_step))
 
 
-def _take(memory: Memory, events: Events, next_step: int) -> Sent | None:
+def _take(memory: Memory, events: Events, next_step: int, oldest: int) -> Sent | None:
     """The spikes of the last steps; None where there was none."""
-    steps = np.arange(next_step - events.slots.history, next_step)
+    steps = np.arange(max(oldest, next_step - events.slots.history), next_step)
     counts = memory.read_slots(count_of(events).name, steps)[..., 0]
     if not counts.any():
         return None
@@ -162,16 +168,16 @@ def forget_late(memory: Memory, captured: Captured, next_step: int) -> None:
     """
     for name in sorted(captured.forgotten):
         events = captured.program.find_events(name)
-        count = count_of(events).name
-        counts = memory.read(count)
-        counts[:, (due_next(captured, events, next_step).step - 1) % counts.shape[1]] = 0
-        memory.write(count, counts)
+        last = np.array([due_next(captured, events, next_step).step - 1])
+        memory.write_slots(count_of(events).name, last, np.int32(0))
 
 
 def put_transit(
     memory: Memory, captured: Captured, sent: Mapping[str, Sent], next_step: int
-) -> None:
-    """Make these the spikes in transit, and forget all others.
+) -> Mapping[str, int]:
+    """Make these the spikes in transit of a memory that has none yet.
+
+    Of long delays only a few steps have spikes: the others are not touched.
 
     Parameters
     ----------
@@ -183,23 +189,28 @@ def put_transit(
         The spikes by event buffer.
     next_step : int
         The step that is run next.
+
+    Returns
+    -------
+    mapping of str to int
+        The first step of each event buffer that may have spikes.
     """
+    oldest = {}
     for events in captured.program.events:
-        _put(memory, events, sent.get(events.name), due_next(captured, events, next_step).step)
+        next_one = due_next(captured, events, next_step).step
+        oldest[events.name] = _put(memory, events, sent.get(events.name), next_one)
+    return oldest
 
 
-def _put(memory: Memory, events: Events, sent: Sent | None, next_step: int) -> None:
-    counts = memory.read(count_of(events).name)
-    counts[...] = 0
-    if sent is not None:
-        index = memory.read(index_of(events).name)
-        steps = min(events.slots.history, sent.counts.shape[1])
-        slots = np.arange(next_step - steps, next_step) % counts.shape[1]
-        start = sent.counts.shape[1] - steps
-        counts[:, slots, 0] = sent.counts[:, start:]
-        index[:, slots] = sent.index[:, start:]
-        memory.write(index_of(events).name, index)
-    memory.write(count_of(events).name, counts)
+def _put(memory: Memory, events: Events, sent: Sent | None, next_step: int) -> int:
+    if sent is None:
+        return next_step
+    known = int(sent.counts.shape[1])
+    kept = min(known, events.slots.history)
+    steps, latest = np.arange(next_step - kept, next_step), slice(known - kept, None)
+    memory.write_slots(count_of(events).name, steps, sent.counts[:, latest, None])
+    memory.write_slots(index_of(events).name, steps, sent.index[:, latest])
+    return next_step - kept
 
 
 def deliverable(

@@ -34,6 +34,9 @@ from brian2eprop.device.program import (
 )
 from brian2eprop.errors import Unsupported
 
+# Steps of events are counted in 32 bits, those in hand and those heard late among them.
+MOST_DELAY_STEPS = 2**31 - 4
+
 
 def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     synapses = pathway.synapses
@@ -142,10 +145,17 @@ def _delay_steps(builder: Builder, pathway: SynapticPathway) -> npt.NDArray[np.i
             "False."
         )
     delay, dt = pathway.variables["delay"], pathway.source.clock.dt_
-    if delay in builder.trained:
-        return np.array([int(builder.trained[delay] / dt) + 1])
-    delays = np.asarray(delay.get_value())
-    return np.atleast_1d((delays / dt + 0.5).astype(np.int64))
+    longest = builder.trained.get(delay)
+    seconds = np.atleast_1d(delay.get_value() if longest is None else longest)
+    steps = seconds / dt + 0.5
+    wrong = ~((steps > -1) & (steps < MOST_DELAY_STEPS))
+    if wrong.any():
+        raise Unsupported(
+            f"'{pathway.name}' has a delay of {seconds[wrong][0]:g} s, but eprop_cuda keeps events "
+            f"for at most {MOST_DELAY_STEPS} steps of {dt:g} s; give delays from 0 s to less than "
+            f"{MOST_DELAY_STEPS * dt:g} s."
+        )
+    return np.asarray(steps if longest is None else steps + 0.5, np.int64)
 
 
 def _integrate(builder: Builder, updater: StateUpdater) -> None:
