@@ -332,6 +332,53 @@ def test_times_are_double_by_whatever_name(equations: str, code: str) -> None:
     assert cells.last[0] / second == pytest.approx(400.0002, abs=1e-9)
 
 
+@pytest.mark.parametrize("backend_name", ["cpu", "emulated", "reference"])
+def test_times_are_double_in_locals_in_copies_and_in_what_is_recorded(backend_name: str) -> None:
+    set_device("eprop_cuda", backend=backend_name, precision="float32")
+    defaultclock.dt = 0.1 * ms
+    cells = NeuronGroup(
+        2,
+        "v : 1\noffset : second\nlast : second\ncopied : second\nspiked : second\nago : 1",
+        threshold="v > 0",
+        reset="""now = t + offset
+                 last = now
+                 since = (now - 400*second)/ms
+                 ago = since""",
+        refractory=0 * ms,
+    )
+    cells.v = 1
+    cells.run_regularly("copied = last\nspiked = lastspike", when="end")
+    trace = StateMonitor(cells, ["last", "copied", "spiked"], record=[1], when="end", order=1)
+    network = Network(cells, trace)
+    network.t_ = 400.0
+    network.run(0.3 * ms)
+    wanted = 400 + np.arange(3) * 1e-4
+    for name in ("last", "copied", "spiked"):
+        np.testing.assert_allclose(getattr(trace, name)[0] / second, wanted, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(cells.ago[:], 0.2, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend_name", ["cpu", "emulated", "reference"])
+def test_refractory_periods_of_more_steps_than_32_bits_tell_apart(backend_name: str) -> None:
+    set_device("eprop_cuda", **float64(backend_name))
+    defaultclock.dt = 0.1 * ms
+    steps = 2**32
+    cells = NeuronGroup(
+        1,
+        "n : 1\nlimit = timestep(longest, dt) : integer",
+        threshold="n < limit",
+        reset="n += 1",
+        refractory="longest",
+        namespace={"longest": steps * 0.1 * ms},
+    )
+    network = Network(cells)
+    network.run(1 * ms)
+    assert cells.n[0] == 0  # Brian2 says that the last spike was 10000 s ago
+    cells.lastspike = -2 * steps * 0.1 * ms
+    network.run(1 * ms)
+    assert cells.n[0] == 1
+
+
 def first_time_of(step: int, dt: float) -> float:
     """The first number that Brian2 counts as a time of a step."""
     before, after = (step - 1) * dt, (step + 1) * dt

@@ -28,7 +28,13 @@ from brian2eprop.device.capture.captured import (
     Simulated,
 )
 from brian2eprop.device.capture.clocks import Grid, Listed
-from brian2eprop.device.capture.translate import Translator, Watch, time_stamped, without_lines
+from brian2eprop.device.capture.translate import (
+    Translator,
+    Watch,
+    is_time,
+    time_stamped,
+    without_lines,
+)
 from brian2eprop.device.capture.unchanged import Memo
 from brian2eprop.device.program import (
     Access,
@@ -165,10 +171,7 @@ class Builder:
         translator = Translator(owner, piece, locate, Watch(self.grid, owner.clock), drawer)
         body = translator.body()
         timed = {name: self.timed(owner, array) for name, array in translator.timed.items()}
-        body = replace(body, refs={**also, **body.refs}, timed=timed, foreign=translator.foreign)
-        for variable in time_stamped(piece):
-            self._keep_double(variable)
-        return body
+        return replace(body, refs={**also, **body.refs}, timed=timed, foreign=translator.foreign)
 
     def array_of(self, variable: Any) -> str:
         """Name of the array that holds a Brian2 variable, declared at the first call."""
@@ -177,9 +180,22 @@ class Builder:
             name += ":other"  # every pathway has a variable called delay
         if name not in self.arrays:
             self.arrays[name] = Array(
-                name, dtype_of(variable), self._size_of(variable), Access.SHARED
+                name, self.dtype_of(variable), self._size_of(variable), Access.SHARED
             )
         return name
+
+    def dtype_of(self, variable: Any) -> DType:
+        """Type of the array that holds a variable, or what is recorded of it."""
+        if variable.is_boolean:
+            return DType.BOOL
+        if variable.is_integer:
+            return DType.INT
+        is_double = variable.dim is second.dim and is_time(variable, self._time_stamped)
+        return DType.DOUBLE if is_double else DType.REAL
+
+    @cached_property
+    def _time_stamped(self) -> frozenset[Any]:
+        return time_stamped(self.pieces.values())
 
     def _size_of(self, variable: Any) -> int:
         if brian.is_synaptic(variable):
@@ -202,8 +218,9 @@ class Builder:
 
     def table(self, owner: str, what: str, values: npt.ArrayLike, dtype: DType = DType.INT) -> str:
         """Name of a new array of indices, of truths, or of DOUBLE values, of an object."""
-        kind = np.float64 if dtype is DType.DOUBLE else np.int32
-        return self._hold(owner, f"{owner}:{what}", np.asarray(values, kind), dtype)
+        found = np.asarray(values)
+        found = found.astype(np.float64) if dtype is DType.DOUBLE else _in_32_bits(owner, found)
+        return self._hold(owner, f"{owner}:{what}", found, dtype)
 
     def _hold(self, owner: str, name: str, values: npt.NDArray[Any], dtype: DType) -> str:
         self.tables[name], self.table_owners[name] = values, owner
@@ -229,7 +246,8 @@ class Builder:
         for row in self.grid.clocks.values():
             if isinstance(row, Listed):
                 clock = row.clock
-                self._hold(clock.name, clock.steps, row.steps.astype(np.int32), DType.INT)
+                steps = _in_32_bits(clock.name, row.steps)
+                self._hold(clock.name, clock.steps, steps, DType.INT)
                 self._hold(clock.name, clock.times, row.all_times, DType.DOUBLE)
 
     def heard(self, listener: Any, group: Any, event: str = SPIKE) -> tuple[str, int]:
@@ -294,11 +312,6 @@ class Builder:
             simulated=self.simulated,
         )
 
-    def _keep_double(self, variable: Any) -> None:
-        if variable.dim is second.dim and variable in self.variables.values():
-            name = self.array_of(variable)
-            self.arrays[name] = replace(self.arrays[name], dtype=DType.DOUBLE)
-
 
 def _fractions(owner: Any, array: TimedArray) -> int:
     clock = owner.group.clock  # Brian2 takes that of the group, also for code on another clock
@@ -310,15 +323,24 @@ def _fractions(owner: Any, array: TimedArray) -> int:
     return brian.fractions_of(array, clock.dt_)
 
 
+def _in_32_bits(owner: str, values: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """Whole numbers as the Program's arrays have them.
+
+    Raises
+    ------
+    Unsupported
+        If one does not fit, as the steps of a network whose time is very late.
+    """
+    found = values.astype(np.int32)
+    if not np.array_equal(found, values):
+        farthest = values[np.abs(values).argmax()]
+        raise Unsupported(
+            f"'{owner}' needs the number {farthest} of a step, but eprop_cuda tells at most "
+            f"{np.iinfo(np.int32).max} apart here; choose a longer dt, or earlier times."
+        )
+    return found
+
+
 def array_name(variable: ArrayVariable) -> str:
     """Name of the array of a Brian2 variable; nothing of ours has it."""
     return f"{variable.owner.name}.{brian.plain_name(variable)}"
-
-
-def dtype_of(variable: ArrayVariable) -> DType:
-    """Type of the array of a Brian2 variable."""
-    if variable.is_boolean:
-        return DType.BOOL
-    if variable.is_integer:
-        return DType.INT
-    return DType.DOUBLE if variable.name == "lastspike" else DType.REAL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from brian2.core.clocks import BaseClock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.input.timedarray import TimedArray
+from brian2.units import second
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.captured import Piece
@@ -251,21 +252,53 @@ def assigned(tree: ast.Module) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def time_stamped(piece: Piece) -> set[Any]:
-    """The variables that a piece sets to an expression with the time ``t`` in it.
+def time_stamped(pieces: Iterable[Piece]) -> frozenset[Any]:
+    """The variables in seconds that pieces set to an expression with a time in it.
 
-    Be it by the name of a subexpression.
+    A time is ``t``, when a neuron spiked last, such a variable, and what has one of them in it:
+    a subexpression, or a local.
     """
-    found = set()
-    for line in parse(piece.code).body:
-        value = getattr(line, "value", None)
-        if value is None or not _mentions_time(_names(value), piece.variables):
-            continue
-        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
-        variable = piece.variables.get(getattr(target, "id", ""))
-        if isinstance(variable, ArrayVariable):
-            found.add(variable)
-    return found
+    lines = [line for piece in pieces for line in _named_lines(piece)]
+    found: frozenset[Any] = frozenset()
+    while True:
+        more = found | frozenset(_stamped(lines, found))
+        if more == found:
+            return found
+        found = more
+
+
+def _named_lines(piece: Piece) -> list[tuple[str, set[str], Piece]]:
+    """Of each line the name that it sets, the names in its expression, and the piece."""
+    return [
+        (target, _names(line.value), piece)
+        for line in parse(piece.code).body
+        if isinstance(line, ast.Assign | ast.AugAssign)
+        for target in assigned(ast.Module([line], []))
+    ]
+
+
+def _stamped(lines: Iterable[tuple[str, set[str], Piece]], known: Collection[Any]) -> Iterator[Any]:
+    local: dict[int, set[str]] = {}
+    for target, names, piece in lines:
+        of_piece = local.setdefault(id(piece), set())
+        if names & of_piece or _mentions_time(names, piece.variables, known):
+            variable = piece.variables.get(target)
+            if variable is None:
+                of_piece.add(target)
+            elif isinstance(variable, ArrayVariable) and variable.dim is second.dim:
+                yield variable
+
+
+def is_time(variable: Any, known: Collection[Any]) -> bool:
+    """Whether a variable is, or is made of, a time; variables that are known to hold one are."""
+    if isinstance(variable, Subexpression):
+        return _mentions_time(variable.identifiers, variable.owner.variables, known)
+    return clock_name(variable) == "t" or variable in known or is_last_spike(variable)
+
+
+def is_last_spike(variable: Any) -> bool:
+    """Whether a variable says when each neuron spiked last."""
+    return isinstance(variable, ArrayVariable) and variable.name == "lastspike"
 
 
 def clock_name(variable: Any) -> str | None:
@@ -278,11 +311,14 @@ def _names(value: ast.expr) -> set[str]:
     return {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
 
 
-def _mentions_time(names: Collection[str], variables: Mapping[str, Any]) -> bool:
+def _mentions_time(
+    names: Collection[str], variables: Mapping[str, Any], known: Collection[Any]
+) -> bool:
     found = [variables.get(name) for name in names]
     return any(
-        _mentions_time(variable.identifiers, variables)
+        _mentions_time(variable.identifiers, variables, known)
         if isinstance(variable, Subexpression)
-        else clock_name(variable) == "t"
+        else is_time(variable, known)
         for variable in found
+        if variable is not None
     )

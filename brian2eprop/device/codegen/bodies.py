@@ -16,8 +16,7 @@ from brian2eprop.device.codegen.statements import (
     C_TYPES,
     DOUBLE_SUFFIX,
     STORED_TYPES,
-    render_hoisted,
-    render_statement,
+    StatementWriter,
     since_name,
 )
 from brian2eprop.device.program import (
@@ -127,7 +126,10 @@ class BodyWriter:
         self.times = times
         self.names = sorted(lowered.read | lowered.written | set(on_event))
         self.scalars = [n for n in self.names if body.refs[n].index is Index.SCALAR]
-        self.integer = "long long" if body.wide else "int"
+        doubles = [n for n in self.scalars if self._type(n) == "real"]
+        doubles += [name for name, value in body.constants.items() if isinstance(value, float)]
+        exact = lowered.exact | {n for n in self.names if self._type(n) == "double"}
+        self.statements = StatementWriter(body.wide, exact, doubles)
         self.row_sums = [n for n in sorted(lowered.written) if body.refs[n].index is fixed]
 
     def lines(self, order: Order, first_constant: int) -> Lines:
@@ -157,19 +159,16 @@ class BodyWriter:
         lines = [line for name in fixed_step for line in self._pointer(name)]
         lines += [self._timed(name, timed) for name, timed in sorted_items(self.body.timed)]
         lines += [_foreign(name, found) for name, found in sorted_items(self.body.foreign)]
-        doubles = [n for n in self.scalars if self._type(n) == "real"]
         lines += [f"const double {name} = {time};" for name, time in self.times.items()]
         for number, (name, value) in enumerate(self.constants(), first_constant):
             lines += _constant(name, value, number)
-            if isinstance(value, float):
-                doubles.append(name)
         for name in self.scalars:
             lines.append(self._read(name))
             if self._type(name) == "real":
                 lines.append(f"const double {name}{DOUBLE_SUFFIX} = {name};")
         if self.draws is not None:
             lines += [self.draws.before(*draw) for draw in sorted_items(self.body.draws)]
-        lines += render_hoisted(self.lowered.hoisted, doubles, self.integer)
+        lines += self.statements.hoisted(self.lowered.hoisted)
         return lines + [_since(step) for step in sorted(self.lowered.since, key=since_name)]
 
     def _some(self) -> list[str]:
@@ -195,7 +194,7 @@ class BodyWriter:
     def _statement(self, statement: Statement) -> list[str]:
         name = statement.var
         guard = self.body.guards.get(name)
-        lines = render_statement(statement, self.integer)
+        lines = self.statements.lines(statement)
         lines = [f"if ({guard}) {line}" for line in lines] if guard else lines
         others = self.lowered.aliases.get(name)
         if others is not None:

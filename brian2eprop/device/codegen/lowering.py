@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +63,9 @@ class Lowered:
         Refs whose elements other refs may stand for as well; not where all are only added to.
     since : frozenset of str
         The steps of which the statements ask whether a time has reached them.
+    exact : frozenset of str
+        Locals that are as wide as what they are set to: reals in double precision, which hold a
+        time or what lies in double, and integers in 64 bits, which count steps.
     """
 
     hoisted: tuple[Statement, ...]
@@ -72,6 +75,7 @@ class Lowered:
     added: frozenset[str]
     aliases: Mapping[str, frozenset[str]]
     since: frozenset[str]
+    exact: frozenset[str]
 
 
 def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
@@ -96,6 +100,7 @@ def lower(body: Body, arrays: Mapping[str, Array]) -> Lowered:
         added - shared.keys(),
         shared,
         frozenset(since.found),
+        _exact(body, arrays, [*hoisted, *statements]),
     )
 
 
@@ -128,6 +133,47 @@ def needed_by_all(condition: str, lowered: Lowered, body: Body) -> tuple[str, ..
         case parts:
             parts = parts[:1] if len(parts) == 1 else []
     return tuple(part.id for part in parts if isinstance(part, ast.Name) and part.id in known)
+
+
+# Functions whose value is as large, and as exact, as their arguments.
+_AS_LARGE = frozenset({"abs", "ceil", "clip", "floor", "int"})
+
+
+def _exact(
+    body: Body, arrays: Mapping[str, Array], statements: Iterable[Statement]
+) -> frozenset[str]:
+    """The locals that a time, a number of steps, or what lies in double is kept in.
+
+    What a function such as ``sin`` makes of it need not be as exact: its value is no large number
+    of which small differences matter.
+    """
+    doubles = (name for name, ref in body.refs.items() if arrays[ref.array].dtype is DType.DOUBLE)
+    exact = {"t", "step", *body.times, *doubles}
+    locals_ = [
+        (statement.var, ast.parse(statement.expr, mode="eval").body)
+        for statement in statements
+        if statement.var not in body.refs and np.dtype(statement.dtype).kind in "iuf"
+    ]
+    found: set[str] = set()
+    while more := {var for var, value in locals_ if _has(value, exact)} - found:
+        found |= more
+        exact |= more
+    return frozenset(found)
+
+
+def _has(node: ast.expr, exact: Collection[str]) -> bool:
+    """Whether an expression has one of some names, or a number of steps, in it as it is."""
+    match node:
+        case ast.Name(name):
+            return name in exact
+        case ast.BinOp(left, _, right):
+            return _has(left, exact) or _has(right, exact)
+        case ast.UnaryOp(_, operand):
+            return _has(operand, exact)
+        case ast.Call(ast.Name(function), arguments):
+            as_large = function in _AS_LARGE and any(_has(each, exact) for each in arguments)
+            return function == "timestep" or as_large
+    return False
 
 
 SINCE = "_since"  # of a time and a step: whether the time has reached it

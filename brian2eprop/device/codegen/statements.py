@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ STORED_TYPES: dict[DType, str] = {**C_TYPES, DType.BOOL: "unsigned char"}
 
 # Names with this suffix hold the same value in double precision.
 DOUBLE_SUFFIX = "_double"
+IN_DOUBLE: Mapping[str, str] = {"dt": f"dt{DOUBLE_SUFFIX}"}
 
 
 def c_function_names() -> dict[str, str]:
@@ -45,12 +46,14 @@ class Renderer(CPPNodeRenderer):  # type: ignore[misc]
     """Renders an expression; floating point literals and divisions keep the precision ``scalar``.
 
     Brian2's renderer writes literals as doubles and divisions as ``1.0f*a/b``, which is
-    slower than float arithmetic in one precision and less exact than double in the other.
+    slower than float arithmetic in one precision and less exact than double in the other. Where it
+    is double, ``doubles`` says which names have a copy in double precision.
     """
 
-    def __init__(self, scalar: str) -> None:
+    def __init__(self, scalar: str, doubles: Mapping[str, str] = IN_DOUBLE) -> None:
         super().__init__()
         self.scalar = scalar
+        self.doubles = doubles
 
     def render_Constant(self, node: ast.Constant) -> str:
         """Literals: floating point ones in the precision."""
@@ -60,7 +63,9 @@ class Renderer(CPPNodeRenderer):  # type: ignore[misc]
 
     def render_Name(self, node: ast.Name) -> str:
         """Names; Brian2 works out ``0/0`` and calls it so."""
-        return "NAN" if node.id == "nan" else str(super().render_Name(node))
+        if node.id == "nan":
+            return "NAN"
+        return self.doubles.get(node.id, node.id) if self.scalar == "double" else node.id
 
     def render_BinOp(self, node: ast.BinOp) -> str:
         """True division of integers as well, in the precision."""
@@ -79,16 +84,9 @@ class Renderer(CPPNodeRenderer):  # type: ignore[misc]
         if called == SINCE:
             *times, step = node.args
             name = since_name(ast.unparse(step))
-        arguments = [Renderer("double").render_node(_in_double(time)) for time in times]
+        double = Renderer("double", self.doubles)
+        arguments = [double.render_node(time) for time in times]
         return f"{name}({', '.join(arguments)})"
-
-
-class _InDouble(ast.NodeTransformer):
-    """``dt`` has a copy in the precision and one in double."""
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        name = "dt" + DOUBLE_SUFFIX if node.id == "dt" else node.id
-        return ast.copy_location(ast.Name(name, node.ctx), node)
 
 
 def since_name(step: str) -> str:
@@ -96,34 +94,113 @@ def since_name(step: str) -> str:
     return f"{SINCE}{step}"
 
 
-def _in_double(node: ast.AST) -> ast.AST:
-    return _InDouble().visit(node)  # type: ignore[no-any-return]
-
-
-def render_expression(expression: str, scalar: str = "real") -> str:
-    """The C++ of an expression in Brian2's language."""
-    rendered: str = Renderer(scalar).render_expr(expression).strip()
+def render_expression(
+    expression: str, scalar: str = "real", doubles: Mapping[str, str] = IN_DOUBLE
+) -> str:
+    """The C++ of an expression in Brian2's language; see :class:`Renderer`."""
+    rendered: str = Renderer(scalar, doubles).render_expr(expression).strip()
     return str(word_substitute(rendered, _FUNCTION_NAMES))
 
 
-def c_type(dtype: Any, integer: str) -> str:
-    """C++ type of a value of that NumPy type, where integers of locals have type ``integer``."""
+def c_type(dtype: Any, wide: bool, exact: bool = False) -> str:
+    """C++ type of a value of a NumPy type.
+
+    Parameters
+    ----------
+    dtype : type
+        The type.
+    wide : bool
+        Whether integers of locals are wide.
+    exact : bool
+        Whether it is a local that is as wide as what it is set to (see ``Lowered.exact``).
+    """
     found = np.dtype(dtype)
     if found.kind in "iu":
-        return "int" if found.itemsize <= 4 else integer
-    return "bool" if found.kind == "b" else "real"
+        return "long long" if exact or (wide and found.itemsize > 4) else "int"
+    if found.kind == "b":
+        return "bool"
+    return "double" if exact else "real"
 
 
-def render_statement(statement: Statement, integer: str = "int") -> list[str]:
-    """The C++ lines of one statement of a loop's body."""
-    target, value = _declaration(statement, integer), _value(statement)
-    operator = statement.op.replace(":=", "=")
-    kind = _kind(statement, integer)
-    if kind == "int":
-        return [f"{target} = int_({_unfolded(statement, value)});"]
-    if operator == "%=" or kind == "long long":
-        return [f"{target} = {_unfolded(statement, value)};"]
-    return [f"{target} {operator} {value};"]
+class StatementWriter:
+    """Writes the lines of the statements of one body.
+
+    Parameters
+    ----------
+    wide : bool
+        Whether integers of locals are wide.
+    exact : collection of str
+        The names that are as wide as what they are set to.
+    constants : iterable of str
+        The names besides ``dt`` that have a copy in double precision.
+    """
+
+    def __init__(self, wide: bool, exact: Collection[str], constants: Iterable[str]) -> None:
+        self.wide = wide
+        self.exact = exact
+        self.doubles = {name: name + DOUBLE_SUFFIX for name in [*constants, *IN_DOUBLE]}
+
+    def hoisted(self, statements: Iterable[Statement]) -> list[str]:
+        """The lines of loop invariants, computed in double precision and rounded once.
+
+        In single precision ``1 - exp(-dt/tau)`` would lose three digits for a slow variable.
+        """
+        return [line for statement in statements for line in self._hoisted(statement)]
+
+    def _hoisted(self, statement: Statement) -> list[str]:
+        name, kind = statement.var, self._kind(statement)
+        value = render_expression(statement.expr, "double", self.doubles)
+        if kind != "real":
+            value = f"int_({value})" if kind == "int" else value
+            return [f"const {kind} {name} = {value};"]
+        self.doubles[name] = double = name + DOUBLE_SUFFIX
+        return [f"const double {double} = {value};", f"const real {name} = real({double});"]
+
+    def lines(self, statement: Statement) -> list[str]:
+        """The lines of one statement of a loop's body."""
+        target, value = self._declaration(statement), self._value(statement)
+        operator = statement.op.replace(":=", "=")
+        kind = self._kind(statement)
+        if kind == "int":
+            return [f"{target} = int_({_unfolded(statement, value)});"]
+        if operator == "%=" or kind == "long long":
+            return [f"{target} = {_unfolded(statement, value)};"]
+        return [f"{target} {operator} {value};"]
+
+    def _kind(self, statement: Statement) -> str:
+        """C++ type of what a statement assigns to; a power of integers may be a fraction."""
+        exact = statement.var in self.exact
+        kind = c_type(statement.dtype, self.wide, exact)
+        fraction = statement.op == ":=" and "**" in statement.expr
+        if kind in ("int", "long long") and fraction:
+            return "double" if exact else "real"
+        return kind
+
+    def _declaration(self, statement: Statement) -> str:
+        if statement.op != ":=":
+            return str(statement.var)
+        constant = "const " if statement.constant else ""
+        return f"{constant}{self._kind(statement)} {statement.var}"
+
+    def _value(self, statement: Statement) -> str:
+        """The value; where booleans decide over its form, the choice of Brian2's simpler forms.
+
+        A chain of ``?:`` instead of ``if`` keeps the loop free of branches.
+        """
+        scalar = "double" if self._kind(statement) == "double" else "real"
+
+        def rendered(expression: str) -> str:
+            return render_expression(expression, scalar, self.doubles)
+
+        simplified = statement.boolean_simplified_expressions
+        if not statement.used_boolean_variables or not simplified:
+            return rendered(statement.expr)
+        *cases, (_, last) = simplified.items()
+        value = f"({rendered(last)})"
+        for assignments, expression in reversed(cases):
+            test = " && ".join(name if holds else f"!{name}" for name, holds in assignments)
+            value = f"(({test}) ? ({rendered(expression)}) : {value})"
+        return value
 
 
 def _unfolded(statement: Statement, value: str) -> str:
@@ -133,58 +210,3 @@ def _unfolded(statement: Statement, value: str) -> str:
         return value
     expression = render_expression(f"{statement.var} {operator} _value")
     return str(word_substitute(expression, {"_value": f"({value})"}))
-
-
-def _kind(statement: Statement, integer: str) -> str:
-    """C++ type of what a statement assigns to; a power of integers may be a fraction."""
-    kind = c_type(statement.dtype, integer)
-    fraction = statement.op == ":=" and "**" in statement.expr
-    return "real" if kind in ("int", "long long") and fraction else kind
-
-
-def _declaration(statement: Statement, integer: str) -> str:
-    if statement.op != ":=":
-        return str(statement.var)
-    constant = "const " if statement.constant else ""
-    return f"{constant}{_kind(statement, integer)} {statement.var}"
-
-
-def _value(statement: Statement) -> str:
-    """The value; where booleans decide over its form, the choice of Brian2's simpler forms.
-
-    A chain of ``?:`` instead of ``if`` keeps the loop free of branches.
-    """
-    simplified = statement.boolean_simplified_expressions
-    if not statement.used_boolean_variables or not simplified:
-        return render_expression(statement.expr)
-    *cases, (_, last) = simplified.items()
-    value = f"({render_expression(last)})"
-    for assignments, expression in reversed(cases):
-        test = " && ".join(name if holds else f"!{name}" for name, holds in assignments)
-        value = f"(({test}) ? ({render_expression(expression)}) : {value})"
-    return value
-
-
-def render_hoisted(
-    statements: Iterable[Statement], constants: Iterable[str], integer: str = "int"
-) -> list[str]:
-    """Loop invariants, computed in double precision and rounded once.
-
-    In single precision ``1 - exp(-dt/tau)`` would lose three digits for a slow variable.
-    """
-    statements = list(statements)
-    doubles = {name: name + DOUBLE_SUFFIX for name in [*constants, "dt"]}
-    lines = []
-    for statement in statements:
-        expression = word_substitute(statement.expr, doubles)
-        kind = _kind(statement, integer)
-        if kind != "real":
-            value = render_expression(expression, "double")
-            value = f"int_({value})" if kind == "int" else value
-            lines.append(f"const {kind} {statement.var} = {value};")
-            continue
-        double = statement.var + DOUBLE_SUFFIX
-        lines.append(f"const double {double} = {render_expression(expression, 'double')};")
-        lines.append(f"const real {statement.var} = real({double});")
-        doubles[statement.var] = double
-    return lines

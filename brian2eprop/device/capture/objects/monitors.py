@@ -12,7 +12,7 @@ from brian2.monitors.spikemonitor import EventMonitor, SpikeMonitor
 from brian2.monitors.statemonitor import StateMonitor
 
 from brian2eprop.device import brian
-from brian2eprop.device.capture.builder import Builder, dtype_of
+from brian2eprop.device.capture.builder import Builder
 from brian2eprop.device.capture.captured import EventLog, Rate, Recording
 from brian2eprop.device.capture.connections import connectivity, order_of
 from brian2eprop.device.capture.objects.kind import Kind
@@ -42,12 +42,18 @@ OF_EVENTS = {"i": "_to_record_i = _neuron", "t": "_to_record_t = t"}
 
 
 def _record_states(builder: Builder, monitor: StateMonitor) -> None:
-    types = {name: dtype_of(monitor.variables[name]) for name in sorted(monitor.record_variables)}
+    types = _types(builder, monitor)
     arrays = _columns(builder, monitor, types, monitor.n_indices)
     body = builder.body(monitor, _recorded(builder, monitor), _recorded_refs(arrays, Index.ELEMENT))
     builder.recordings.append(Recording(monitor, arrays))
     if monitor.n_indices and arrays:
         builder.phases.append(ForEach(monitor.name, monitor.n_indices, body))
+
+
+def _types(builder: Builder, monitor: Any) -> dict[str, DType]:
+    """The types of what is recorded, by name of the variable."""
+    variables = monitor.source.variables
+    return {name: builder.dtype_of(variables[name]) for name in sorted(monitor.record_variables)}
 
 
 def _columns(
@@ -91,10 +97,8 @@ def _recorded(builder: Builder, monitor: StateMonitor) -> Callable[[Any, str], R
 def _record_events(builder: Builder, monitor: EventMonitor) -> None:
     events, late = builder.heard(monitor, monitor.source, monitor.event)
     first, stop = brian.chosen_neurons(monitor.source)
-    types = {name: dtype_of(monitor.variables[name]) for name in sorted(monitor.record_variables)}
+    types = _types(builder, monitor)
     types["i"] = DType.INT  # also where only the number of events is wanted
-    if "t" in types:
-        types["t"] = DType.DOUBLE
     arrays = _columns(builder, monitor, types, stop - first)
     refs = _recorded_refs(arrays, Index.ENTRY)
     numbers = np.arange(len(brian.whole(monitor.source))) - first

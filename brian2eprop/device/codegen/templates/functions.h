@@ -103,7 +103,10 @@ inline double first_time(double t, Passes passes) {
     return t;
 }
 
-B2E_INVARIANT double first_of(int step, double dt) {
+B2E_INVARIANT double first_of(long long step, double dt) {
+    // Beyond what doubles count one by one no time is reached; the least one is no number of steps.
+    if (step > 1ll << 53) return INFINITY;
+    if (step < -(1ll << 53)) return -INFINITY;
     const double about = ((step > 0 ? step : step - 1.0) - 1e-3) * dt;
     return first_time(about, [=](double t) { return _timestep(t, dt) >= step; });
 }
@@ -112,15 +115,15 @@ B2E_INVARIANT double too_late(double dt) {
     return first_time(9223372036854775808.0 * dt, [=](double t) { return _timestep(t, dt) < 0; });
 }
 
-inline Since since(int step, double dt) { return {first_of(step, dt), too_late(dt)}; }
+inline Since since(long long step, double dt) { return {first_of(step, dt), too_late(dt)}; }
 #else
 struct Since {
-    int step;
+    long long step;
     double dt;
     B2E_DEVICE bool operator()(double t) const { return _timestep(t, dt) >= step; }
 };
 
-B2E_DEVICE Since since(int step, double dt) { return {step, dt}; }
+B2E_DEVICE Since since(long long step, double dt) { return {step, dt}; }
 #endif
 
 }  // namespace b2e
