@@ -16,6 +16,9 @@ from brian2 import (
     ms,
     set_device,
 )
+from brian2.core.base import BrianObjectException
+
+from brian2eprop.errors import Unsupported
 
 
 def build() -> dict[str, Any]:
@@ -54,3 +57,23 @@ def test_what_the_runtime_made_is_read_and_set_afterwards(options: dict[str, Any
     plain["links"].w *= 2
     assert plain["group"].b[:].tolist() == [1, 5, 3]
     assert plain["links"].w[:].tolist() == [0.02 * i for i in plain["links"].i[:]]
+
+
+def test_another_device_does_not_take_one_instance_for_all() -> None:
+    set_device("eprop_cuda", backend="reference", batch_size=2)
+    group = NeuronGroup(2, "dv/dt = -v/(5*ms) : 1\nb : 1\nc : 1", method="exact", name="cells")
+    group.v = [[1, 2], [3, 4]]
+    group.c = [[5, 6], [5, 6]]
+    network = Network(group)
+    set_device("runtime")
+    calls: list[Any] = [lambda: group.v[:], lambda: setattr(group, "v", 0), lambda: network.run(ms)]
+    for call in calls:
+        with pytest.raises((Unsupported, BrianObjectException)) as caught:
+            call()
+        causes = [str(caught.value), str(caught.value.__cause__)]
+        assert any("'cells.v' has other values in each of 2 instances" in c for c in causes)
+    group.b = 7
+    assert group.b[:].tolist() == [7, 7]
+    assert group.c[:].tolist() == [5, 6]
+    set_device("eprop_cuda", backend="reference", batch_size=2)
+    assert group.v[:].tolist() == [[1, 2], [3, 4]]

@@ -11,7 +11,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import numpy as np
 import numpy.typing as npt
 from brian2.core.variables import Subexpression, VariableView
-from brian2.devices.device import RuntimeDevice
+from brian2.devices.device import RuntimeDevice, get_device
 from brian2.units.fundamentalunits import fail_for_dimension_mismatch
 
 from brian2eprop.device import brian
@@ -71,8 +71,19 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         if not self._here.looking:
             self._touch(var)
         if access_data and var in self.instances.arrays:
+            self._require_current(var)
             self._raw(var)[:] = self.instances.arrays[var][0]
         return super().get_value(var, access_data)
+
+    def _require_current(self, variable: Any) -> None:
+        """Refuse to give one instance's values, as if they were all, to another device."""
+        values = self.instances.arrays[variable]
+        if get_device() is not self and not (values == values[:1]).all():
+            raise Unsupported(
+                f"'{name_of(variable)}' has other values in each of {len(values)} instances, which "
+                "Brian2's other devices do not have; call set_device('eprop_cuda', batch_size="
+                f"{len(values)}) to read them or to go on, or make '{variable.owner.name}' anew."
+            )
 
     def _require_shared(self, variable: Any) -> None:
         """Refuse to make a network from values that differ from instance to instance."""
