@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from brian2eprop.device.program import Convolution
 
+Places = tuple[tuple[int, int], ...]
 # The axes that an image has besides its channels.
 _DIRECTIONS = (1, 2)
 
@@ -56,13 +57,15 @@ def find_convolution(
     )
     (group,) = _numbers(name, "groups", groups, 1, 1)
     _check_channels(name, image[-1], per_group, channels, group)
-    before, after = _padding(name, padding, image, window, stride, dilate)
-    outputs = tuple(
-        (size + first + last - (width - 1) * apart - 1) // step + 1
-        for size, first, last, width, apart, step in zip(
-            image, before, after, window, dilate, stride, strict=False
+    places = find_places(padding, image[:-1], window, stride, dilate)
+    if places is None:
+        example = "(1, 1)" if n == 1 else "((1, 1), (1, 1))"
+        raise ValueError(
+            f"connect_kernel: the padding of '{name}' is {padding!r}; give 'valid', 'same', "
+            f"'causal' in one direction, or the numbers before and after the input, such as "
+            f"{example}."
         )
-    )
+    outputs = output_sizes(image[:-1], places, window, stride, dilate)
     if min(outputs) < 1:
         raise ValueError(
             f"connect_kernel: the kernel of '{name}' of the shape {tuple(kernel_shape)} is larger "
@@ -77,7 +80,7 @@ def find_convolution(
         _both(window, 1),
         _both(stride, 1),
         _both(dilate, 1),
-        _both(before, 0),
+        _both([before for before, _ in places], 0),
         group,
     )
 
@@ -119,41 +122,68 @@ def _check_channels(name: str, given: int, per_group: int, channels: int, groups
         )
 
 
-def _padding(
-    name: str,
+def output_sizes(
+    sizes: Sequence[int],
+    places: Places,
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+) -> tuple[int, ...]:
+    """How many places a kernel can be laid on, by direction; none or less if it is too large.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Places of the input.
+    places : sequence of pairs of int
+        Places added before and after.
+    window, strides, dilation : sequence of int
+        See :func:`brian2eprop.connect_kernel`.
+    """
+    given = zip(sizes, places, window, strides, dilation, strict=True)
+    return tuple(
+        (size + before + after - (width - 1) * apart - 1) // step + 1
+        for size, (before, after), width, step, apart in given
+    )
+
+
+def find_places(
     padding: Any,
-    image: tuple[int, ...],
-    window: Iterable[int],
-    stride: tuple[int, ...],
-    dilate: tuple[int, ...],
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """By how much the input is padded before and after, in each direction."""
-    n = len(stride)
-    if isinstance(padding, str) and padding in ("valid", "same", "causal"):
-        found = []
-        for size, width, step, apart in zip(image, window, stride, dilate, strict=False):
-            reach = (width - 1) * apart
-            # As in Keras: as many outputs as there are strides in the input, the rest behind it.
-            whole = max((size - 1) // step * step + reach + 1 - size, 0)
-            found.append({"valid": (0, 0), "same": (whole // 2, whole - whole // 2)}.get(
-                padding, (reach, 0)
-            ))  # fmt: skip
-        if padding != "causal" or n == 1:
-            return tuple(before for before, _ in found), tuple(after for _, after in found)
-    pairs = _pairs(padding, n)
-    if pairs is None:
-        example = "(1, 1)" if n == 1 else "((1, 1), (1, 1))"
-        raise ValueError(
-            f"connect_kernel: the padding of '{name}' is {padding!r}; give 'valid', 'same', "
-            f"{chr(39)}causal{chr(39)} in one direction, or the numbers before and after the "
-            f"input, such as {example}."
-        )
-    return tuple(before for before, _ in pairs), tuple(after for _, after in pairs)
+    sizes: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+) -> Places | None:
+    """How many places a padding adds before and after the input, by direction.
 
+    Parameters
+    ----------
+    padding : str or numbers
+        See :func:`brian2eprop.connect_kernel`.
+    sizes, window, strides, dilation : sequence of int
+        As for :func:`output_sizes`.
 
-def _pairs(padding: Any, n: int) -> list[tuple[int, int]] | None:
-    if isinstance(padding, str):
+    Returns
+    -------
+    tuple of pairs of int, or None
+        None if it is no padding.
+    """
+    n = len(sizes)
+    if not isinstance(padding, str):
+        return _pairs(padding, n)
+    if padding not in ("valid", "same", "causal") or (padding == "causal" and n > 1):
         return None
+    found = []
+    for size, width, step, apart in zip(sizes, window, strides, dilation, strict=True):
+        reach = (width - 1) * apart
+        # As in Keras: as many outputs as there are strides in the input, the rest behind it.
+        whole = max((size - 1) // step * step + reach + 1 - size, 0)
+        added = {"valid": (0, 0), "same": (whole // 2, whole - whole // 2), "causal": (reach, 0)}
+        found.append(added[padding])
+    return tuple(found)
+
+
+def _pairs(padding: Any, n: int) -> Places | None:
     try:
         found = np.asarray(padding)
     except ValueError:
@@ -161,7 +191,7 @@ def _pairs(padding: Any, n: int) -> list[tuple[int, int]] | None:
     fits = found.size == 2 * n and found.shape in ((2,), (n, 2)) and found.dtype.kind in "iu"
     if not fits or found.min() < 0:
         return None
-    return [(int(before), int(after)) for before, after in found.reshape(n, 2)]
+    return tuple((int(before), int(after)) for before, after in found.reshape(n, 2))
 
 
 def _numbers(name: str, what: str, value: Any, low: int, n: int | None = None) -> tuple[int, ...]:
