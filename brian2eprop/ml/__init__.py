@@ -17,6 +17,7 @@ from brian2eprop.ml.graph import (
     Reshape,
     ZeroPadding,
 )
+from brian2eprop.ml.interchange.from_nir import from_nir
 
 __all__ = [
     "Add",
@@ -35,5 +36,6 @@ __all__ = [
     "ZeroPadding",
     "convert",
     "from_keras",
+    "from_nir",
     "load",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from brian2eprop.errors import Unsupported
 from brian2eprop.ml import graph
+from brian2eprop.ml.names import brian_name
 
 # What stands in for layers that do not convert.
 _REMEDIES = {
@@ -93,7 +93,7 @@ class _Reading:
     def _add(self, tensor: Any, last: bool) -> None:
         layer, node, _ = tensor._keras_history
         inputs = tuple(self.names[_key(each)] for each in _inputs(tensor))
-        name = _brian_name(layer.name) + (f"_{node}" if node and inputs else "")
+        name = brian_name(layer.name) + (f"_{node}" if node and inputs else "")
         kind = type(layer).__name__
         if kind not in _READERS:
             remedy = _REMEDIES.get(kind, f"one of {', '.join(sorted(_READERS))}")
@@ -110,12 +110,6 @@ class _Reading:
             self.layers[activation.name] = activation
             name = activation.name
         self.names[_key(tensor)] = name
-
-
-def _brian_name(name: str) -> str:
-    """A name that Brian2 takes."""
-    found = re.sub(r"\W", "_", name, flags=re.ASCII)
-    return found if found[0].isalpha() else f"layer_{found}"
 
 
 def _key(tensor: Any) -> tuple[int, int]:

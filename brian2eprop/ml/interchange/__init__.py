@@ -1,0 +1,1 @@
+"""Spiking networks in the Neuromorphic Intermediate Representation, NIR."""
