@@ -19,14 +19,18 @@ from machine import heading
 from trained_networks import cifar10, normalised, random, resnet8, resnet20
 
 from brian2eprop import ml
+from brian2eprop.ml.graph import graph_of
 from brian2eprop.ml.simplify import simplify
 from brian2eprop.ml.stages import activations
 
 
 def original(layers: Any, x: Any) -> Any:
     """Outputs of the network of artificial neurons."""
-    stages = simplify(layers)
-    parts = [activations(stages, x[i : i + 50])[stages[-1].name] for i in range(0, len(x), 50)]
+    stages, ports = simplify(graph_of(layers))
+    parts = [
+        activations(stages, {ports.inputs: x[i : i + 50]})[ports.outputs]
+        for i in range(0, len(x), 50)
+    ]
     return np.concatenate(parts)
 
 

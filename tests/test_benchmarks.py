@@ -48,7 +48,7 @@ SMALL = {
 }
 # These have tests of their own, or are run by other benchmarks.
 OTHERS = {
-    "braintrace_step", "brian2_examples", "heard_digits", "inner_ear", "jax_lstm",
+    "applications", "braintrace_step", "brian2_examples", "heard_digits", "inner_ear", "jax_lstm",
     "jax_training_step", "latency_mnist", "mnist", "run_all", "sequential_mnist", "shd_shaped",
     "simulation", "sparse_accuracy", "spoken_digits", "teams", "training_step",
 }  # fmt: skip

@@ -8,10 +8,12 @@ from brian2eprop.ml.early import EarlyAnswers
 from brian2eprop.ml.graph import (
     Add,
     AveragePooling,
+    Concatenate,
     Convolution,
     Dense,
     Identity,
     Input,
+    MaxPooling,
     Normalisation,
     ReLU,
     Reshape,
@@ -22,6 +24,7 @@ from brian2eprop.ml.interchange.from_nir import from_nir
 __all__ = [
     "Add",
     "AveragePooling",
+    "Concatenate",
     "ConvertedNetwork",
     "Convolution",
     "Cost",
@@ -30,6 +33,7 @@ __all__ = [
     "EarlyAnswers",
     "Identity",
     "Input",
+    "MaxPooling",
     "Normalisation",
     "ReLU",
     "Reshape",

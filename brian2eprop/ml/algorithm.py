@@ -10,6 +10,12 @@ from typing import Any
 import numpy as np
 
 from brian2eprop.ml.graph import Values
+from brian2eprop.ml.stages import Kind
+
+# An input that has said more than the neuron makes it spike. Digits come the largest first, so
+# the largest of some numbers begins as the largest of their beginnings; and the largest of some
+# counts is a count that grows by at most one a step. So what was sent is all there is to compare.
+FOLLOW = "v_post += w*int(sent_pre > sent_post)"
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,9 @@ class Neurons:
     threshold, reset : str, optional
         When they spike, and what happens then.
     on_pre : str
-        What a spike of theirs does to a neuron that it reaches by the weight ``w``.
+        What a spike of theirs adds to a neuron that it reaches by the weight ``w``, a product.
+    follows : str, optional
+        What a spike does to them in place of that, when all have been reset.
     each_step : str, optional
         What is done at the start of every step.
     graded : bool
@@ -34,6 +42,7 @@ class Neurons:
     threshold: str | None = None
     reset: str | None = None
     on_pre: str = ""
+    follows: str | None = None
     each_step: str | None = None
     graded: bool = False
 
@@ -48,6 +57,7 @@ class Algorithm(ABC):
     timesteps: int
     input: Neurons
     hidden: Neurons
+    maximum: Neurons
     output: Neurons
     # Whether there is an answer after every step that counts, or after the last one only.
     answers_each_step: bool
@@ -55,14 +65,27 @@ class Algorithm(ABC):
     def __init__(self, timesteps: int) -> None:
         self.timesteps = timesteps
 
+    def neurons(self, kind: Kind) -> Neurons:
+        """The neurons of a kind of stage."""
+        return {
+            Kind.INPUT: self.input,
+            Kind.HIDDEN: self.hidden,
+            Kind.MAXIMUM: self.maximum,
+            Kind.OUTPUT: self.output,
+        }[kind]
+
     @property
     @abstractmethod
     def steps_per_stage(self) -> int:
-        """Steps from when a stage begins to when the next one does."""
+        """Steps from when a stage begins to when the next one does; one if that is a maximum."""
+
+    def latency(self, kind: Kind) -> int:
+        """Steps for which a stage listens before it begins."""
+        return {Kind.INPUT: 0, Kind.MAXIMUM: 1}.get(kind, self.steps_per_stage)
 
     @abstractmethod
-    def steps(self, depth: int) -> int:
-        """Steps of a run, with an output at a depth."""
+    def steps(self, begin: int) -> int:
+        """Steps of a run, with an output that begins at a step."""
 
     @abstractmethod
     def scale(self, values: Values, is_input: bool) -> Values:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import gcd, prod
+from typing import Any
 
 import numpy as np
 from brian2 import Network, NeuronGroup, StateMonitor, Synapses, ms
 
 from brian2eprop.device.convolution.connect import connect_kernel
-from brian2eprop.ml.algorithm import Algorithm, Neurons
+from brian2eprop.ml.algorithm import Algorithm
 from brian2eprop.ml.graph import Values
-from brian2eprop.ml.stages import Projection, Stage, depths
+from brian2eprop.ml.stages import Kind, Projection, Stage
 
 DT = 1 * ms
-MONITOR = "output_potential"
+# Name of the monitor of an output, after that of its group.
+MONITOR = "_potential"
 # What neurons count: weights that were added, and those that were multiplied by a number before.
 ADDED, MULTIPLIED = "added", "multiplied"
 
@@ -29,13 +32,13 @@ class Scaled:
         The stage.
     scale : array, shape (channels,)
         By what its activations are divided.
-    depth : int
-        Through how many projections the longest way to it leads.
+    begin : int
+        The step in which it begins to send; an output has begun to hear a latency before.
     """
 
     stage: Stage
     scale: Values
-    depth: int
+    begin: int
 
     @property
     def everywhere(self) -> Values:
@@ -46,32 +49,71 @@ class Scaled:
 def scale_stages(
     stages: tuple[Stage, ...], activations: Mapping[str, Values], algorithm: Algorithm
 ) -> tuple[Scaled, ...]:
-    """Give each stage its scale.
+    """Give each stage its scale, and the step in which it begins.
 
     Parameters
     ----------
     stages : tuple of Stage
-        The input first, the output last.
+        Each after those that lead to it.
     activations : dict
         Values on samples, by stage.
     algorithm : Algorithm
-        Who chooses scales; the output has none.
+        Who chooses scales; outputs have none, and a maximum has that of what it compares.
 
     Returns
     -------
     tuple of Scaled
         The stages in the same order.
     """
-    depth, found = depths(stages), []
+    periods = scale_periods(stages)
+    found: dict[str, Scaled] = {}
     for stage in stages:
-        channels = np.ones(stage.shape[-1])
-        scale = (
-            channels
-            if stage is stages[-1]
-            else algorithm.scale(activations[stage.name], stage is stages[0])
-        )
-        found.append(Scaled(stage, scale, depth[stage.name]))
-    return tuple(found)
+        scale = _scale(stage, periods[stage.name], found, activations, algorithm)
+        begin = begin_of(stage, found, algorithm)
+        found[stage.name] = Scaled(stage, np.resize(scale, stage.shape[-1]), begin)
+    return tuple(found.values())
+
+
+def begin_of(stage: Stage, known: Mapping[str, Scaled], algorithm: Algorithm) -> int:
+    """In which step a stage begins, after those that lead to it."""
+    before = max((known[each.source].begin for each in stage.projections), default=0)
+    return before + algorithm.latency(stage.kind)
+
+
+def _scale(
+    stage: Stage,
+    period: int,
+    known: Mapping[str, Scaled],
+    activations: Mapping[str, Values],
+    algorithm: Algorithm,
+) -> Values:
+    """The scale of as many channels as have one of their own."""
+    if stage.kind is Kind.OUTPUT:
+        return np.ones(period)
+    if stage.kind is Kind.MAXIMUM:
+        (projection,) = stage.projections
+        return known[projection.source].scale[:period]
+    values = activations[stage.name]
+    repeated = values.reshape(len(values), -1, period)
+    return algorithm.scale(repeated, stage.kind is Kind.INPUT)
+
+
+def scale_periods(stages: tuple[Stage, ...]) -> dict[str, int]:
+    """After how many neurons the scale of a stage repeats itself, by name.
+
+    A kernel is one for all places, so what it leads from, and to, has one scale for each of the
+    channels that the kernel sees there, even where a reshape lies between these and the stage's.
+    """
+    found = {stage.name: stage.shape[-1] for stage in stages}
+    for stage in reversed(stages):
+        for each in stage.projections:
+            if prod(each.output_shape[:-1]) > 1:
+                found[stage.name] = gcd(found[stage.name], each.output_shape[-1])
+            if stage.kind is Kind.MAXIMUM:
+                found[each.source] = gcd(found[each.source], found[stage.name])
+            if prod(each.input_shape[:-1]) > 1:
+                found[each.source] = gcd(found[each.source], each.input_shape[-1])
+    return found
 
 
 def scaled_kernel(projection: Projection, source: Scaled, target: Scaled) -> Values:
@@ -89,7 +131,7 @@ def build(stages: tuple[Scaled, ...], algorithm: Algorithm, counted: bool = Fals
     Parameters
     ----------
     stages : tuple of Scaled
-        The input first, the output last.
+        Each after those that lead to it.
     algorithm : Algorithm
         Whose equations there are.
     counted : bool
@@ -103,61 +145,71 @@ def build(stages: tuple[Scaled, ...], algorithm: Algorithm, counted: bool = Fals
     network = Network()
     groups = {}
     for each in stages:
-        groups[each.stage.name] = _group(each, stages, algorithm, counted)
-        network.add(groups[each.stage.name])
+        groups[each.stage.name] = group = _group(each, algorithm, counted)
+        network.add(group)
+        if each.stage.kind is Kind.OUTPUT and algorithm.answers_each_step:
+            name = f"{group.name}{MONITOR}"
+            network.add(StateMonitor(group, "v", record=True, dt=DT, when="end", name=name))
     by_name = {each.stage.name: each for each in stages}
     for target in stages:
         for number, projection in enumerate(target.stage.projections):
             source = by_name[projection.source]
-            name = f"{source.stage.name}_to_{target.stage.name}"
-            if any(p.source == projection.source for p in target.stage.projections[:number]):
-                name += f"_{number}"
-            network.add(_synapses(name, projection, source, target, groups, algorithm, counted))
-    output = groups[stages[-1].stage.name]
-    if algorithm.answers_each_step:
-        network.add(StateMonitor(output, "v", record=True, dt=DT, when="end", name=MONITOR))
+            network.add(_synapses(projection, number, source, target, groups, algorithm, counted))
     return network
 
 
-def _neurons(each: Scaled, stages: tuple[Scaled, ...], algorithm: Algorithm) -> Neurons:
-    if each is stages[0]:
-        return algorithm.input
-    return algorithm.output if each is stages[-1] else algorithm.hidden
+def gain_name(number: int) -> str:
+    """Name of the variable by which neurons multiply what comes along a projection."""
+    return f"gain_{number}"
 
 
-def _group(
-    each: Scaled, stages: tuple[Scaled, ...], algorithm: Algorithm, counted: bool
-) -> NeuronGroup:
-    neurons = _neurons(each, stages, algorithm)
+def _group(each: Scaled, algorithm: Algorithm, counted: bool) -> NeuronGroup:
+    stage, neurons = each.stage, algorithm.neurons(each.stage.kind)
+    gains = {
+        gain_name(number): np.broadcast_to(projection.gain, projection.output_shape).ravel()
+        for number, projection in enumerate(stage.projections)
+        if projection.gain is not None
+    }
+    more = [f"{name} : 1 (constant)" for name in gains]
+    more += [f"{name} : 1" for name in (ADDED, MULTIPLIED) if counted]
     group = NeuronGroup(
-        each.stage.size,
-        neurons.model + f"\n{ADDED} : 1\n{MULTIPLIED} : 1" * counted,
+        stage.size,
+        "\n".join([neurons.model, *more]),
         threshold=neurons.threshold,
         reset=neurons.reset,
         method="euler",
         dt=DT,
-        name=each.stage.name,
+        name=stage.name,
         namespace={"K": algorithm.timesteps},
     )
     if neurons.each_step is not None:
         group.run_regularly(neurons.each_step, when="start", name=f"{group.name}_each_step")
-    is_output = each is stages[-1]
-    # An output sums up what comes in, from the step on in which the last stage begins.
-    first = (each.depth - is_output) * algorithm.steps_per_stage
-    times = {"begin": first - 0.5, "end": first + algorithm.steps_per_stage - 0.5}
-    for name, steps in times.items():
+    values = {**_times(each, algorithm), **gains}
+    if stage.kind in (Kind.HIDDEN, Kind.OUTPUT):
+        bias = np.broadcast_to(stage.bias, stage.shape) / each.everywhere
+        values |= algorithm.initial(bias.ravel(), stage.kind is Kind.OUTPUT)
+    for name, value in values.items():
         if name in group.variables:
-            setattr(group, name, steps * DT)
-    if each is not stages[0]:
-        bias = np.broadcast_to(each.stage.bias, each.stage.shape) / each.everywhere
-        for name, values in algorithm.initial(bias.ravel(), is_output).items():
-            setattr(group, name, values)
+            setattr(group, name, value)
     return group
 
 
+def _times(each: Scaled, algorithm: Algorithm) -> dict[str, Any]:
+    """When neurons begin and end, halfway between steps, and the step of theirs in step zero."""
+    is_output = each.stage.kind is Kind.OUTPUT
+    # An output sums up what comes in, from the step on in which it listens.
+    begin = each.begin - algorithm.latency(Kind.OUTPUT) * is_output
+    length = algorithm.steps_per_stage
+    return {
+        "begin": (begin - 0.5) * DT,
+        "end": (begin + length - 0.5) * DT,
+        "ahead": -begin % length,
+    }
+
+
 def _synapses(
-    name: str,
     projection: Projection,
+    number: int,
     source: Scaled,
     target: Scaled,
     groups: Mapping[str, NeuronGroup],
@@ -165,20 +217,28 @@ def _synapses(
     counted: bool,
 ) -> Synapses:
     """Synapses along a kernel; what leads past stages waits as long as they take."""
-    sender = algorithm.input if source.depth == 0 else algorithm.hidden
-    on_pre = sender.on_pre
+    kind, others = target.stage.kind, target.stage.projections[:number]
+    follows = algorithm.neurons(kind).follows
+    sender = algorithm.neurons(source.stage.kind)
+    on_pre = follows or sender.on_pre
+    if projection.gain is not None:
+        on_pre += f"*{gain_name(number)}_post"
     if counted:
         on_pre += f"\n{MULTIPLIED if sender.graded else ADDED}_post += 1"
-    passed = target.depth - source.depth - 1
+    name = f"{source.stage.name}_to_{target.stage.name}"
+    if any(each.source == projection.source for each in others):
+        name += f"_{number}"
     synapses = Synapses(
         groups[source.stage.name],
         groups[target.stage.name],
         "w : 1",
         on_pre=on_pre,
-        delay=passed * algorithm.steps_per_stage * DT,
+        delay=(target.begin - algorithm.latency(kind) - source.begin) * DT,
         dt=DT,
         name=name,
     )
+    if follows is not None:
+        synapses.pre.when = "after_resets"
     connect_kernel(
         synapses,
         scaled_kernel(projection, source, target),

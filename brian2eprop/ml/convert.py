@@ -12,7 +12,7 @@ from brian2eprop.ml.algorithm import Algorithm
 from brian2eprop.ml.building import scale_stages
 from brian2eprop.ml.converted import ConvertedNetwork
 from brian2eprop.ml.few_spike import FewSpike
-from brian2eprop.ml.graph import Layer
+from brian2eprop.ml.graph import Graph, Layer, graph_of
 from brian2eprop.ml.rate import Rate
 from brian2eprop.ml.read_keras import read_keras
 from brian2eprop.ml.saving import read
@@ -77,7 +77,7 @@ def from_keras(
     >>> snn.predict(x).shape
     (32, 10)
     """
-    return convert(read_keras(model), samples, algorithm=algorithm, timesteps=timesteps)
+    return _converted(read_keras(model), samples, algorithm, timesteps)
 
 
 def convert(
@@ -116,22 +116,21 @@ def convert(
     >>> snn.predict([[1., 0., -1., 0.]]).round(6).tolist()
     [[1.0, 1.0]]
     """
+    return _converted(graph_of(layers), samples, algorithm, timesteps)
+
+
+def _converted(network: Graph, samples: Any, algorithm: str, timesteps: int) -> ConvertedNetwork:
     if algorithm not in ALGORITHMS:
         names = " or ".join(map(repr, ALGORITHMS))
         raise ValueError(f"There is no algorithm {algorithm!r} of conversion; give {names}.")
     whole = isinstance(timesteps, int | np.integer) and not isinstance(timesteps, bool)
     if not whole or timesteps < 1:
         raise ValueError(f"timesteps is {timesteps!r}; give a whole number from 1 up.")
-    stages = simplify(layers)
-    given = np.asarray(samples, float)
-    if given.shape[1:] != stages[0].shape or not given.size:
-        raise ValueError(
-            f"The samples have the shape {given.shape}; the input '{stages[0].name}' takes "
-            f"(samples, {', '.join(map(str, stages[0].shape))})."
-        )
+    stages, ports = simplify(network)
+    given = ports.samples(samples, {stage.name: stage.shape for stage in stages})
     chosen = ALGORITHMS[algorithm](int(timesteps))
     scaled = scale_stages(stages, activations(stages, given), chosen)
-    return ConvertedNetwork(scaled, chosen)
+    return ConvertedNetwork(scaled, chosen, ports)
 
 
 def load(path: str | os.PathLike[str]) -> ConvertedNetwork:

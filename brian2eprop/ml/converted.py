@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from brian2eprop.ml.algorithm import Algorithm
 from brian2eprop.ml.building import Scaled
@@ -15,6 +14,7 @@ from brian2eprop.ml.diagnosis import Diagnosis, diagnose
 from brian2eprop.ml.early import EarlyAnswers, answer_early
 from brian2eprop.ml.graph import Values
 from brian2eprop.ml.plotting import plot_accuracy
+from brian2eprop.ml.ports import Ports, number_of
 from brian2eprop.ml.running import Running
 from brian2eprop.ml.saving import write
 from brian2eprop.ml.stages import activations
@@ -27,9 +27,11 @@ class ConvertedNetwork:
     Parameters
     ----------
     stages : tuple of Scaled
-        The input first, the output last.
+        Each after those that lead to it.
     algorithm : Algorithm
         What activations become.
+    ports : Ports
+        How arrays are arranged that enter, and that come out.
 
     Attributes
     ----------
@@ -38,13 +40,11 @@ class ConvertedNetwork:
         ``network['conv_to_dense']`` the synapses from there to 'dense'.
     """
 
-    def __init__(self, stages: tuple[Scaled, ...], algorithm: Algorithm) -> None:
-        self._stages = stages
-        self._algorithm = algorithm
-        self._running = Running(stages, algorithm)
+    def __init__(self, stages: tuple[Scaled, ...], algorithm: Algorithm, ports: Ports) -> None:
+        self._running = Running(stages, algorithm, ports)
         self.network = self._running.network
 
-    def predict(self, x: Any) -> Values:
+    def predict(self, x: Any) -> Any:
         """What the output layer says, before a softmax, for samples.
 
         Samples are run in batches of the ``batch_size`` of the device that was set when the model
@@ -52,13 +52,13 @@ class ConvertedNetwork:
 
         Parameters
         ----------
-        x : array, shape (samples, *shape of the model's input)
+        x : array, or list or dict of arrays, shape (samples, *shape of the model's input)
             The samples.
 
         Returns
         -------
-        array, shape (samples, outputs)
-            Estimates of the model's outputs.
+        array, or list or dict of arrays, shape (samples, *shape of the output)
+            Estimates of the model's outputs, arranged as the model arranges them.
 
         Raises
         ------
@@ -66,8 +66,8 @@ class ConvertedNetwork:
             If the samples have another shape.
         """
         running = self._running
-        batches = running.whole_batches(running.samples(x))
-        return np.concatenate([running.answer(count) for count in batches])
+        answers = running.answers(running.samples(x))
+        return running.ports.arranged({name: each[:, -1] for name, each in answers.items()})
 
     def predict_early(self, x: Any, margin: float) -> EarlyAnswers:
         """Answers that are given as soon as they are sure, with rates.
@@ -78,7 +78,7 @@ class ConvertedNetwork:
 
         Parameters
         ----------
-        x : array, shape (samples, *shape of the model's input)
+        x : array, or list or dict of arrays, shape (samples, *shape of the model's input)
             The samples.
         margin : float
             A lead that is enough after all timesteps, in the model's own units. The smaller, the
@@ -95,7 +95,8 @@ class ConvertedNetwork:
         ValueError
             If the samples have another shape, or the margin is no number from 0 up.
         Unsupported
-            If the algorithm has an answer when all is over only, or there is one output.
+            If the algorithm has an answer when all is over only, or there are several outputs, or
+            one of one number.
 
         Examples
         --------
@@ -110,17 +111,17 @@ class ConvertedNetwork:
         samples = self._running.samples(x)
         return answer_early(self._running, samples, number("predict_early", "margin", margin))
 
-    def predict_each_step(self, x: Any) -> Values:
+    def predict_each_step(self, x: Any) -> Any:
         """What :meth:`predict` would give after each timestep.
 
         Parameters
         ----------
-        x : array, shape (samples, *shape of the model's input)
+        x : array, or list or dict of arrays, shape (samples, *shape of the model's input)
             The samples.
 
         Returns
         -------
-        array, shape (samples, timesteps, outputs)
+        array, or list or dict of arrays, shape (samples, timesteps, *shape of the output)
             Estimates after each step that the output counts; few-spike has the last one only.
 
         Raises
@@ -129,47 +130,43 @@ class ConvertedNetwork:
             If the samples have another shape.
         """
         running = self._running
-        each = running.algorithm.answers_each_step
-        batches = running.whole_batches(running.samples(x))
-        return np.concatenate(
-            [running.output_each_step(n) if each else running.output(n)[:, None] for n in batches]
-        )
+        return running.ports.arranged(running.answers(running.samples(x)))
 
-    def evaluate(self, x: Any, y: Any) -> NDArray[np.float64]:
+    def evaluate(self, x: Any, y: Any) -> Any:
         """How many samples are classified as they should be, after each timestep.
 
         Parameters
         ----------
-        x : array, shape (samples, *shape of the model's input)
+        x : array, or list or dict of arrays, shape (samples, *shape of the model's input)
             The samples.
-        y : array of int, shape (samples,)
-            Their classes.
+        y : array of int, or list or dict of them, shape (samples,)
+            Their classes, arranged as the outputs.
 
         Returns
         -------
-        array, shape (timesteps,)
-            Accuracies; few-spike has the last one only.
+        array, or list or dict of arrays, shape (timesteps,)
+            Accuracies, arranged as the outputs; few-spike has the last one only.
 
         Raises
         ------
         ValueError
             If the samples have another shape, or there are not as many classes.
         """
-        samples, classes = self._running.samples(x), np.asarray(y)
-        if classes.shape != (len(samples),) or classes.dtype.kind not in "iu":
-            raise ValueError(
-                f"evaluate: y has the shape {classes.shape} and the type {classes.dtype}; give "
-                f"{len(samples)} whole numbers, the class of each sample."
-            )
-        answers = self.predict_each_step(samples).argmax(axis=-1)
-        return np.asarray((answers == classes[:, None]).mean(axis=0))
+        running = self._running
+        samples = running.samples(x)
+        classes = running.ports.classes(y, number_of(samples))
+        found = {
+            name: np.asarray((each.argmax(axis=-1) == classes[name][:, None]).mean(axis=0))
+            for name, each in running.answers(samples).items()
+        }
+        return running.ports.arranged(found)
 
     def activations(self, x: Any) -> dict[str, Values]:
         """What the neurons of each layer have said, in the model's own units.
 
         Parameters
         ----------
-        x : array, shape (samples, *shape of the model's input)
+        x : array, or list or dict of arrays, shape (samples, *shape of the model's input)
             The samples.
 
         Returns
@@ -184,7 +181,8 @@ class ConvertedNetwork:
             If the samples have another shape.
         """
         found = self._running.activations(self._running.samples(x))
-        del found[self._stages[-1].stage.name]
+        for name in self._running.ports.output_names:
+            del found[name]
         return found
 
     def diagnose(self, x: Any) -> Diagnosis:
@@ -192,7 +190,7 @@ class ConvertedNetwork:
 
         Parameters
         ----------
-        x : array, shape (samples, *shape of the model's input)
+        x : array, or list or dict of arrays, shape (samples, *shape of the model's input)
             The samples, such as those that are classified otherwise than by the model.
 
         Returns
@@ -231,7 +229,7 @@ class ConvertedNetwork:
 
         Parameters
         ----------
-        x : array, shape (samples, *shape of the model's input)
+        x : array, or list or dict of arrays, shape (samples, *shape of the model's input)
             The samples.
 
         Returns
@@ -256,7 +254,7 @@ class ConvertedNetwork:
         >>> cost.spikes, cost.additions
         (4.0, 40.0)
         """
-        return measure(self._stages, self._algorithm, self._running.samples(x))
+        return measure(self._running, self._running.samples(x))
 
     def summary(self, x: Any = None) -> str:
         """A table: neurons of each layer, synapses there are and weights that are stored.
@@ -283,7 +281,7 @@ class ConvertedNetwork:
 
         Parameters
         ----------
-        x : array, shape (samples, *shape of the model's input)
+        x : array, or list or dict of arrays, shape (samples, *shape of the model's input)
             The samples.
         y : array of int, shape (samples,)
             Their classes.
@@ -301,12 +299,17 @@ class ConvertedNetwork:
             If there is no Matplotlib.
         ValueError
             If the samples have another shape, or there are not as many classes.
+        Unsupported
+            If there are several outputs.
         """
-        accuracies = self.evaluate(x, y)
-        stages = tuple(each.stage for each in self._stages)
-        outputs = activations(stages, self._running.samples(x))[stages[-1].name]
-        model = float((outputs.argmax(axis=-1) == np.asarray(y)).mean())
-        return plot_accuracy(accuracies, self._algorithm.timesteps, model, ax)
+        running = self._running
+        output = running.only_output("plot_accuracy").stage
+        stages = tuple(each.stage for each in running.stages)
+        outputs = activations(stages, running.samples(x))[output.name]
+        (classes,) = running.ports.classes(y, len(outputs)).values()
+        model = float((outputs.argmax(axis=-1) == classes).mean())
+        accuracies = running.ports.by_output(self.evaluate(x, y))[output.name]
+        return plot_accuracy(accuracies, running.algorithm.timesteps, model, ax)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the conversion into a file, for :func:`brian2eprop.ml.load`.
@@ -325,4 +328,5 @@ class ConvertedNetwork:
         OSError
             If it cannot be written.
         """
-        write(path, self._stages, self._algorithm)
+        running = self._running
+        write(path, running.stages, running.algorithm, running.ports)

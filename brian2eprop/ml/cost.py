@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from brian2 import SpikeMonitor, Synapses
 
-from brian2eprop.ml.algorithm import Algorithm
-from brian2eprop.ml.building import ADDED, MULTIPLIED, Scaled
+from brian2eprop.ml.building import ADDED, MULTIPLIED
 from brian2eprop.ml.graph import Values
+from brian2eprop.ml.ports import number_of
 from brian2eprop.ml.running import Running
 from brian2eprop.ml.tables import Table
 
@@ -185,24 +186,23 @@ def sizes(running: Running) -> Cost:
     return Cost(chosen.name, chosen.timesteps, running.steps, tuple(layers))
 
 
-def measure(stages: tuple[Scaled, ...], algorithm: Algorithm, samples: Values) -> Cost:
+def measure(running: Running, samples: Mapping[str, Values]) -> Cost:
     """Count what samples cost, in a network of their own.
 
     Parameters
     ----------
-    stages : tuple of Scaled
-        The stages.
-    algorithm : Algorithm
-        What activations become.
-    samples : array, shape (samples, *shape of the input)
-        What is presented.
+    running : Running
+        The network.
+    samples : dict
+        What is presented to each input, of shape (samples, *shape of the input).
 
     Returns
     -------
     Cost
         Means over the samples.
     """
-    running = Running(stages, algorithm, counted=True)
+    stages = running.stages
+    running = Running(stages, running.algorithm, running.ports, counted=True)
     known = sizes(running)
     totals = np.zeros((len(stages), 3))
     monitors = _monitors(running)
@@ -215,7 +215,7 @@ def measure(stages: tuple[Scaled, ...], algorithm: Algorithm, samples: Values) -
             for column, variable in enumerate((ADDED, MULTIPLIED), start=1):
                 totals[number, column] += running.read(each, variable, count).sum()
     layers = tuple(
-        LayerCost(of.name, of.shape, of.weights, of.synapses, *(numbers / len(samples)))
+        LayerCost(of.name, of.shape, of.weights, of.synapses, *(numbers / number_of(samples)))
         for of, numbers in zip(known.layers, totals, strict=True)
     )
     return Cost(known.algorithm, known.timesteps, known.steps, layers)
@@ -224,7 +224,9 @@ def measure(stages: tuple[Scaled, ...], algorithm: Algorithm, samples: Values) -
 def _monitors(running: Running) -> dict[str, SpikeMonitor]:
     """Monitors that count, of the stages that send spikes rather than numbers."""
     found = {}
-    for each in running.stages[running.algorithm.input.graded :]:
+    for each in running.stages:
+        if running.algorithm.neurons(each.stage.kind).graded:
+            continue
         group = running.network[each.stage.name]
         if "spike" in group.events:
             found[group.name] = SpikeMonitor(group, record=False, name=f"{group.name}_spikes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from brian2eprop.ml.building import Scaled
 from brian2eprop.ml.graph import Values
 from brian2eprop.ml.running import Running
-from brian2eprop.ml.stages import activations
+from brian2eprop.ml.stages import Kind, activations
 from brian2eprop.ml.tables import Table
 
 
@@ -98,25 +99,25 @@ def _shares(of: LayerDiagnosis) -> tuple[float, ...]:
     return of.error, of.own_error, of.cut_off, of.rounding, of.saturated
 
 
-def diagnose(running: Running, samples: Values) -> Diagnosis:
+def diagnose(running: Running, samples: Mapping[str, Values]) -> Diagnosis:
     """Compare what each layer said with what it should have.
 
     Parameters
     ----------
     running : Running
         The network.
-    samples : array, shape (samples, *shape of the input)
-        What is presented.
+    samples : dict
+        What is presented to each input, of shape (samples, *shape of the input).
 
     Returns
     -------
     Diagnosis
-        The layers that spike, and the output.
+        The layers that spike, and the outputs.
     """
     stages = running.stages
     model = activations(tuple(each.stage for each in stages), samples)
     said = running.activations(samples)
-    known = {stages[0].stage.name: samples} | said
+    known = {**samples, **said}
     return Diagnosis(
         tuple(
             _layer(running, each, model[each.stage.name], known)
@@ -133,7 +134,7 @@ def _layer(
     wanted = stage.apply(known) if stage.projections else model
     sayable = wanted
     nearest = wanted
-    if each is not running.stages[-1]:
+    if stage.kind is not Kind.OUTPUT:
         quantise = running.algorithm.quantise
         largest = quantise(np.full(stage.shape, np.inf)) * each.scale
         sayable = np.clip(wanted, -largest, largest)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brian2eprop.errors import Unsupported
+from brian2eprop.ml.building import Scaled
 from brian2eprop.ml.graph import Values
 from brian2eprop.ml.running import Running
 
@@ -30,7 +32,7 @@ class EarlyAnswers(NamedTuple):
     steps: NDArray[np.int64]
 
 
-def answer_early(running: Running, samples: Values, margin: float) -> EarlyAnswers:
+def answer_early(running: Running, samples: Mapping[str, Values], margin: float) -> EarlyAnswers:
     """Run each batch until all of its samples are sure.
 
     After n of T steps a spike more or less moves an output by 1/n, so a lead counts n/T.
@@ -39,8 +41,8 @@ def answer_early(running: Running, samples: Values, margin: float) -> EarlyAnswe
     ----------
     running : Running
         The network.
-    samples : array, shape (samples, *shape of the input)
-        What is presented.
+    samples : dict
+        What is presented to each input, of shape (samples, *shape of the input).
     margin : float
         By how much the largest output must lead after all timesteps.
 
@@ -52,31 +54,32 @@ def answer_early(running: Running, samples: Values, margin: float) -> EarlyAnswe
     Raises
     ------
     Unsupported
-        If there is no answer before the end, or one output only.
+        If there is no answer before the end, there are several outputs, or one of one number.
     """
-    algorithm, output = running.algorithm, running.stages[-1].stage
+    algorithm, output = running.algorithm, running.only_output("predict_early")
     if not algorithm.answers_each_step:
         raise Unsupported(
             f"The algorithm {algorithm.name!r} has an answer when all is over only, so none is "
             "early; convert with algorithm='rate'."
         )
-    if output.size < 2:
+    if output.stage.size < 2:
         raise Unsupported(
-            f"'{output.name}' has a single output, which leads no other; use predict_each_step."
+            f"'{output.stage.name}' has a single output, which leads no other; use "
+            "predict_each_step."
         )
-    found = [_batch(running, count, margin) for count in running.batches(samples)]
+    found = [_batch(running, output, count, margin) for count in running.batches(samples)]
     outputs, steps = zip(*found, strict=True)
     return EarlyAnswers(np.concatenate(outputs), np.concatenate(steps))
 
 
-def _batch(running: Running, count: int, margin: float) -> EarlyAnswers:
+def _batch(running: Running, output: Scaled, count: int, margin: float) -> EarlyAnswers:
     timesteps, done = running.algorithm.timesteps, 0
-    running.run(running.silent_steps)
+    running.run(running.silent_steps(output))
     while True:
         more = min(_STEPS_BETWEEN, timesteps - done)
         running.run(more)
         done += more
-        answers = running.output_each_step(count)
+        answers = running.output_each_step(output, count)
         best = np.sort(answers.reshape(count, done, -1), axis=-1)
         lead = (best[..., -1] - best[..., -2]) * np.arange(1, done + 1) / timesteps
         sure = lead >= margin

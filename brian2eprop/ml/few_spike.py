@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from brian2eprop.ml.algorithm import Algorithm, Neurons, channel_scale
+from brian2eprop.ml.algorithm import FOLLOW, Algorithm, Neurons, channel_scale
 from brian2eprop.ml.graph import Values
 
 
@@ -33,31 +33,36 @@ class FewSpike(Algorithm):
     name = "few-spike"
     answers_each_step = False
     _send = "v >= h and t > begin and t < end"
-    _places = """h : 1 (shared)
+    _digits = """v : 1
+        h : 1 (shared)
+        ahead : integer (shared, constant)"""
+    _sent = f"""{_digits}
         sent : 1
         begin : second (shared, constant)
         end : second (shared, constant)"""
-    _next_digit = "h = 2.0**(-1 - (int(t/dt + 0.5) % K))"
+    _next_digit = "h = 2.0**(-1 - (int(t/dt + 0.5) + ahead) % K)"
+    _add = "v_post += w*h_post"
     input = Neurons(
-        f"v : 1\npolarity : 1 (constant)\n{_places}",
+        f"{_sent}\npolarity : 1 (constant)",
         _send,
         "v -= h; sent += polarity*h",
-        "v_post += w*polarity_pre*h_pre",
-        _next_digit,
+        "v_post += w*polarity_pre*h_post",
+        each_step=_next_digit,
     )
-    hidden = Neurons(
-        f"v : 1\n{_places}", _send, "v -= h; sent += h", "v_post += w*h_pre", _next_digit
+    hidden = Neurons(_sent, _send, "v -= h; sent += h", _add, each_step=_next_digit)
+    maximum = Neurons(
+        f"{_digits}\nsent : 1", "v > 0", "v = 0; sent += h", _add, FOLLOW, _next_digit
     )
-    output = Neurons("v : 1")
+    output = Neurons(_digits, each_step=_next_digit)
 
     @property
     def steps_per_stage(self) -> int:
         """A stage sends when it has heard all digits."""
         return self.timesteps
 
-    def steps(self, depth: int) -> int:
-        """K for each stage before the output."""
-        return self.timesteps * depth
+    def steps(self, begin: int) -> int:
+        """Until the output has heard all digits."""
+        return begin
 
     def scale(self, values: Values, is_input: bool) -> Values:
         """The largest activation, by the largest number that K digits say."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brian2eprop.errors import Unsupported
-
 Values = NDArray[np.floating[Any]]
 # 'valid', 'same' as in Keras, 'causal' along one direction, or pairs of places before and after.
 Padding = str | tuple[tuple[int, int], ...]
+# Names of layers: one, some in order, or some by the names that their arrays have.
+Names = str | Sequence[str] | Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +74,35 @@ class Dense(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AveragePooling(Layer):
-    """Averages over windows; over the whole image without a ``window``."""
+class Pooling(Layer):
+    """What all poolings have.
+
+    Parameters
+    ----------
+    window : tuple of int, optional
+        Places of a window by direction; the whole image by default.
+    strides : tuple of int, optional
+        Steps between windows; as wide as these by default.
+    padding : str or pairs of int
+        As of a convolution; what is added counts in no window.
+    keep_directions : bool
+        Whether a single place is left as one, rather than as channels alone.
+    """
 
     window: tuple[int, ...] | None = None
     strides: tuple[int, ...] | None = None
     padding: Padding = "valid"
     keep_directions: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragePooling(Pooling):
+    """Averages over windows, of the places that are there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPooling(Pooling):
+    """The largest in each window."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +140,78 @@ class Add(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Concatenate(Layer):
+    """The channels of several layers, one after the other."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Identity(Layer):
     """What does nothing when a network is used: dropout, a softmax at the end."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network: layers, where samples enter, and what is asked for.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        In an order in which each comes after those that it takes.
+    inputs, outputs : str, list or dict of str
+        Names of layers, arranged as the arrays that are given for them, and that come out.
+    """
+
+    layers: tuple[Layer, ...]
+    inputs: Names
+    outputs: Names
+
+
+def names_in(names: Names) -> tuple[str, ...]:
+    """Names of layers, however they are arranged."""
+    if isinstance(names, str):
+        return (names,)
+    return tuple(names.values() if isinstance(names, Mapping) else names)
+
+
+def renamed(names: Names, others: Mapping[str, str]) -> Names:
+    """Other names, arranged alike."""
+    if isinstance(names, str):
+        return others[names]
+    if isinstance(names, Mapping):
+        return {key: others[name] for key, name in names.items()}
+    return [others[name] for name in names]
+
+
+def graph_of(layers: Sequence[Layer]) -> Graph:
+    """A network of layers; what no other layer takes is an output.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The layers in any order.
+
+    Returns
+    -------
+    Graph
+        Several inputs, and several outputs, are dicts by the names of their layers.
+
+    Raises
+    ------
+    ValueError
+        If two have one name, a layer takes one that is not there, or they form a loop, or there
+        is no input.
+    """
+    ordered = order(layers)
+    taken = {name for layer in ordered for name in layer.inputs}
+    inputs = [layer.name for layer in layers if isinstance(layer, Input)]
+    outputs = [layer.name for layer in layers if layer.name not in taken]
+    if not inputs:
+        raise ValueError("None of the layers is an Input; begin with one, which has a shape.")
+    return Graph(ordered, _arranged(inputs), _arranged(outputs))
+
+
+def _arranged(names: list[str]) -> Names:
+    return names[0] if len(names) == 1 else {name: name for name in names}
 
 
 def order(layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -128,7 +220,7 @@ def order(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     Parameters
     ----------
     layers : sequence of Layer
-        A graph with one input; the last layer that no other takes is its output.
+        A graph.
 
     Returns
     -------
@@ -139,8 +231,6 @@ def order(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     ------
     ValueError
         If two have one name, a layer takes one that is not there, or they form a loop.
-    Unsupported
-        If there is not exactly one input and one output.
     """
     known = {layer.name: layer for layer in layers}
     if len(known) < len(layers):
@@ -160,17 +250,4 @@ def order(layers: Sequence[Layer]) -> tuple[Layer, ...]:
             )
         found.update((layer.name, layer) for layer in ready)
         waiting = [layer for layer in waiting if layer.name not in found]
-    _check_ends(tuple(found.values()))
     return tuple(found.values())
-
-
-def _check_ends(layers: tuple[Layer, ...]) -> None:
-    taken = {name for layer in layers for name in layer.inputs}
-    inputs = [layer.name for layer in layers if isinstance(layer, Input)]
-    outputs = [layer.name for layer in layers if layer.name not in taken]
-    for what, names in (("input", inputs), ("output", outputs)):
-        if len(names) != 1:
-            raise Unsupported(
-                f"The model has {len(names)} {what}s ({', '.join(names)}); a conversion takes one "
-                f"with a single {what}: convert a model that ends at one of them."
-            )

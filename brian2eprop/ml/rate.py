@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from brian2eprop.ml.algorithm import Algorithm, Neurons, channel_scale
+from brian2eprop.ml.algorithm import FOLLOW, Algorithm, Neurons, channel_scale
 from brian2eprop.ml.graph import Values
 
 # Rueckauer et al. scale by the 99.9th percentile: a few outliers would make all others slow.
@@ -33,28 +33,22 @@ class Rate(Algorithm):
 
     name = "rate"
     answers_each_step = True
+    _integrate = """dv/dt = int(t > begin)*drive/dt : 1
+        drive : 1
+        begin : second (shared, constant)"""
     input = Neurons("x : 1", "t < dt/2", "", "drive_post += w*x_pre", graded=True)
-    hidden = Neurons(
-        """dv/dt = int(t > begin)*drive/dt : 1
-        drive : 1
-        sent : 1
-        begin : second (shared, constant)""",
-        "v >= 1",
-        "v -= 1; sent += 1",
-        "v_post += w",
-    )
-    output = Neurons("""dv/dt = int(t > begin)*drive/dt : 1
-        drive : 1
-        begin : second (shared, constant)""")
+    hidden = Neurons(f"{_integrate}\nsent : 1", "v >= 1", "v -= 1; sent += 1", "v_post += w")
+    maximum = Neurons("v : 1\nsent : 1", "v > 0", "v = 0; sent += 1", "v_post += w", FOLLOW)
+    output = Neurons(_integrate)
 
     @property
     def steps_per_stage(self) -> int:
         """A spike reaches the next stage in the next step."""
         return 1
 
-    def steps(self, depth: int) -> int:
+    def steps(self, begin: int) -> int:
         """Those that count, and before them those in which nothing reaches the output."""
-        return self.timesteps + depth - 1
+        return self.timesteps + begin - 1
 
     def scale(self, values: Values, is_input: bool) -> Values:
         """The percentile of what is positive; an input is a current, of any size."""

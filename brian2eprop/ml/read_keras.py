@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -11,24 +12,28 @@ from brian2eprop.errors import Unsupported
 from brian2eprop.ml import graph
 from brian2eprop.ml.names import brian_name
 
+_Reader = Callable[[Any, str, tuple[str, ...]], graph.Layer]
+# A layer, its number of calls before, and which of its results: what a tensor of Keras is.
+_Key = tuple[int, int, int]
+# What keeps the order of an output, or the largest of its numbers, and is left out there.
+_ENDS = ("softmax", "sigmoid")
 # What stands in for layers that do not convert.
 _REMEDIES = {
-    "MaxPooling1D": "AveragePooling1D, or a convolution with strides",
-    "MaxPooling2D": "AveragePooling2D, or a convolution with strides",
-    "GlobalMaxPooling1D": "GlobalAveragePooling1D",
-    "GlobalMaxPooling2D": "GlobalAveragePooling2D",
-    "Concatenate": "Add, of convolutions that give as many channels",
     "LayerNormalization": "BatchNormalization",
     "GroupNormalization": "BatchNormalization",
     "LeakyReLU": "ReLU",
     "PReLU": "ReLU",
     "ELU": "ReLU",
-    "Rescaling": "samples that are scaled beforehand",
-    "Normalization": "samples that are normalised beforehand",
+    "Subtract": "Add, behind a convolution that changes the sign",
+    "Average": "Add, behind convolutions that are divided",
+    "Maximum": "MaxPooling1D, of what is stacked as steps",
+    "MaxPooling3D": "MaxPooling2D",
+    "Conv3D": "Conv2D",
+    "Conv2DTranspose": "Conv2D",
 }
 
 
-def read_keras(model: Any) -> tuple[graph.Layer, ...]:
+def read_keras(model: Any) -> graph.Graph:
     """The layers of a model.
 
     Parameters
@@ -38,8 +43,8 @@ def read_keras(model: Any) -> tuple[graph.Layer, ...]:
 
     Returns
     -------
-    tuple of Layer
-        Its graph.
+    Graph
+        Its layers, those of models within it too, and how its inputs and outputs are arranged.
 
     Raises
     ------
@@ -57,43 +62,86 @@ def read_keras(model: Any) -> tuple[graph.Layer, ...]:
             f"The model '{model.name}' has no graph of layers; call build(input_shape) of a "
             "Sequential one, or write it as a Functional one."
         )
-    return _Reading().read(model)
+    ends = frozenset(map(_key, model.outputs))
+    reading = _Reading({}, ends)
+    for tensor in (*model.inputs, *model.outputs):
+        reading.name_of(tensor)
+    layers = graph.order(tuple(reading.layers.values()))
+    inputs, outputs = _arranged(model)
+    return graph.Graph(
+        layers, _named(model, inputs, reading.names), _named(model, outputs, reading.names)
+    )
+
+
+def _arranged(model: Any) -> tuple[Any, Any]:
+    """Inputs and outputs as a Functional model has them; a Sequential one has one of each."""
+    if type(model).__name__ == "Sequential":
+        return model.inputs[0], model.outputs[0]
+    return model.input, model.output
+
+
+def _named(model: Any, tensors: Any, names: Mapping[_Key, str]) -> graph.Names:
+    if hasattr(tensors, "_keras_history"):
+        return names[_key(tensors)]
+    each = tensors.values() if isinstance(tensors, Mapping) else tensors
+    if not all(hasattr(tensor, "_keras_history") for tensor in each):
+        raise Unsupported(
+            f"The model '{model.name}' has lists or dicts within those of its inputs or outputs; "
+            "make it one with a single list or dict."
+        )
+    if isinstance(tensors, Mapping):
+        return {str(key): names[_key(tensor)] for key, tensor in tensors.items()}
+    return [names[_key(tensor)] for tensor in tensors]
 
 
 class _Reading:
-    """A walk back from the output, along the tensors of Keras."""
+    """A walk back from the outputs, along the tensors of Keras.
 
-    def __init__(self) -> None:
-        self.layers: dict[str, graph.Layer] = {}
-        self.names: dict[tuple[int, int], str] = {}
+    Parameters
+    ----------
+    layers : dict
+        Where layers are put, by name.
+    ends : set
+        The tensors that are the model's outputs, in which a softmax does not matter.
+    names : dict, optional
+        Layers that are there already, by the tensors they give.
+    prefix : str
+        What the names of layers begin with.
+    """
 
-    def read(self, model: Any) -> tuple[graph.Layer, ...]:
-        if len(model.outputs) != 1:
-            raise Unsupported(
-                f"The model '{model.name}' has {len(model.outputs)} outputs; convert a model that "
-                "ends at one of them."
-            )
-        self._tensor(model.outputs[0], last=True)
-        return tuple(self.layers.values())
+    def __init__(
+        self,
+        layers: dict[str, graph.Layer],
+        ends: frozenset[_Key],
+        names: Mapping[_Key, str] | None = None,
+        prefix: str = "",
+    ) -> None:
+        self.layers, self.ends, self.prefix = layers, ends, prefix
+        self.names: dict[_Key, str] = dict(names or {})
+        self._within: dict[tuple[int, int], _Reading] = {}
+        self._left_out: dict[_Key, str] = {}
 
-    def _tensor(self, tensor: Any, last: bool = False) -> str:
+    def name_of(self, tensor: Any) -> str:
         """Name of the layer that gives a tensor; those before it come first."""
         waiting = [tensor]
         while waiting:
             now = waiting[-1]
-            before = [t for t in _inputs(now) if _key(t) not in self.names]
-            if before:
-                waiting += before
-                continue
-            waiting.pop()
-            if _key(now) not in self.names:
-                self._add(now, last and now is tensor)
+            before = [] if _key(now) in self.names else _inputs(now)
+            missing = [each for each in before if _key(each) not in self.names]
+            waiting += missing
+            if not missing:
+                waiting.pop()
+                if _key(now) not in self.names:
+                    self.names[_key(now)] = self._add(now)
         return self.names[_key(tensor)]
 
-    def _add(self, tensor: Any, last: bool) -> None:
-        layer, node, _ = tensor._keras_history
-        inputs = tuple(self.names[_key(each)] for each in _inputs(tensor))
-        name = brian_name(layer.name) + (f"_{node}" if node and inputs else "")
+    def _add(self, tensor: Any) -> str:
+        layer = tensor._keras_history.operation
+        for each in _inputs(tensor):
+            if _key(each) in self._left_out:
+                raise _no_activation(each._keras_history.operation, self._left_out[_key(each)])
+        if hasattr(layer, "layers") and getattr(layer, "outputs", None):
+            return self._add_within(tensor)
         kind = type(layer).__name__
         if kind not in _READERS:
             remedy = _REMEDIES.get(kind, f"one of {', '.join(sorted(_READERS))}")
@@ -102,19 +150,55 @@ class _Reading:
                 f"{remedy} in its place."
             )
         _check_format(layer, len(tensor.shape) - 1)
+        inputs = tuple(self.names[_key(each)] for each in _inputs(tensor))
+        name = self._free(self.prefix + brian_name(layer.name))
         self.layers[name] = _READERS[kind](layer, name, inputs)
-        activation = _activation(layer, name, last) if kind not in ("ReLU", "Softmax") else None
-        if kind == "Softmax" and not last:
-            raise _no_activation(layer, "softmax")
-        if activation is not None:
-            self.layers[activation.name] = activation
-            name = activation.name
-        self.names[_key(tensor)] = name
+        return self._add_activation(tensor, name)
+
+    def _add_activation(self, tensor: Any, name: str) -> str:
+        layer = tensor._keras_history.operation
+        function = getattr(layer, "activation", None)
+        kind = "softmax" if type(layer).__name__ == "Softmax" else getattr(function, "__name__", "")
+        if kind in ("relu", "relu6") and type(layer).__name__ != "ReLU":
+            own = self._free(f"{name}_activation")
+            ceiling = np.inf if kind == "relu" else 6.0
+            self.layers[own] = graph.ReLU(name=own, inputs=(name,), ceiling=ceiling)
+            return own
+        if kind in _ENDS and _key(tensor) in self.ends:
+            self._left_out[_key(tensor)] = kind
+        elif kind not in ("", "linear", "relu"):
+            raise _no_activation(layer, kind)
+        return name
+
+    def _add_within(self, tensor: Any) -> str:
+        """A tensor of a model that is a layer of this one."""
+        model, node, index = tensor._keras_history
+        if (id(model), node) not in self._within:
+            given = dict(
+                zip(map(_key, model.inputs), map(self.name_of, _inputs(tensor)), strict=True)
+            )
+            ends = frozenset(
+                _key(inner)
+                for number, inner in enumerate(model.outputs)
+                if (id(model), node, number) in self.ends
+            )
+            prefix = f"{self.prefix}{brian_name(model.name)}_" + f"{node}_" * bool(node)
+            self._within[id(model), node] = _Reading(self.layers, ends, given, prefix)
+        inner = self._within[id(model), node]
+        name = inner.name_of(model.outputs[index])
+        if _key(model.outputs[index]) in inner._left_out:
+            self._left_out[_key(tensor)] = inner._left_out[_key(model.outputs[index])]
+        return name
+
+    def _free(self, name: str) -> str:
+        """A name that no layer has: a layer that is called again gets a number."""
+        again = (f"{name}_{number}" for number in count(1))
+        return next(each for each in chain([name], again) if each not in self.layers)
 
 
-def _key(tensor: Any) -> tuple[int, int]:
-    layer, node, _ = tensor._keras_history
-    return id(layer), node
+def _key(tensor: Any) -> _Key:
+    layer, node, index = tensor._keras_history
+    return id(layer), node, index
 
 
 def _inputs(tensor: Any) -> list[Any]:
@@ -131,24 +215,10 @@ def _check_format(layer: Any, last: int) -> None:
         )
 
 
-def _activation(layer: Any, name: str, last: bool) -> graph.Layer | None:
-    function = getattr(layer, "activation", None)
-    kind = getattr(function, "__name__", None)
-    if function is None or kind == "linear":
-        return None
-    if kind in ("relu", "relu6"):
-        return graph.ReLU(
-            name=f"{name}_activation", inputs=(name,), ceiling=np.inf if kind == "relu" else 6.0
-        )
-    if kind == "softmax" and last:
-        return None
-    raise _no_activation(layer, str(kind))
-
-
 def _no_activation(layer: Any, kind: str) -> Unsupported:
     return Unsupported(
         f"The layer '{layer.name}' has the activation {kind}, which does not convert; use 'relu' "
-        "or 'relu6', and 'softmax' in the last layer only."
+        "or 'relu6', and 'softmax' or 'sigmoid' at outputs alone."
     )
 
 
@@ -202,12 +272,26 @@ def _dense(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
     return graph.Dense(name=name, inputs=inputs, kernel=kernel, bias=_array(layer.bias))
 
 
-def _normalisation(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
+def _batch_normalisation(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
     mean, variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
     gamma = 1 if layer.gamma is None else np.asarray(layer.gamma)
     beta = 0 if layer.beta is None else np.asarray(layer.beta)
     scale = gamma / np.sqrt(variance + layer.epsilon)
     return graph.Normalisation(name=name, inputs=inputs, scale=scale, shift=beta - mean * scale)
+
+
+def _normalisation(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
+    mean, variance = (np.ravel(np.asarray(each)) for each in (layer.mean, layer.variance))
+    deviation = np.maximum(np.sqrt(variance), 1e-7)
+    scale, shift = 1 / deviation, -mean / deviation
+    if layer.invert:
+        scale, shift = deviation, mean
+    return graph.Normalisation(name=name, inputs=inputs, scale=scale, shift=shift)
+
+
+def _rescaling(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
+    scale, shift = np.asarray(layer.scale, float), np.asarray(layer.offset, float)
+    return graph.Normalisation(name=name, inputs=inputs, scale=scale, shift=shift)
 
 
 def _relu(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
@@ -219,18 +303,24 @@ def _relu(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
     return graph.ReLU(name=name, inputs=inputs, ceiling=ceiling)
 
 
-def _pooling(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
-    return graph.AveragePooling(
-        name=name,
-        inputs=inputs,
-        window=tuple(layer.pool_size),
-        strides=tuple(layer.strides),
-        padding=layer.padding,
-    )
+def _pooling(kind: type[graph.Pooling]) -> _Reader:
+    def read(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
+        return kind(
+            name=name,
+            inputs=inputs,
+            window=tuple(layer.pool_size),
+            strides=tuple(layer.strides),
+            padding=layer.padding,
+        )
+
+    return read
 
 
-def _global(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
-    return graph.AveragePooling(name=name, inputs=inputs, keep_directions=bool(layer.keepdims))
+def _global(kind: type[graph.Pooling]) -> _Reader:
+    def read(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
+        return kind(name=name, inputs=inputs, keep_directions=bool(layer.keepdims))
+
+    return read
 
 
 def _zero_padding(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
@@ -251,11 +341,15 @@ def _add(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
     return graph.Add(name=name, inputs=inputs)
 
 
+def _concatenate(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
+    return graph.Concatenate(name=name, inputs=inputs)
+
+
 def _nothing(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
     return graph.Identity(name=name, inputs=inputs)
 
 
-_READERS: dict[str, Callable[[Any, str, tuple[str, ...]], graph.Layer]] = {
+_READERS: dict[str, _Reader] = {
     "InputLayer": _name_of_input,
     "Conv1D": _convolution,
     "Conv2D": _convolution,
@@ -264,19 +358,26 @@ _READERS: dict[str, Callable[[Any, str, tuple[str, ...]], graph.Layer]] = {
     "SeparableConv1D": _separable,
     "SeparableConv2D": _separable,
     "Dense": _dense,
-    "BatchNormalization": _normalisation,
+    "BatchNormalization": _batch_normalisation,
+    "Normalization": _normalisation,
+    "Rescaling": _rescaling,
     "ReLU": _relu,
     "Activation": _nothing,
     "Softmax": _nothing,
-    "AveragePooling1D": _pooling,
-    "AveragePooling2D": _pooling,
-    "GlobalAveragePooling1D": _global,
-    "GlobalAveragePooling2D": _global,
+    "AveragePooling1D": _pooling(graph.AveragePooling),
+    "AveragePooling2D": _pooling(graph.AveragePooling),
+    "GlobalAveragePooling1D": _global(graph.AveragePooling),
+    "GlobalAveragePooling2D": _global(graph.AveragePooling),
+    "MaxPooling1D": _pooling(graph.MaxPooling),
+    "MaxPooling2D": _pooling(graph.MaxPooling),
+    "GlobalMaxPooling1D": _global(graph.MaxPooling),
+    "GlobalMaxPooling2D": _global(graph.MaxPooling),
     "ZeroPadding1D": _zero_padding,
     "ZeroPadding2D": _zero_padding,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Add": _add,
+    "Concatenate": _concatenate,
     "Dropout": _nothing,
     "SpatialDropout1D": _nothing,
     "SpatialDropout2D": _nothing,

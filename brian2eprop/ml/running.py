@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from brian2 import get_device
 
+from brian2eprop.errors import Unsupported
 from brian2eprop.ml.algorithm import Algorithm
 from brian2eprop.ml.building import DT, MONITOR, Scaled, build
 from brian2eprop.ml.graph import Values
+from brian2eprop.ml.ports import Ports, number_of
+from brian2eprop.ml.stages import Kind
 
 
 class Running:
@@ -19,9 +22,11 @@ class Running:
     Parameters
     ----------
     stages : tuple of Scaled
-        The input first, the output last.
+        Each after those that lead to it.
     algorithm : Algorithm
         What activations become.
+    ports : Ports
+        How arrays are arranged that enter, and that come out.
     counted : bool
         Whether each neuron counts what it receives.
 
@@ -32,10 +37,15 @@ class Running:
     """
 
     def __init__(
-        self, stages: tuple[Scaled, ...], algorithm: Algorithm, counted: bool = False
+        self,
+        stages: tuple[Scaled, ...],
+        algorithm: Algorithm,
+        ports: Ports,
+        counted: bool = False,
     ) -> None:
         self.stages = stages
         self.algorithm = algorithm
+        self.ports = ports
         self._batch_size: int | None = getattr(get_device(), "batch_size", None)
         self.network = build(stages, algorithm, counted)
         self.network.store()
@@ -43,61 +53,70 @@ class Running:
     @property
     def steps(self) -> int:
         """Steps of a sample."""
-        return self.algorithm.steps(self.stages[-1].depth)
+        return self.algorithm.steps(max(each.begin for each in self.stages))
 
     @property
-    def silent_steps(self) -> int:
-        """Steps before those that the output counts."""
-        return self.steps - self.algorithm.timesteps
+    def outputs(self) -> tuple[Scaled, ...]:
+        """The stages that are read."""
+        return tuple(each for each in self.stages if each.stage.kind is Kind.OUTPUT)
 
-    def samples(self, x: Any) -> Values:
-        """Samples as numbers, refused where they are none or have another shape.
+    def only_output(self, what: str) -> Scaled:
+        """The one output there is.
+
+        Raises
+        ------
+        Unsupported
+            If there are several.
+        """
+        if len(self.outputs) > 1:
+            raise Unsupported(
+                f"{what} is for networks with one output, and this one has "
+                f"{', '.join(self.ports.output_names)}; convert a model that ends at one of them."
+            )
+        return self.outputs[0]
+
+    def silent_steps(self, output: Scaled) -> int:
+        """Steps before those that an output counts."""
+        return output.begin - self.algorithm.latency(Kind.OUTPUT)
+
+    def samples(self, x: Any) -> dict[str, Values]:
+        """Samples of each input as numbers, refused where they are none or have another shape.
 
         Raises
         ------
         ValueError
             If they are.
         """
-        first = self.stages[0].stage
-        try:
-            samples = np.asarray(x)
-        except ValueError:
-            samples = np.array("")
-        numbers = samples.dtype.kind in "biuf"
-        if not numbers or samples.shape[1:] != first.shape or not samples.size:
-            raise ValueError(
-                f"The samples have the shape {samples.shape} and the type {samples.dtype}; the "
-                f"input '{first.name}' takes numbers of the shape (samples, "
-                f"{', '.join(map(str, first.shape))})."
-            )
-        return samples.astype(float)
+        return self.ports.samples(x, {each.stage.name: each.stage.shape for each in self.stages})
 
-    def batches(self, samples: Values) -> Iterator[int]:
+    def batches(self, samples: Mapping[str, Values]) -> Iterator[int]:
         """Present batch after batch at the start of a run.
 
         Parameters
         ----------
-        samples : array, shape (samples, *shape of the input)
-            What is presented.
+        samples : dict
+            What is presented to each input, of shape (samples, *shape of the input).
 
         Yields
         ------
         int
             How many instances are samples; others fill the last batch.
         """
-        batch = self._batch_size or 1
-        first = self.stages[0]
-        for start in range(0, len(samples), batch):
-            part = samples[start : start + batch] / first.scale
-            values = np.zeros((batch, first.stage.size))
-            values[: len(part)] = part.reshape(len(part), -1)
+        batch, n = self._batch_size or 1, number_of(samples)
+        inputs = [each for each in self.stages if each.stage.kind is Kind.INPUT]
+        for start in range(0, n, batch):
+            count = min(batch, n - start)
             self.network.restore()
-            group = self.network[first.stage.name]
-            for name, given in self.algorithm.present(values).items():
-                setattr(group, name, given[0] if self._batch_size is None else given)
-            yield len(part)
+            for each in inputs:
+                part = samples[each.stage.name][start : start + count] / each.scale
+                values = np.zeros((batch, each.stage.size))
+                values[:count] = part.reshape(count, -1)
+                group = self.network[each.stage.name]
+                for name, given in self.algorithm.present(values).items():
+                    setattr(group, name, given[0] if self._batch_size is None else given)
+            yield count
 
-    def whole_batches(self, samples: Values) -> Iterator[int]:
+    def whole_batches(self, samples: Mapping[str, Values]) -> Iterator[int]:
         """As :meth:`batches`, each run to its end."""
         for count in self.batches(samples):
             self.run(self.steps)
@@ -107,39 +126,47 @@ class Running:
         """Run a number of steps."""
         self.network.run(steps * DT, namespace={})
 
-    def output(self, count: int) -> Values:
-        """What the output says when all is over, shape (count, outputs)."""
-        return self.read(self.stages[-1], "v", count)
+    def output_each_step(self, output: Scaled, count: int) -> Values:
+        """What an output has said after each step that it counted yet.
 
-    def output_each_step(self, count: int) -> Values:
-        """What it has said after each step that it counted yet, shape (count, steps, outputs)."""
-        recorded = _of_instances(self.network[MONITOR].v, 2)[:count, :, self.silent_steps :]
-        counted = np.moveaxis(recorded, -1, 1)
-        return counted / np.arange(1, counted.shape[1] + 1)[:, None]
+        Returns
+        -------
+        array, shape (count, steps, *shape of the output)
+            With an algorithm that answers when all is over, for that step alone.
+        """
+        if self.algorithm.answers_each_step:
+            name, first = f"{output.stage.name}{MONITOR}", self.silent_steps(output)
+            recorded = _of_instances(self.network[name].v, 2)[:count]
+            counted = np.moveaxis(recorded[..., first : first + self.algorithm.timesteps], -1, 1)
+            found = np.asarray(counted / np.arange(1, counted.shape[1] + 1)[:, None])
+            return found.reshape(*found.shape[:2], *output.stage.shape)
+        return self.read(output, "v", count).reshape(-1, 1, *output.stage.shape)
+
+    def answers(self, samples: Mapping[str, Values]) -> dict[str, Values]:
+        """What each output has said after each step that it counts, by name."""
+        found: dict[str, list[Values]] = {each.stage.name: [] for each in self.outputs}
+        for count in self.whole_batches(samples):
+            for each in self.outputs:
+                found[each.stage.name].append(self.output_each_step(each, count))
+        return {name: np.concatenate(values) for name, values in found.items()}
 
     def read(self, each: Scaled, variable: str, count: int) -> Values:
         """A variable of a stage's neurons, shape (count, neurons)."""
         return _of_instances(getattr(self.network[each.stage.name], variable)[:])[:count]
 
-    def activations(self, samples: Values) -> dict[str, Values]:
-        """What the spiking stages have said and the output says, in the model's units, by name."""
+    def activations(self, samples: Mapping[str, Values]) -> dict[str, Values]:
+        """What the spiking stages have said and outputs say, in the model's units, by name."""
         spiking = [each for each in self.stages if self._sends(each)]
-        found: dict[str, list[Values]] = {each.stage.name: [] for each in spiking}
-        answers = []
+        found: dict[str, list[Values]] = {each.stage.name: [] for each in (*spiking, *self.outputs)}
         for count in self.whole_batches(samples):
             for each in spiking:
-                steps = self.steps - each.depth * self.algorithm.steps_per_stage
-                said = self.algorithm.decode(self.read(each, "sent", count), steps)
+                said = self.algorithm.decode(
+                    self.read(each, "sent", count), self.steps - each.begin
+                )
                 found[each.stage.name].append(said.reshape(-1, *each.stage.shape) * each.scale)
-            answers.append(self.answer(count))
-        found[self.stages[-1].stage.name] = answers
+            for each in self.outputs:
+                found[each.stage.name].append(self.output_each_step(each, count)[:, -1])
         return {name: np.concatenate(values) for name, values in found.items()}
-
-    def answer(self, count: int) -> Values:
-        """Outputs of a run that is over, in the model's units."""
-        if self.algorithm.answers_each_step:
-            return self.output_each_step(count)[:, -1]
-        return self.output(count)
 
     def _sends(self, each: Scaled) -> bool:
         return "sent" in self.network[each.stage.name].variables

@@ -18,9 +18,10 @@ import numpy as np
 from brian2eprop import archives
 from brian2eprop.errors import CheckpointError
 from brian2eprop.ml.algorithm import Algorithm
-from brian2eprop.ml.building import Scaled
+from brian2eprop.ml.building import Scaled, begin_of
 from brian2eprop.ml.graph import Values
-from brian2eprop.ml.stages import Projection, Stage, depths
+from brian2eprop.ml.ports import Ports
+from brian2eprop.ml.stages import Kind, Projection, Stage
 
 FORMAT = archives.Format(
     "converted network", "brian2eprop converted network", 1, "ConvertedNetwork.save"
@@ -28,7 +29,7 @@ FORMAT = archives.Format(
 _KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Scaled, Stage, Projection)}
 
 
-def write(path: Any, stages: tuple[Scaled, ...], algorithm: Algorithm) -> None:
+def write(path: Any, stages: tuple[Scaled, ...], algorithm: Algorithm, ports: Ports) -> None:
     """Write what a network is built of.
 
     Parameters
@@ -39,6 +40,8 @@ def write(path: Any, stages: tuple[Scaled, ...], algorithm: Algorithm) -> None:
         The stages.
     algorithm : Algorithm
         The algorithm, whose attributes are what it is made with.
+    ports : Ports
+        The inputs and outputs.
 
     Raises
     ------
@@ -53,13 +56,15 @@ def write(path: Any, stages: tuple[Scaled, ...], algorithm: Algorithm) -> None:
         "algorithm": algorithm.name,
         "settings": _encoded(vars(algorithm), members),
         "stages": _encoded(stages, members),
+        "inputs": ports.inputs,
+        "outputs": ports.outputs,
     }
     archives.write(path, archives.state_text(FORMAT, state), members)
 
 
 def read(
     path: str | os.PathLike[str], algorithms: Mapping[str, type[Algorithm]]
-) -> tuple[tuple[Scaled, ...], Algorithm]:
+) -> tuple[tuple[Scaled, ...], Algorithm, Ports]:
     """Read what a network is built of.
 
     Parameters
@@ -71,7 +76,7 @@ def read(
 
     Returns
     -------
-    tuple of Scaled, Algorithm
+    tuple of Scaled, Algorithm, Ports
         What :func:`write` was given.
 
     Raises
@@ -98,7 +103,10 @@ def read(
                 f"'{path}' was converted by the algorithm {name!r}, which this brian2eprop does "
                 "not have; install the version that wrote it."
             )
-        return stages, _algorithm(algorithms[name], settings, members)
+        chosen = _algorithm(algorithms[name], settings, members)
+        ports = Ports(_names(archive.state["inputs"]), _names(archive.state["outputs"]))
+        _check_course(stages, chosen, ports)
+        return stages, chosen, ports
 
 
 def _encoded(value: Any, members: dict[str, Values]) -> Any:
@@ -109,6 +117,8 @@ def _encoded(value: Any, members: dict[str, Values]) -> Any:
         return {name: _encoded(each, members) for name, each in value.items()}
     if isinstance(value, tuple):
         return [_encoded(each, members) for each in value]
+    if isinstance(value, Kind):
+        return value.value
     if isinstance(value, np.ndarray):
         # What is the same along an axis is kept once.
         kept = tuple(slice(None) if stride else slice(0, 1) for stride in value.strides)
@@ -125,9 +135,12 @@ def _decoded(value: Any, members: Mapping[str, Values]) -> Any:
         return value
     if "array" in value:
         return np.broadcast_to(members[value["array"]], tuple(value["shape"]))
-    if "kind" not in value:
+    if "fields" not in value:
         return {name: _decoded(each, members) for name, each in value.items()}
-    return _KINDS[value["kind"]](**_decoded(value["fields"], members))
+    given = _decoded(value["fields"], members)
+    if value["kind"] == Stage.__name__:
+        given["kind"] = Kind(given["kind"])
+    return _KINDS[value["kind"]](**given)
 
 
 def _algorithm(
@@ -153,14 +166,13 @@ def _check(stages: Any) -> None:
             raise ValueError("scale")
         if np.broadcast_shapes(np.shape(stage.bias), stage.shape) != stage.shape:
             raise ValueError("bias")
-        if bool(stage.projections) != bool(shapes) or stage.name in shapes:
+        led_to = len(stage.projections)
+        most = {Kind.INPUT: 0, Kind.MAXIMUM: 1}.get(stage.kind, led_to)
+        if led_to > most or (stage.kind is not Kind.INPUT and not led_to) or stage.name in shapes:
             raise ValueError("order")
         for projection in stage.projections:
             _check_projection(projection, prod(shapes[projection.source]), stage.size)
         shapes[stage.name] = stage.shape
-    found = depths(tuple(each.stage for each in stages))
-    if any(found[each.stage.name] != each.depth for each in stages):
-        raise ValueError("depth")
 
 
 def _check_projection(projection: Projection, sent: int, received: int) -> None:
@@ -168,3 +180,28 @@ def _check_projection(projection: Projection, sent: int, received: int) -> None:
         raise ValueError("steps")
     if (prod(projection.input_shape), prod(projection.output_shape)) != (sent, received):
         raise ValueError("projection")
+    made, gain = projection.output_shape, projection.gain
+    if gain is not None and np.broadcast_shapes(np.shape(gain), made) != made:
+        raise ValueError("gain")
+
+
+def _names(names: Any) -> Any:
+    """Names as a Graph has them."""
+    inner = list(names.values()) if isinstance(names, dict) else names
+    inner = inner if isinstance(inner, list) else [inner]
+    if not inner or not all(isinstance(name, str) for name in inner):
+        raise ValueError("names")
+    return names
+
+
+def _check_course(stages: tuple[Scaled, ...], algorithm: Algorithm, ports: Ports) -> None:
+    """Raise a ValueError where stages begin at other steps, or others enter and come out."""
+    known: dict[str, Scaled] = {}
+    for each in stages:
+        if each.begin != begin_of(each.stage, known, algorithm):
+            raise ValueError("begin")
+        known[each.stage.name] = each
+    for kind, names in ((Kind.INPUT, ports.input_names), (Kind.OUTPUT, ports.output_names)):
+        there = {each.stage.name for each in stages if each.stage.kind is kind}
+        if set(names) != there:
+            raise ValueError("ports")

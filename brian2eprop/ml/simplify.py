@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from brian2eprop.device.convolution.shapes import Places, find_places
 from brian2eprop.errors import Unsupported
 from brian2eprop.ml import graph
 from brian2eprop.ml.graph import Values
-from brian2eprop.ml.stages import Projection, Stage
+from brian2eprop.ml.monotone import rectify_first
+from brian2eprop.ml.ports import Ports
+from brian2eprop.ml.stages import Kind, Projection, Stage
+from brian2eprop.ml.values import (
+    Shape,
+    Value,
+    as_image,
+    identity_of,
+    led_on,
+    padded,
+    projected,
+    reshaped,
+    scaled,
+    side_by_side,
+    together,
+    view_of,
+)
 
-Places = tuple[tuple[int, int], ...]
 
-
-@dataclass(frozen=True)
-class _Value:
-    """What a layer gives: a stage as it is, zeros around it, or a sum that is none yet."""
-
-    name: str
-    shape: tuple[int, ...]
-    projections: tuple[Projection, ...] = ()
-    bias: Values | float = 0.0
-    stage: str | None = None
-    padding: Places | None = None
-    # Whether no value of it is below zero, so that a rectifier changes nothing.
-    positive: bool = False
-
-
-def simplify(layers: Sequence[graph.Layer]) -> tuple[Stage, ...]:
+def simplify(network: graph.Graph) -> tuple[tuple[Stage, ...], Ports]:
     """Merge layers until each that is left is made of neurons.
 
     Batch normalisation is folded into kernels, ReLU merged with what it follows, padding with
-    what it precedes, and sums with the kernels that lead to them.
+    what it precedes, sums with the kernels that lead to them, and kernels take their channels of
+    what is concatenated.
 
     Parameters
     ----------
-    layers : sequence of Layer
-        The graph.
+    network : Graph
+        The layers.
 
     Returns
     -------
     tuple of Stage
-        The input first, the output last, each after those that lead to it.
+        Each after those that lead to it.
+    Ports
+        Which of them are the inputs, and the outputs.
 
     Raises
     ------
@@ -53,62 +57,73 @@ def simplify(layers: Sequence[graph.Layer]) -> tuple[Stage, ...]:
     Unsupported
         If what stands between two kernels may be negative, or a layer does not convert.
     """
+    network = rectify_first(network)
     found = _Simplification()
-    ordered = graph.order(layers)
-    for layer in ordered:
+    for layer in network.layers:
         found.values[layer.name] = _RULES[type(layer)](
             found, layer, *(found.values[name] for name in layer.inputs)
         )
-    taken = {name for layer in ordered for name in layer.inputs}
-    (last,) = (layer.name for layer in ordered if layer.name not in taken)
-    found.finish(found.values[last])
-    return tuple(found.stages)
+    ends = {name: found.finish(found.values[name]) for name in graph.names_in(network.outputs)}
+    return tuple(found.stages), Ports(network.inputs, graph.renamed(network.outputs, ends))
 
 
 class _Simplification:
     """The stages there are, and what each layer gives in terms of them."""
 
     def __init__(self) -> None:
-        self.values: dict[str, _Value] = {}
+        self.values: dict[str, Value] = {}
         self.stages: list[Stage] = []
+        self._sent: dict[tuple[int, float], tuple[Value, Value]] = {}
 
-    def enter(self, layer: graph.Input) -> _Value:
-        self.stages.append(Stage(layer.name, layer.shape))
-        return _Value(layer.name, layer.shape, stage=layer.name)
+    def add(self, name: str, shape: Shape, kind: Kind, **others: Any) -> Value:
+        """Make a stage, which is then seen as it is."""
+        self.stages.append(Stage(name, shape, kind, **others))
+        view = view_of(name, shape)
+        return Value(name, shape, views=(view,), positive=kind is not Kind.INPUT)
 
-    def whole(self, value: _Value, layer: graph.Layer) -> _Value:
-        """A value that neurons have, for what comes next."""
-        if value.stage is not None:
+    def free_name(self, *names: str) -> str:
+        """The first of some names that no stage has, or the last with a number."""
+        taken = {stage.name for stage in self.stages}
+        numbered = (f"{names[-1]}_{number}" for number in range(len(taken) + 1))
+        return next(name for name in (*names, *numbered) if name not in taken)
+
+    def sent(self, value: Value, layer: graph.Layer) -> Value:
+        """A value as neurons send it, for a layer that needs it so."""
+        if value.is_sent:
             return value
         if not value.positive:
             raise Unsupported(
                 f"'{layer.name}' takes what '{value.name}' gives, which may be negative, and "
                 f"neurons send nothing then; put a ReLU after '{value.name}' and train it so."
             )
-        return self.rectify(value, np.inf)
+        return self.rectify(value, np.inf, layer)
 
-    def rectify(self, value: _Value, ceiling: float) -> _Value:
-        for stage in self.stages:
-            if stage.projections is value.projections and stage.ceiling == ceiling:
-                return _Value(stage.name, value.shape, stage=stage.name, positive=True)
-        name = value.name
-        self.stages.append(Stage(name, value.shape, value.projections, value.bias, True, ceiling))
-        return _Value(name, value.shape, stage=name, positive=True)
+    def rectify(self, value: Value, ceiling: float, layer: graph.Layer) -> Value:
+        """What is positive of a value; neurons that do that already do it for all."""
+        key = id(value), ceiling
+        if key not in self._sent:
+            whole = projected(value)
+            name = self.free_name(value.name, layer.name)
+            made = self.add(
+                name, value.shape, Kind.HIDDEN,
+                projections=whole.projections, bias=whole.bias, ceiling=ceiling,
+            )  # fmt: skip
+            self._sent[key] = value, made
+        return self._sent[key][1]
 
-    def finish(self, value: _Value) -> None:
-        """Let the last value be the output, whose membranes are read."""
-        if value.stage is not None:
-            value = _passed_on(value)
-            value = replace(value, name=f"{value.name}_output")
-        self.stages.append(Stage(value.name, value.shape, value.projections, value.bias))
+    def finish(self, value: Value) -> str:
+        """Let a value be an output, whose membranes are read; its name."""
+        whole = projected(value)
+        name = self.free_name(value.name, f"{value.name}_output")
+        self.add(name, value.shape, Kind.OUTPUT, projections=whole.projections, bias=whole.bias)
+        return name
 
 
-def _input(found: _Simplification, layer: graph.Input) -> _Value:
-    return found.enter(layer)
+def _input(found: _Simplification, layer: graph.Input) -> Value:
+    return found.add(layer.name, tuple(layer.shape), Kind.INPUT)
 
 
-def _convolution(found: _Simplification, layer: graph.Convolution, value: _Value) -> _Value:
-    value = found.whole(value, layer)
+def _convolution(found: _Simplification, layer: graph.Convolution, value: Value) -> Value:
     n = len(value.shape) - 1
     kernel = np.asarray(layer.kernel)
     if n not in (1, 2) or kernel.ndim != n + 2:
@@ -123,25 +138,60 @@ def _convolution(found: _Simplification, layer: graph.Convolution, value: _Value
             f"'{value.name}' has {value.shape[-1]}; give one with as many."
         )
     strides, dilation = _each(layer.strides, n), _each(layer.dilation, n)
-    shape, inner = value.shape, value.padding or ((0, 0),) * n
-    outer = _places(layer, shape, kernel.shape, strides, dilation)
-    padding = tuple((a + c, b + d) for (a, b), (c, d) in zip(inner, outer, strict=True))
-    seen = (*(s - sum(p) for s, p in zip(shape, inner, strict=False)), shape[-1])
-    projection = Projection(
-        value.stage or "", kernel, seen, strides, padding, dilation, layer.groups
-    )
-    if min(projection.output_shape) < 1:
+    places = _places(layer, value.shape, kernel.shape[:-2], strides, dilation)
+    laid = Projection("", kernel, value.shape, strides, places, dilation, layer.groups)
+    return _led_on(found, layer, value, laid, layer.bias)
+
+
+def _dense(found: _Simplification, layer: graph.Dense, value: Value) -> Value:
+    kernel, image = np.asarray(layer.kernel), as_image(value.shape)
+    if kernel.ndim != 2 or len(kernel) != image[-1]:
         raise ValueError(
-            f"The kernel of '{layer.name}' of the shape {kernel.shape} is larger than "
-            f"'{value.name}' of the shape {shape}; give a smaller one, or padding='same'."
+            f"'{layer.name}' has a kernel of the shape {kernel.shape} and takes '{value.name}' of "
+            f"the shape {value.shape}; give one of the shape ({image[-1]}, outputs)."
         )
-    return _sum(layer.name, projection, layer.bias)
+    once = (1,) * (len(image) - 1)
+    laid = replace(identity_of(image), kernel=kernel.reshape(*once, *kernel.shape), groups=1)
+    made = _led_on(found, layer, value, laid, layer.bias)
+    return reshaped(made, (*value.shape[:-1], kernel.shape[-1]))
 
 
-def _sum(name: str, projection: Projection, bias: Values | None) -> _Value:
-    shape = projection.output_shape
-    values = np.broadcast_to(0.0 if bias is None else np.asarray(bias), shape)
-    return _Value(name, shape, (projection,), values)
+def _led_on(
+    found: _Simplification,
+    layer: graph.Convolution | graph.Dense,
+    value: Value,
+    laid: Projection,
+    bias: Any,
+) -> Value:
+    """A kernel laid on a value; kernels that lead there are multiplied by it if they can be."""
+    if not _is_merged(value, laid):
+        value = found.sent(value, layer)
+    merged = tuple(
+        replace(each, kernel=each.full_kernel() @ _across(laid), groups=1)
+        for each in value.projections
+    )
+    made = led_on(value, laid)
+    added = made.bias if bias is None else made.bias + np.asarray(bias)
+    return replace(made, name=layer.name, projections=made.projections + merged, bias=added)
+
+
+def _across(laid: Projection) -> Values:
+    """A kernel of one place, as a matrix."""
+    return laid.kernel.reshape(laid.kernel.shape[-2:])
+
+
+def _is_merged(value: Value, laid: Projection) -> bool:
+    """Whether a kernel can be laid on a value that is not sent as it is."""
+    if value.positive:
+        return value.is_apart
+    return all(
+        laid.groups == 1
+        and laid.kernel.size == np.prod(laid.kernel.shape[-2:])
+        and laid.output_shape[:-1] == laid.input_shape[:-1] == each.output_shape[:-1]
+        and each.output_shape[-1] == laid.input_shape[-1]
+        and (each.gain is None or each.gain.shape[-1] == 1)
+        for each in value.projections
+    )
 
 
 def _each(numbers: Any, n: int) -> tuple[int, ...]:
@@ -150,158 +200,174 @@ def _each(numbers: Any, n: int) -> tuple[int, ...]:
 
 
 def _places(
-    layer: graph.Convolution | graph.AveragePooling,
-    shape: tuple[int, ...],
-    kernel: tuple[int, ...],
+    layer: graph.Convolution | graph.Pooling,
+    shape: Shape,
+    window: tuple[int, ...],
     strides: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> Places:
     """How many places a layer adds around its input."""
-    if not isinstance(layer.padding, str):
-        return layer.padding
-    n = len(strides)
-    reach = [(width - 1) * apart for width, apart in zip(kernel[:n], dilation, strict=True)]
-    if layer.padding == "valid":
-        return ((0, 0),) * n
-    if layer.padding == "causal" and n == 1:
-        return ((reach[0], 0),)
-    if layer.padding != "same":
+    if not len(window) == len(strides) == len(shape) - 1:
+        raise ValueError(
+            f"'{layer.name}' has a window of the shape {window} and takes values of the shape "
+            f"{shape}; give one number for each direction."
+        )
+    found = find_places(layer.padding, shape[:-1], window, strides, dilation)
+    if found is None:
         raise ValueError(
             f"The padding of '{layer.name}' is {layer.padding!r}; give 'valid', 'same', 'causal' "
             "along one direction, or places before and after."
         )
-    whole = [
-        max((size - 1) // step * step + far + 1 - size, 0)
-        for size, step, far in zip(shape, strides, reach, strict=False)
-    ]
-    return tuple((each // 2, each - each // 2) for each in whole)
-
-
-def _dense(found: _Simplification, layer: graph.Dense, value: _Value) -> _Value:
-    directions = max(len(value.shape) - 1, 1)
-    if len(value.shape) == 1:
-        value = _reshaped(value, (1, *value.shape))
-    kernel = np.asarray(layer.kernel)
-    across = graph.Convolution(
-        name=layer.name, kernel=kernel.reshape(*(1,) * directions, *kernel.shape), bias=layer.bias
-    )
-    flat = len(found.values[layer.inputs[0]].shape) == 1
-    result = _convolution(found, across, value)
-    return replace(_reshaped(result, (kernel.shape[-1],)) if flat else result, name=layer.name)
-
-
-def _pooling(found: _Simplification, layer: graph.AveragePooling, value: _Value) -> _Value:
-    window = layer.window or value.shape[:-1]
-    strides = layer.strides or window
-    places = _places(layer, value.shape, window, strides, (1,) * len(window))
-    if any(sum(each) for each in places):
-        raise Unsupported(
-            f"'{layer.name}' averages over windows that reach beyond the image, where Keras "
-            "divides by fewer places; use padding='valid', or sizes that the windows divide."
+    laid = Projection("", np.zeros((*window, 1, 1)), shape, strides, found, dilation)
+    if min(laid.output_shape) < 1:
+        raise ValueError(
+            f"The window of '{layer.name}' of the shape {window} is larger than what it takes, of "
+            f"the shape {shape}; give a smaller one, or padding='same'."
         )
-    channels = value.shape[-1]
-    kernel = np.full((*window, 1, channels), 1 / np.prod(window))
-    mean = graph.Convolution(name=layer.name, kernel=kernel, strides=strides, groups=channels)
-    value = found.whole(value, layer)
-    averaged = replace(_convolution(found, mean, value), positive=value.positive)
-    return averaged if layer.keep_directions else _reshaped(averaged, (channels,))
+    return found
 
 
-def _normalisation(found: _Simplification, layer: graph.Normalisation, value: _Value) -> _Value:
-    if value.stage is not None:
+def _window(layer: graph.Pooling, shape: Shape) -> Projection:
+    """A kernel of ones as wide as the windows, for each channel of its own."""
+    window = tuple(layer.window or shape[:-1])
+    strides = tuple(layer.strides or window)
+    once = (1,) * len(window)
+    places = _places(layer, shape, window, strides, once)
+    kernel = np.ones((*window, 1, shape[-1]))
+    return Projection("", kernel, shape, strides, places, once, groups=shape[-1])
+
+
+def _average(found: _Simplification, layer: graph.AveragePooling, value: Value) -> Value:
+    if value.projections:
+        value = found.sent(value, layer)
+    if value.is_sent and value.positive and len(value.views) > 1:
+        pooled = _each_view(found, layer, value, _averaged)
+    else:
+        pooled = replace(_mean(layer, value), name=layer.name, positive=value.positive)
+    return pooled if layer.keep_directions else reshaped(pooled, (value.shape[-1],))
+
+
+def _mean(layer: graph.AveragePooling, value: Value) -> Value:
+    ones = _window(layer, value.shape)
+    size = np.prod(ones.kernel.shape[:-2])
+    there = ones.apply(np.ones((1, *value.shape)))[0, ..., :1]
+    gain = None if (there == size).all() else size / there
+    return led_on(value, replace(ones, kernel=ones.kernel / size, gain=gain))
+
+
+def _averaged(found: _Simplification, layer: graph.AveragePooling, value: Value) -> Value:
+    mean = replace(_mean(layer, value), name=layer.name, positive=True)
+    return found.rectify(mean, np.inf, layer)
+
+
+def _maximum(found: _Simplification, layer: graph.MaxPooling, value: Value) -> Value:
+    if not value.positive:
         raise Unsupported(
-            f"'{layer.name}' normalises what '{value.name}' has already sent; put it before the "
-            "ReLU, or leave it out at the input and normalise the samples."
+            f"'{layer.name}' takes the largest of what '{value.name}' gives, which may be "
+            f"negative, and neurons send nothing then; put a ReLU before '{layer.name}' or right "
+            "behind it, or pool the samples beforehand."
         )
-    scaled = tuple(
-        replace(each, kernel=each.kernel * np.asarray(layer.scale)) for each in value.projections
-    )
-    bias = np.broadcast_to(value.bias * np.asarray(layer.scale) + layer.shift, value.shape)
-    return replace(value, projections=scaled, bias=bias, positive=False)
+    pooled = _each_view(found, layer, found.sent(value, layer), _largest)
+    return pooled if layer.keep_directions else reshaped(pooled, (value.shape[-1],))
 
 
-def _relu(found: _Simplification, layer: graph.ReLU, value: _Value) -> _Value:
-    if value.stage is None or (layer.ceiling < np.inf or not value.positive):
-        value = _passed_on(value) if value.stage is not None else value
-        return found.rectify(replace(value, name=_free(found, value.name, layer)), layer.ceiling)
-    return value
+def _largest(found: _Simplification, layer: graph.MaxPooling, value: Value) -> Value:
+    met = led_on(value, _window(layer, value.shape))
+    name = found.free_name(layer.name)
+    return found.add(name, met.shape, Kind.MAXIMUM, projections=met.projections)
 
 
-def _free(found: _Simplification, name: str, layer: graph.Layer) -> str:
-    return layer.name if any(stage.name == name for stage in found.stages) else name
+def _each_view(
+    found: _Simplification, layer: graph.Pooling, value: Value, pool: Callable[..., Value]
+) -> Value:
+    """What each stage sends is pooled for itself, since channels do not meet."""
+    views = []
+    for number, view in enumerate(value.views):
+        alone = view_of(view.source, view.shape)
+        shape = (*value.shape[:-1], view.shape[-1])
+        seen = Value(value.name, shape, (replace(alone, padding=view.padding),), positive=True)
+        name = layer.name if len(value.views) == 1 else f"{layer.name}_{number}"
+        made = pool(found, replace(layer, name=name), seen)
+        views.append(replace(made.views[0], channels=view.channels, scale=view.scale))
+    shape = (*made.shape[:-1], value.shape[-1])
+    return Value(layer.name, shape, tuple(views), positive=True)
 
 
-def _zero_padding(found: _Simplification, layer: graph.ZeroPadding, value: _Value) -> _Value:
-    value = found.whole(value, layer)
-    before = value.padding or ((0, 0),) * len(layer.places)
-    places = tuple((a + c, b + d) for (a, b), (c, d) in zip(before, layer.places, strict=True))
-    sizes = (size + sum(each) for size, each in zip(value.shape, layer.places, strict=False))
-    return replace(value, shape=(*sizes, value.shape[-1]), padding=places)
+def _normalisation(found: _Simplification, layer: graph.Normalisation, value: Value) -> Value:
+    scale = np.broadcast_to(np.asarray(layer.scale), value.shape[-1:])
+    shift = np.asarray(layer.shift)
+    made = scaled(value, scale)
+    positive = bool(value.positive and (scale >= 0).all() and (shift >= 0).all())
+    return replace(made, bias=made.bias + shift, positive=positive)
 
 
-def _reshape(found: _Simplification, layer: graph.Reshape, value: _Value) -> _Value:
-    if value.positive:
-        value = found.whole(value, layer)
+def _relu(found: _Simplification, layer: graph.ReLU, value: Value) -> Value:
+    if value.positive and layer.ceiling == np.inf:
+        return value
+    return found.rectify(value, layer.ceiling, layer)
+
+
+def _zero_padding(found: _Simplification, layer: graph.ZeroPadding, value: Value) -> Value:
+    if len(layer.places) != len(value.shape) - 1:
+        raise ValueError(
+            f"'{layer.name}' pads along {len(layer.places)} directions and takes values of the "
+            f"shape {value.shape}; give places for each of its directions."
+        )
+    value = found.sent(value, layer) if value.projections else value
+    return padded(value, layer.places)
+
+
+def _reshape(found: _Simplification, layer: graph.Reshape, value: Value) -> Value:
     size = int(np.prod(value.shape))
     known = -int(np.prod(layer.shape))
-    return _reshaped(value, tuple(size // known if n == -1 else n for n in layer.shape))
-
-
-def _reshaped(value: _Value, shape: tuple[int, ...]) -> _Value:
-    if value.padding is not None:
-        raise Unsupported(
-            f"What '{value.name}' gives is padded and then reshaped; leave the padding out."
+    shape = tuple(size // known if n == -1 else n for n in layer.shape)
+    if np.prod(shape) != size or min(shape) < 1:
+        raise ValueError(
+            f"'{layer.name}' gives the shape {layer.shape} to {size} numbers of the shape "
+            f"{value.shape}; give one of as many."
         )
-    bias = value.bias if value.stage is not None else np.reshape(value.bias, shape)
-    return replace(value, shape=shape, bias=bias)
+    if value.positive:
+        value = found.sent(value, layer)
+    return reshaped(value, shape)
 
 
-def _add(found: _Simplification, layer: graph.Add, *values: _Value) -> _Value:
+def _add(found: _Simplification, layer: graph.Add, *values: Value) -> Value:
     if len({value.shape for value in values}) > 1:
         raise ValueError(
             f"'{layer.name}' adds values of the shapes {[value.shape for value in values]}; a sum "
             "is of one shape."
         )
-    parts = [_passed_on(value) if value.stage is not None else value for value in values]
-    projections = tuple(each for part in parts for each in part.projections)
-    bias = np.asarray(sum(np.broadcast_to(part.bias, part.shape) for part in parts))
-    positive = all(value.positive for value in values)
-    return _Value(layer.name, values[0].shape, projections, bias, positive=positive)
+    return together(layer.name, values)
 
 
-def _passed_on(value: _Value) -> _Value:
-    """A stage's values, as a kernel that changes nothing."""
-    if value.padding is not None:
-        raise Unsupported(
-            f"What '{value.name}' gives is padded and then added; pad in a convolution instead."
+def _concatenate(found: _Simplification, layer: graph.Concatenate, *values: Value) -> Value:
+    if len({value.shape[:-1] for value in values}) > 1:
+        raise ValueError(
+            f"'{layer.name}' takes values of the shapes {[value.shape for value in values]}; only "
+            "their channels, which are last, may differ."
         )
-    shape = value.shape if len(value.shape) > 1 else (1, *value.shape)
-    n, channels = len(shape) - 1, shape[-1]
-    projection = Projection(
-        value.stage or "",
-        np.ones((*(1,) * n, 1, channels)),
-        shape,
-        (1,) * n,
-        ((0, 0),) * n,
-        (1,) * n,
-        channels,
-    )
-    return replace(value, projections=(projection,), bias=np.zeros(value.shape), stage=None)
+    parts = [
+        found.sent(value, layer) if value.positive or not value.is_led_to else value
+        for value in values
+    ]
+    return side_by_side(layer.name, parts)
 
 
-def _identity(found: _Simplification, layer: graph.Identity, value: _Value) -> _Value:
+def _identity(found: _Simplification, layer: graph.Identity, value: Value) -> Value:
     return value
 
 
-_RULES: dict[type[graph.Layer], Callable[..., _Value]] = {
+_RULES: dict[type[graph.Layer], Callable[..., Value]] = {
     graph.Input: _input,
     graph.Convolution: _convolution,
     graph.Dense: _dense,
-    graph.AveragePooling: _pooling,
+    graph.AveragePooling: _average,
+    graph.MaxPooling: _maximum,
     graph.Normalisation: _normalisation,
     graph.ReLU: _relu,
     graph.ZeroPadding: _zero_padding,
     graph.Reshape: _reshape,
     graph.Add: _add,
+    graph.Concatenate: _concatenate,
     graph.Identity: _identity,
 }

@@ -11,6 +11,7 @@ import pytest
 from brian2eprop.ml.building import scale_stages
 from brian2eprop.ml.converted import ConvertedNetwork
 from brian2eprop.ml.few_spike import FewSpike
+from brian2eprop.ml.graph import graph_of
 from brian2eprop.ml.rate import Rate
 from brian2eprop.ml.simplify import simplify
 from brian2eprop.ml.stages import activations
@@ -21,13 +22,13 @@ def converted(algorithm, broken=None, factor=1.0):
     """A conversion in which the scale of one layer is another one."""
     rng = np.random.default_rng(1)
     layers, x = residual_network(rng), rng.normal(size=(4, 6, 5, 2))
-    stages = simplify(layers)
-    scaled = scale_stages(stages, activations(stages, x), algorithm)
+    stages, ports = simplify(graph_of(layers))
+    scaled = scale_stages(stages, activations(stages, {"image": x}), algorithm)
     changed = tuple(
         replace(each, scale=each.scale * (factor if each.stage.name == broken else 1))
         for each in scaled
     )
-    return ConvertedNetwork(changed, algorithm), layers, x
+    return ConvertedNetwork(changed, algorithm, ports), layers, x
 
 
 @pytest.mark.parametrize(

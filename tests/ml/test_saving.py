@@ -98,12 +98,15 @@ def test_what_a_file_says_is_not_believed(saved):
         {"stages": [state_of(saved)["stages"][0]["fields"]["stage"]] * 2},
         {"settings": {"timesteps": 0}}, {"settings": {"timesteps": 2.5}}, {"settings": {"K": 3}},
         stage(1, name="image"), stage(1, shape=[5, 4, 3]), stage(1, unknown=1),
-        stage(0, kind="Popen"), stage(1, bias={"array": "state", "shape": [5, 4, 4]}),
+        stage(0, kind="Popen"), stage(1, kind="input"), stage(1, kind="output"),
+        stage(1, bias={"array": "state", "shape": [5, 4, 4]}),
         stage(1, bias={"array": "0", "shape": [9, 9]}), stage(1, projections=[]),
-        scaled(1, depth=3), scaled(1, scale=-1.0), scaled(1, scale=[1.0]),
+        scaled(1, begin=3), scaled(1, scale=-1.0), scaled(1, scale=[1.0]),
         scaled(2, scale={"array": "0", "shape": [7]}),
         projection(1, source="pool"), projection(1, input_shape=[6, 5, 3]),
         projection(1, strides=[0, 0]), projection(1, kernel=3.0),
+        projection(1, gain={"array": "0", "shape": [3, 7]}),
+        {"inputs": "pool"}, {"outputs": {"y": "conv"}}, {"outputs": [["dense"]]}, {"inputs": None},
     ]  # fmt: skip
     for changed in changes:
         saved.write_bytes(good)
