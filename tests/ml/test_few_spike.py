@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from brian2eprop import ml
 from tests.ml.plain import branched_network, forward, residual_network
+from tests.samples import examples
 
 K = 6
 
@@ -33,7 +34,7 @@ def check(layers, stages, x):
         for layer in known:
             before = {name: known[name] for name in known if name != layer}
             wanted = forward(layers, image, before)[layer]
-            scale = largest(np.array([values[layer] for values in typical]))
+            scale = largest(np.array([values[scaled_as(layer, kinds)] for values in typical]))
             step = 2.0**-K * scale / (1 - 2.0**-K)
             error = np.abs(known[layer] - np.clip(wanted, -scale, scale))
             is_largest = isinstance(kinds[layer], ml.MaxPooling)
@@ -43,6 +44,13 @@ def check(layers, stages, x):
         outputs = answers if isinstance(answers, dict) else {layers[-1].name: answers}
         for name, values in outputs.items():
             np.testing.assert_allclose(values[number], exact[name], atol=1e-9)
+
+
+def scaled_as(layer, kinds):
+    """The layer whose scale a layer has: a maximum has that of what it compares."""
+    while isinstance(kinds[layer], ml.MaxPooling):
+        (layer,) = kinds[layer].inputs
+    return layer
 
 
 def largest(values):
@@ -84,19 +92,57 @@ def convolution(draw):
     return shape, ml.Convolution(name="a", inputs=("x",), kernel=kernel, bias=bias, **options), rng
 
 
-@settings(max_examples=3, deadline=None)
+def behind(draw, shape, rng):
+    """Layers behind a ReLU, of the kinds that may follow one, and which of them neurons are."""
+    n, channels = len(shape) - 1, shape[-1]
+    window = tuple(draw(st.integers(1, min(3, size))) for size in shape[:-1])
+    options = {
+        "window": window if draw(st.booleans()) else None,
+        "strides": tuple(draw(st.integers(1, 2)) for _ in range(n)),
+        "padding": draw(st.sampled_from(["valid", "same"])),
+    }
+    scale, shift = rng.normal(size=channels), rng.normal(size=channels)
+    found = [
+        ml.MaxPooling(name="max", inputs=("relu",), **options),
+        ml.AveragePooling(name="mean", inputs=("relu",), **options),
+        ml.Normalisation(name="norm", inputs=("max",), scale=scale, shift=shift),
+        ml.Concatenate(name="both", inputs=("max", "mean", "norm")),
+        ml.Reshape(name="flat", inputs=("both",)),
+    ]
+    return found, {"max": "max", "mean": "mean"}
+
+
+@settings(deadline=None, max_examples=examples(3, 60))
 @given(st.data())
 def test_convolutions(data):
+    """And poolings, normalisations and sums of channels behind them."""
     shape, layer, rng = convolution(data.draw)
-    layers = [
-        ml.Input(name="x", shape=shape),
-        layer,
-        ml.ReLU(name="relu", inputs=("a",)),
-        ml.AveragePooling(name="mean", inputs=("relu",), keep_directions=data.draw(st.booleans())),
-        ml.Reshape(name="flat", inputs=("mean",)),
-        ml.Dense(name="y", inputs=("flat",), kernel=rng.normal(size=(4, 2))),
-    ]
+    layers = [ml.Input(name="x", shape=shape), layer, ml.ReLU(name="relu", inputs=("a",))]
+    seen = forward(layers, np.zeros(shape))["relu"].shape
+    more, stages = behind(data.draw, seen, rng)
+    n = forward([*layers, *more], np.zeros(shape))["flat"].size
+    last = ml.Dense(name="y", inputs=("flat",), kernel=rng.normal(size=(n, 2)))
     b.start_scope()
     b.set_device("eprop_cuda", backend="reference", precision="float64")
-    stages = {"x": "x", "a": "relu", "mean": "mean"}
-    check(layers, stages, rng.normal(size=(2, *shape)))
+    stages = {"x": "x", "a": "relu", **stages}
+    check([*layers, *more, last], stages, rng.normal(size=(2, *shape)))
+
+
+def test_channels_that_become_places():
+    """Units of a dense layer have scales of their own, unless a kernel sees them as places."""
+    rng = np.random.default_rng(4)
+    sizes = np.geomspace(0.1, 10, 12)
+    layers = [
+        ml.Input(name="x", shape=(5,)),
+        ml.Dense(name="a", inputs=("x",), kernel=rng.normal(size=(5, 12)) * sizes),
+        ml.ReLU(name="relu", inputs=("a",)),
+        ml.Reshape(name="steps", inputs=("relu",), shape=(6, 2)),
+        ml.MaxPooling(name="max", inputs=("steps",), window=(2,), strides=(1,)),
+        ml.Reshape(name="others", inputs=("max",), shape=(2, 5)),
+        ml.Convolution(name="y", inputs=("others",), kernel=rng.normal(size=(1, 5, 3))),
+    ]
+    x = rng.normal(size=(3, 5))
+    b.set_device("eprop_cuda", backend="reference", batch_size=3, precision="float64")
+    answers = ml.convert(layers, x, algorithm="few-spike", timesteps=16).predict(x)
+    expected = [forward(layers, each)["y"] for each in x]
+    np.testing.assert_allclose(answers, expected, atol=0.01)

@@ -43,6 +43,23 @@ def test_what_leads_past_a_layer_waits_for_it(backend):
     np.testing.assert_allclose(snn.predict(x), 2 / 21 * np.floor(21 * x + 0.5), rtol=1e-12)
 
 
+def test_a_maximum_spikes_as_often_as_the_first_of_its_inputs(backend):
+    layers = [
+        ml.Input(name="x", shape=(6, 2)),
+        ml.Convolution(name="a", inputs=("x",), kernel=np.eye(2)[None]),
+        ml.ReLU(name="relu", inputs=("a",)),
+        ml.MaxPooling(name="max", inputs=("relu",), window=(3,), strides=(2,), padding="same"),
+        ml.Identity(name="y", inputs=("max",)),
+    ]
+    x = np.random.default_rng(1).uniform(-0.3, 1, (2, 6, 2))
+    b.set_device("eprop_cuda", backend=backend, batch_size=2, precision="float64")
+    snn = ml.convert(layers, np.ones((1, 6, 2)), algorithm="rate", timesteps=21)
+    spikes = np.floor(21 * np.clip(x, 0, 1) + 0.5)
+    # Three windows of three, the last of which has two places.
+    largest = [spikes[:, a : a + 3].max(axis=1) for a in (0, 2, 4)]
+    np.testing.assert_allclose(snn.predict(x), np.stack(largest, axis=1) / 21, rtol=1e-12)
+
+
 def test_each_step_is_that_of_a_shorter_run():
     x = np.random.default_rng(0).normal(size=(3, 5))
     b.set_device("eprop_cuda", backend="reference", batch_size=3, precision="float64")
