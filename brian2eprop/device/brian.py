@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import getclosurevars
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from brian2.codegen.generators.base import CodeGenerator
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
 from brian2.codegen.translation import get_identifiers_recursively
+from brian2.core import functions
 from brian2.core.base import device_override
 from brian2.core.clocks import BaseClock, Clock, EventClock
 from brian2.core.network import Network
@@ -37,6 +39,9 @@ PART = "_sub_idx"
 
 # Our own: by the element of a kernel that a synapse shares; and where synapses keep which they are.
 KERNEL, CONVOLUTION = "_kernel_idx", "_eprop_convolution"
+
+# Its functions as it brings them: a script may put others in their place, or beside them.
+DEFAULT_FUNCTIONS = MappingProxyType(dict(functions.DEFAULT_FUNCTIONS))
 
 # Of which neurons the variables count the synapses.
 COUNTED = {"N_outgoing": "source", "N_incoming": "target"}

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from brian2 import (
+    DEFAULT_FUNCTIONS,
     DimensionMismatchError,
+    Function,
     Network,
     NeuronGroup,
     StateMonitor,
@@ -347,6 +349,18 @@ def test_instances_are_set_at_once(
     drawn = "rand" in expression  # by the first instance from these very numbers
     expected = np.asarray(eval(expression, names))[: 1 if drawn else B] * 1000
     np.testing.assert_allclose((group.v[:] / mV)[: 1 if drawn else B], expected)
+
+
+def test_what_stands_in_the_place_of_a_function_of_brian2_sees_an_instance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    centred = Function(lambda x: x - np.mean(x), arg_units=[1], return_unit=1)
+    monkeypatch.setitem(DEFAULT_FUNCTIONS, "tanh", centred)
+    use()
+    group = cells()
+    group.x = given = np.arange(12.0).reshape(B, 4) * mV
+    group.x = "tanh(x/mV)*mV"
+    np.testing.assert_allclose(group.x, given - given.mean(axis=1, keepdims=True))
 
 
 def test_chosen_elements_are_set_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from brian2 import (
+    DEFAULT_FUNCTIONS,
     Function,
     Network,
     NeuronGroup,
@@ -158,3 +159,16 @@ def test_a_function_of_brian2_is_no_users(calls: Calls) -> None:
     for _ in range(2):
         run("dv/dt = exp(-a)*sin(a)*v/tau : 1\na : 1 (constant)", method="exact")
     assert calls.number == 1
+
+
+def test_what_stands_in_the_place_of_a_function_of_brian2_is_the_users(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double = Function(lambda x: 2 * x, arg_units=[1], return_unit=1)
+    double.implementations.add_implementation(
+        "cpp", "double twice(double x) { return 2*x; }", name="twice"
+    )
+    for _ in range(2):
+        run("dv/dt = sin(a)*v/tau : 1\na : 1 (constant)", method="exact")
+        monkeypatch.setitem(DEFAULT_FUNCTIONS, "sin", double)
+    assert calls.number == 2

@@ -8,6 +8,7 @@ import brian2
 import numpy as np
 import pytest
 from brian2 import (
+    DEFAULT_FUNCTIONS,
     Function,
     Network,
     NeuronGroup,
@@ -293,6 +294,32 @@ def test_what_is_not_all_in_the_code_is_refused(how: dict[str, Any], what: str) 
     with pytest.raises(Unsupported, match=rf"in 'v = f\(v\)', which calls 'g', which {what}"):
         outer = written(dependencies={"g": written(**how)})
         calling(outer).run(0.1 * ms)
+
+
+def test_a_script_has_functions_of_its_own_among_brian2s(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    square = Function(lambda x: x * x, arg_units=[1], return_unit=1)
+    square.implementations.add_implementation(
+        "cpp", "inline double squared(double x) { return x*x; }", name="squared"
+    )
+    monkeypatch.setitem(DEFAULT_FUNCTIONS, "tanh", square)
+    monkeypatch.setitem(DEFAULT_FUNCTIONS, "ramp", ramp())
+    for backend in ("runtime", "cpu"):
+        use(backend)
+        group = NeuronGroup(3, "dv/dt = (ramp(i, 1) - tanh(v))/(5*ms) : 1", method="euler")
+        Network(group).run(5 * ms)
+        found.append(group.v[:])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
+
+
+def test_python_in_the_place_of_a_function_of_brian2_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use()
+    monkeypatch.setitem(DEFAULT_FUNCTIONS, "tanh", Function(half, arg_units=[1], return_unit=1))
+    group = NeuronGroup(1, "v : 1", threshold="v > 1", reset="v = tanh(v)", name="cells")
+    with pytest.raises(Unsupported, match=r"'cells' calls 'tanh' in .*, which is given in Python"):
+        Network(group).run(0.1 * ms)
 
 
 def half(x: Any) -> Any:

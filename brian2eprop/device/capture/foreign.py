@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
-from brian2.core.functions import DEFAULT_FUNCTIONS, Function, FunctionImplementation
+from brian2.core.functions import Function, FunctionImplementation
 
+from brian2eprop.device import brian
 from brian2eprop.device.capture.places import caller
 from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.errors import Unsupported
@@ -45,7 +46,7 @@ def foreign(owner: Any, name: str, function: Any) -> Foreign | None:
         If the C++ alone is not all of it.
     """
     written = _written(function, CPP)
-    if written is None or function in DEFAULT_FUNCTIONS.values():
+    if written is None or function in brian.DEFAULT_FUNCTIONS.values():
         return None
     _require_alone(owner, name, function, CPP)
     _require_alone(owner, name, function, CUDA)
@@ -146,7 +147,7 @@ def _require_alone(owner: Any, name: str, function: Any, target: Any, via: str =
             "functions; write it so that its value follows from its arguments alone."
         )
     for other, found in (written.dependencies or {}).items():
-        if found not in DEFAULT_FUNCTIONS.values() and _written(found, target) is not None:
+        if found not in brian.DEFAULT_FUNCTIONS.values() and _written(found, target) is not None:
             inner = f"{via}, which calls '{other}'"
             _require_alone(owner, name, found, target, inner)
 

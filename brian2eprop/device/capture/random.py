@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from re import findall, sub
 from typing import Any
 
-from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.input.binomial import BinomialFunction
 
 from brian2eprop.device import brian
@@ -17,7 +16,7 @@ from brian2eprop.device.program import Distribution, Draw, DType, Number
 
 RANDOM_FUNCTIONS = ("rand", "randn", "poisson", "BinomialFunction")
 # The very functions: another one may be put in the place of one of their names.
-_RAND, _RANDN, _POISSON = (DEFAULT_FUNCTIONS[name] for name in ("rand", "randn", "poisson"))
+_RAND, _RANDN, _POISSON = (brian.DEFAULT_FUNCTIONS[name] for name in ("rand", "randn", "poisson"))
 
 
 class Drawing:

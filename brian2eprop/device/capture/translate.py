@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from brian2.core.clocks import BaseClock
-from brian2.core.functions import DEFAULT_FUNCTIONS, Function
+from brian2.core.functions import Function
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.input.timedarray import TimedArray
 from brian2.units import second
@@ -128,7 +128,7 @@ class Translator:
         if written is not None:
             self.foreign[f"_foreign_{name}"] = written
             return ast.Call(ast.Name(f"_foreign_{name}", ast.Load()), arguments, [])
-        if name in PLAIN_FUNCTIONS and function in (None, DEFAULT_FUNCTIONS.get(name)):
+        if name in PLAIN_FUNCTIONS and function in (None, brian.DEFAULT_FUNCTIONS.get(name)):
             return ast.Call(ast.Name(name, ast.Load()), arguments, [])
         there = ", ".join((*PLAIN_FUNCTIONS, *RANDOM_FUNCTIONS))
         called = caller(self.runner, name)

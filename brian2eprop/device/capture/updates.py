@@ -9,9 +9,10 @@ from typing import Any
 
 import brian2
 import sympy
-from brian2.core.functions import DEFAULT_FUNCTIONS, Function
+from brian2.core.functions import Function
 from brian2.stateupdaters.base import StateUpdateMethod
 
+from brian2eprop.device import brian
 from brian2eprop.device.cache import cached, content_key
 from brian2eprop.errors import CompileError
 
@@ -75,7 +76,7 @@ class _Kept(StateUpdateMethod):  # type: ignore[misc]
 
 def _is_users(variable: Any) -> bool:
     """Whether it is a function that may be constant over a step or not, or be changed."""
-    return isinstance(variable, Function) and variable not in DEFAULT_FUNCTIONS.values()
+    return isinstance(variable, Function) and variable not in brian.DEFAULT_FUNCTIONS.values()
 
 
 def _identity(equations: Any, variables: Mapping[str, Any]) -> Iterator[str]:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from brian2.codegen.statements import Statement
 from brian2.codegen.translation import make_statements
-from brian2.core.functions import DEFAULT_FUNCTIONS, Function
+from brian2.core.functions import Function
 from brian2.core.variables import AuxiliaryVariable, Constant, Variable
 from brian2.parsing.bast import brian_ast
 from brian2.utils.stringtools import get_identifiers
 
+from brian2eprop.device import brian
 from brian2eprop.device.program import Array, Body, DType, Index, fits
 from brian2eprop.device.program.dependence import aliases
 from brian2eprop.device.program.functions import FUNCTIONS, PLAIN_FUNCTIONS
@@ -273,8 +274,8 @@ def _variables(body: Body, arrays: Mapping[str, Array]) -> dict[str, Any]:
     for name in get_identifiers(body.code):
         if name in _OWN_FUNCTIONS:
             variables[name] = _OWN_FUNCTIONS[name]
-        elif name in DEFAULT_FUNCTIONS:
-            variables.setdefault(name, DEFAULT_FUNCTIONS[name])
+        elif name in brian.DEFAULT_FUNCTIONS:
+            variables.setdefault(name, brian.DEFAULT_FUNCTIONS[name])
     return variables
 
 

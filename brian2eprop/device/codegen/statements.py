@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator
 from brian2.codegen.statements import Statement
-from brian2.core.functions import DEFAULT_FUNCTIONS
 from brian2.parsing.rendering import CPPNodeRenderer
 from brian2.utils.stringtools import word_substitute
 
+from brian2eprop.device import brian
 from brian2eprop.device.codegen.lowering import SINCE
 from brian2eprop.device.program import DType
 from brian2eprop.device.program.functions import PLAIN_FUNCTIONS
@@ -35,7 +35,7 @@ IN_DOUBLE: Mapping[str, str] = {"dt": f"dt{DOUBLE_SUFFIX}"}
 def c_function_names() -> dict[str, str]:
     """Brian2's functions that its C++ generator calls by another name."""
     plain = PLAIN_FUNCTIONS
-    found = {n: DEFAULT_FUNCTIONS[n].implementations[CPPCodeGenerator].name for n in plain}
+    found = {n: brian.DEFAULT_FUNCTIONS[n].implementations[CPPCodeGenerator].name for n in plain}
     return {name: c_name for name, c_name in found.items() if c_name}
 
 

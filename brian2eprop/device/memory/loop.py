@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 from brian2.codegen.runtime.numpy_rt.numpy_rt import NumpyCodeObject
-from brian2.core.functions import DEFAULT_FUNCTIONS, Function
+from brian2.core.functions import Function
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.utils.stringtools import get_identifiers
 
@@ -141,7 +141,7 @@ def _uses_size(code: Any, statements: str) -> bool:
 
 def _of_element(code: Any, name: str, found: Any) -> bool:
     if isinstance(found, Function):
-        return DEFAULT_FUNCTIONS.get(name) is found
+        return brian.DEFAULT_FUNCTIONS.get(name) is found
     if not isinstance(found, ArrayVariable):
         return True
     if found.scalar:
