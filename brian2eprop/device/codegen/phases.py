@@ -95,7 +95,7 @@ class PhaseView:
     what must hold for any element to be an event. ``delays`` is for
     Propagate: the longest delay, where each synapse has its own. Without a clock it is done in
     every step. ``part`` is what a member of a team does of it, ``number`` that of a Detect's
-    events.
+    events. ``along`` is what the same loop does before (see ``merging.py``).
     """
 
     kind: str
@@ -108,6 +108,7 @@ class PhaseView:
     clock: ClockView | None = None
     part: str = ""
     number: int = 0
+    along: tuple[PhaseView, ...] = ()
 
 
 class PhaseWriter:

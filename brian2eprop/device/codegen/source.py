@@ -10,6 +10,7 @@ from brian2eprop.device.codegen.bodies import depth_name
 from brian2eprop.device.codegen.dialect import Dialect, Words, one_block
 from brian2eprop.device.codegen.draws import AT_ONCE
 from brian2eprop.device.codegen.environment import environment
+from brian2eprop.device.codegen.merging import merged
 from brian2eprop.device.codegen.parts import Layout, Part, parts
 from brian2eprop.device.codegen.phases import PhaseView, PhaseWriter, by_clock
 from brian2eprop.device.codegen.sharing import go_on, pieces, runs
@@ -189,6 +190,7 @@ class _Generator:
             "depths": list(self.depths),
             "slot": self.writer.slot,
             "by_clock": by_clock,
+            "merged": merged,
             "at_once": AT_ONCE,
             "round8": lambda n: -(-n // 8) * 8,
             "count_of": {events.name: count_of(events).name for events in program.events},

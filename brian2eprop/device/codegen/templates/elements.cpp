@@ -21,6 +21,18 @@
 }
 {% endmacro %}
 
+{# What the same loop does before, as functions of the element: bodies use the same names. #}
+{% macro loops_before(view) %}
+{% for other in view.along %}
+const auto before_{{ loop.index }} = [&] {
+    {{ lines(other.lines.before) | trim | indent(4) }}
+    return [=](int element) {
+        {{ lines(other.lines.each) | trim | indent(8) }}
+    };
+}();
+{% endfor %}
+{% endmacro %}
+
 {# The body for each element, and what follows it; random numbers are drawn for some at once. #}
 {% macro for_each_element(view, then="") %}
 {% set own = view.part == "element" %}
@@ -41,7 +53,11 @@ for (int first = {{ "mine.first(" ~ view.phase.size ~ ")" if own else 0 }}; firs
     {% endif %}
 }
 {% else %}
+{{ loops_before(view) | trim }}
 {{ (dialect.own_loop if own else words.simd_loop)("element", view.phase.size) }} {
+    {% for other in view.along %}
+    before_{{ loop.index }}(element);
+    {% endfor %}
     {{ (lines(view.lines.each) ~ then) | trim | indent(4) }}
 }
 {% endif %}

@@ -30,8 +30,8 @@ if (const int listed = b2e::position({{ clock.steps }}, {{ clock.size }}, step);
 {% endmacro %}
 
 {% macro each(views) %}
-{% for view in views %}
-{{ "if (mine.leads()) " if view.part == "leader" }}{ // {{ view.phase.label }}
+{% for view in merged(views) %}
+{{ "if (mine.leads()) " if view.part == "leader" }}{ // {% for other in view.along %}{{ other.phase.label }}, {% endfor %}{{ view.phase.label }}
     {{ macros[view.kind](view) | trim | indent(4) }}
 }
 B2E_BARRIER();
