@@ -65,6 +65,8 @@ class Lines:
         Around the loop along a row.
     order : Order
         How freely the loop may be arranged.
+    by_synapse : tuple of str
+        Pointers to what lies in the order of synapses.
     """
 
     before: tuple[str, ...]
@@ -77,6 +79,7 @@ class Lines:
     sums: tuple[str, ...] = ()
     row_before: tuple[str, ...] = ()
     row_after: tuple[str, ...] = ()
+    by_synapse: tuple[str, ...] = ()
 
 
 class BodyWriter:
@@ -148,6 +151,7 @@ class BodyWriter:
             sums=tuple(map(_row_sum, self.row_sums)),
             row_before=tuple(f"{self._type(n)} {_row_sum(n)} = 0;" for n in self.row_sums),
             row_after=tuple(line for n in self.row_sums for line in self._add_row_sum(n)),
+            by_synapse=tuple(map(pointer, filter(self._is_by_synapse, self.names))),
         )
 
     def constants(self) -> list[tuple[str, Number]]:
@@ -201,6 +205,10 @@ class BodyWriter:
             lines.append(self._write(name))
             lines += [f"{other} = {self._element(other)};" for other in sorted(others)]
         return lines
+
+    def _is_by_synapse(self, name: str) -> bool:
+        ref = self.body.refs[name]
+        return ref.index is Index.SYNAPSE and ref.via is None
 
     def _array(self, name: str) -> Array:
         return self.arrays[self.body.refs[name].array]

@@ -74,6 +74,8 @@ class Dialect:
         Whether members of a team can meet within a launch.
     draws_in_groups : bool
         Whether one thread draws the random numbers of neighbouring elements together.
+    fetches : bool
+        Whether a thread that goes along a row asks for the next one.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Dialect:
     own_loop: LoopHead
     meets: bool
     draws_in_groups: bool
+    fetches: bool
 
 
 def _plain_loop(index: str, n: object) -> str:
@@ -190,6 +193,7 @@ CPU = Dialect(
     own_loop=_own_simd_loop,
     meets=True,
     draws_in_groups=True,
+    fetches=True,
 )
 
 # 46 KiB: a block may use 48 KiB of shared memory on every architecture without asking for more,
@@ -212,4 +216,5 @@ CUDA = Dialect(
     own_loop=_own_block_loop,
     meets=False,
     draws_in_groups=False,
+    fetches=False,
 )

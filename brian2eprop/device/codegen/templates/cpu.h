@@ -25,6 +25,16 @@ inline T* array(void* const* arrays, const long long*, int number) { return (T*)
 template <class T>
 inline T* slice(T* pointer, long long offset, long long) { return pointer + offset; }
 
+// Asks for the beginning of a row that is soon gone along; of how it goes on the processor finds
+// out by itself.
+template <class T>
+inline void fetch(const T* row, int n) {
+    constexpr int most = 512 / sizeof(T);
+    const char* const end = (const char*)(row + (n < most ? n : most));
+    for (const char* line = (const char*)((size_t)row & ~size_t(63)); line < end; line += 64)
+        __builtin_prefetch(line);
+}
+
 template <class T>
 inline void add(T* pointer, long long element, T value) { pointer[element] += value; }
 
@@ -45,15 +55,20 @@ inline unsigned long long eight_flags(const unsigned char* flags) {
     return word;
 }
 
+// Whether one of 64 flags is set.
+inline bool any_of_64(const unsigned char* flags) {
+    unsigned long long any = 0;
+    for (int first = 0; first < 64; first += 8) any |= eight_flags(flags + first);
+    return any != 0;
+}
+
 // Writes the indices of the set flags in ascending order; looks at 64 flags at a time, then at
 // eight, since few are set. flags holds n rounded up to eight, zero beyond n.
 inline int compact(const unsigned char* flags, int n, int* indices) {
     int count = 0;
     for (int block = 0; block < n; block += 64) {
         const int end = block + 64 < n ? block + 64 : n;
-        unsigned long long any = 0;
-        for (int first = block; first < end; first += 8) any |= eight_flags(flags + first);
-        if (any == 0) continue;
+        if (end - block == 64 && !any_of_64(flags + block)) continue;
         for (int first = block; first < end; first += 8)
             for (unsigned long long word = eight_flags(flags + first); word; word &= word - 1)
                 indices[count++] = first + (__builtin_ctzll(word) >> 3);

@@ -24,11 +24,28 @@ for (int {{ index }} = {{ first }}; {{ index }} < {{ end }}; ++{{ index }})
 {%- endif %}
 {%- endmacro %}
 
+{# Which row is next nobody could foresee: it is fetched while this one is done. #}
+{% macro fetch_next(view, end) %}
+{% import "connectivity/" ~ view.row.connectivity.kind ~ ".cpp" as found with context %}
+{% set what = found.fetch(view) | trim %}
+{% if dialect.fetches and what and not view.phase.reverse %}
+if (event + 1 < {{ end }}) {
+    const int next = indices[event + 1];
+    {{ what | indent(4) }}
+}
+{% endif %}
+{% endmacro %}
+
 {% macro events_of(view, offset) %}
 {% set own = view.part == view.row.neuron %}
+{% set end = "after" if own else "count" %}
+{% set fetched = fetch_next(view, end) | trim %}
 {{ events_at(view.phase.events, offset, own) | trim }}
-{{ in_order(view, "event", "before" if own else "0", "after" if own else "count") }} {
+{{ in_order(view, "event", "before" if own else "0", end) }} {
     const int {{ view.row.neuron }} = indices[event];
+    {% if fetched %}
+    {{ fetched | indent(4) }}
+    {% endif %}
     {{ go_along(view) | trim | indent(4) }}
 }
 {% endmacro %}

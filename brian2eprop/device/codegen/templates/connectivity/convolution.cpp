@@ -74,3 +74,6 @@ for (int {{ index }} = {{ end }} - 1; {{ index }} >= {{ first }}; --{{ index }})
 for (int {{ index }} = {{ first }}; {{ index }} < {{ end }}; ++{{ index }})
 {%- endif %}
 {%- endmacro %}
+
+{# A kernel is met so often that it is in a cache. #}
+{% macro fetch(view) %}{% endmacro %}

@@ -22,3 +22,6 @@ const long long row_start = (long long)source * {{ width }};
 {% endif %}
 {% endif %}
 {% endmacro %}
+
+{# A row is long enough for the processor to find out by itself, or so short that all rows are in a cache. #}
+{% macro fetch(view) %}{% endmacro %}

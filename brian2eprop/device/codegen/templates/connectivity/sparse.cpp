@@ -38,3 +38,18 @@ const int row_length = {{ starts }}[{{ view.row.neuron }} + 1] - row_start;
 {% macro number(view, entry) -%}
 {{ entry if view.row.by_source else pointers[view.row.connectivity.table("synapse")] ~ "[" ~ entry ~ "]" }}
 {%- endmacro %}
+
+{# Where the row of the neuron `next` lies. #}
+{% macro fetch(view) %}
+{% set found = view.row.connectivity %}
+{% set starts = pointers[found.table("row" if view.row.by_source else "column")] %}
+{% set tables = ["target"] if view.row.by_source else ["source", "synapse"] %}
+{% set arrays = view.lines.by_synapse if view.row.by_source else () %}
+const int start = {{ starts }}[next], length = {{ starts }}[next + 1] - start;
+{% for table in tables %}
+b2e::fetch({{ pointers[found.table(table)] }} + start, length);
+{% endfor %}
+{% for array in arrays %}
+b2e::fetch({{ array }} + start, length);
+{% endfor %}
+{% endmacro %}
