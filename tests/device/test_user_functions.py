@@ -151,6 +151,30 @@ def test_nvrtc_compiles_code_for_a_gpu(precision: Precision) -> None:
     assert machine_code(source.text, "sm_90").startswith(b"\x7fELF")
 
 
+def for_a_gpu() -> Function:
+    function = Function(lambda x: 5 * x, arg_units=[1], return_unit=1)
+    code = "__device__ inline double f(double x) { return 5*x; }"
+    function.implementations.add_implementation("cuda", code)
+    return function
+
+
+@pytest.mark.parametrize("backend", ["emulated", "reference"])
+def test_a_function_may_be_for_a_gpu_only(backend: str) -> None:
+    use(backend)
+    whole = calling(for_a_gpu())
+    (group,) = whole.objects
+    group.v = 3
+    whole.run(0.1 * ms)
+    assert group.v[0] == 15
+
+
+def test_a_backend_says_which_language_it_misses() -> None:
+    use("cpu")
+    message = r"' calls 'f', which is given in CUDA only, and the backend runs C\+\+; give it in C"
+    with pytest.raises(Unsupported, match=message):
+        calling(for_a_gpu()).run(0.1 * ms)
+
+
 def test_a_function_has_one_name() -> None:
     use()
     with pytest.raises(

@@ -1,7 +1,8 @@
-"""Brian2's user functions become functions of bodies, if they are written in C++."""
+"""Brian2's user functions become functions of bodies, if they are written in C++ or CUDA."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
@@ -18,6 +19,8 @@ from brian2eprop.errors import Unsupported
 
 # What Brian2 keeps a function's code under: C++, and what brian2cuda has for a GPU.
 CPP, CUDA = CPPCodeGenerator, "cuda"
+# By the dialect of ours that it is for.
+TARGETS = {"cpu": CPP, "cuda": CUDA}
 
 # C++ of the elements of arrays that functions read, and how many there may be: they are part of the
 # source.
@@ -29,7 +32,7 @@ _MISSING = (KeyError, TypeError)
 
 
 def foreign(owner: Any, name: str, function: Any) -> Foreign | None:
-    """A function that a user wrote in C++; None for any other.
+    """A function that a user wrote in C++ or in CUDA; None for any other.
 
     Parameters
     ----------
@@ -45,20 +48,21 @@ def foreign(owner: Any, name: str, function: Any) -> Foreign | None:
     Unsupported
         If the C++ alone is not all of it.
     """
-    written = _written(function, CPP)
-    if written is None or function in brian.DEFAULT_FUNCTIONS.values():
+    given = [target for target in TARGETS.values() if _written(function, target) is not None]
+    if not given or function in brian.DEFAULT_FUNCTIONS.values():
         return None
-    _require_alone(owner, name, function, CPP)
-    _require_alone(owner, name, function, CUDA)
-    _require_one_name(owner, name, written, _written(function, CUDA))
-    code, cuda = code_for(function, CPP), code_for(function, CUDA)
+    for target in given:
+        _require_alone(owner, name, function, target)
     return Foreign(
-        written.name or name,
-        code,
+        _symbol(owner, name, [_written(function, target) for target in given]),
+        {
+            dialect: code_for(function, target)
+            for dialect, target in TARGETS.items()
+            if target in given
+        },
         len(function._arg_units),
         "boolean" if function._returns_bool else function._return_type,
         _python(function),
-        () if cuda == code else cuda,
     )
 
 
@@ -115,19 +119,21 @@ def _is_table(values: Any) -> bool:
 def _written(function: Any, target: Any) -> FunctionImplementation | None:
     if not isinstance(function, Function):
         return None
-    for key in dict.fromkeys((target, CPP)):
+    for key in dict.fromkeys((target, CPP)):  # what has none for a GPU has its C++ there
         with suppress(*_MISSING):
             return function.implementations[key]
     return None
 
 
-def _require_one_name(owner: Any, name: str, cpp: Any, cuda: Any) -> None:
-    names = [written.name or name for written in (cpp, cuda)]
+def _symbol(owner: Any, name: str, written: Iterable[Any]) -> str:
+    """What the function is called in its code."""
+    names = [each.name or name for each in written]
     if len(set(names)) > 1:
         raise Unsupported(
             f"{caller(owner, name)}, which is called '{names[0]}' in C++ and '{names[1]}' in CUDA; "
             "give both the same name."
         )
+    return str(names[0])
 
 
 def _require_alone(owner: Any, name: str, function: Any, target: Any, via: str = "") -> None:

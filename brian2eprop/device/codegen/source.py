@@ -23,17 +23,23 @@ from brian2eprop.device.program import (
     Array,
     Chunks,
     DType,
+    Foreign,
     Loop,
+    Phase,
     Precision,
     Program,
     Slots,
     Sweep,
 )
 from brian2eprop.device.program.verify import Stage, verify
+from brian2eprop.errors import Unsupported
 
 # What stands before the code of a function of the script, and its call, each with its name.
 CODE_OF_FOREIGN = "// of the script: "
 CALL_OF_FOREIGN = r'B2E_GUARDED\("(\w+)"'
+
+# What functions of the script are written in, by the dialect that runs them.
+LANGUAGES = {"cpu": "C++", "cuda": "CUDA"}
 
 ITEM_BYTES = {DType.DOUBLE: 8, DType.INT: 4, DType.BOOL: 1}
 
@@ -222,13 +228,24 @@ class _Generator:
         return (*shared, *(name for name, used in own.items() if used))
 
     def _foreign(self) -> tuple[str, ...]:
-        bodies = (phase.body for phase in self.program.phases() if isinstance(phase, Loop))
         texts: dict[str, str] = {}
-        for function in (found for body in bodies for found in body.foreign.values()):
-            on_gpu = self.dialect.name == "cuda" and function.cuda
-            for text in function.cuda if on_gpu else function.code:
-                texts.setdefault(text, f"{CODE_OF_FOREIGN}{function.symbol}\n{text}")
+        for phase in (found for found in self.program.phases() if isinstance(found, Loop)):
+            for function in phase.body.foreign.values():
+                for text in self._code_of(function, phase):
+                    texts.setdefault(text, f"{CODE_OF_FOREIGN}{function.symbol}\n{text}")
         return tuple(texts.values())
+
+    def _code_of(self, function: Foreign, phase: Phase) -> tuple[str, ...]:
+        found = function.code.get(self.dialect.name)
+        if found is None:
+            given = ", ".join(LANGUAGES[dialect] for dialect in function.code)
+            wanted = LANGUAGES[self.dialect.name]
+            raise Unsupported(
+                f"'{phase.label}' calls '{function.symbol}', which is given in {given} only, and "
+                f"the backend runs {wanted}; give it in {wanted} too, with @implementation, or "
+                "choose another backend."
+            )
+        return found
 
     def source(self) -> Source:
         """The source."""
