@@ -20,6 +20,7 @@ from brian2eprop.device.backends import patience
 from brian2eprop.device.backends.compile import library_file, shared_library
 from brian2eprop.device.backends.cpu import default_workers
 from brian2eprop.device.cache import content_key
+from brian2eprop.device.codegen.source import CODE_OF_FOREIGN
 from brian2eprop.errors import CompileError
 
 FLAGS = ("-O0",)
@@ -125,12 +126,14 @@ def test_comments_after_literals_are_no_part_of_the_source() -> None:
         assert content_key(f"{code} // one") == content_key(f"{code} // it's another")
 
 
-@pytest.mark.parametrize("brackets", ['""', "<>"])
+@pytest.mark.parametrize("named", ['"{}/own.h"', "<{}/own.h>", "<own.h>"])
 def test_a_file_that_is_included_is_part_of_the_source(
-    cache: Path, tmp_path: Path, brackets: str
+    cache: Path, tmp_path: Path, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     header = tmp_path / "own.h"
-    source = f"#include {brackets[0]}{header}{brackets[1]}\n{ANSWER.replace('42', 'number')}"
+    monkeypatch.setenv("CXX", f"g++ -I{tmp_path}")
+    answer = ANSWER.replace("42", "number")
+    source = f"{CODE_OF_FOREIGN}f\n#include {named.format(tmp_path)}\n{answer}"
     found = []
     for number in (42, 43, 42):
         header.write_text(f"const int number = {number};")

@@ -18,10 +18,15 @@ from pathlib import Path
 from brian2eprop.device.backends.blame import complaint
 from brian2eprop.device.backends.patience import announced
 from brian2eprop.device.cache import cached, content_key
+from brian2eprop.device.codegen.source import CODE_OF_FOREIGN
 from brian2eprop.errors import CompileError
 
-# A file that is included and is no part of a library: named in quotes, or by its whole path.
-_OWN_FILE = re.compile(r"""^[ \t]*#[ \t]*include[ \t]*(?:"|<[ \t]*/)""", re.MULTILINE)
+# A file that is included and may be a user's own: one that a function of the script includes, which
+# options in CXX or the environment may say where to find; one in quotes; one by its whole path.
+_INCLUDE = r"^[ \t]*#[ \t]*include[ \t]*"
+_OWN_FILE = re.compile(
+    rf"""{re.escape(CODE_OF_FOREIGN)}(?s:.*){_INCLUDE}|{_INCLUDE}(?:"|<[ \t]*/)""", re.MULTILINE
+)
 
 
 def shared_library(source: str, flags: Sequence[str], what: str = "a network") -> ctypes.CDLL:
