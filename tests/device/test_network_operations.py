@@ -20,6 +20,7 @@ from brian2 import (
     ms,
     network_operation,
     set_device,
+    start_scope,
 )
 from brian2.utils.logger import catch_logs
 
@@ -115,6 +116,40 @@ def test_an_error_of_an_operation_ends_the_run() -> None:
     fail.active = False
     network.run(2 * ms)
     assert number(group.v[:]) == 5
+
+
+def broken_off(device: str, when: str) -> dict[str, np.ndarray]:
+    """What is found after an operation has failed once, while spikes are on their way."""
+    set_device(device, **({} if device == "runtime" else {"backend": "reference"}))
+    start_scope()
+    defaultclock.dt = 1 * ms
+    group = NeuronGroup(
+        2, "dv/dt = 0.34/ms : 1\nn : 1", threshold="v > 1", reset="v = 0", method="euler"
+    )
+    group.v = [0, 0.4]
+    links = Synapses(group, group, on_pre="n_post += 1 + 2*i", delay=2 * ms)
+    links.connect()
+    trace, spikes = StateMonitor(group, "n", record=True), SpikeMonitor(group)
+
+    @network_operation(when=when)
+    def fail() -> None:
+        if len(trace.t) == 4:
+            raise KeyError("no such thing")
+
+    network = Network(group, links, trace, spikes, fail)
+    with pytest.raises(KeyError):
+        network.run(10 * ms)
+    fail.active = False
+    network.run(6 * ms)
+    return {"n": np.array(trace.n), "i": np.array(spikes.i), "t": np.array(spikes.t / ms)}
+
+
+@pytest.mark.parametrize("when", ["before_synapses", "end"])
+def test_a_step_that_is_broken_off_is_begun_anew_with_queues_that_have_moved_on(when: str) -> None:
+    ours, theirs = broken_off("eprop_cuda", when), broken_off("runtime", when)
+    assert theirs["n"][:, -1].min() > 3
+    for name in theirs:
+        np.testing.assert_allclose(ours[name], theirs[name], err_msg=name)
 
 
 @pytest.mark.parametrize("kind", ["SpikeGeneratorGroup", "SpikeSource"])

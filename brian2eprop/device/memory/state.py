@@ -100,6 +100,7 @@ class State:
             self.memory.write(name, table)
         self.rewirings = Rewirings(backend, captured, self.memory)
         self.next_step = 0
+        self._done = 0  # phases of that step that are done already
         self._oldest: Mapping[str, int] = {}
         self.host_stale: set[str] = set()  # newer in the memory
         self.memory_stale: set[str] = set(captured.variables)  # newer in Brian2's arrays
@@ -107,7 +108,8 @@ class State:
     def fits(self, captured: Captured, first_step: int, n_steps: int) -> bool:
         """Whether it can run this network from a step on, in calls that are not too short."""
         enough = capacity_for(captured, self.memory, n_steps) <= self.capacity
-        return self.captured is captured and self.next_step == first_step and enough
+        there = self.next_step == first_step and not self._done
+        return self.captured is captured and there and enough
 
     def start(self, sent: Mapping[str, Sent], first_step: int) -> None:
         """Make these the spikes in transit of a new memory, and a step the next one."""
@@ -117,7 +119,7 @@ class State:
     def transit(self) -> Transit:
         """The spikes in transit, for another memory."""
         self._settle()
-        return take_transit(self.memory, self.captured, self.next_step, self._oldest)
+        return take_transit(self.memory, self.captured, self.next_step, self._oldest, self._done)
 
     def write_keys(self, seed: int, shift: int) -> None:
         """Draw the numbers of a seed; see :meth:`Memory.write_keys`."""
@@ -139,6 +141,7 @@ class State:
         """Run some of a step's phases; :meth:`end_step` ends the step."""
         if part.first < part.end:
             self._kernel_of(part).run(self.memory, Call(self.next_step, 1, streams))
+            self._done = part.end
             self.host_stale |= self.captured.written
 
     def wait(self) -> None:
@@ -150,7 +153,7 @@ class State:
 
     def end_step(self) -> None:
         """Go on to the next step, all parts of this one being done."""
-        self.next_step += 1
+        self.next_step, self._done = self.next_step + 1, 0
 
     def end_run(self) -> None:
         """Do to spikes in transit what Brian2 does after a run."""

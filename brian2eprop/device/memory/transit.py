@@ -100,7 +100,7 @@ class Transit:
 
 
 def take_transit(
-    memory: Memory, captured: Captured, next_step: int, oldest: Mapping[str, int]
+    memory: Memory, captured: Captured, next_step: int, oldest: Mapping[str, int], done: int = 0
 ) -> Transit:
     """Copy the spikes in transit out of a memory.
 
@@ -114,6 +114,8 @@ def take_transit(
         The step that is run next.
     oldest : mapping of str to int
         The first step of each event buffer that may have spikes, as :func:`put_transit` gives it.
+    done : int
+        How many phases of that step are done already: it was broken off by an error.
 
     Returns
     -------
@@ -121,11 +123,25 @@ def take_transit(
         The spikes, with what is to deliver them.
     """
     due = {events.name: due_next(captured, events, next_step) for events in captured.program.events}
+    # Brian2's queues have moved on in a step that is broken off: who heard it does not hear it
+    # again, and what was sent in it has been sent.
+    moved = _moved_on(captured, done)
     found = {
-        e.name: _take(memory, e, due[e.name].step, oldest[e.name]) for e in captured.program.events
+        e.name: _take(
+            memory, e, due_next(captured, e, next_step + (e.name in moved)).step, oldest[e.name]
+        )
+        for e in captured.program.events
     }
     sent = {name: spikes for name, spikes in found.items() if spikes is not None}
     return Transit(sent, captured.emitters, captured.pathways, due, captured.late)
+
+
+def _moved_on(captured: Captured, done: int) -> Collection[str]:
+    """The event buffers that were filled, and met by pathways, in the first phases of a step."""
+    (sweep,) = captured.program.single_sweeps()
+    owners = captured.pathways.keys() & set(captured.owners[:done])
+    filled = {name for phase in sweep.phases[:done] for name in phase.fills()}
+    return filled & {captured.pathways[owner].events for owner in owners}
 
 
 def due_next(captured: Captured, events: Events, next_step: int) -> Due:
