@@ -410,7 +410,7 @@ def clocked():
             real("log", 41, slots=Slots(kept=True)),
             Array("log:end", DType.INT, 1, PER_INSTANCE),
             Array("number", DType.INT, 1, PER_INSTANCE, Slots(kept=True)),
-            Array("steps", DType.INT, 3, SHARED),
+            Array("steps", DType.DOUBLE, 3, SHARED),
             Array("times", DType.DOUBLE, 3, SHARED),
         ),
         (Sweep(Direction.FORWARD, phases),),

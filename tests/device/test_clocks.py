@@ -271,7 +271,7 @@ LIST = ListedClock("list", "steps", "times")
 ARRAYS = (
     Array("v", DType.REAL, 1, Access.PER_INSTANCE),
     Array("kept", DType.REAL, 1, Access.PER_INSTANCE, Slots(kept=True)),
-    Array("steps", DType.INT, 2, Access.SHARED),
+    Array("steps", DType.DOUBLE, 2, Access.SHARED),
     Array("times", DType.DOUBLE, 2, Access.SHARED),
 )
 REFS = {name: Ref(name, Index.ELEMENT) for name in ("v", "kept")}

@@ -79,7 +79,7 @@ def script(cut: bool, when: str) -> Any:
         rate, rate_slow = PopulationRateMonitor(fast), PopulationRateMonitor(slow)
         trace = StateMonitor(
             fast, ["v", "x", "y", "total"], True, name="trace",
-            clock=EventClock([0.1, 0.3, 5, 9.7, 11] * ms),
+            clock=EventClock([0.1, 0.3, 5, 9.7, 11, 1e9, 1e300] * ms),
         )  # fmt: skip
         synaptic = StateMonitor(plastic, ["w", "q"], True, dt=0.6 * ms, name="synaptic")
         network = Network(

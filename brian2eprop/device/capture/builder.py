@@ -246,8 +246,7 @@ class Builder:
         for row in self.grid.clocks.values():
             if isinstance(row, Listed):
                 clock = row.clock
-                steps = _in_32_bits(clock.name, row.steps)
-                self._hold(clock.name, clock.steps, steps, DType.INT)
+                self._hold(clock.name, clock.steps, row.steps.astype(np.float64), DType.DOUBLE)
                 self._hold(clock.name, clock.times, row.all_times, DType.DOUBLE)
 
     def heard(self, listener: Any, group: Any, event: str = SPIKE) -> tuple[str, int]:

@@ -22,6 +22,7 @@ from brian2eprop.errors import Unsupported
 # for.
 FINEST = 1000
 _ROUNDING = 1e-12
+NEVER = 2**62  # a step that no run comes to
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,8 @@ def grid_of(clocks: Iterable[Any]) -> Grid:
     for clock, found in times.items():
         name = str(clock.name)
         row = ListedClock(name, f"{name}:steps", f"{name}:times")
-        rows[clock] = Listed(row, np.rint(found / dt).astype(np.int64), found)
+        steps = np.minimum(np.rint(found / dt), NEVER).astype(np.int64)
+        rows[clock] = Listed(row, steps, found)
     return Grid(dt, rows)
 
 

@@ -55,7 +55,7 @@ class ListedClock:
     name : str
         Its name.
     steps : str
-        SHARED INT array with the steps of the Program, ascending: the k-th is its step ``k``.
+        SHARED DOUBLE array with the steps of the Program, ascending: the k-th is its step ``k``.
     times : str
         SHARED DOUBLE array of the same size with the times in seconds.
     """

@@ -31,10 +31,10 @@ def clock_faults(program: Program) -> Iterable[str]:
 
 def _list_faults(program: Program, clock: ListedClock) -> Iterable[str]:
     arrays = program.all_arrays()
-    for name, dtype in zip(clock.arrays, (DType.INT, DType.DOUBLE), strict=True):
+    for name in clock.arrays:
         found = arrays.get(name)
-        if found is None or (found.dtype, found.access) != (dtype, Access.SHARED):
-            yield f"array '{name}' cannot list clock '{clock.name}'; make it {dtype.name}, shared"
+        if found is None or (found.dtype, found.access) != (DType.DOUBLE, Access.SHARED):
+            yield f"array '{name}' cannot list clock '{clock.name}'; make it DOUBLE, shared"
         elif found.size != arrays[clock.steps].size:
             yield f"the arrays that list clock '{clock.name}' differ in size; make them equal"
 
