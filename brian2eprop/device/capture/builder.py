@@ -131,7 +131,7 @@ class Builder:
     variables: dict[str, Any] = field(default_factory=dict)
     timed_arrays: dict[str, TimedArray] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
-    orders: dict[str, Integers] = field(default_factory=dict)
+    orders: dict[str, Integers | None] = field(default_factory=dict)
     tables: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     table_owners: dict[str, str] = field(default_factory=dict)
     sources: dict[str, Any] = field(default_factory=dict)

@@ -177,8 +177,10 @@ class Timed:
         The clock in whose steps it counts.
     late : int
         How many steps late it hears.
-    delays, formed : tuple of str
-        The tables of delays, and of the steps in which synapses were formed.
+    delay_tables : tuple of str or None
+        The table of each of the pathway's delays; None where all synapses have the same.
+    formed : tuple of str
+        The tables of the steps in which synapses were formed.
     variable : str, optional
         The array of the delays in seconds, where each synapse has one.
     delay : float
@@ -188,10 +190,15 @@ class Timed:
     pathway: str
     clock: Any
     late: int
-    delays: tuple[str, ...]
+    delay_tables: tuple[str | None, ...]
     formed: tuple[str, ...]
     variable: str | None
     delay: float
+
+    @property
+    def delays(self) -> tuple[str, ...]:
+        """The tables of delays."""
+        return tuple(table for table in self.delay_tables if table is not None)
 
     def steps_before(self, step: int) -> int:
         """How many of the clock's steps come before a step of the Program."""
@@ -230,16 +237,19 @@ class Simulated:
 class Captured:
     """A Brian2 network as a Program.
 
+    Of synapses that a simulation rewires the tables, orders and pathways follow them
+    (``memory/rewirings.py``); all else stays as it was captured.
+
     Parameters
     ----------
     program : Program
         What happens in a run.
     variables : mapping of str to brian2 ArrayVariable
         The Brian2 variable of each array that holds one.
-    orders : mapping of str to int array
+    orders : dict of str to int array
         Arrays of synaptic variables that lie in another order than in Brian2: element ``k``
         is Brian2's synapse ``order[k]``.
-    tables : mapping of str to array
+    tables : dict of str to array
         Values of the arrays that hold no variable: rows, targets and other indices, times, and
         those of functions of time.
     timed : mapping of str to TimedArray
@@ -258,7 +268,7 @@ class Captured:
         The SpikeMonitors and EventMonitors.
     rates : tuple of Rate
         The PopulationRateMonitors.
-    pathways : mapping of str to Pathway
+    pathways : dict of str to Pathway
         The synaptic pathways by name.
     grid : Grid
         The steps of the Program, and which of them are whose.
@@ -283,8 +293,8 @@ class Captured:
 
     program: Program
     variables: Mapping[str, Any]
-    orders: Mapping[str, Integers]
-    tables: Mapping[str, npt.NDArray[Any]]
+    orders: dict[str, Integers | None]
+    tables: dict[str, npt.NDArray[Any]]
     table_owners: Mapping[str, str]
     timed: Mapping[str, TimedArray]
     written: frozenset[str]
@@ -293,7 +303,7 @@ class Captured:
     recordings: tuple[Recording, ...]
     logs: tuple[EventLog, ...]
     rates: tuple[Rate, ...]
-    pathways: Mapping[str, Pathway]
+    pathways: dict[str, Pathway]
     grid: Grid
     operations: tuple[Operation, ...] = ()
     owners: tuple[str, ...] = ()

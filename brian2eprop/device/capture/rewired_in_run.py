@@ -113,13 +113,13 @@ def _timed(builder: Builder, pathway: Any) -> Timed:
     known = builder.pathways.get(pathway.name)
     late = builder.heard(pathway, brian.whole(pathway.source), pathway.event)[1] if known else 0
     delay = pathway.variables["delay"]
-    own = tuple(phase.delay for phase in phases if isinstance(phase.delay, str))
-    common = 0.0 if own else float(np.max(delay.get_value(), initial=0.0))
+    own = [phase.delay if isinstance(phase.delay, str) else None for phase in phases]
+    common = 0.0 if any(own) else float(np.max(delay.get_value(), initial=0.0))
     return Timed(
         pathway.name,
         builder.grid.clocks.get(pathway.clock),
         late,
-        own,
+        tuple(own) or (None,) * len(known.delays if known else ()),
         tuple(phase.formed for phase in phases if phase.formed is not None),
         None if delay.scalar else builder.array_of(delay),
         common,

@@ -226,9 +226,9 @@ class Rewirings:
         ends = found.pairs(tables)
         number = len(ends[0])
         for table in (*sim.rewired.rows, *sim.rewired.tables, sim.born):
-            _replace(captured.tables, table, self.memory.read(table))
+            captured.tables[table] = self.memory.read(table)
         for array in self.arrays_of(name) & captured.orders.keys():
-            _replace(captured.orders, array, None)
+            captured.orders[array] = None
         for path in sim.pathways:
             self._settle_delays(path, number)
         values = {
@@ -241,18 +241,13 @@ class Rewirings:
         known = self.captured.pathways.get(path.pathway)
         if known is None:  # it is not active
             return
-        latest, delays = len(known.delays) - 1, []
-        for k, each in enumerate(known.delays):
-            table = f"{path.pathway}:delay" + (f":{latest - k}" if k < latest else "")
+        delays = []
+        for each, table in zip(known.delays, path.delay_tables, strict=True):
             steps = each.steps or np.zeros(1, np.int32).tobytes()  # there were none
-            if table in path.delays:
+            if table is not None:
                 steps = self.memory.read(table)[:number].tobytes()
             delays.append(Delays(number, steps, each.since))
-        _replace(self.captured.pathways, path.pathway, replace(known, delays=tuple(delays)))
-
-
-def _replace(mapping: Any, name: str, value: Any) -> None:
-    mapping[name] = value
+        self.captured.pathways[path.pathway] = replace(known, delays=tuple(delays))
 
 
 def _variables(sim: Simulated) -> Iterator[Any]:
