@@ -40,7 +40,15 @@ class Memory:
         Number of instances (the leading axis of PER_INSTANCE arrays).
     workers : int
         Number of copies of SCRATCH arrays.
+
+    Attributes
+    ----------
+    lazy : bool
+        Whether what nobody touches is never taken. Such a system lends more than it has, and kills
+        who takes it; so it is asked before.
     """
+
+    lazy = True
 
     def __init__(self, xp: Any, precision: Precision, instances: int, workers: int) -> None:
         self.xp = xp
@@ -118,7 +126,7 @@ class Memory:
 
     def read(self, name: str) -> npt.NDArray[Any]:
         """A copy of the array as a NumPy array; waits for what is being computed."""
-        return self._on_host(self.arrays[name])
+        return np.array(self._on_host(self.arrays[name]))
 
     def write(self, name: str, values: npt.ArrayLike, owners: int | None = None) -> None:
         """Set the array, broadcasting ``values`` to its shape.
@@ -147,6 +155,9 @@ class Memory:
             self.arrays[name] = other.arrays[name]
             self._versions[name] = other._version(name)
 
+    def wait(self) -> None:
+        """Wait for what is being computed."""
+
     def touch(self, names: Iterable[str]) -> None:
         """Note that arrays have other contents now."""
         for name in names:
@@ -156,7 +167,9 @@ class Memory:
         return self._versions.setdefault(name, Version())
 
     def _on_host(self, values: Any) -> npt.NDArray[Any]:
-        return np.array(values if self.xp is np else self.xp.asnumpy(values))
+        """An array, or a part of one, as a NumPy array."""
+        found: npt.NDArray[Any] = values
+        return found
 
     # Slots and logs
 
@@ -176,7 +189,7 @@ class Memory:
             A copy of the values.
         """
         stored = self.arrays[name]
-        return self._on_host(stored[:, self.xp.asarray(steps % stored.shape[1])])
+        return np.array(self._on_host(stored[:, self.xp.asarray(steps % stored.shape[1])]))
 
     def write_slots(self, name: str, steps: npt.NDArray[np.int64], values: npt.ArrayLike) -> None:
         """Set the slots of an array for some steps, which are no more than it has.
@@ -211,9 +224,7 @@ class Memory:
         while done < len(into):
             slot = (first_step + done) % depth
             n = min(depth - slot, len(into) - done)
-            values = stored[:, slot : slot + n]
-            found = values if self.xp is np else self._on_host(values)
-            into[done : done + n] = found.swapaxes(0, 1)
+            into[done : done + n] = self._on_host(stored[:, slot : slot + n]).swapaxes(0, 1)
             done += n
 
     def take_log(

@@ -54,6 +54,8 @@ class CudaMemory(Memory):
         See :class:`Memory`.
     """
 
+    lazy = False
+
     def __init__(self, queue: Queue, precision: Precision, instances: int, workers: int) -> None:
         super().__init__(queue.gpu.cupy, precision, instances, workers)
         self.queue = queue
@@ -81,6 +83,16 @@ class CudaMemory(Memory):
                 for name in stale:
                     self.arrays.pop(name, None)
                 raise
+
+    def wait(self) -> None:
+        """See :meth:`Memory.wait`."""
+        with self.queue.work("end what it computes"):
+            self.queue.stream.synchronize()
+
+    def _on_host(self, values: Any) -> npt.NDArray[Any]:
+        """See :meth:`Memory._on_host`."""
+        found: npt.NDArray[Any] = self.xp.asnumpy(values)
+        return found
 
     def read(self, name: str) -> npt.NDArray[Any]:
         """See :meth:`Memory.read`."""

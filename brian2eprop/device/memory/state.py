@@ -146,10 +146,7 @@ class State:
 
     def wait(self) -> None:
         """Wait for what is being computed."""
-        if self.memory.xp is not np:
-            self.memory.read(
-                min(self.memory.arrays, key=lambda name: self.memory.arrays[name].size)
-            )
+        self.memory.wait()
 
     def end_step(self) -> None:
         """Go on to the next step, all parts of this one being done."""
@@ -244,7 +241,7 @@ def capacity_for(captured: Captured, memory: Memory, n_steps: int) -> int:
     logged = sum(_step_bytes(arrays[name], memory) for name in logs)
     kept = sum(_step_bytes(array, memory) for array in arrays.values())
     steps = MAX_KEPT_BYTES // max(kept, 1)
-    if memory.xp is np:
+    if memory.lazy:
         of_logs = MAX_LOGGED_BYTES // max(logged, 1)
         steps = min(MAX_KEPT_BYTES // max(kept - logged, 1), of_logs)
     return max(1, min(n_steps, MAX_STEPS, steps))
@@ -270,7 +267,7 @@ def _bytes(array: Array, memory: Memory, n_steps: int) -> int:
 
 
 def _require_room(captured: Captured, memory: Memory, n_steps: int) -> None:
-    if memory.xp is np:  # a GPU's memory is its backend's to ask for
+    if memory.lazy:
         arrays = stored_arrays(captured.program).values()
         needed = sum(_bytes(array, memory, n_steps) for array in arrays)
         what = f"A run of '{captured.program.name}' in {memory.instances} instances"
