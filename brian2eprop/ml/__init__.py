@@ -20,6 +20,7 @@ from brian2eprop.ml.graph import (
     ZeroPadding,
 )
 from brian2eprop.ml.interchange.from_nir import from_nir
+from brian2eprop.ml.interchange.to_nir import to_nir
 
 __all__ = [
     "Add",
@@ -42,4 +43,5 @@ __all__ = [
     "from_keras",
     "from_nir",
     "load",
+    "to_nir",
 ]

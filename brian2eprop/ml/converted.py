@@ -38,9 +38,15 @@ class ConvertedNetwork:
     network : brian2.Network
         The network: ``network['conv']`` is the group of the layer 'conv', and
         ``network['conv_to_dense']`` the synapses from there to 'dense'.
+    stages : tuple of Scaled
+        What it was built of.
+    algorithm : Algorithm
+        What activations become.
     """
 
     def __init__(self, stages: tuple[Scaled, ...], algorithm: Algorithm, ports: Ports) -> None:
+        self.stages = stages
+        self.algorithm = algorithm
         self._running = Running(stages, algorithm, ports)
         self.network = self._running.network
 
