@@ -3,7 +3,7 @@
 # make test-next  runs the tests of the device and some of learning with Brian2 2.11, on Python
 #                 3.13, without what knows nothing of Brian2: other backends and compilers
 # make convert-env  makes an environment with Keras and JAX, in which make test runs the
-#                 conversions of Keras's models
+#                 conversions of Keras's models, and their tutorial
 # make oracles    runs every test there is, with either Brian2, and compares gradients with JAX's
 #                 and eventax's, which get environments of their own, and on hundreds of random
 #                 networks; hours
@@ -26,7 +26,9 @@ KERAS := .venv-keras
 CUDA ?= cuda13
 # Of learning, what asks Brian2 for most.
 LEARNING := $(addprefix tests/learning/test_,trainer.py checkpoint.py gradients.py trained_rewiring.py)
-NOTEBOOKS = $(wildcard tutorials/*.ipynb)
+# This one trains a model of Keras.
+KERAS_NOTEBOOK := tutorials/07_conversion.ipynb
+NOTEBOOKS = $(filter-out $(KERAS_NOTEBOOK),$(wildcard tutorials/*.ipynb))
 
 .DELETE_ON_ERROR:
 .PHONY: demo test test-keras test-next convert-env oracles conformance lint gpu benchmark braintrace clean
@@ -42,6 +44,7 @@ convert-env: $(KERAS)/installed
 
 test-keras: $(KERAS)/installed
 	KERAS_BACKEND=jax $(KERAS)/bin/python -m pytest tests/ml/test_keras.py
+	KERAS_BACKEND=jax $(KERAS)/bin/python -m pytest --nbval-lax --nbval-current-env $(KERAS_NOTEBOOK)
 
 test-next: $(NEXT)/installed-test
 	$(NEXT)/bin/python -m pytest -n 2 -m "not gpu and not long" -k "not emulated and not reference and not compile" tests/device tests/cases $(LEARNING)
@@ -102,7 +105,7 @@ $(NEXT)/installed-test: setup.cfg pyproject.toml tools/find-python
 $(KERAS)/installed: setup.cfg $(BIN)/python
 	@echo "Installing brian2eprop[keras] and JAX into $(KERAS)"
 	@$(BIN)/python -m venv --clear $(KERAS)
-	@$(KERAS)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[keras]" "jax >=0.8, <0.13" "hypothesis >=6.100, <7" "pytest >=9, <10"
+	@$(KERAS)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[keras,demo]" "jax >=0.8, <0.13" "hypothesis >=6.100, <7" "ipykernel >=6.29, <8" "nbval >=0.11, <0.12" "pytest >=9, <10"
 	@touch $@
 
 # What the benchmarks and oracles compare with; it is no part of the package.
