@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, finalize
 
 from brian2.core.network import Network
@@ -42,6 +43,16 @@ class Kept:
         settled = all(pathway.is_settled for pathway in pathways.values())
         return settled and others in ({}, pathways)
 
+    def is_ahead(self, variable: Any) -> bool:
+        """Whether a variable is of synapses that the memory has rewired, and Brian2 not yet."""
+        return self.state is not None and self.state.rewirings.stale(variable) is not None
+
+    def note_settled(self) -> None:
+        """Take what the memory itself has rewired as what the capture was made from."""
+        if self.state is not None and self.origin is not None:
+            self.origin = self.origin.with_stamps(self.state.settled)
+            self.state.settled.clear()
+
     def adopt(self, state: State) -> None:
         """Go on with a memory that has got the spikes in transit."""
         self.state, self.kernel, self._transit = state, state.kernel, Transit()
@@ -57,6 +68,7 @@ class Kept:
         self._transit = self.transit if transit is None else transit
         if self.state is not None:
             self.state.pull_all()
+            self.note_settled()
         self.state = None
 
     def forget(self) -> None:

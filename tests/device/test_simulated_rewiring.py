@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import nullcontext
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +24,9 @@ from brian2 import (
 )
 
 import brian2eprop as b2e
+from brian2eprop.device import brian
+from brian2eprop.device.device import EpropDevice
+from brian2eprop.device.memory.rewirings import Rewirings
 
 Values = npt.NDArray[Any]
 
@@ -192,8 +198,21 @@ GROWING = b2e.Rewire(
 
 @pytest.mark.parametrize("rule", [RULE, GROWING], ids=["number", "none"])
 @pytest.mark.parametrize("delay", [2 * ms, "(1 + i % 3)*ms"], ids=["common", "own"])
-def test_runs_may_be_cut_anywhere(rule: b2e.Rewire, delay: Any) -> None:
-    """One run, several, and one after a restore give the same, though arrays must grow."""
+def test_runs_may_be_cut_anywhere(
+    rule: b2e.Rewire, delay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run, several, and one after a restore give the same, though arrays must grow.
+
+    A network that was only rewired since it was prepared is not prepared again.
+    """
+    prepared = []
+    capture = EpropDevice.capture_for_run
+
+    def count(*given: Any) -> Any:
+        prepared.append(given)
+        return capture(*given)
+
+    monkeypatch.setattr(EpropDevice, "capture_for_run", count)
     model = Model("cpu", delay=delay)
     b2e.rewire(model.synapses, rule, dt=PERIOD * ms)
     model.network.store()
@@ -201,8 +220,11 @@ def test_runs_may_be_cut_anywhere(rule: b2e.Rewire, delay: Any) -> None:
     for cuts in ([12.0], [5.0, 7.0], [3.3, 0.5, 8.2]):
         model.network.restore(restore_random_state=True)
         assert len(model.synapses) == MATRIX.sum()
+        prepared.clear()
         for periods in cuts:
             model.run(periods)
+            model.places()
+        assert len(prepared) == 1 or rule.keep == "none"
         assert np.array_equal(
             model.synapses.tag[:], 100 * model.synapses.i[:] + model.synapses.j[:]
         )
@@ -212,6 +234,12 @@ def test_runs_may_be_cut_anywhere(rule: b2e.Rewire, delay: Any) -> None:
         for one, other in zip(results[0], others, strict=True):
             assert np.array_equal(one, other)
     assert (rule.keep == "number") == (len(results[0][0]) == MATRIX.sum())
+    prepared.clear()
+    model.run(1)
+    assert not prepared
+    model.synapses.connect(i=[0], j=[0])
+    model.run(1)
+    assert prepared
 
 
 def test_the_same_on_all_backends() -> None:
@@ -345,3 +373,44 @@ def test_what_cannot_be_rewired() -> None:
     set_device("runtime")
     with pytest.raises(b2e.Unsupported, match="call set_device"):
         b2e.rewire(model.synapses, RULE)
+
+
+@pytest.mark.parametrize("at", ["settled", "no room"])
+def test_ctrl_c_leaves_a_rewiring_whole(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that was interrupted while it was rewired goes on as one that was not."""
+    results = []
+    for interrupted in (False, True):
+        model = Model("cpu")
+        b2e.rewire(model.synapses, replace(GROWING, form="0.5"), dt=PERIOD * ms)
+        with monkeypatch.context() as patch:
+            if interrupted:
+                owner, name = WHERE[at]
+                patch.setattr(owner, name, _then_interrupted(getattr(owner, name)))
+            with pytest.raises(KeyboardInterrupt) if interrupted else nullcontext():
+                model.run(2)
+                model.places()
+        assert np.array_equal(
+            model.synapses.tag[:], 100 * model.synapses.i[:] + model.synapses.j[:]
+        )
+        model.network.run(3 * PERIOD * ms - model.network.t)
+        results.append((model.places(), model.synapses.w[:], model.spikes.i[:]))
+    for one, other in zip(*results, strict=True):
+        assert np.array_equal(one, other)
+
+
+# What tells Brian2 where synapses are, and what makes room for more.
+WHERE = {
+    "settled": (brian, "set_number"),
+    "no room": (Rewirings, "make_room"),
+}
+
+
+def _then_interrupted(function: Any) -> Any:
+    """The same, with Ctrl-C when it is done; twice, since Brian2 takes the first for a wish."""
+
+    def found(*arguments: Any) -> None:
+        function(*arguments)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    return found

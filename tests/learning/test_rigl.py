@@ -186,6 +186,24 @@ def test_set_takes_a_schedule() -> None:
     assert [epoch["w_rec"] for epoch in history["churn"]] == pytest.approx([3 * share, 0])
 
 
+@pytest.mark.parametrize("of", [b2e.RigL, b2e.SET])
+def test_schedules_are_asked_once_for_an_update(of: Any) -> None:
+    asked: dict[str, list[int]] = {"fraction": [], "rate": []}
+
+    def share(updates: int) -> float:
+        asked["fraction"].append(updates)
+        return 0.3
+
+    def rate(updates: int) -> float:
+        asked["rate"].append(updates)
+        return 0.02
+
+    model = Model()
+    rule = of(share, every=2, allowed="i != j")
+    fitted(model, model.trainer(rule, optimiser=b2e.Adam(rate)), epochs=2)
+    assert asked == {"fraction": [0, 2, 4, 6], "rate": [0, 1, 2, 3, 4, 5]}
+
+
 def test_what_is_frozen_is_not_rewired() -> None:
     model = Model()
     trainer = model.trainer(ALWAYS)

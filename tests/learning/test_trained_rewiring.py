@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, set_device
 
 import brian2eprop as b2e
+from brian2eprop.device.backends.cpu import CpuKernel
 
 Values = npt.NDArray[Any]
 
@@ -270,6 +272,43 @@ def test_a_training_goes_on_where_it_was_cut(name: str, tmp_path: Path) -> None:
     assert (second.places() == whole.places()).all()
     assert np.array_equal(second.w_rec.w[:], whole.w_rec.w[:])
     assert again.history["churn"] == trainer.history["churn"] + again.history["churn"][2:]
+
+
+class _Stop(b2e.Callback):
+    """Ends the training after two batches."""
+
+    def on_batch_end(self, trainer: Any, batch: int, values: Any) -> None:
+        trainer.stop_training = batch == 2
+
+
+def test_ctrl_c_leaves_an_update_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C, twice, while synapses are rewired is as if the training was stopped after it."""
+    results = []
+    for interrupted in (False, True):
+        model = Model()
+        trainer = model.trainer(RULES["SET"])
+        with monkeypatch.context() as patch:
+            if interrupted:
+                patch.setattr(CpuKernel, "run", _interrupted_at(f"rewiring of {model.w_rec.name}"))
+            fitted(model, trainer, epochs=1, callbacks=[] if interrupted else [_Stop()])
+        before = model.places()
+        fitted(model, trainer, epochs=1)
+        results.append((before, model.places(), np.array(model.w_rec.w[:])))
+    for one, other in zip(*results, strict=True):
+        assert np.array_equal(one, other)
+
+
+def _interrupted_at(name: str) -> Any:
+    """Runs kernels, with Ctrl-C twice before one."""
+    run = CpuKernel.run
+
+    def found(kernel: CpuKernel, *arguments: Any) -> None:
+        if kernel.program.name == name:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        run(kernel, *arguments)
+
+    return found
 
 
 def test_a_damaged_file_changes_nothing(tmp_path: Path) -> None:

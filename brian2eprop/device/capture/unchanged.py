@@ -176,7 +176,11 @@ class Origin:
 
     def with_new(self, variables: Iterable[Any], stamps: Stamps) -> Origin:
         """The same, but that these variables are as they are now."""
-        now = {v: stamps.of(v) for v in set(variables) & self.stamps.keys()}
+        return self.with_stamps({v: stamps.of(v) for v in set(variables) & self.stamps.keys()})
+
+    def with_stamps(self, stamps: Mapping[Any, bytes]) -> Origin:
+        """The same, but that variables which it was made from have these stamps."""
+        now = {v: stamp for v, stamp in stamps.items() if v in self.stamps}
         return replace(self, stamps={**self.stamps, **now})
 
 

@@ -42,8 +42,14 @@ class Host(Protocol):
         ends: tuple[Values, Values],
         values: dict[Any, Values],
         born: Values,
-    ) -> None:
-        """Make synapses those with some ends and values, formed at some times in seconds."""
+    ) -> Mapping[Any, bytes]:
+        """Make synapses those with some ends and values, formed at some times in seconds.
+
+        Returns
+        -------
+        mapping of brian2 Variable to bytes
+            The stamps of where they are, and of their delays.
+        """
 
 
 class Rewirings:
@@ -64,7 +70,6 @@ class Rewirings:
         self.found = captured.simulated
         self._names = {v: name for name, sim in self.found.items() for v in _variables(sim)}
         self._stale: set[str] = set()
-        self.used = False  # whether any were rewired
         self._kernels: dict[str, Kernel] = {}
         self._programs: dict[str, Program] = {}
         if self.found:
@@ -143,7 +148,6 @@ class Rewirings:
                     self._kernels[name] = self._backend.compile(self._programs[name])
                 self._kernels[name].run(self._store, Call(step))
                 self._stale.add(name)
-                self.used = True
                 self.memory.note_derived(self.captured.program)
                 needed = self._needed(sim)
                 if needed > sim.rewired.connectivity.size:
@@ -214,8 +218,8 @@ class Rewirings:
                 return int(self.memory.read(sim.rewired.rows[0])[-1])
         return size
 
-    def settle(self, name: str, host: Host) -> None:
-        """Tell Brian2, and the capture, where synapses are.
+    def settle(self, name: str, host: Host) -> Mapping[Any, bytes]:
+        """Tell Brian2, and the capture, where synapses are; returns what Brian2's side does.
 
         They are numbered by source, then by target.
         """
@@ -235,7 +239,8 @@ class Rewirings:
             captured.variables[array]: self.memory.read(array)[..., :number]
             for array in sim.rewired.variables
         }
-        host.set_synapses(sim.synapses, ends, values, self.memory.read(sim.born)[:number])
+        born = self.memory.read(sim.born)[:number]
+        return host.set_synapses(sim.synapses, ends, values, born)
 
     def _settle_delays(self, path: Timed, number: int) -> None:
         known = self.captured.pathways.get(path.pathway)

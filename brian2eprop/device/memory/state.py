@@ -20,6 +20,7 @@ from brian2eprop.device.memory.transit import Sent, Transit, forget_late, put_tr
 from brian2eprop.device.program import Access, Array, Index, Program, Record, Slots
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
 from brian2eprop.errors import Unsupported
+from brian2eprop.interrupts import interrupts_wait
 from brian2eprop.spikes import SpikeStream
 
 # What monitors may keep in one call: they are recorded after each.
@@ -99,6 +100,7 @@ class State:
         for name, table in captured.tables.items():
             self.memory.write(name, table)
         self.rewirings = Rewirings(backend, captured, self.memory)
+        self.settled: dict[Any, bytes] = {}  # stamps of what Brian2 was told of synapses
         self.next_step = 0
         self._done = 0  # phases of that step that are done already
         self._oldest: Mapping[str, int] = {}
@@ -194,12 +196,13 @@ class State:
             self._settle_synapses(rewired)
         name = self.captured.names.get(variable)
         if name in self.host_stale:
-            self.host_stale.discard(name)
-            size = int(np.prod(variable.size))
-            values = np.atleast_2d(self.memory.read(name))[..., :size]
-            self.host.set_host_values(
-                variable, in_brian_order(values, self.captured.orders.get(name))
-            )
+            with interrupts_wait():
+                self.host_stale.discard(name)
+                size = int(np.prod(variable.size))
+                values = np.atleast_2d(self.memory.read(name))[..., :size]
+                self.host.set_host_values(
+                    variable, in_brian_order(values, self.captured.orders.get(name))
+                )
 
     def pull_all(self) -> None:
         """Bring all of Brian2's arrays up to date."""
@@ -213,9 +216,10 @@ class State:
 
     def _settle_synapses(self, name: str) -> None:
         arrays = self.rewirings.arrays_of(name)
-        self.host_stale -= arrays
-        self.rewirings.settle(name, self.host)
-        self.memory_stale -= arrays
+        with interrupts_wait():
+            self.host_stale -= arrays
+            self.settled |= self.rewirings.settle(name, self.host)
+            self.memory_stale -= arrays
 
     def touch(self, variable: Any) -> None:
         """Note that Brian2's array of a variable may be changed."""

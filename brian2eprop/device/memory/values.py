@@ -184,7 +184,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         ends: tuple[npt.NDArray[Any], npt.NDArray[Any]],
         values: Mapping[Any, npt.NDArray[Any]],
         born: npt.NDArray[np.float64],
-    ) -> None:
+    ) -> Mapping[Any, bytes]:
         """See :class:`brian2eprop.device.memory.rewirings.Host`."""
         if len(synapses) != len(born):
             brian.set_number(synapses, len(born))
@@ -197,6 +197,9 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
             variable = synapses.variables[counted]
             self.fill_with_array(variable, np.bincount(neurons, minlength=variable.size))
         self.formed.restore(synapses, Growth.of(born))
+        kept = (synapses.variables[name] for name in ("N", "N_outgoing", "N_incoming"))
+        delays = filter(brian.is_delay, values)
+        return {v: self.stamps.of(v) for v in (*brian.ends(synapses), *kept, *delays)}
 
     def hold(self, captured: Captured, state: State) -> None:
         """Note where the newest values of a network's variables are."""

@@ -132,8 +132,8 @@ class Rewired:
         """What its own tables hold, before any update."""
         sizes = {"source": self.connectivity.n_source, "target": self.connectivity.n_target}
         found = {self.own(side): np.arange(size, dtype=np.int32) for side, size in sizes.items()}
-        number = {} if self.fraction is None else {self.own("number"): np.array([self.number(0)])}
-        return found | number
+        scheduled = self.fraction is None or callable(self.fraction)
+        return found if scheduled else found | {self.own("number"): np.array([self.number(0)])}
 
     def arrays(self) -> tuple[Array, ...]:
         """Its own arrays."""

@@ -1,13 +1,10 @@
-"""Reports of a run's progress, and interruptions that wait for the end of a call."""
+"""Reports of a run's progress, and how long its calls are."""
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from brian2.core.network import TextReport
@@ -81,27 +78,6 @@ class Progress:
     def tell_if_due(self, completed: float) -> bool:
         """Report if the last report is a period ago; see :meth:`tell`."""
         return time.time() - self.last > self.period and self.tell(completed)
-
-
-@contextmanager
-def interrupts_wait() -> Iterator[None]:
-    """Let Ctrl-C wait until the block is done, so that what it changes stays consistent.
-
-    What Ctrl-C does then is what it would have done: nothing, or a handler of the user's own.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    here = threading.current_thread() is threading.main_thread()
-    if not (here and callable(before)):  # nobody is told here, or something that is not Python's
-        yield
-        return
-    came: list[Any] = []
-    signal.signal(signal.SIGINT, lambda number, frame: came.append(frame))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if came:
-        before(signal.SIGINT, came[0])
 
 
 class Pace:

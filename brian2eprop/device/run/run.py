@@ -22,9 +22,10 @@ from brian2eprop.device.memory.transit import deliverable
 from brian2eprop.device.networks import Kept
 from brian2eprop.device.run.cuts import Cuts, warn_of_operations, warn_of_profile
 from brian2eprop.device.run.feeding import Feeder, feeder
-from brian2eprop.device.run.progress import Pace, Progress, interrupts_wait
+from brian2eprop.device.run.progress import Pace, Progress
 from brian2eprop.device.run.recording import record, require_room, sort_events
 from brian2eprop.errors import Unsupported
+from brian2eprop.interrupts import interrupts_wait
 from brian2eprop.spikes import SpikeStream
 
 
@@ -80,26 +81,22 @@ def run(
         if profile:  # every object has an entry, as in Brian2, also one that does nothing itself
             times = {found.name: 0.0 for found in network.sorted_objects if found.active}
         # Where it runs: memory with the spikes that are in transit and Brian2's values.
-        going = _ready(device, network, kept, captured, steps, steps.first, times)
+        until = float(progress.start + duration)
+        going = Run(device, network, kept, namespace, steps, until, times)
+        going.get_ready(captured, steps.first)
     # The steps, in calls of bounded length with the monitors recorded after each.
     if profile:
         warn_of_profile()
     numbers = device.randomness.take(steps.number)
     try:
-        end = going.execute(steps, steps.first, numbers, progress)
-        while going.missing:
-            left = float(progress.start + duration) - network.t_
-            going = _with_room(device, network, kept, going, namespace, left)
-            end = going.execute(steps, end, numbers, progress)
+        end = going.execute(numbers, progress)
     finally:
         numbers.end(going.state.next_step - steps.first)
-        if going.state.rewirings.used:
-            kept.origin = None  # the capture is no longer one of what it was made from
     state = going.state
     brian.note_profile(network, times)
     # What Brian2 does after a run.
     if end == steps.end:
-        network.t_ = float(progress.start + duration)
+        network.t_ = until
     completed = float((network.t - progress.start) / duration) if duration > 0 else 1.0
     brian.note_run(device, progress.elapsed, completed)
     brian.warn_of_invalid_states(network)
@@ -128,49 +125,6 @@ def prepare(
     if kept.captured is not None:
         warn_of_operations(kept.captured)
     return kept.captured
-
-
-def _ready(
-    device: Any,
-    network: Network,
-    kept: Kept,
-    captured: Captured,
-    steps: Steps,
-    begin: int,
-    times: dict[str, float] | None,
-) -> Run:
-    """What runs a network's steps, from one on."""
-    state = _memory(device, kept, captured, Steps(begin, steps.end))
-    feeders = _feeders(device, captured, steps)
-    return Run(device, network, captured, state, feeders, times)
-
-
-def _with_room(
-    device: Any,
-    network: Network,
-    kept: Kept,
-    going: Run,
-    namespace: Mapping[str, Any],
-    left: float,
-) -> Run:
-    """What goes on with a run that has no room for the synapses that it forms.
-
-    It is as if a run had ended and another began, with larger arrays.
-    """
-    stopped = brian.is_stopped(network)
-    rewirings, step = going.state.rewirings, going.state.next_step
-    rewirings.make_room(going.missing)
-    done = rewirings.due(step) - going.missing.keys()
-    with device.networks.preparing:
-        kept.forget()
-        captured = prepare(device, network, kept, namespace)
-        assert captured is not None
-        brian.set_interval(network, captured.clocks, left * second)
-        found = _ready(device, network, kept, captured, going.steps, step, going.times)
-    found.done = done
-    if stopped:
-        brian.stop(network)
-    return found
 
 
 def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
@@ -213,40 +167,50 @@ class Run:
         The network as a Program.
     state : State
         Its memory.
-    feeders : mapping of str to Feeder
-        What gives the spikes of its sources.
+    kept : Kept
+        What is kept of it.
+    namespace : mapping of str to object
+        Where external names are looked up.
+    steps : Steps
+        The steps.
+    until : float
+        When the run ends, in seconds.
     times : dict, optional
         Gets how many seconds each object takes.
     """
+
+    captured: Captured
+    state: State
+    feeders: Mapping[str, Feeder]
+    cuts: Cuts
+    numbers: Numbers
 
     def __init__(
         self,
         device: Any,
         network: Network,
-        captured: Captured,
-        state: State,
-        feeders: Mapping[str, Feeder],
+        kept: Kept,
+        namespace: Mapping[str, Any],
+        steps: Steps,
+        until: float,
         times: dict[str, float] | None = None,
     ) -> None:
-        self.device = device
-        self.network = network
-        self.captured = captured
-        self.state = state
-        self.feeders = feeders
-        self.cuts = Cuts(captured, timed=times is not None)
-        self.times = times
-        self.missing: Mapping[str, int] = {}  # synapses that there is no room for
-        self.done: Collection[str] | None = None  # what is rewired already, if others are not
+        self.device, self.network, self.kept = device, network, kept
+        self.namespace, self.steps, self.until, self.times = namespace, steps, until, times
 
-    def execute(self, steps: Steps, begin: int, numbers: Numbers, progress: Progress) -> int:
-        """Run to the end, or until the network is stopped or there is no room for synapses.
+    def get_ready(self, captured: Captured, begin: int) -> None:
+        """Run this Program from a step on, in a memory that has the values of now."""
+        self.captured = captured
+        self.state = _memory(self.device, self.kept, captured, Steps(begin, self.steps.end))
+        self.feeders = _feeders(self.device, captured, self.steps)
+        self.cuts = Cuts(captured, timed=self.times is not None)
+        self.pace = Pace(self.state.capacity)
+
+    def execute(self, numbers: Numbers, progress: Progress) -> int:
+        """Run to the end, or until the network is stopped.
 
         Parameters
         ----------
-        steps : Steps
-            The steps.
-        begin : int
-            The one to begin with.
         numbers : Numbers
             The random numbers.
         progress : Progress
@@ -262,40 +226,38 @@ class Run:
         KeyboardInterrupt
             After Ctrl-C; state, monitors and time are those after the last whole call.
         """
-        self.steps, step = steps, begin
-        self.state.write_keys(numbers.seed, numbers.first - steps.first)
-        pace = Pace(self.state.capacity)
-        if progress.tell((step - steps.first) / max(steps.number, 1)):
+        self.numbers, steps = numbers, self.steps
+        step = steps.first
+        self._write_keys()
+        if progress.tell(0.0):
             self._follow()
         try:
             with brian.running():
-                if self.done is not None:
-                    self._rewire(step, self.done)
-                while step < steps.end and not self.missing and not self._stopped(progress):
+                while step < steps.end and not self._stopped(progress):
                     if self.cuts.is_cut(step):
                         step = self._step_in_parts(step)
                     else:
                         end = min(
-                            step + pace.steps,
+                            step + self.pace.steps,
                             steps.end,
                             self.cuts.next_from(step),
                             self.state.rewirings.next_after(step),
                         )
-                        step = self._call(step, int(end) - step, pace)
+                        step = self._call(step, int(end) - step)
                     if progress.tell_if_due((step - steps.first) / steps.number):
                         self._follow()
         finally:
             sort_events(self.captured)
         return step
 
-    def _call(self, step: int, n_steps: int, pace: Pace) -> int:
+    def _call(self, step: int, n_steps: int) -> int:
         began = time.perf_counter()
         with interrupts_wait():
             self.state.run(n_steps, self._streams(step, n_steps))
             set_step(self.network, self.captured.grid, step + n_steps)
             record(self.captured, self.state.memory, self.device, step, n_steps)
             self._rewire(step + n_steps)
-        pace.note(time.perf_counter() - began)
+        self.pace.note(time.perf_counter() - began)
         return step + n_steps
 
     def _step_in_parts(self, step: int) -> int:
@@ -334,9 +296,30 @@ class Run:
                 )
         self.state.push()
 
-    def _rewire(self, step: int, done: Collection[str] = ()) -> None:
+    def _rewire(self, step: int) -> None:
         """Rewire the synapses that are due at the end of the steps before one."""
-        self.missing = self.state.rewirings.run(step, done)
+        done: Collection[str] = ()
+        while missing := self.state.rewirings.run(step, done):
+            done = self.state.rewirings.due(step) - missing.keys()
+            self._make_room(missing, step)
+
+    def _make_room(self, missing: Mapping[str, int], step: int) -> None:
+        """Go on with larger arrays, as if a run had ended and another began."""
+        stopped = brian.is_stopped(self.network)
+        self.state.rewirings.make_room(missing)
+        with self.device.networks.preparing:
+            self.kept.forget()
+            captured = prepare(self.device, self.network, self.kept, self.namespace)
+            assert captured is not None
+            left = self.until - self.network.t_
+            brian.set_interval(self.network, captured.clocks, left * second)
+            self.get_ready(captured, step)
+        self._write_keys()
+        if stopped:
+            brian.stop(self.network)
+
+    def _write_keys(self) -> None:
+        self.state.write_keys(self.numbers.seed, self.numbers.first - self.steps.first)
 
     def _streams(self, step: int, n_steps: int) -> dict[str, SpikeStream]:
         """The spikes of the sources, each in the steps of its own clock."""

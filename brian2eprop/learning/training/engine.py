@@ -256,13 +256,13 @@ class Engine:
     def update(self) -> None:
         """One update of the parameters by the gradients of the last training batch."""
         self.iteration += 1
-        self.optimiser.prepare(self.store, self.iteration, self._rates)
+        usual, own = self.optimiser.prepare(self.store, self.iteration, self._rates)
         if self._update_kernel is None:
             update = self._updating(self.optimiser, self.programs)
             self._update_kernel = self.backend.compile(update.program)
         self._update_kernel.run(self.store)
-        now = {name: self._rates.get(name, self.optimiser.learning_rate) for name in self.gradients}
-        self.rewirings.run(self.store, self.iteration, now)
+        rates = {name: own.get(name, usual) for name in self.gradients}
+        self.rewirings.run(self.store, self.iteration, rates)
         self.refresh()
 
     def snapshot(self) -> Snapshot:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from brian2eprop.augmentation import Augmentation, augmented
 from brian2eprop.errors import CheckpointError
+from brian2eprop.interrupts import interrupts_wait
 from brian2eprop.learning.settings import settings
 from brian2eprop.learning.training.callbacks import Callback, Trained
 from brian2eprop.learning.training.data import Batch, Change, unchanged
@@ -207,8 +208,7 @@ class Fitting:
         left = self.plan.batches(position, lambda: self.interruption.requested)
         with closing(left), self._bar(number, position.batch) as bar:
             for k, batch in enumerate(left, position.batch + 1):
-                self._step(batch, tally, before, f"epoch {number}, batch {k}")
-                position.batch = k
+                self._step(batch, tally, position, before, f"epoch {number}, batch {k}")
                 values = tally.metrics().named()
                 bar.set_postfix(_shown(values), refresh=False)
                 bar.update()
@@ -220,19 +220,24 @@ class Fitting:
             self._end_epoch(number, tally, bar)
         return True
 
-    def _step(self, batch: Batch, tally: Tally, before: _Before, place: str) -> None:
+    def _step(
+        self, batch: Batch, tally: Tally, position: Position, before: _Before, place: str
+    ) -> None:
         """A batch, with one update or several; what is measured is known after the last call."""
         self.mirror.read()
         session = self.engine.training
         session.begin(batch)
-        measured: Mapping[Key, float] = {}
-        for steps, counts in session.calls(batch):
+        calls = list(session.calls(batch))
+        for steps, counts in calls:
             session.advance(batch, steps, self.engine.seeking)
             measured = self._checked(batch, tally, before, place)
-            if counts:
-                self.mirror.updated()
-                self.engine.update()
-        tally.add(batch, measured)
+            with interrupts_wait():
+                if counts:
+                    self.mirror.updated()
+                    self.engine.update()
+                if steps is calls[-1][0]:
+                    tally.add(batch, measured)
+                    position.batch += 1
 
     def _checked(
         self, batch: Batch, tally: Tally, before: _Before, place: str
@@ -272,7 +277,7 @@ class Fitting:
             values["clipped"] = dict(metrics.clipped)
         tally.warn_of_clipped()
         if self.engine.rewirings.found:
-            values["churn"] = self.engine.rewirings.churn(self.engine.store)
+            values["churn"] = self.engine.rewirings.take_churn(self.engine.store)
             self._warn_of_stuck()
         try:
             values |= self._validated()
@@ -297,7 +302,7 @@ class Fitting:
         self.history.record(values)
 
     def _warn_of_stuck(self) -> None:
-        for name, number in self.engine.rewirings.stuck(self.engine.store).items():
+        for name, number in self.engine.rewirings.take_stuck(self.engine.store).items():
             logger.warn(
                 f"Of the synapses that the rewiring of '{name}' was to form in this epoch, "
                 f"{number} found no other place and were formed where others had just been taken "

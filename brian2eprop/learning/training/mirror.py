@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from brian2eprop.interrupts import interrupts_wait
 from brian2eprop.learning.training import host
 from brian2eprop.learning.training.connectivity import Connections
 from brian2eprop.learning.training.engine import Engine
@@ -90,9 +91,10 @@ class Mirror:
                 self._lent = True
                 yield
         finally:
-            self._lent = False
-            for name in sorted(self._behind):
-                self.pull(name)
+            with interrupts_wait():
+                self._lent = False
+                for name in sorted(self._behind):
+                    self.pull(name)
 
     def updated(self) -> None:
         """Note that the engine has changed the parameters, and what goes along with them."""
@@ -102,12 +104,13 @@ class Mirror:
         """Bring Brian2's array of a variable up to date."""
         if name not in self._behind:
             return
-        if name in self._group:
-            self._pull_synapses(self._group[name])
-            return
-        self._behind.discard(name)
-        self._device.write_array(self._captured, name, self._engine.store.read(name))
-        self._changed.discard(name)  # the device has told of this very write
+        with interrupts_wait():
+            if name in self._group:
+                self._pull_synapses(self._group[name])
+                return
+            self._behind.discard(name)
+            self._device.write_array(self._captured, name, self._engine.store.read(name))
+            self._changed.discard(name)  # the device has told of this very write
 
     def _pull_synapses(self, name: str) -> None:
         """Bring all that there is of rewired synapses up to date: they go together."""

@@ -127,8 +127,8 @@ class Optimiser(ABC):
 
     def prepare(
         self, memory: Memory, iteration: int, own_rates: Mapping[str, Rate] = MappingProxyType({})
-    ) -> None:
-        """Fill the arrays of size 1 for one update.
+    ) -> tuple[float, dict[str, float]]:
+        """Fill the arrays of size 1 for one update; each schedule is asked once.
 
         Parameters
         ----------
@@ -139,22 +139,32 @@ class Optimiser(ABC):
         own_rates : mapping of str to float or callable
             Learning rates of arrays that have one of their own.
 
+        Returns
+        -------
+        usual : float
+            The learning rate.
+        own : dict of str to float
+            Those of arrays that have one of their own.
+
         Raises
         ------
         ValueError
             If a learning rate is no finite number from 0 up.
         """
+        asked = {id(rate): rate for rate in (self.learning_rate, *own_rates.values())}
         owner, values = type(self).__name__, self._limit()
-        usual = rate_of(owner, self.learning_rate, iteration - 1)
+        now = {key: rate_of(owner, rate, iteration - 1) for key, rate in asked.items()}
+        usual = now[id(self.learning_rate)]
+        own = {parameter: now[id(rate)] for parameter, rate in own_rates.items()}
         values |= self._numbers(usual, iteration)
-        for parameter, rate in own_rates.items():
-            now = rate_of(owner, rate, iteration - 1)
+        for parameter, rate in own.items():
             values |= {
                 own_number(name, parameter): value
-                for name, value in self._numbers(now, iteration).items()
+                for name, value in self._numbers(rate, iteration).items()
             }
         for name in values.keys() & memory.arrays.keys():
             memory.write(name, values[name])
+        return usual, own
 
     @abstractmethod
     def _numbers(self, rate: float, iteration: int) -> dict[str, float]:

@@ -31,7 +31,6 @@ from brian2eprop.learning.adjoint.places import Sought
 from brian2eprop.learning.objective.trial import initial_of
 from brian2eprop.learning.training.arguments import shown
 from brian2eprop.learning.training.constraints import Constraints, Dale
-from brian2eprop.learning.training.schedules import Rate, rate_of
 
 Values = npt.NDArray[Any]
 SHARED = Access.SHARED
@@ -66,6 +65,10 @@ class Rewirings:
         self._kernels: dict[str, Kernel] = {}
         self._beside: dict[str, tuple[str, ...]] = {}
         self._follows: dict[str, str] = {}
+        self._own: set[str] = set()
+        self._numbers: dict[str, tuple[int, int]] = {}
+        for rewired in found.values():
+            self._number(rewired, 0)  # a schedule that gives no share is refused at once
 
     def reserve(
         self, store: Memory, arrays: Mapping[str, Array], follows: Mapping[str, str]
@@ -101,6 +104,7 @@ class Rewirings:
             if program != self._programs.get(name):
                 self._kernels.pop(name, None)
             self._programs[name] = program
+            self._own |= {array.name for array in program.arrays} - arrays.keys()
             store.reserve(program, 0)
             store.write_keys(program, self.seed)
             for table, values in self._contents(rewired).items():
@@ -151,8 +155,7 @@ class Rewirings:
     @property
     def own(self) -> set[str]:
         """The arrays that rewiring alone has."""
-        prefixes = tuple(rewired.own("") for rewired in self.found.values())
-        return {name for name in self.arrays() if name.startswith(prefixes)} | {KEYS}
+        return {*self._own, KEYS}
 
     @property
     def rows(self) -> set[str]:
@@ -204,8 +207,16 @@ class Rewirings:
             for rewired in self.found.values()
             if rewired.weight in trained
             and not iteration % rewired.every
-            and (rewired.fraction is None or rewired.number(iteration))
+            and (rewired.fraction is None or self._number(rewired, iteration))
         ]
+
+    def _number(self, rewired: Rewired, iteration: int) -> int:
+        """How many go after an update, for which a schedule is asked once."""
+        known = self._numbers.get(rewired.name)
+        if known is None or known[0] != iteration:
+            number = 0 if rewired.fraction is None else rewired.number(iteration)
+            known = self._numbers[rewired.name] = iteration, number
+        return known[1]
 
     def sought(self, trained: Container[str]) -> Iterator[Sought]:
         """What of the synapses the gradients of all places are asked for."""
@@ -214,7 +225,7 @@ class Rewirings:
             if everywhere is not None and rewired.weight in trained:
                 yield Sought(name, rewired.weight, everywhere, rewired.own("gradient"))
 
-    def run(self, store: Memory, iteration: int, rates: Mapping[str, Rate]) -> None:
+    def run(self, store: Memory, iteration: int, rates: Mapping[str, float]) -> None:
         """Rewire what is due after an update.
 
         Parameters
@@ -223,22 +234,21 @@ class Rewirings:
             Holds the arrays.
         iteration : int
             How many updates were done.
-        rates : mapping of str to float or callable
+        rates : mapping of str to float
             The learning rate of each weight that is trained.
         """
         for rewired in self.due(iteration, rates):
             name = rewired.name
-            rate = rate_of("Trainer", rates[rewired.weight], iteration - 1)
             if rewired.own("rate") in store.arrays:
-                store.write(rewired.own("rate"), rate)
-            if callable(rewired.fraction):
-                store.write(rewired.own("number"), rewired.number(iteration))
+                store.write(rewired.own("rate"), rates[rewired.weight])
+            if rewired.fraction is not None:
+                store.write(rewired.own("number"), self._number(rewired, iteration))
             if name not in self._kernels:
                 self._kernels[name] = self.backend.compile(self._programs[name])
             self._kernels[name].run(store, Call(iteration))
 
-    def churn(self, store: Memory) -> dict[str, float]:
-        """The share of synapses that was formed since this was asked for last."""
+    def take_churn(self, store: Memory) -> dict[str, float]:
+        """The share of synapses that was formed since this was taken last."""
         found = {}
         for name, rewired in self.found.items():
             formed = rewired.own("formed")
@@ -246,8 +256,8 @@ class Rewirings:
             store.write(formed, 0)
         return found
 
-    def stuck(self, store: Memory) -> dict[str, int]:
-        """How many synapses were formed where others had just been, since this was asked last."""
+    def take_stuck(self, store: Memory) -> dict[str, int]:
+        """How many synapses were formed where others had just been, since this was taken last."""
         found = {name: int(store.read(r.own("stuck"))[0]) for name, r in self.found.items()}
         for name in found:
             store.write(self.found[name].own("stuck"), 0)
