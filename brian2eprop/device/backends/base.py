@@ -126,7 +126,7 @@ class Memory:
 
     def read(self, name: str) -> npt.NDArray[Any]:
         """A copy of the array as a NumPy array; waits for what is being computed."""
-        return np.array(self._on_host(self.arrays[name]))
+        return np.array(self.on_host(self.arrays[name]))
 
     def write(self, name: str, values: npt.ArrayLike, owners: int | None = None) -> None:
         """Set the array, broadcasting ``values`` to its shape.
@@ -166,7 +166,7 @@ class Memory:
     def _version(self, name: str) -> Version:
         return self._versions.setdefault(name, Version())
 
-    def _on_host(self, values: Any) -> npt.NDArray[Any]:
+    def on_host(self, values: Any) -> npt.NDArray[Any]:
         """An array, or a part of one, as a NumPy array."""
         found: npt.NDArray[Any] = values
         return found
@@ -189,7 +189,7 @@ class Memory:
             A copy of the values.
         """
         stored = self.arrays[name]
-        return np.array(self._on_host(stored[:, self.xp.asarray(steps % stored.shape[1])]))
+        return np.array(self.on_host(stored[:, self.xp.asarray(steps % stored.shape[1])]))
 
     def write_slots(self, name: str, steps: npt.NDArray[np.int64], values: npt.ArrayLike) -> None:
         """Set the slots of an array for some steps, which are no more than it has.
@@ -224,7 +224,7 @@ class Memory:
         while done < len(into):
             slot = (first_step + done) % depth
             n = min(depth - slot, len(into) - done)
-            into[done : done + n] = self._on_host(stored[:, slot : slot + n]).swapaxes(0, 1)
+            into[done : done + n] = self.on_host(stored[:, slot : slot + n]).swapaxes(0, 1)
             done += n
 
     def take_log(
@@ -251,7 +251,7 @@ class Memory:
         longest = int(ends.max(initial=0))
         there = np.arange(longest) < ends[:, None]
         flat = (self.arrays[column].reshape(len(ends), -1) for column in columns)
-        entries = [self._on_host(column[:, :longest])[there] for column in flat]
+        entries = [self.on_host(column[:, :longest])[there] for column in flat]
         return np.repeat(np.arange(len(ends)), ends), entries
 
     # Draws

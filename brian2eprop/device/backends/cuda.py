@@ -89,8 +89,8 @@ class CudaMemory(Memory):
         with self.queue.work("end what it computes"):
             self.queue.stream.synchronize()
 
-    def _on_host(self, values: Any) -> npt.NDArray[Any]:
-        """See :meth:`Memory._on_host`."""
+    def on_host(self, values: Any) -> npt.NDArray[Any]:
+        """See :meth:`Memory.on_host`."""
         found: npt.NDArray[Any] = self.xp.asnumpy(values)
         return found
 

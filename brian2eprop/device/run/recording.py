@@ -13,6 +13,7 @@ from brian2eprop.device.backends.base import Memory
 from brian2eprop.device.capture.captured import Captured, Rate, Recording
 from brian2eprop.device.memory.limits import in_words, require_memory
 from brian2eprop.device.monitors import is_batched
+from brian2eprop.device.run.host import MonitorHost
 
 Values = npt.NDArray[Any]
 
@@ -22,7 +23,7 @@ _REMEDY = "record fewer neurons, or run fewer steps or instances"
 def record(
     captured: Captured,
     memory: Memory,
-    device: Any,
+    device: MonitorHost,
     first_step: int,
     n_steps: int,
     among: Container[str] | None = None,
@@ -35,7 +36,7 @@ def record(
         The network.
     memory : Memory
         Its memory.
-    device : EpropDevice
+    device : MonitorHost
         The device, whose arrays the monitors' variables are.
     first_step, n_steps : int
         The steps of the call.
@@ -73,7 +74,7 @@ def _steps_of(
 
 
 def _record_events(
-    monitor: Any, instance: Values, columns: Mapping[str, Values], device: Any
+    monitor: Any, instance: Values, columns: Mapping[str, Values], device: MonitorHost
 ) -> None:
     known = {**columns, "instance": instance}
     names = event_columns(monitor)

@@ -22,6 +22,7 @@ from brian2eprop.device.memory.transit import deliverable
 from brian2eprop.device.networks import Kept
 from brian2eprop.device.run.cuts import Cuts, warn_of_operations, warn_of_profile
 from brian2eprop.device.run.feeding import Feeder, feeder
+from brian2eprop.device.run.host import Host
 from brian2eprop.device.run.progress import Pace, Progress
 from brian2eprop.device.run.recording import record, require_room, sort_events
 from brian2eprop.errors import Unsupported
@@ -43,7 +44,7 @@ class Steps:
 
 
 def run(
-    device: Any,
+    device: Host,
     network: Network,
     kept: Kept,
     duration: Any,
@@ -55,7 +56,7 @@ def run(
 
     Parameters
     ----------
-    device : EpropDevice
+    device : Host
         The device.
     network : Network
         The network.
@@ -107,7 +108,7 @@ def run(
 
 
 def prepare(
-    device: Any, network: Network, kept: Kept, namespace: Mapping[str, Any]
+    device: Host, network: Network, kept: Kept, namespace: Mapping[str, Any]
 ) -> Captured | None:
     """The network as a Program; None where it has nothing to run.
 
@@ -127,7 +128,7 @@ def prepare(
     return kept.captured
 
 
-def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
+def _memory(device: Host, kept: Kept, captured: Captured, steps: Steps) -> State:
     instances = device.options.instances
     require_room(captured, instances, steps.first, steps.number)
     state = kept.state
@@ -143,7 +144,7 @@ def _memory(device: Any, kept: Kept, captured: Captured, steps: Steps) -> State:
     return state
 
 
-def _feeders(device: Any, captured: Captured, steps: Steps) -> dict[str, Feeder]:
+def _feeders(device: Host, captured: Captured, steps: Steps) -> dict[str, Feeder]:
     batch_size = device.options.batch_size
     found = {}
     with device.only_looking():
@@ -159,7 +160,7 @@ class Run:
 
     Parameters
     ----------
-    device : EpropDevice
+    device : Host
         The device.
     network : Network
         The network.
@@ -187,7 +188,7 @@ class Run:
 
     def __init__(
         self,
-        device: Any,
+        device: Host,
         network: Network,
         kept: Kept,
         namespace: Mapping[str, Any],

@@ -144,8 +144,7 @@ class Session:
 
     def read(self, name: str, n_samples: int) -> npt.NDArray[Any]:
         """The first samples of an array with one copy an instance."""
-        values = self.samples(name, n_samples)
-        return np.array(values if self.memory.xp is np else self.memory.xp.asnumpy(values))
+        return np.array(self.memory.on_host(self.samples(name, n_samples)))
 
     def samples(self, name: str, n_samples: int) -> Any:
         """The first samples of an array with one copy an instance, where they lie."""
