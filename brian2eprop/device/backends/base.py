@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.device.backends.allocation import NUMPY_TYPES, in_precision, zeros
 from brian2eprop.device.backends.available import free_bytes
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import KEYS, stored_arrays
@@ -92,7 +93,7 @@ class Memory:
             # What is there is free before more is asked for.
             self.arrays.pop(array.name, None)
             known = None
-            self.arrays[array.name] = zeros(self.xp, shape, dtype)
+            self.arrays[array.name] = self.zeros(shape, dtype)
 
     def bytes_of(self, program: Program, n_steps: int) -> int:
         """How much memory the Program needs for calls of ``n_steps`` steps."""
@@ -146,7 +147,7 @@ class Memory:
             If a number is too large for the array's precision.
         """
         target = self.arrays[name][:owners]
-        target[...] = self.xp.asarray(_in_precision(name, np.asarray(values), target.dtype))
+        target[...] = self.xp.asarray(in_precision(name, np.asarray(values), target.dtype))
         self.touch([name])
 
     def share(self, other: Memory, names: Iterable[str]) -> None:
@@ -165,6 +166,10 @@ class Memory:
 
     def _version(self, name: str) -> Version:
         return self._versions.setdefault(name, Version())
+
+    def zeros(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
+        """A new array, filled with zeros."""
+        return zeros(shape, dtype)
 
     def on_host(self, values: Any) -> npt.NDArray[Any]:
         """An array, or a part of one, as a NumPy array."""
@@ -302,18 +307,6 @@ class Version:
     derived_from: tuple[int, ...] | None = None
 
 
-def _in_precision(name: str, values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    try:
-        with np.errstate(over="raise"):
-            return values.astype(dtype, copy=False)
-    except FloatingPointError:
-        largest = float(np.abs(values[np.isfinite(values)]).max())
-        raise ValueError(
-            f"'{name}' is to hold {largest:g}, which is too large for {dtype}; scale it down, or "
-            "use set_device('eprop_cuda', precision='float64')."
-        ) from None
-
-
 def _more_slots(array: Array, known: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     """Whether the two shapes are those of one array with slots."""
     return array.slots is not None and (known[0], known[-1]) == (wanted[0], wanted[-1])
@@ -335,29 +328,6 @@ class Call:
     first_step: int = 0
     n_steps: int = 0
     streams: Mapping[str, SpikeStream] = field(default_factory=dict)
-
-
-CACHE_LINE = 64
-
-
-def zeros(xp: Any, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
-    """Zeros that start at a cache line: a vector that straddles two costs twice as much.
-
-    Pages that nobody touches are never allocated.
-    """
-    if xp is not np:
-        return xp.zeros(shape, dtype)
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % CACHE_LINE
-    return memory[start : start + size].view(dtype).reshape(shape)
-
-
-NUMPY_TYPES: dict[DType, np.dtype[Any]] = {
-    DType.DOUBLE: np.dtype(np.float64),
-    DType.INT: np.dtype(np.int32),
-    DType.BOOL: np.dtype(np.bool_),
-}
 
 
 NOTHING_GIVEN = Call()

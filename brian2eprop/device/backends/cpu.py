@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory, zeros
+from brian2eprop.device.backends.allocation import zeros
+from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
 from brian2eprop.device.backends.compile import shared_library
 from brian2eprop.device.backends.crew import Crew
 from brian2eprop.device.backends.forks import parallel_function
@@ -156,7 +157,7 @@ class CpuKernel(Kernel):
     def _partial_sums(self, memory: Memory) -> list[npt.NDArray[Any]]:
         """The copies of what instances add to, one for every worker but the first."""
         arrays = [self.program.all_arrays()[name] for name in self.source.sums]
-        return [zeros(np, (memory.workers - 1, a.size), memory.dtype(a)) for a in arrays]
+        return [zeros((memory.workers - 1, a.size), memory.dtype(a)) for a in arrays]
 
 
 def slot_counts(source: Source, memory: Memory) -> list[int]:

@@ -89,6 +89,10 @@ class CudaMemory(Memory):
         with self.queue.work("end what it computes"):
             self.queue.stream.synchronize()
 
+    def zeros(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
+        """See :meth:`Memory.zeros`."""
+        return self.xp.zeros(shape, dtype)
+
     def on_host(self, values: Any) -> npt.NDArray[Any]:
         """See :meth:`Memory.on_host`."""
         found: npt.NDArray[Any] = self.xp.asnumpy(values)
