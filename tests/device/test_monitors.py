@@ -282,7 +282,7 @@ def test_what_a_run_needs_is_asked_for_first(monkeypatch: pytest.MonkeyPatch) ->
         bare.run(5 * ms)
     assert re.fullmatch(
         r"A run of 'bare' in 10 instances takes [\d.]+ KiB of memory but 9.77 KiB are free; give a "
-        r"smaller batch_size, or a smaller network.",
+        r"smaller batch_size, a smaller network, or shorter delays.",
         str(caught.value),
     )
     monkeypatch.undo()
