@@ -20,6 +20,7 @@ from brian2 import (
     start_scope,
 )
 
+from brian2eprop.device.backends.base import Memory
 from brian2eprop.errors import Unsupported
 from tests.samples import sampled
 
@@ -336,10 +337,23 @@ def long_delay(delay: Any, duration: Any) -> tuple[list[float], list[float]]:
 
 
 @pytest.mark.parametrize("delay", [0.1 * second, 1e5 * second])
-def test_of_a_long_delay_only_the_steps_with_spikes_are_kept(delay: Any) -> None:
+def test_of_a_long_delay_only_the_steps_of_the_runs_are_copied(
+    delay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its buffer takes gigabytes, of which the runs touch some pages."""
     set_device("eprop_cuda", backend="reference", precision="float64")
+    copied = []
+    for name in ("read", "read_slots"):
+        original = getattr(Memory, name)
+
+        def read(*arguments: Any, original: Any = original) -> Any:
+            found = original(*arguments)
+            copied.append(found.size)
+            return found
+
+        monkeypatch.setattr(Memory, name, read)
     assert long_delay(delay, 60 * ms) == ([0, 0], [0, float(delay < 1 * second)])
+    assert max(copied) <= 2 * 120
 
 
 @pytest.mark.parametrize("delay", [1e7, np.inf, np.nan, -0.002])
