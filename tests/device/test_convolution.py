@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from brian2 import (
     StateMonitor,
     Synapses,
     defaultclock,
+    get_device,
     ms,
     mV,
     set_device,
@@ -317,6 +319,7 @@ def refused(error: type[Exception], words: str, **changes: Any) -> None:
         (ValueError, "has no variable 'k' of each synapse", {"variable": "k"}),
         (Unsupported, "has the variable 'x' of each synapse", {"model": "w : 1\nx : 1"}),
         (Unsupported, "changes 'w' in a run", {"on_pre": "v_post += w; w *= 0.9"}),
+        (Unsupported, "changes 'w' in a run", {"on_pre": "v_post += w  # more\n    w **= 0.9"}),
         (Unsupported, "changes 'w' in a run", {"model": "dw/dt = -w/ms : 1 (clock-driven)"}),
         (Unsupported, "'conv_pre' reads 'i' of each synapse of 'conv'", {
             "on_pre": "v_post += w*i"}),
@@ -326,6 +329,30 @@ def refused(error: type[Exception], words: str, **changes: Any) -> None:
 def test_refusals(error: type[Exception], words: str, changes: dict[str, Any]) -> None:
     set_device("eprop_cuda", backend="reference")
     refused(error, words, **changes)
+
+
+@pytest.mark.long
+def test_the_same_on_brian2s_standalone(tmp_path: Path) -> None:
+    def script(device: str) -> tuple[Any, Any]:
+        start_scope()
+        set_device(device, **({"build_on_run": False} if device == "cpp_standalone" else {}))
+        found, image, maps = plain(delay=0.5 * ms)
+        b2e.connect_kernel(found, KERNEL, (4, 5, 2), strides=(1, 2), padding="same")
+        Network(found, image, maps).run(20 * ms)
+        if device == "cpp_standalone":
+            get_device().build(directory=str(tmp_path), with_output=False)
+        return np.array(maps.v), np.array(found.w)
+
+    standalone, runtime = script("cpp_standalone"), script("runtime")
+    for ours, theirs in zip(standalone, runtime, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    assert np.ptp(runtime[0]) > 0.1
+
+
+def test_what_code_compares_or_comments_is_not_set() -> None:
+    set_device("eprop_cuda", backend="reference")
+    found, *_ = plain(on_pre="v_post += w*int(w >= 0)*int(w == w)  # not w = 3, w += 3")
+    b2e.connect_kernel(found, KERNEL, (4, 5, 2), strides=(1, 2), padding="same")
 
 
 @pytest.mark.parametrize("device", ["runtime", "eprop_cuda"])

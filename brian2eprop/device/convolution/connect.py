@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from brian2eprop.device.convolution.synapses import (
     refuse_others,
     share_delays,
     share_elements,
+    written_by,
 )
 from brian2eprop.device.memory.values import ValuesDevice
 from brian2eprop.errors import Unsupported
@@ -153,11 +153,11 @@ def _check_synapses(synapses: Synapses, variable: str) -> None:
                 f"'{name}' ends at '{group.name}', which is a part of a group or Synapses; a "
                 "kernel connects two whole groups of neurons."
             )
-    written = re.compile(rf"\b{re.escape(variable)}\b\s*([-+*/%&|^]|\*\*|//)?=(?!=)")
     equations = getattr(synapses, "equations", {})
-    if variable in getattr(equations, "diff_eq_names", ()) or any(
-        written.search(code) for code in code_of(synapses)
-    ):
+    changed = set(getattr(equations, "diff_eq_names", ())).union(
+        *map(written_by, code_of(synapses))
+    )
+    if variable in changed:
         raise Unsupported(
             f"'{name}' changes '{variable}' in a run, which is an element of a kernel that many "
             "synapses share; leave that out, or connect them each for itself."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -74,6 +75,17 @@ def kept_for_each(synapses: Any) -> list[str]:
 def code_of(synapses: Any) -> list[str]:
     """The code of the pathways of synapses."""
     return [pathway.code for pathway in synapses._pathways if isinstance(pathway.code, str)]
+
+
+def written_by(code: str) -> set[str]:
+    """The names that abstract code sets, which has Python's syntax but for its indentation."""
+    lines = "\n".join(line.strip() for line in code.splitlines())
+    try:
+        found = ast.walk(ast.parse(lines))
+    except SyntaxError:
+        # Brian2 says itself, and better, what is wrong with a statement.
+        return set()
+    return {node.id for node in found if isinstance(node, ast.Name) and type(node.ctx) is ast.Store}
 
 
 def connect_all(synapses: Any, convolution: Convolution) -> None:
