@@ -11,7 +11,7 @@ import pytest
 
 import brian2eprop as b2e
 from brian2eprop import CheckpointError, ml
-from tests.ml.plain import residual_network
+from tests.ml.plain import branched_network, residual_network
 
 
 def converted(algorithm="rate", **options):
@@ -31,6 +31,19 @@ def test_a_loaded_network_answers_bit_for_bit(backend, algorithm, tmp_path):
     assert loaded.network["conv"].equations == snn.network["conv"].equations
     loaded.save(tmp_path / "again.npz")
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "network.npz").read_bytes()
+
+
+def test_maxima_and_several_outputs(tmp_path):
+    rng = np.random.default_rng(3)
+    b.set_device("eprop_cuda", backend="reference", batch_size=2)
+    x = rng.normal(size=(2, 6, 5, 2))
+    snn = ml.convert(branched_network(rng), x, timesteps=5)
+    snn.save(tmp_path / "network.npz")
+    loaded = ml.load(tmp_path / "network.npz").predict(x)
+    expected = snn.predict(x)
+    assert list(loaded) == list(expected) == ["dense", "classes"]
+    for name in expected:
+        np.testing.assert_array_equal(loaded[name], expected[name])
 
 
 @pytest.fixture

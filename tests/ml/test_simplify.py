@@ -113,6 +113,13 @@ MORE = {
         ml.ReLU(name="r", inputs=("n",)),
         dense("y", "r", 120),
     ],
+    "a maximum of what is scaled": [
+        ml.Normalisation(
+            name="n", inputs=("relu",), scale=np.array([2, 0.5, 1, 3]), shift=np.zeros(4)
+        ),
+        ml.MaxPooling(name="m", inputs=("n",), window=(2, 2)),
+        conv("y", "m", 4, padding="same"),
+    ],
     "a maximum that is an output": [ml.Identity(name="y", inputs=("max",))],
 }
 
@@ -202,6 +209,23 @@ def test_a_model_that_ends_in_a_relu():
         ([IMAGE, ml.Reshape(name="r", inputs=("image",), shape=(7, -1))], "'r' gives"),
         ([IMAGE, ml.ZeroPadding(name="z", inputs=("image",), places=((1, 1),))], "'z' pads"),
         ([IMAGE, ml.Dense(name="d", inputs=("image",), kernel=np.ones((3, 2)))], "'d' has"),
+        (
+            [IMAGE, conv(), ml.MaxPooling(name="m", inputs=("conv",)),
+             ml.Normalisation(name="n", inputs=("m",), scale=-np.ones(4), shift=np.zeros(4)),
+             ml.ReLU(name="r", inputs=("n",))],
+            "'m' takes the largest of what 'conv' gives, which may be negative",
+        ),
+        (
+            [IMAGE, conv(), ml.MaxPooling(name="m", inputs=("conv",)),
+             ml.ReLU(name="r", inputs=("m",)), ml.Identity(name="y", inputs=("m",))],
+            "'m' takes the largest of what 'conv' gives, which may be negative",
+        ),
+        (
+            [IMAGE, conv(padding="same"), ml.Reshape(name="f", inputs=("conv",)),
+             norm("n", "f", 120), ml.Reshape(name="r", inputs=("n",), shape=(6, 5, 4)),
+             ml.Convolution(name="y", inputs=("r",), kernel=np.ones((1, 1, 4, 3)))],
+            "'y' takes what 'conv' gives, which may be negative",
+        ),
         ([IMAGE, conv(), ml.Add(name="add", inputs=("conv", "image"))], "'add' adds values of"),
     ],
 )  # fmt: skip
