@@ -215,7 +215,9 @@ def measure(running: Running, samples: Mapping[str, Values]) -> Cost:
             for column, variable in enumerate((ADDED, MULTIPLIED), start=1):
                 totals[number, column] += running.read(each, variable, count).sum()
     layers = tuple(
-        LayerCost(of.name, of.shape, of.weights, of.synapses, *(numbers / number_of(samples)))
+        LayerCost(
+            of.name, of.shape, of.weights, of.synapses, *(numbers / number_of(samples)).tolist()
+        )
         for of, numbers in zip(known.layers, totals, strict=True)
     )
     return Cost(known.algorithm, known.timesteps, known.steps, layers)

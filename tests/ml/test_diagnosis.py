@@ -78,4 +78,7 @@ def test_numbers_are_those_of_the_layers():
     assert conv.cut_off == pytest.approx(cut.mean() / wanted.mean())
     assert conv.saturated == pytest.approx((cut > 0).mean()) and conv.saturated > 0.01
     assert conv.correlation == pytest.approx(np.corrcoef(said.ravel(), model.ravel())[0, 1])
+    step = 2.0**-5 * largest / (1 - 2.0**-5)
+    rounded = np.abs(np.minimum(np.floor(wanted / step + 0.5), 31) * step - (wanted - cut))
+    assert conv.rounding == pytest.approx(rounded.mean() / wanted.mean())
     assert conv.rounding <= conv.own_error < conv.rounding + conv.cut_off + 1e-9

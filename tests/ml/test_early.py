@@ -39,7 +39,8 @@ def expected(every, margin):
 def test_each_sample_ends_when_it_is_sure(backend):
     snn, x = network(3, backend)
     every = snn.predict_each_step(x)
-    for margin in (0.0, 0.3, 1e9):
+    assert sorted(snn.predict_early(x, 1.0).steps[:3] > 8) == [False, False, True]
+    for margin in (0.0, 0.5, 1.0, 1e9):
         early = snn.predict_early(x, margin)
         steps, outputs = zip(*(expected(each, margin) for each in every), strict=True)
         assert early.steps.tolist() == list(steps)

@@ -129,7 +129,7 @@ def test_kernels_with_other_padding_on_either_side(padding, outputs):
     np.testing.assert_allclose(np.moveaxis(found, 0, -1), expected, atol=1e-12)
 
 
-def test_a_conversion_with_rates_spikes_the_same(backend):
+def test_a_conversion_with_rates_spikes_the_same(backend, tmp_path):
     """Shifted by a step for each stage; what NIR has no symbol for is in the metadata."""
     rng = np.random.default_rng(6)
     layers = [
@@ -153,7 +153,8 @@ def test_a_conversion_with_rates_spikes_the_same(backend):
     graph = b2e.ml.to_nir(snn, soft_reset="metadata")
     assert kind(graph.nodes["image_to_conv"]) == "Conv2d"
     assert graph.nodes["conv"].metadata == {"reset": "subtract", "v_initial": 0.5}
-    network = b2e.ml.from_nir(graph, dt=1 * b.ms)
+    nir.write(tmp_path / "rates.nir", graph)
+    network = b2e.ml.from_nir(nir.read(tmp_path / "rates.nir"), dt=1 * b.ms)
     network["image"].x = x.ravel()
     names = ("conv", "add")
     here = {name: b.SpikeMonitor(network[name], name=f"{name}_found") for name in names}
