@@ -142,12 +142,11 @@ class TrainingServices(ValuesDevice):
         Unsupported
             If it could not be captured any more.
         """
-        refuse_asked(network.sorted_objects)
+        objects = network.sorted_objects
+        refuse_asked(objects)
         made = self._made_from[captured]
         # What a training rewires is its own doing, until somebody reads it and may change it.
-        if made.origin.is_unchanged(
-            network.sorted_objects, made.namespace, self.stamps, (), self.lent.is_ahead
-        ):
+        if made.origin.is_unchanged(objects, made.namespace, self.stamps, (), self.lent.is_ahead):
             return None
         with self.networks.preparing:
             now = self._followed(network, made.namespace, made.trained, made.rewirings)

@@ -17,6 +17,7 @@ from brian2 import (
 from brian2eprop.device.source import SpikeSource
 from brian2eprop.learning.objective.losses import CrossEntropy
 from brian2eprop.learning.rules.eprop import EProp
+from brian2eprop.learning.training.callbacks import Callback
 from brian2eprop.learning.training.optimisers import Adam
 from brian2eprop.learning.training.trainer import Trainer
 from brian2eprop.spikes import Spikes
@@ -252,6 +253,33 @@ def test_a_trainer_does_not_go_on_with_a_network_that_has_changed(data, what, ca
         getattr(trainer, call)(spikes, labels)
     for name, values in model.values().items():
         np.testing.assert_array_equal(values, before[name])
+
+
+class Told(Callback):
+    """Is told of batches."""
+
+    def on_batch_end(self, trainer, batch, values):
+        """Does nothing."""
+
+
+@pytest.mark.parametrize(("callbacks", "updates"), [([], 3), ([Callback()], 3), ([Told()], 1)])
+def test_a_network_is_looked_at_where_somebody_was_told(data, callbacks, updates):
+    """What changes it unseen in the middle of an epoch is refused at its end, else at once."""
+    spikes, labels = data[0][:3], data[1][:3]
+    set_device("eprop_cuda", backend="reference", precision="float64")
+    model = Model(SpikeSource(N_IN, name="inputs"))
+    seen = []
+
+    def rate(update):
+        seen.append(update)
+        CHANGES["w_rec_pre"](model)
+        return 1e-3
+
+    trainer = make_trainer(model)
+    trainer.optimiser.learning_rate = rate
+    with pytest.raises(ValueError, match="'w_rec_pre' is not what it was"):
+        trainer.fit(spikes, labels, batch_size=1, callbacks=callbacks, verbose=False)
+    assert len(seen) == updates
 
 
 def test_a_trainer_goes_on_after_what_changes_nothing(data):

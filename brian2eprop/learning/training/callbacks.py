@@ -118,6 +118,11 @@ class Callback:
         """Called once at the end, also after an interruption."""
 
 
+def hears_batches(callback: Callback) -> bool:
+    """Whether a callback does something after each batch."""
+    return getattr(callback.on_batch_end, "__func__", None) is not Callback.on_batch_end
+
+
 _BY_ITS_NAME = "accuracies are to rise, everything else is to fall"
 
 

@@ -16,7 +16,7 @@ from brian2eprop.augmentation import Augmentation, augmented
 from brian2eprop.errors import CheckpointError
 from brian2eprop.interrupts import interrupts_wait
 from brian2eprop.learning.settings import settings
-from brian2eprop.learning.training.callbacks import Callback, Trained
+from brian2eprop.learning.training.callbacks import Callback, Trained, hears_batches
 from brian2eprop.learning.training.data import Batch, Change, unchanged
 from brian2eprop.learning.training.engine import Engine, Snapshot
 from brian2eprop.learning.training.history import History
@@ -135,6 +135,7 @@ class Fitting:
     trained: Trained
     callbacks: Sequence[Callback] = ()
     verbose: bool = False
+    _heard: bool = False  # whether callbacks are told of batches
     history: History = field(default_factory=History)
     interruption: Interruption = field(default_factory=Interruption)
 
@@ -151,6 +152,7 @@ class Fitting:
             Whether a bar is shown.
         """
         self.callbacks, self.verbose = callbacks, verbose
+        self._heard = any(map(hears_batches, callbacks))
         self.progress.stop = False
         self.progress.metrics = self.plan.metrics(self.outputs)
         for history in (self.history, self.progress.history):
@@ -209,10 +211,8 @@ class Fitting:
         with closing(left), self._bar(number, position.batch) as bar:
             for k, batch in enumerate(left, position.batch + 1):
                 self._step(batch, tally, position, before, f"epoch {number}, batch {k}")
-                values = tally.metrics().named()
-                bar.set_postfix(_shown(values), refresh=False)
-                bar.update()
-                self._call("on_batch_end", k, values)
+                if self.verbose or self._heard:
+                    self._tell(k, tally.metrics().named(), bar)
                 if self._stopping() and k != self.plan.source.n_batches:
                     return False
             self.mirror.read()
@@ -220,11 +220,21 @@ class Fitting:
             self._end_epoch(number, tally, bar)
         return True
 
+    def _tell(self, batch: int, values: dict[str, float], bar: Any) -> None:
+        """Tell of a batch."""
+        bar.set_postfix(_shown(values), refresh=False)
+        bar.update()
+        if self._heard:
+            self._call("on_batch_end", batch, values)
+
     def _step(
         self, batch: Batch, tally: Tally, position: Position, before: _Before, place: str
     ) -> None:
         """A batch, with one update or several; what is measured is known after the last call."""
-        self.mirror.read()
+        if self._heard:  # who was told of the last batch may have changed the network
+            self.mirror.read()
+        else:
+            self.mirror.follow()
         session = self.engine.training
         session.begin(batch)
         calls = list(session.calls(batch))

@@ -73,9 +73,14 @@ class Mirror:
         host.check_unchanged(self._device, self._network, self._captured)
         if not self._lent:
             self._engine.load({**self._found(self._names), **self._initial})
-        elif self._changed:
+            self._changed.clear()
+        self.follow()
+
+    def follow(self) -> None:
+        """Take over the values that were changed while a training is on its way."""
+        if self._changed:
             self._engine.load(self._found(sorted(self._changed)))
-        self._changed.clear()
+            self._changed.clear()
 
     @contextmanager
     def training(self) -> Iterator[None]:
