@@ -246,6 +246,101 @@ class Views:
         return (cosine - self.label) * (cs @ by_c + ws @ by_w)
 
 
+class Run:
+    """A network on its way through a sample.
+
+    ``values`` are all its parameters, which may change on the way.
+    """
+
+    def __init__(self, net: Network, n_out: int, values: Any = None) -> None:
+        pathways = {name: getattr(net, name).weights for name in ("s_in", "s_rec", "s_out")}
+        parts = {**pathways, **net.own}
+        self.names, self.ends = list(parts), np.cumsum([0, *map(len, parts.values())])
+        self.values = np.concatenate(list(parts.values())) if values is None else values
+        eye = np.eye(len(self.values))
+        self.known = {
+            name: Dual(found, eye[:, self.ends[n] : self.ends[n + 1]])
+            for n, (name, found) in enumerate(self.by_name(self.values).items())
+        }
+        self.net, self.size = net, len(next(iter(net.own.values())))
+        self.around = {**{name: self.known[name] for name in net.own}, **net.fixed}
+        self.state = {"v": self.zeros(self.size), "a": self.zeros(self.size)}
+        self.y, self.spikes = self.zeros(n_out), list[Dual]()
+        self.past = {"n": np.zeros(self.size), "lastspike": np.full(self.size, -1e7)}
+        self.kept = {name: self.zeros(len(found)) + 1.0 for name, found in pathways.items()}
+
+    def zeros(self, size: int) -> Dual:
+        """Numbers that depend on nothing."""
+        return Dual(np.zeros(size), np.zeros((len(self.values), size)))
+
+    def by_name(self, values: Any) -> dict[str, Any]:
+        """One number for each parameter, by the parameters' names."""
+        return {n: values[self.ends[k] : self.ends[k + 1]] for k, n in enumerate(self.names)}
+
+    @property
+    def to_readout(self) -> Any:
+        """What the readout hears of the spikes so far."""
+        return self.spikes
+
+    def step(self, sent: Any) -> None:
+        """Go one step further; ``sent`` has shape (steps, inputs), all steps so far at least."""
+        net, step = self.net, len(self.spikes)
+        self._flow()
+        z = self._spike()
+        self.spikes.append(z)
+        self.past["lastspike"][z.value > 0] = step
+        self._hear(sent, step)
+        if net.straight is not None:
+            self.y.slope += z.slope @ net.straight
+        before, after = dict(self.state), dict(self.state)
+        for x, text in net.reset:
+            after[x] = of(text, {**self.around, **after})
+        # The membrane's reset may be taken as given; the adaptation's depends on the spike.
+        own = z if net.attached else z.value
+        self.state = {
+            "v": before["v"] + (after["v"] - before["v"]) * own,
+            "a": before["a"] + (after["a"] - before["a"]) * z,
+        }
+        self.past["n"] += z.value
+
+    def _flow(self) -> None:
+        net, now = self.net, {**self.around, **self.state}
+        for x in self.state:
+            rate, drift = of(net.rate[x], now), of(net.drift[x], now)
+            if net.exponential:
+                moved = (now[x] + drift / rate) * FUNCTIONS["exp"](rate) - drift / rate
+            else:
+                moved = now[x] + rate * now[x] + drift
+            self.state[x] = moved
+        self.y = self.y * np.exp(-1 / net.tau_out)
+
+    def _spike(self) -> Dual:
+        net = self.net
+        at_zero = plain(of(net.distance, {**self.around, "v": 0.0, "a": 0.0}))
+        relative = RELATIVE_WIDTHS[net.surrogate]
+        width = relative * np.abs(at_zero) if net.width is None else net.width
+        distance = of(net.distance, {**self.around, **self.state})
+        psi = GAMMA / width * SHAPES[net.surrogate](distance.value / width)
+        return Dual((distance.value > 0) * 1.0, psi * distance.slope)
+
+    def _hear(self, sent: Any, step: int) -> None:
+        """Let spikes arrive; objects with the same schedule come by their names."""
+        crosses, state = self.net.crosses, self.state
+        sent_on = self.spikes if crosses else [s.value for s in self.spikes]
+        hears = state if crosses else {x: plain(value) for x, value in state.items()}
+        heard = {**self.net.fixed, **self.past}
+        for name, events, senders, into in (
+            ("s_in", sent * 1.0, {}, state),
+            ("s_out", self.to_readout, state, {"y": self.y}),
+            ("s_rec", sent_on, hears, state),
+        ):
+            synapses, w = getattr(self.net, name), self.known[name]
+            if synapses.in_order:
+                _meet(synapses, w, events, step, into, senders, heard, self.kept[name])
+            else:
+                arrive(synapses, w, events, step, next(iter(into.values())), heard)
+
+
 def gradients(
     net: Network, sent: Any, target: Any, judge: Judge | Reading | Views | None = None
 ) -> dict[str, Any]:
@@ -253,74 +348,15 @@ def gradients(
 
     ``sent`` has shape (steps, inputs), ``target`` (steps, outputs).
     """
-    parts = {
-        **{name: getattr(net, name).weights for name in ("s_in", "s_rec", "s_out")},
-        **net.own,
-    }
-    ends = np.cumsum([0, *map(len, parts.values())])
-    eye, known = np.eye(ends[-1]), {}
-    for n, (name, value) in enumerate(parts.items()):
-        known[name] = Dual(value, eye[:, ends[n] : ends[n + 1]])
-
-    def zeros(size: int) -> Dual:
-        return Dual(np.zeros(size), np.zeros((ends[-1], size)))
-
-    size = len(next(iter(net.own.values())))
-    around = {**{name: known[name] for name in net.own}, **net.fixed}
-    at_zero = plain(of(net.distance, {**around, "v": 0.0, "a": 0.0}))
-    relative = RELATIVE_WIDTHS[net.surrogate]
-    width = relative * np.abs(at_zero) if net.width is None else net.width
-    state, y, spikes = {"v": zeros(size), "a": zeros(size)}, zeros(target.shape[1]), []
-    past = {"n": np.zeros(size), "lastspike": np.full(size, -1e7)}
-    gradient, readings = np.zeros(ends[-1]), []
-    kept = {
-        name: Dual(np.ones(len(parts[name])), np.zeros((ends[-1], len(parts[name]))))
-        for name in ("s_in", "s_rec", "s_out")
-    }
-    for step in range(len(sent)):
-        now = {**around, **state}
-        for x in state:
-            rate, drift = of(net.rate[x], now), of(net.drift[x], now)
-            if net.exponential:
-                state[x] = (now[x] + drift / rate) * FUNCTIONS["exp"](rate) - drift / rate
-            else:
-                state[x] = now[x] + rate * now[x] + drift
-        y = y * np.exp(-1 / net.tau_out)
-        distance = of(net.distance, {**around, **state})
-        psi = GAMMA / width * SHAPES[net.surrogate](distance.value / width)
-        z = Dual((distance.value > 0) * 1.0, psi * distance.slope)
-        spikes.append(z)
-        past["lastspike"][z.value > 0] = step
-        sent_on = spikes if net.crosses else [s.value for s in spikes]
-        heard = {**net.fixed, **past}
-        hears = state if net.crosses else {x: plain(value) for x, value in state.items()}
-        # Objects with the same schedule come by their names.
-        for name, events, senders, into in (
-            ("s_in", sent * 1.0, {}, state),
-            ("s_out", spikes, state, {"y": y}),
-            ("s_rec", sent_on, hears, state),
-        ):
-            synapses = getattr(net, name)
-            if synapses.in_order:
-                _meet(synapses, known[name], events, step, into, senders, heard, kept[name])
-            else:
-                first = next(iter(into.values()))
-                arrive(synapses, known[name], events, step, first, heard)
-        if net.straight is not None:
-            y.slope += z.slope @ net.straight
-        before, after = dict(state), dict(state)
-        for x, text in net.reset:
-            after[x] = of(text, {**around, **after})
-        # The membrane's reset may be taken as given; the adaptation's depends on the spike.
-        own = z if net.attached else z.value
-        state = {"v": before["v"] + (after["v"] - before["v"]) * own}
-        state["a"] = before["a"] + (after["a"] - before["a"]) * z
-        past["n"] += z.value
-        readings.append(y)
-        gradient += y.slope @ (y.value - target[step]) / len(sent)
+    run, readings = Run(net, target.shape[1]), []
+    gradient = np.zeros(len(run.values))
+    for wanted in target[: len(sent)]:
+        run.step(sent)
+        readings.append(run.y)
+        gradient += run.y.slope @ (run.y.value - wanted) / len(sent)
     if judge is not None:
-        gradient = judge.gradient(spikes if isinstance(judge, Judge) else readings)
-    return {name: gradient[ends[n] : ends[n + 1]] for n, name in enumerate(parts)}
+        gradient = judge.gradient(run.spikes if isinstance(judge, Judge) else readings)
+    return run.by_name(gradient)
 
 
 def arrive(
