@@ -26,7 +26,7 @@ from brian2 import (
 import brian2eprop as b2e
 from brian2eprop.device import brian
 from brian2eprop.device.device import EpropDevice
-from brian2eprop.device.memory.rewirings import Rewirings
+from brian2eprop.device.memory.rewirings import RewiredInRun
 
 Values = npt.NDArray[Any]
 
@@ -401,7 +401,7 @@ def test_ctrl_c_leaves_a_rewiring_whole(at: str, monkeypatch: pytest.MonkeyPatch
 # What tells Brian2 where synapses are, and what makes room for more.
 WHERE = {
     "settled": (brian, "set_number"),
-    "no room": (Rewirings, "make_room"),
+    "no room": (RewiredInRun, "make_room"),
 }
 
 

@@ -14,7 +14,7 @@ import pytest
 import brian2eprop as b2e
 from brian2eprop.device.backends.cuda import CudaBackend
 from brian2eprop.device.program import Precision
-from brian2eprop.learning.training.rewiring import Rewirings
+from brian2eprop.learning.training.rewiring import RewiredInTraining
 from tests.device.fake_cupy import installed
 from tests.learning.test_gradients import labels_of, random_spikes, relative, trainer_of
 from tests.learning.test_trained_rewiring import MATRIX, Model, N, fitted, refused, samples
@@ -256,8 +256,8 @@ def test_no_synapses_come_to_the_host(
     with installed(monkeypatch, tmp_path) as cupy:
         backend = CudaBackend(Precision.FLOAT32)
         store = backend.memory(1)
-        there = Rewirings(backend, here.rewirings.found, here.constraints, 1)
-        again = Rewirings(here.backend, here.rewirings.found, here.constraints, 1)
+        there = RewiredInTraining(backend, here.rewirings.found, here.constraints, 1)
+        again = RewiredInTraining(here.backend, here.rewirings.found, here.constraints, 1)
         follows = here._update.follows
         arrays = {**here.programs.train.all_arrays(), **here._update.program.all_arrays()}
         rates = dict.fromkeys(here.parameters, 0.1)

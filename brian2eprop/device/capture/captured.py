@@ -166,7 +166,7 @@ class Pathway:
 
 
 @dataclass(frozen=True)
-class Timed:
+class RewiredPathway:
     """What a pathway of synapses that a simulation rewires must know of a formed synapse.
 
     Parameters
@@ -219,7 +219,7 @@ class Simulated:
         After how many steps of the Program.
     born : str
         The table of when each of them was formed, in seconds.
-    pathways : tuple of Timed
+    pathways : tuple of RewiredPathway
         Their pathways.
     counts : tuple of str
         The arrays of how many synapses each neuron has before and behind it, where they are used.
@@ -229,7 +229,7 @@ class Simulated:
     rewired: Rewired
     every: int
     born: str
-    pathways: tuple[Timed, ...]
+    pathways: tuple[RewiredPathway, ...]
     counts: tuple[str | None, str | None]
 
 

@@ -10,7 +10,7 @@ from brian2.synapses.synapses import Synapses
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.captured import Simulated, Timed
+from brian2eprop.device.capture.captured import RewiredPathway, Simulated
 from brian2eprop.device.capture.connections import connectivity
 from brian2eprop.device.capture.rewired import rewired
 from brian2eprop.device.program import DType, Propagate
@@ -108,14 +108,14 @@ def _steps(builder: Builder, synapses: Synapses, asked: Rewiring) -> int:
 _ROUNDING = 1e-6
 
 
-def _timed(builder: Builder, pathway: Any) -> Timed:
+def _timed(builder: Builder, pathway: Any) -> RewiredPathway:
     phases = [p for p in builder.phases if isinstance(p, Propagate) and p.label == pathway.name]
     known = builder.pathways.get(pathway.name)
     late = builder.heard(pathway, brian.whole(pathway.source), pathway.event)[1] if known else 0
     delay = pathway.variables["delay"]
     own = [phase.delay if isinstance(phase.delay, str) else None for phase in phases]
     common = 0.0 if any(own) else float(np.max(delay.get_value(), initial=0.0))
-    return Timed(
+    return RewiredPathway(
         pathway.name,
         builder.grid.clocks.get(pathway.clock),
         late,

@@ -13,7 +13,7 @@ from brian2.utils.logger import get_logger
 
 from brian2eprop.device.backends.base import Backend, Call, Kernel, Memory
 from brian2eprop.device.brian import owner_of
-from brian2eprop.device.capture.captured import Captured, Delays, Simulated, Timed
+from brian2eprop.device.capture.captured import Captured, Delays, RewiredPathway, Simulated
 from brian2eprop.device.program import (
     Access,
     Array,
@@ -33,7 +33,7 @@ Values = npt.NDArray[Any]
 logger = get_logger(__name__)
 
 
-class Host(Protocol):
+class SynapticHost(Protocol):
     """Brian2's side of synapses."""
 
     def set_synapses(
@@ -52,7 +52,7 @@ class Host(Protocol):
         """
 
 
-class Rewirings:
+class RewiredInRun:
     """The synapses of a network that a simulation rewires, with their kernels.
 
     Parameters
@@ -218,7 +218,7 @@ class Rewirings:
                 return int(self.memory.read(sim.rewired.rows[0])[-1])
         return size
 
-    def settle(self, name: str, host: Host) -> Mapping[Any, bytes]:
+    def settle(self, name: str, host: SynapticHost) -> Mapping[Any, bytes]:
         """Tell Brian2, and the capture, where synapses are; returns what Brian2's side does.
 
         They are numbered by source, then by target.
@@ -242,7 +242,7 @@ class Rewirings:
         born = self.memory.read(sim.born)[:number]
         return host.set_synapses(sim.synapses, ends, values, born)
 
-    def _settle_delays(self, path: Timed, number: int) -> None:
+    def _settle_delays(self, path: RewiredPathway, number: int) -> None:
         known = self.captured.pathways.get(path.pathway)
         if known is None:  # it is not active
             return

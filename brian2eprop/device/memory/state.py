@@ -14,8 +14,7 @@ from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.memory.limits import require_memory
-from brian2eprop.device.memory.rewirings import Host as SynapticHost
-from brian2eprop.device.memory.rewirings import Rewirings
+from brian2eprop.device.memory.rewirings import RewiredInRun, SynapticHost
 from brian2eprop.device.memory.transit import Sent, Transit, forget_late, put_transit, take_transit
 from brian2eprop.device.program import Access, Array, Index, Program, Record, Slots
 from brian2eprop.device.program.connectivity.pairs import in_brian_order, in_their_order
@@ -99,7 +98,7 @@ class State:
         self.memory.reserve(captured.program, self.capacity)
         for name, table in captured.tables.items():
             self.memory.write(name, table)
-        self.rewirings = Rewirings(backend, captured, self.memory)
+        self.rewirings = RewiredInRun(backend, captured, self.memory)
         self.settled: dict[Any, bytes] = {}  # stamps of what Brian2 was told of synapses
         self.next_step = 0
         self._done = 0  # phases of that step that are done already

@@ -185,7 +185,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         values: Mapping[Any, npt.NDArray[Any]],
         born: npt.NDArray[np.float64],
     ) -> Mapping[Any, bytes]:
-        """See :class:`brian2eprop.device.memory.rewirings.Host`."""
+        """See :class:`brian2eprop.device.memory.rewirings.SynapticHost`."""
         if len(synapses) != len(born):
             brian.set_number(synapses, len(born))
         for variable, known in (*zip(brian.ends(synapses), ends, strict=True), *values.items()):

@@ -27,6 +27,7 @@ from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 from brian2eprop.device.program.phases import (
     Clear,
+    Delay,
     Detect,
     Feed,
     ForEach,
@@ -58,6 +59,7 @@ __all__ = [
     "Convolution",
     "Count",
     "DType",
+    "Delay",
     "Dense",
     "Detect",
     "Direction",

@@ -131,6 +131,10 @@ class Feed(Phase):
             )
 
 
+# The steps that all synapses have, or the name of the array of those that each has.
+Delay = int | str
+
+
 @dataclass(frozen=True)
 class Propagate(SynapticLoop):
     """For each event run the body for each of the neuron's synapses, after the synapses' delay.
@@ -157,7 +161,7 @@ class Propagate(SynapticLoop):
     events: str
     connectivity: str
     body: Body
-    delay: int | str = 0
+    delay: Delay = 0
     side: Side = Side.SOURCE
     formed: str | None = None
     until: str | None = None

@@ -25,6 +25,7 @@ from brian2eprop.device.program import (
     Body,
     Clear,
     Connectivity,
+    Delay,
     Detect,
     DType,
     Feed,
@@ -322,7 +323,7 @@ class AdjointWriter:
             term = scope.product(origin, condition.slope(name), sent)
             self.add_gradient(scope, parameter, [term])
 
-    def signal(self, events: str, index: Index, delay: int | str = 0) -> Ref:
+    def signal(self, events: str, index: Index, delay: Delay = 0) -> Ref:
         """Where the loss's derivative by a spike of some steps ago is added up."""
         longest = self.model.events[events].slots.history if isinstance(delay, str) else delay
         self._history[events] = max(self._history.get(events, 0), longest)

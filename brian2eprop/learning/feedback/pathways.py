@@ -15,6 +15,7 @@ from brian2eprop.device.program import (
     Array,
     Body,
     Connectivity,
+    Delay,
     DType,
     ForEach,
     Index,
@@ -112,7 +113,7 @@ class FeedbackPathway:
     name: str
     connectivity: Connectivity
     contents: Mapping[str, npt.NDArray[Any]]
-    delay: int | str = 0
+    delay: Delay = 0
     in_order: bool = False
     rewired: bool = False
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.interrupts import interrupts_wait
 from brian2eprop.learning.objective.rewards import (
     CHOSEN,
     CONTINUES,
@@ -234,11 +235,12 @@ class Agent:
             self._turns_since += 1
             if self.over or self._turns_since == self._every:
                 self._check()
-                engine.update()
-                self._turns_since = 0
-                trainer._mirror.updated()
-                for name in engine.parameters:
-                    trainer._mirror.pull(name)
+                with interrupts_wait():
+                    engine.update()
+                    self._turns_since = 0
+                    trainer._mirror.updated()
+                    for name in engine.parameters:
+                        trainer._mirror.pull(name)
 
     def _give(self) -> None:
         """What the call must know of the turn before."""

@@ -19,7 +19,7 @@ from brian2eprop.learning.training.checkpoint import Form
 from brian2eprop.learning.training.constraints import Constraints
 from brian2eprop.learning.training.numbers import Key, Numbers, fetch
 from brian2eprop.learning.training.optimiser import Optimiser
-from brian2eprop.learning.training.rewiring import Rewirings
+from brian2eprop.learning.training.rewiring import RewiredInTraining
 from brian2eprop.learning.training.schedules import Rate
 from brian2eprop.learning.training.session import Session
 from brian2eprop.learning.training.update import Update
@@ -52,7 +52,7 @@ class Engine:
         What every update is put back to.
     rates : mapping of str to float or callable
         Learning rates of parameters that have one of their own.
-    rewirings : Rewirings
+    rewirings : RewiredInTraining
         What rewires synapses after updates.
     """
 
@@ -64,7 +64,7 @@ class Engine:
         parameters: Sequence[Array],
         constraints: Constraints,
         rates: Mapping[str, Rate],
-        rewirings: Rewirings,
+        rewirings: RewiredInTraining,
     ) -> None:
         self.backend = backend
         self.programs = programs

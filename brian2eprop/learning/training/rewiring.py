@@ -36,7 +36,7 @@ Values = npt.NDArray[Any]
 SHARED = Access.SHARED
 
 
-class Rewirings:
+class RewiredInTraining:
     """What is rewired in a training, with its kernels.
 
     Parameters

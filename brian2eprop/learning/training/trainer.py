@@ -45,7 +45,7 @@ from brian2eprop.learning.training.network import description
 from brian2eprop.learning.training.optimiser import Optimiser
 from brian2eprop.learning.training.parameters import Parameters
 from brian2eprop.learning.training.progress import Progress
-from brian2eprop.learning.training.rewiring import Rewirings, find_rewirings
+from brian2eprop.learning.training.rewiring import RewiredInTraining, find_rewirings
 from brian2eprop.learning.training.schedules import Rate, find_rates
 from brian2eprop.learning.training.turns import Turns
 
@@ -167,7 +167,7 @@ class Trainer(Evaluation):
             )
         )
         programs = self._programs(frozenset(), frozenset())
-        rewirings = Rewirings(device.backend, captured.rewired, bounds, drawn)
+        rewirings = RewiredInTraining(device.backend, captured.rewired, bounds, drawn)
         self._engine = Engine(device.backend, programs, optimiser, arrays, bounds, rates, rewirings)
         self._connections = Connections(network)
         self._mirror = Mirror(device, captured, network, self._engine, self._connections)
