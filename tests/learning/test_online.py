@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import Hz, ms
+from brian2 import Hz, Network, NeuronGroup, Synapses, defaultclock, ms, set_device
 
 import brian2eprop as b2e
 from tests.learning.test_chunked_form import check_same
@@ -110,6 +110,33 @@ def test_what_does_not_count_brings_no_update() -> None:
     pulled = learner(Case(), "reference", 4, **loss, regularisers=[b2e.FiringRate()])
     pulled.fit(samples, target, verbose=False)
     assert pulled._engine.iteration == 5
+
+
+def test_steps_count_where_any_output_is_judged() -> None:
+    set_device("eprop_cuda", backend="reference", precision="float64")
+    defaultclock.dt = 1 * ms
+    inputs = b2e.SpikeSource(2, name="inputs")
+    readouts = [
+        NeuronGroup(1, "dy/dt = -y/(10*ms) : 1", method="exact", name=name) for name in ("a", "b")
+    ]
+    made = [Synapses(inputs, readout, "w : 1", on_pre="y_post += w") for readout in readouts]
+    for synapses in made:
+        synapses.connect()
+        synapses.w = 0.5
+    trainer = b2e.Trainer(
+        Network(inputs, *readouts, *made),
+        output=[readout.y for readout in readouts],
+        loss=[
+            b2e.MeanSquaredError(window=(start * ms, stop * ms))
+            for start, stop in ((0, 4), (8, 13))
+        ],
+        rule=b2e.EProp(form="forward", update_every=4),
+        parameters=[synapses.w for synapses in made],
+        optimiser=b2e.SGD(0.1),
+    )
+    spikes, target = b2e.Spikes.from_dense(np.ones((1, STEPS, 2), bool)), np.zeros((1, STEPS, 1))
+    trainer.fit(spikes, [target, target], verbose=False)
+    assert trainer._engine.iteration == 3  # of steps 0 to 3, 8 to 11 and 12 to 15
 
 
 def test_the_parts_of_a_sample_add_up_to_its_gradient() -> None:
