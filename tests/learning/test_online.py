@@ -123,6 +123,7 @@ def test_steps_count_where_any_output_is_judged() -> None:
     for synapses in made:
         synapses.connect()
         synapses.w = 0.5
+    windows = (0 * ms, 4 * ms), (8 * ms, 13 * ms)
     trainer = b2e.Trainer(
         Network(inputs, *readouts, *made),
         output=[readout.y for readout in readouts],
