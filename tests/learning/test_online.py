@@ -127,10 +127,7 @@ def test_steps_count_where_any_output_is_judged() -> None:
     trainer = b2e.Trainer(
         Network(inputs, *readouts, *made),
         output=[readout.y for readout in readouts],
-        loss=[
-            b2e.MeanSquaredError(window=(start * ms, stop * ms))
-            for start, stop in ((0, 4), (8, 13))
-        ],
+        loss=[b2e.MeanSquaredError(window=window) for window in windows],
         rule=b2e.EProp(form="forward", update_every=4),
         parameters=[synapses.w for synapses in made],
         optimiser=b2e.SGD(0.1),

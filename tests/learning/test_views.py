@@ -77,6 +77,20 @@ def test_eventprop_follows_it(loss: Any, backend: str) -> None:
 
 
 @both
+def test_samples_count_as_they_are_weighed(loss: Any) -> None:
+    """A batch's loss and gradient are the mean of those of its samples, times their weights."""
+    model, labels, weights = Model(loss, "reference"), labels_of(loss), np.array([2.0, 0.5, 3.0])
+    given = {"sample_weight": weights}
+    found = model.trainer.gradients(model.spikes, labels, **given)["w_out_w"]
+    total = model.trainer.evaluate(model.spikes, labels, **given).loss
+    each = [(model.spikes[[n]], [label]) for n, label in enumerate(labels)]
+    gradients = [model.trainer.gradients(*sample)["w_out_w"] for sample in each]
+    losses = [model.trainer.evaluate(*sample).loss for sample in each]
+    np.testing.assert_allclose(found, weights @ gradients / 3, rtol=1e-9, atol=1e-12)
+    assert total == pytest.approx(weights @ losses / 3, rel=1e-12)
+
+
+@both
 @pytest.mark.parametrize("backend", ["reference", "cpu"], indirect=True)
 def test_silence_is_like_nothing(loss: Any, backend: str) -> None:
     """Of an output that is zero in the context, and in the window or not, nothing follows."""
