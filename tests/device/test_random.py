@@ -493,6 +493,27 @@ def test_rates_that_are_changed_between_runs() -> None:
     require_bernoulli(np.array(monitor.count), N_STEPS, RATES * 0.5e-3)
 
 
+def test_rates_that_code_sets_within_a_run(backend: str) -> None:
+    """Each is none or one of a spike in every step, so that nothing hangs on what is drawn."""
+    found = []
+    for chosen in ("runtime", backend):
+        use(backend)
+        if chosen == "runtime":
+            set_device("runtime")
+        brian2.start_scope()
+        group = PoissonGroup(6, 0 * Hz)
+        group.run_regularly("rates = (i % 2)*int(t > 2*ms)*3*kHz", dt=1 * ms)
+        part = group[2:5]
+        part.run_regularly("rates = int(i == 2)*4*kHz", dt=4 * ms, when="end")
+        spikes, states = SpikeMonitor(group), StateMonitor(group, "rates", record=True)
+        runners = [*group.contained_objects, *part.contained_objects]
+        Network(group, part, runners, spikes, states).run(8 * ms)
+        found.append([np.array(spikes.i), np.array(spikes.t), np.array(states.rates)])
+    for ours, theirs in zip(found[1], found[0], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert set(found[0][0]) == {1, 3, 4, 5}
+
+
 def test_poisson_group_drives_synapses() -> None:
     """Every spike arrives, and each of them in the step in which the runtime delivers it."""
     use()

@@ -6,6 +6,7 @@ from brian2.core.operations import NetworkOperation
 from brian2.groups.group import CodeRunner
 from brian2.groups.neurongroup import NeuronGroup, SubexpressionUpdater
 from brian2.groups.subgroup import Subgroup
+from brian2.input.poissongroup import PoissonGroup
 from brian2.synapses.synapses import Synapses
 
 from brian2eprop.device.capture.builder import Builder
@@ -16,7 +17,7 @@ from brian2eprop.device.capture.objects.synapses import update_synapses
 from brian2eprop.device.program import ForEachSynapse, Index
 from brian2eprop.errors import Unsupported
 
-_OWNERS = (NeuronGroup, Subgroup, Synapses)
+_OWNERS = (NeuronGroup, PoissonGroup, Subgroup, Synapses)
 
 
 def _check(runner: CodeRunner) -> None:
@@ -24,8 +25,8 @@ def _check(runner: CodeRunner) -> None:
     if runner.template != "stateupdate" or not issubclass(kind, _OWNERS):
         raise Unsupported(
             f"'{runner.name}' runs code on '{runner.group.name}', a {kind.__name__}, which "
-            "eprop_cuda does not run; run it on neurons or on Synapses, or set its attribute "
-            "'active' to False."
+            "eprop_cuda does not run; run it on a NeuronGroup, a PoissonGroup or Synapses, or set "
+            "its attribute 'active' to False."
         )
 
 
