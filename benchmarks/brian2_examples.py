@@ -1,7 +1,7 @@
 """Brian2's kinds of networks beside its Cython runtime and its C++ standalone, in turns.
 
     python benchmarks/brian2_examples.py [--networks cuba:4000 stdp ...] [--rounds 5]
-        [--measures start simulation sweep] [--seconds 10] [--no-standalone]
+        [--measures start simulation sweep] [--seconds 10] [--no-standalone] [--clock processor]
 
 Prints a Markdown table of medians: ours, what it is compared with, by how much ours is faster,
 and by how much it is meant to be.
@@ -12,6 +12,10 @@ and by how much it is meant to be.
 own simulation, without what it does before and after. One core is ``layout='per_instance'`` beside
 standalone as it is, two cores are ``layout='team'`` beside the fastest standalone of one core or
 two. ``sweep`` is CUBA with another parameter in each of 64 instances, beside one run of standalone.
+
+Other programs make all of this longer. ``--clock processor`` counts the time in which a processor
+works for a run instead, which is longer only by what they take of the caches; it has rows of one
+core, and none of a start.
 """
 
 from __future__ import annotations
@@ -68,11 +72,19 @@ class Size:
     network: str
     n: int
     seconds: float
+    clock: str = "wall"
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """How many cores are measured: of several, time adds up that passes at once."""
+        return (1, 2) if self.clock == "wall" else (1,)
 
     def setup(self, device: str, threads: int, again: bool = True, **options: object) -> Setup:
         """The network, simulated by a device."""
         seconds = self.seconds if again else 0.0
-        setup = Setup(device, self.network, self.n, FIRST, seconds, threads=threads)
+        setup = Setup(
+            device, self.network, self.n, FIRST, seconds, threads=threads, clock=self.clock
+        )
         return replace(setup, **options)  # type: ignore[arg-type]
 
 
@@ -120,13 +132,13 @@ def turns(setups: dict[str, Setup], rounds: int) -> dict[str, Times]:
 
 def simulation(size: Size, rounds: int, standalone: bool) -> Iterator[Row]:
     """A run after the first, on one core and on two, in both precisions."""
-    layouts = {1: "per_instance", 2: "team"}
+    layouts = dict(zip(size.cores, ("per_instance", "team"), strict=False))
     setups = {
         f"{precision} {cores}": size.setup(OURS, cores, precision=precision, layout=layout)
         for precision in ("float64", "float32")
         for cores, layout in layouts.items()
     }
-    names = {0: "standalone", 1: "standalone, OpenMP 1", 2: "standalone, OpenMP 2"}
+    names = {0: "standalone"} | {cores: f"standalone, OpenMP {cores}" for cores in size.cores}
     if standalone:
         setups |= {name: size.setup(STANDALONE, cores) for cores, name in names.items()}
     times = turns(setups, rounds)
@@ -148,7 +160,7 @@ def sweep(size: Size, rounds: int, instances: int, standalone: bool) -> Iterator
             OURS, cores, precision=precision, instances=instances
         )
         for precision in ("float64", "float32")
-        for cores in (1, 2)
+        for cores in size.cores
     }
     others = {"standalone": size.setup(STANDALONE, 0)} if standalone else {}
     times = turns(setups | others, rounds)
@@ -160,24 +172,25 @@ def sweep(size: Size, rounds: int, instances: int, standalone: bool) -> Iterator
             yield Row(measure, ours)
 
 
-def chosen(names: Sequence[str] | None, seconds: float | None) -> Iterator[Size]:
+def chosen(options: argparse.Namespace) -> Iterator[Size]:
     """The networks that are asked for, as ``name`` or ``name:neurons``; all but the sweep's."""
-    for name in names or [name for name in MODELS if name != SWEEP]:
+    for name in options.networks or [name for name in MODELS if name != SWEEP]:
         network, _, n = name.partition(":")
         sizes = MODELS[network].seconds
         for neurons in [int(n)] if n else sizes:
-            yield Size(network, neurons, seconds or sizes.get(neurons, 1.0))
+            seconds = options.seconds or sizes.get(neurons, 1.0)
+            yield Size(network, neurons, seconds, options.clock)
 
 
 def rows(options: argparse.Namespace) -> Iterator[tuple[Size, Row]]:
     """All rows of the table, one measure after the other."""
     standalone = not options.no_standalone
     for measure, take in (("start", start), ("simulation", simulation)):
-        if measure in options.measures:
-            for size in chosen(options.networks, options.seconds):
+        if measure in options.measures and (measure, options.clock) != ("start", "processor"):
+            for size in chosen(options):
                 yield from ((size, row) for row in take(size, options.rounds, standalone))
     if "sweep" in options.measures:
-        size = Size(SWEEP, options.sweep_neurons, options.seconds or 1.0)
+        size = Size(SWEEP, options.sweep_neurons, options.seconds or 1.0, options.clock)
         found = sweep(size, options.rounds, options.instances, standalone)
         yield from ((size, row) for row in found)
 
@@ -192,6 +205,7 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=64, help="of the sweep")
     parser.add_argument("--sweep-neurons", type=int, default=4000)
     parser.add_argument("--no-standalone", action="store_true")
+    parser.add_argument("--clock", choices=("wall", "processor"), default="wall")
     options = parser.parse_args()
     print(heading(), end="\n\n")
     print("network | simulated | measure | ours (s) | beside | theirs (s) | ratio | aim")

@@ -20,7 +20,8 @@ class Setup:
 
     ``device`` is ``"eprop_cuda"``, ``"cython"`` or ``"cpp_standalone"``. ``threads`` is the number
     of threads; 0 is standalone without OpenMP. ``first`` and ``again`` are simulated seconds: of
-    the first run, and of each later one.
+    the first run, and of each later one. Later runs are timed by a ``clock``, ``"wall"`` or
+    ``"processor"``.
     """
 
     device: str
@@ -32,6 +33,7 @@ class Setup:
     layout: str = "per_instance"
     threads: int = 1
     instances: int = 1
+    clock: str = "wall"
 
 
 class Contestant:
