@@ -142,7 +142,16 @@ def test_channels_that_become_places():
         ml.Convolution(name="y", inputs=("others",), kernel=rng.normal(size=(1, 5, 3))),
     ]
     x = rng.normal(size=(3, 5))
-    b.set_device("eprop_cuda", backend="reference", batch_size=3, precision="float64")
-    answers = ml.convert(layers, x, algorithm="few-spike", timesteps=16).predict(x)
-    expected = [forward(layers, each)["y"] for each in x]
-    np.testing.assert_allclose(answers, expected, atol=0.01)
+    places = [
+        ml.Input(name="x", shape=(6, 2)),
+        ml.Convolution(name="a", inputs=("x",), kernel=rng.normal(size=(1, 2, 4))),
+        ml.Reshape(name="units", inputs=("a",)),
+        ml.ReLU(name="relu", inputs=("units",)),
+        ml.Dense(name="y", inputs=("relu",), kernel=rng.normal(size=(24, 3))),
+    ]
+    for network, values in ((layers, x), (places, rng.normal(size=(3, 6, 2)) * sizes[::2, None])):
+        b.start_scope()
+        b.set_device("eprop_cuda", backend="reference", batch_size=3, precision="float64")
+        answers = ml.convert(network, values, algorithm="few-spike", timesteps=16).predict(values)
+        expected = [forward(network, each)["y"] for each in values]
+        np.testing.assert_allclose(answers, expected, atol=0.01)
