@@ -43,7 +43,7 @@ test: lint test-keras
 convert-env: $(KERAS)/installed
 
 test-keras: $(KERAS)/installed
-	KERAS_BACKEND=jax $(KERAS)/bin/python -m pytest tests/ml/test_keras.py
+	KERAS_BACKEND=jax $(KERAS)/bin/python -m pytest tests/ml/test_keras.py tests/ml/test_qcfs.py
 	KERAS_BACKEND=jax $(KERAS)/bin/python -m pytest --nbval-lax --nbval-current-env $(KERAS_NOTEBOOK)
 
 test-next: $(NEXT)/installed-test

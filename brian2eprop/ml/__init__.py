@@ -1,5 +1,7 @@
 """Conversion of trained networks of artificial neurons into spiking ones."""
 
+from typing import Any
+
 from brian2eprop.ml.convert import convert, from_keras, load
 from brian2eprop.ml.converted import ConvertedNetwork
 from brian2eprop.ml.cost import Cost
@@ -21,6 +23,8 @@ from brian2eprop.ml.graph import (
 )
 from brian2eprop.ml.interchange.from_nir import from_nir
 from brian2eprop.ml.interchange.to_nir import to_nir
+from brian2eprop.ml.rate import Rate
+from brian2eprop.ml.signed_rate import SignedRate
 
 __all__ = [
     "Add",
@@ -36,8 +40,10 @@ __all__ = [
     "Input",
     "MaxPooling",
     "Normalisation",
+    "Rate",
     "ReLU",
     "Reshape",
+    "SignedRate",
     "ZeroPadding",
     "convert",
     "from_keras",
@@ -45,3 +51,12 @@ __all__ = [
     "load",
     "to_nir",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``QCFS`` is a layer of Keras, which is imported when somebody asks for it."""
+    if name != "QCFS":
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from brian2eprop.ml.qcfs_layer import QCFS
+
+    return QCFS

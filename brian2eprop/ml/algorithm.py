@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from brian2eprop.ml.graph import Values
-from brian2eprop.ml.stages import Kind
+from brian2eprop.ml.stages import Kind, Stage, activations
 
 # An input that has said more than the neuron makes it spike. Digits come the largest first, so
 # the largest of some numbers begins as the largest of their beginnings; and the largest of some
@@ -55,6 +55,8 @@ class Algorithm(ABC):
 
     name: str
     timesteps: int
+    # Whether the biases of channels are corrected on the samples.
+    calibrated: bool = False
     input: Neurons
     hidden: Neurons
     maximum: Neurons
@@ -63,7 +65,29 @@ class Algorithm(ABC):
     answers_each_step: bool
 
     def __init__(self, timesteps: int) -> None:
-        self.timesteps = timesteps
+        whole = isinstance(timesteps, int | np.integer) and not isinstance(timesteps, bool)
+        if not whole or timesteps < 1:
+            raise ValueError(f"timesteps is {timesteps!r}; give a whole number from 1 up.")
+        self.timesteps = int(timesteps)
+
+    def observe(
+        self, stages: tuple[Stage, ...], samples: Mapping[str, Values]
+    ) -> Mapping[str, Values]:
+        """Values by which the scales of stages are chosen: their activations.
+
+        Parameters
+        ----------
+        stages : tuple of Stage
+            Each after those that lead to it.
+        samples : dict
+            Typical inputs, by name of the stage, each of shape (samples, *shape of the input).
+
+        Returns
+        -------
+        dict
+            By name of the stage, arrays whose last axis is that of its channels.
+        """
+        return activations(stages, samples)
 
     def neurons(self, kind: Kind) -> Neurons:
         """The neurons of a kind of stage."""
@@ -88,15 +112,17 @@ class Algorithm(ABC):
         """Steps of a run, with an output that begins at a step."""
 
     @abstractmethod
-    def scale(self, values: Values, is_input: bool) -> Values:
+    def scale(self, values: Values, is_input: bool, ceiling: float = np.inf) -> Values:
         """By what activations are divided, by channel.
 
         Parameters
         ----------
         values : array, shape (samples, ..., channels)
-            Activations of a stage.
+            What :meth:`observe` gave of a stage.
         is_input : bool
             Whether it is the input.
+        ceiling : float
+            What its activations are at most.
 
         Returns
         -------

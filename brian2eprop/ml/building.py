@@ -56,7 +56,7 @@ def scale_stages(
     stages : tuple of Stage
         Each after those that lead to it.
     activations : dict
-        Values on samples, by stage.
+        Values on samples, by stage; see ``Algorithm.observe``.
     algorithm : Algorithm
         Who chooses scales; outputs have none, and a maximum has that of what it compares.
 
@@ -95,7 +95,7 @@ def _scale(
         return known[projection.source].scale[:period]
     values = activations[stage.name]
     repeated = values.reshape(len(values), -1, period)
-    return algorithm.scale(repeated, stage.kind is Kind.INPUT)
+    return algorithm.scale(repeated, stage.kind is Kind.INPUT, stage.ceiling)
 
 
 def scale_periods(stages: tuple[Stage, ...]) -> dict[str, int]:

@@ -9,21 +9,31 @@ from typing import Any
 import numpy as np
 
 from brian2eprop.ml.algorithm import Algorithm
+from brian2eprop.ml.balancing import ThresholdBalancing
 from brian2eprop.ml.building import scale_stages
+from brian2eprop.ml.calibration import calibrate
+from brian2eprop.ml.clip_floor_shift import ClipFloorShift
 from brian2eprop.ml.converted import ConvertedNetwork
 from brian2eprop.ml.few_spike import FewSpike
 from brian2eprop.ml.graph import Graph, Layer, graph_of
 from brian2eprop.ml.rate import Rate
 from brian2eprop.ml.read_keras import read_keras
 from brian2eprop.ml.saving import read
+from brian2eprop.ml.signed_rate import SignedRate
 from brian2eprop.ml.simplify import simplify
-from brian2eprop.ml.stages import activations
 
-ALGORITHMS: dict[str, type[Algorithm]] = {each.name: each for each in (FewSpike, Rate)}
+ALGORITHMS: dict[str, type[Algorithm]] = {
+    each.name: each for each in (FewSpike, Rate, SignedRate, ThresholdBalancing, ClipFloorShift)
+}
+TIMESTEPS = 10
 
 
 def from_keras(
-    model: Any, samples: Any, *, algorithm: str = "few-spike", timesteps: int = 10
+    model: Any,
+    samples: Any,
+    *,
+    algorithm: str | Algorithm = "few-spike",
+    timesteps: int | None = None,
 ) -> ConvertedNetwork:
     """Convert a model of Keras into a spiking network.
 
@@ -39,12 +49,18 @@ def from_keras(
         channels last.
     samples : array, shape (samples, *shape of the input)
         Typical inputs, a few hundred: by their activations the scales are chosen.
-    algorithm : str
+    algorithm : str or Algorithm
         'few-spike': spikes are the binary digits of an activation (Stöckl and Maass 2021,
         https://doi.org/10.1038/s42256-021-00311-4). 'rate': an activation is how often a neuron
-        spikes (Rueckauer et al. 2017, https://doi.org/10.3389/fnins.2017.00682).
-    timesteps : int
-        Digits of an activation, or steps in which spikes are counted.
+        spikes (Rueckauer et al. 2017, https://doi.org/10.3389/fnins.2017.00682). 'signed-rate':
+        the same, and spikes take others back (Wang et al. 2022,
+        https://doi.org/10.24963/ijcai.2022/347). 'threshold-balancing': 'rate' with scales by what
+        spikes bring (Sengupta et al. 2019, https://doi.org/10.3389/fnins.2019.00095). 'qcfs':
+        'rate' with the ceilings of ``b2e.ml.QCFS`` (Bu et al. 2022,
+        https://openreview.net/forum?id=7B3IJMM1k_M). One with options is given as an object, as
+        ``b2e.ml.Rate(64, calibrated=True)``.
+    timesteps : int, optional
+        Digits of an activation, or steps in which spikes are counted; 10 if it is not given.
 
     Returns
     -------
@@ -81,7 +97,11 @@ def from_keras(
 
 
 def convert(
-    layers: Sequence[Layer], samples: Any, *, algorithm: str = "few-spike", timesteps: int = 10
+    layers: Sequence[Layer],
+    samples: Any,
+    *,
+    algorithm: str | Algorithm = "few-spike",
+    timesteps: int | None = None,
 ) -> ConvertedNetwork:
     """Convert a graph of layers, whoever trained them; :func:`from_keras` makes it of a model.
 
@@ -119,18 +139,30 @@ def convert(
     return _converted(graph_of(layers), samples, algorithm, timesteps)
 
 
-def _converted(network: Graph, samples: Any, algorithm: str, timesteps: int) -> ConvertedNetwork:
+def _converted(
+    network: Graph, samples: Any, algorithm: str | Algorithm, timesteps: int | None
+) -> ConvertedNetwork:
+    chosen = _chosen(algorithm, timesteps)
+    stages, ports = simplify(network)
+    given = ports.samples(samples, {stage.name: stage.shape for stage in stages})
+    scaled = scale_stages(stages, chosen.observe(stages, given), chosen)
+    if chosen.calibrated:
+        scaled = calibrate(scaled, chosen, ports, given)
+    return ConvertedNetwork(scaled, chosen, ports)
+
+
+def _chosen(algorithm: str | Algorithm, timesteps: int | None) -> Algorithm:
+    if isinstance(algorithm, Algorithm):
+        if timesteps is not None:
+            raise ValueError(
+                f"timesteps is {timesteps!r}, and the algorithm is made with "
+                f"{algorithm.timesteps}; give them to the algorithm alone."
+            )
+        return algorithm
     if algorithm not in ALGORITHMS:
         names = " or ".join(map(repr, ALGORITHMS))
         raise ValueError(f"There is no algorithm {algorithm!r} of conversion; give {names}.")
-    whole = isinstance(timesteps, int | np.integer) and not isinstance(timesteps, bool)
-    if not whole or timesteps < 1:
-        raise ValueError(f"timesteps is {timesteps!r}; give a whole number from 1 up.")
-    stages, ports = simplify(network)
-    given = ports.samples(samples, {stage.name: stage.shape for stage in stages})
-    chosen = ALGORITHMS[algorithm](int(timesteps))
-    scaled = scale_stages(stages, activations(stages, given), chosen)
-    return ConvertedNetwork(scaled, chosen, ports)
+    return ALGORITHMS[algorithm](TIMESTEPS if timesteps is None else timesteps)
 
 
 def load(path: str | os.PathLike[str]) -> ConvertedNetwork:

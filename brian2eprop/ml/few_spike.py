@@ -64,7 +64,7 @@ class FewSpike(Algorithm):
         """Until the output has heard all digits."""
         return begin
 
-    def scale(self, values: Values, is_input: bool) -> Values:
+    def scale(self, values: Values, is_input: bool, ceiling: float = np.inf) -> Values:
         """The largest activation, by the largest number that K digits say."""
         largest = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
         return channel_scale(largest, values) / (1 - 2.0**-self.timesteps)

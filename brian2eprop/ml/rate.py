@@ -12,16 +12,17 @@ import numpy as np
 
 from brian2eprop.ml.algorithm import FOLLOW, Algorithm, Neurons, channel_scale
 from brian2eprop.ml.graph import Values
+from brian2eprop.number_checks import number
 
-# Rueckauer et al. scale by the 99.9th percentile: a few outliers would make all others slow.
-PERCENTILE = 99.9
+# Where membranes start, so that numbers of spikes are rounded rather than cut.
+START = 0.5
 
 
 class Rate(Algorithm):
     """Neurons that integrate, spike at 1 and keep what is above it (soft reset).
 
-    A neuron whose activation is at the scale of its channel, the 99.9th percentile of what is
-    positive, spikes in every step. Membranes start at 1/2, so that numbers of spikes are rounded
+    A neuron whose activation is at the scale of its channel, a percentile of what is positive on
+    the samples, spikes in every step. Membranes start at 1/2, so that numbers of spikes are rounded
     rather than cut. The input is a current that stays, and each stage begins when the first
     spikes can reach it. The output's membranes are the sums of what reached them.
 
@@ -29,6 +30,18 @@ class Rate(Algorithm):
     ----------
     timesteps : int
         Steps that the output counts.
+    percentile : float
+        From 0 to 100, which is the largest activation; Rueckauer et al. take 99.9, since a few
+        outliers would make all others slow.
+    per : str
+        'channel' or 'layer', whose activations have one scale.
+    calibrated : bool
+        Whether the biases of channels are corrected on the samples (``calibration.py``).
+
+    Raises
+    ------
+    ValueError
+        If one of them is something else.
     """
 
     name = "rate"
@@ -41,6 +54,21 @@ class Rate(Algorithm):
     maximum = Neurons("v : 1\nsent : 1", "v > 0", "v = 0; sent += 1", "v_post += w", FOLLOW)
     output = Neurons(_integrate)
 
+    def __init__(
+        self,
+        timesteps: int,
+        percentile: float = 99.9,
+        per: str = "channel",
+        calibrated: bool = False,
+    ) -> None:
+        super().__init__(timesteps)
+        what = type(self).__name__
+        self.percentile = number(what, "percentile", percentile, most=100)
+        if per not in ("channel", "layer"):
+            raise ValueError(f"{what}: per is {per!r}; give 'channel' or 'layer'.")
+        self.per = per
+        self.calibrated = bool(calibrated)
+
     @property
     def steps_per_stage(self) -> int:
         """A spike reaches the next stage in the next step."""
@@ -50,19 +78,22 @@ class Rate(Algorithm):
         """Those that count, and before them those in which nothing reaches the output."""
         return self.timesteps + begin - 1
 
-    def scale(self, values: Values, is_input: bool) -> Values:
+    def scale(self, values: Values, is_input: bool, ceiling: float = np.inf) -> Values:
         """The percentile of what is positive; an input is a current, of any size."""
         channels = values.reshape(-1, values.shape[-1])
+        ones = np.ones(channels.shape[-1])
         if is_input:
-            return np.ones(channels.shape[-1])
+            return ones
+        if self.per == "layer":
+            channels = channels.reshape(-1, 1)
         above = np.where(channels > 0, channels, np.nan)
         silent = np.isnan(above).all(axis=0)
         above[0, silent] = 0
-        return channel_scale(np.nanpercentile(above, PERCENTILE, axis=0), values)
+        return channel_scale(np.nanpercentile(above, self.percentile, axis=0), values) * ones
 
     def initial(self, bias: Values, is_output: bool) -> Mapping[str, Any]:
         """The bias is a part of the current."""
-        return {"v": 0.0 if is_output else 0.5, "drive": bias}
+        return {"v": 0.0 if is_output else START, "drive": bias}
 
     def present(self, values: Values) -> Mapping[str, Values]:
         """The samples, which the input passes on once."""

@@ -303,6 +303,10 @@ def _relu(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
     return graph.ReLU(name=name, inputs=inputs, ceiling=ceiling)
 
 
+def _qcfs(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
+    return graph.ReLU(name=name, inputs=inputs, ceiling=float(np.asarray(layer.ceiling)))
+
+
 def _pooling(kind: type[graph.Pooling]) -> _Reader:
     def read(layer: Any, name: str, inputs: tuple[str, ...]) -> graph.Layer:
         return kind(
@@ -362,6 +366,7 @@ _READERS: dict[str, _Reader] = {
     "Normalization": _normalisation,
     "Rescaling": _rescaling,
     "ReLU": _relu,
+    "QCFS": _qcfs,
     "Activation": _nothing,
     "Softmax": _nothing,
     "AveragePooling1D": _pooling(graph.AveragePooling),

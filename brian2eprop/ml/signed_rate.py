@@ -1,0 +1,38 @@
+"""Rate conversion with spikes that take others back.
+
+Wang, Zhang, Chen and Qu (2022), https://doi.org/10.24963/ijcai.2022/347.
+"""
+
+from __future__ import annotations
+
+from brian2eprop.ml.algorithm import Neurons
+from brian2eprop.ml.rate import Rate
+
+
+class SignedRate(Rate):
+    """Neurons as those of :class:`Rate`, which take a spike back when the membrane is at -1/2.
+
+    What comes first decides in :class:`Rate` over what is sent: a neuron whose inputs are in the
+    end negative may have spiked before these came. Here it sends as many spikes of the other sign,
+    though never more than it has sent before, so that no number of spikes is below zero. The paper
+    does so at -1. Membranes start at 1/2, and -1/2 is a spike below that.
+
+    Parameters
+    ----------
+    timesteps, percentile, per, calibrated
+        See :class:`Rate`.
+    """
+
+    name = "signed-rate"
+    # The polarity is that of the membrane before other spikes of the same step reach it.
+    hidden = Neurons(
+        """v : 1
+        drive : 1
+        polarity : 1
+        sent : 1
+        begin : second (shared, constant)""",
+        "polarity != 0",
+        "v -= polarity; sent += polarity",
+        "v_post += w*polarity_pre",
+        "v += int(t > begin)*drive\npolarity = int(v >= 1) - int(v <= -0.5 and sent > 0)",
+    )

@@ -1,0 +1,128 @@
+"""Other conversions by rates: which spikes are taken back, which scales there are, which biases."""
+
+from __future__ import annotations
+
+import brian2 as b
+import numpy as np
+import pytest
+
+from brian2eprop import ml
+from tests.ml.plain import forward, residual_network
+
+EARLY, LATE = 2.0, -3.0
+
+
+def competing():
+    """A neuron that two others lead to, of which one may spike before the other does."""
+    return [
+        ml.Input(name="x", shape=(2,)),
+        ml.Dense(name="a", inputs=("x",), kernel=np.eye(2)),
+        ml.ReLU(name="a_relu", inputs=("a",)),
+        ml.Dense(name="b", inputs=("a_relu",), kernel=np.array([[EARLY], [LATE]])),
+        ml.ReLU(name="b_relu", inputs=("b",)),
+        ml.Dense(name="y", inputs=("b_relu",), kernel=np.ones((1, 1))),
+    ]
+
+
+def spikes_by_hand(x, lowest, steps):
+    """How many spikes of the last neuron are left; the first two spike as often as x says."""
+    first, v, sent, peak = np.full(2, 0.5), 0.5, 0, 0
+    for _ in range(steps):
+        first += x
+        spikes = first >= 1
+        first -= spikes
+        v += spikes @ np.array([EARLY, LATE]) / EARLY  # its scale is the largest activation
+        fired = 1 if v >= 1 else -1 if v <= lowest and sent > 0 else 0
+        v, sent = v - fired, sent + fired
+        peak = max(peak, sent)
+    return sent, peak
+
+
+@pytest.mark.parametrize(("algorithm", "lowest"), [("rate", -np.inf), ("signed-rate", -0.5)])
+def test_spikes_that_are_not_due_are_taken_back(backend, algorithm, lowest):
+    b.set_device("eprop_cuda", backend=backend, batch_size=4, precision="float64")
+    x = np.array([[0.9, 0.3], [0.49, 0.4], [0.3, 0.9], [0.45, 0.3]])
+    snn = ml.convert(competing(), np.eye(2), algorithm=algorithm, timesteps=40)
+    said = snn.activations(x)["b"][:, 0] * 40 / EARLY
+    expected = [spikes_by_hand(each, lowest, 40) for each in x]
+    np.testing.assert_allclose(said, [left for left, _ in expected])
+    np.testing.assert_allclose(snn.predict(x)[:, 0] * 40 / EARLY, said)
+    if algorithm == "signed-rate":
+        assert any(left < peak for left, peak in expected)
+        due = np.maximum(np.floor(40 * (x @ [EARLY, LATE]) / EARLY + 0.5), 0)
+        assert (abs(said - due) <= 1).all()
+
+
+SAMPLES = np.array([[0.2, 4.0], [0.4, -1.0], [0.8, 1.0]])
+PLAIN = [
+    ml.Input(name="x", shape=(2,)),
+    ml.Dense(name="a", inputs=("x",), kernel=np.eye(2)),
+    ml.ReLU(name="relu", inputs=("a",)),
+    ml.Dense(name="y", inputs=("relu",), kernel=np.eye(2)),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "scales"),
+    [
+        ({"percentile": 100}, [0.8, 4.0]),
+        ({"percentile": 50}, [0.4, 2.5]),
+        ({"percentile": 100, "per": "layer"}, [4.0, 4.0]),
+        ({"percentile": 50, "per": "layer"}, [0.8, 0.8]),
+    ],
+)
+def test_scales(options, scales):
+    b.set_device("eprop_cuda", backend="reference", precision="float64")
+    snn = ml.convert(PLAIN, SAMPLES, algorithm=ml.Rate(8, **options))
+    # What is far above the scale is a spike in every step.
+    np.testing.assert_allclose(snn.activations(np.full((1, 2), 100.0))["a"], [scales])
+
+
+def test_balanced_thresholds_are_the_largest_input_of_a_step():
+    b.set_device("eprop_cuda", backend="reference", precision="float64")
+    snn = ml.convert(competing(), np.array([[0.5, 0.5]]), algorithm="threshold-balancing",
+                     timesteps=30)  # fmt: skip
+    # The first neurons spike in every step, both at once: 2*0.5 - 3*0.5 is all that ever comes.
+    found = snn.activations(np.array([[100.0, -100.0]]))
+    np.testing.assert_allclose(found["a"], [[0.5, 0]])
+    samples = np.array([[0.5, 0.2]])
+    snn = ml.convert(competing(), samples, algorithm="threshold-balancing", timesteps=30)
+    # Where the second is silent, the sum is the first one's spike: 2 by 0.5.
+    np.testing.assert_allclose(snn.activations(np.array([[100.0, -100.0]]))["b"], [[1.0]])
+
+
+def test_calibrated_layers_say_what_the_model_gives_on_average():
+    rng = np.random.default_rng(5)
+    layers, x = residual_network(rng), rng.normal(size=(12, 6, 5, 2))
+    b.set_device("eprop_cuda", backend="cpu", batch_size=12, precision="float64")
+    lost = {}
+    for calibrated in (False, True):
+        snn = ml.convert(layers, x, algorithm=ml.Rate(12, percentile=100, calibrated=calibrated))
+        said = snn.activations(x)
+        known = {"relu": said["conv"], "relu_1": said["add"]}
+        lost[calibrated] = {}
+        for stage, layer, takes in (("add", "relu_1", ["relu"]), ("pool", "pool", ["relu_1"])):
+            wanted = [
+                forward(layers, image, {name: known[name][n] for name in takes})[layer]
+                for n, image in enumerate(x)
+            ]
+            mean = np.mean(said[stage] - np.array(wanted), axis=(0, 1, 2))
+            lost[calibrated][stage] = np.abs(mean).mean()
+    assert sum(lost[True].values()) < 0.5 * sum(lost[False].values())
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: ml.Rate(8, percentile=101), "Rate: percentile is 101; give a number from 0 to"),
+        (lambda: ml.Rate(8, per="neuron"), "Rate: per is 'neuron'; give 'channel' or 'layer'"),
+        (lambda: ml.SignedRate(0), "timesteps is 0; give a whole number from 1 up"),
+        (
+            lambda: ml.convert(PLAIN, SAMPLES, algorithm=ml.Rate(8), timesteps=9),
+            "timesteps is 9, and the algorithm is made with 8; give them to the algorithm alone",
+        ),
+    ],
+)
+def test_what_is_refused(make, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make()
