@@ -6,22 +6,21 @@ images. Accuracies are given after several numbers of steps of one run, with wha
 the original and its standard error, from the images about which the two disagree. With ``--kept``
 what was judged is kept in a folder, image by image, and the next run goes on from there.
 
-``--keras`` times a batch in turns with the same network in Keras. The limit is the time in which
-the cores could add as many numbers, each of which is read, and each sum of which is read and
-written, at the speed of an addition of two arrays in the second cache.
+``--keras`` times a batch in turns with the same network in Keras. Additions are those of weights
+at spikes; below them is the time in which a core could add as many, each of which is read, and each
+sum of which is read and written, at the speed of an addition of two arrays in the second cache.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import SpikeMonitor, Synapses, set_device, start_scope
+from brian2 import set_device, start_scope
 from limit import cache_bandwidth
 from machine import heading
 from trained_networks import cifar10, normalised, random, resnet8, resnet20
@@ -99,16 +98,6 @@ class Judged:
             yield f"{steps:6}{accuracy:10.2f}{lost[:, at].mean():10.2f} +- {error[at]:.2f}"
 
 
-def additions(snn: Any, x: Any) -> float:
-    """How many numbers the spikes of an image add; those at its border count like the others."""
-    synapses = [each for each in snn.network.objects if isinstance(each, Synapses)]
-    monitors = {each.source.name: SpikeMonitor(each.source, record=False) for each in synapses}
-    snn.network.add(*monitors.values())
-    snn.network.store()
-    snn.predict(x)
-    return float(sum(monitors[each.source.name].count[:].mean() * len(each) for each in synapses))
-
-
 def converted(arguments: Any, layers: Any, samples: Any, algorithm: str, timesteps: int) -> Any:
     """A new network on the CPU."""
     start_scope()
@@ -125,21 +114,23 @@ def compare_times(arguments: Any, layers: Any, snn: Any, x: Any) -> None:
 
         model, images = keras_model(layers), np.asarray(x, np.float32)
         runs["Keras"] = lambda: np.asarray(model(images))
-    spent: dict[str, list[float]] = {name: [] for name in runs}
+    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for _ in range(arguments.rounds + 1):
         for name, run in runs.items():
-            begin = time.perf_counter()
+            begin, busy = time.perf_counter(), time.process_time()
             run()
-            spent[name].append(1e3 * (time.perf_counter() - begin) / len(x))
+            took = time.perf_counter() - begin, time.process_time() - busy
+            spent[name].append((1e3 * took[0] / len(x), 1e3 * took[1] / len(x)))
     # The first round compiles.
-    ms = {name: float(np.median(found[1:])) for name, found in spent.items()}
-    print("    " + ", ".join(f"{name} {found:.2f} ms/image" for name, found in ms.items()), end="")
+    ms = {name: np.median(found[1:], axis=0) for name, found in spent.items()}
+    for name, (wall, busy) in ms.items():
+        print(f"    {name}: {wall:.2f} ms/image, cores busy {busy:.2f} ms")
     if arguments.keras:
-        print(f", ratio {ms['spikes'] / ms['Keras']:.1f}", end="")
-    added = additions(snn, x)
-    cores = len(os.sched_getaffinity(0))
-    limit = 1e3 * added * BYTES_OF_AN_ADDITION / (cores * cache_bandwidth())
-    print(f"; {added / 1e6:.1f} million additions, limit {limit:.2f} ms/image", flush=True)
+        ratio = ms["spikes"] / ms["Keras"]
+        print(f"    {ratio[0]:.1f} times Keras's time, {ratio[1]:.1f} times its cores' time")
+    added = snn.cost(x).additions
+    limit = 1e3 * added * BYTES_OF_AN_ADDITION / cache_bandwidth()
+    print(f"    {added / 1e6:.1f} million additions: cores busy {limit:.2f} ms", flush=True)
 
 
 def main() -> None:

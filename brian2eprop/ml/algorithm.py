@@ -34,6 +34,10 @@ class Neurons:
         What a spike does to them in place of that, when all have been reset.
     each_step : str, optional
         What is done at the start of every step.
+    takes_back : str, optional
+        When they take a spike back.
+    taken_back, on_taken_back : str
+        What happens then, and what it does to a neuron that they reach.
     graded : bool
         Whether a spike of theirs carries a number, by which weights are multiplied.
     """
@@ -44,6 +48,9 @@ class Neurons:
     on_pre: str = ""
     follows: str | None = None
     each_step: str | None = None
+    takes_back: str | None = None
+    taken_back: str = ""
+    on_taken_back: str = ""
     graded: bool = False
 
 

@@ -18,6 +18,8 @@ from brian2eprop.ml.stages import Kind, Projection, Stage
 DT = 1 * ms
 # Name of the monitor of an output, after that of its group.
 MONITOR = "_potential"
+# The event of neurons that take a spike back.
+TAKEN_BACK = "taken_back"
 # What neurons count: weights that were added, and those that were multiplied by a number before.
 ADDED, MULTIPLIED = "added", "multiplied"
 
@@ -177,11 +179,14 @@ def _group(each: Scaled, algorithm: Algorithm, counted: bool) -> NeuronGroup:
         "\n".join([neurons.model, *more]),
         threshold=neurons.threshold,
         reset=neurons.reset,
+        events=None if neurons.takes_back is None else {TAKEN_BACK: neurons.takes_back},
         method="euler",
         dt=DT,
         name=stage.name,
         namespace={"K": algorithm.timesteps},
     )
+    if neurons.takes_back is not None:
+        group.run_on_event(TAKEN_BACK, neurons.taken_back)
     if neurons.each_step is not None:
         group.run_regularly(neurons.each_step, when="start", name=f"{group.name}_each_step")
     values = {**_times(each, algorithm), **gains}
@@ -220,11 +225,14 @@ def _synapses(
     kind, others = target.stage.kind, target.stage.projections[:number]
     follows = algorithm.neurons(kind).follows
     sender = algorithm.neurons(source.stage.kind)
-    on_pre = follows or sender.on_pre
-    if projection.gain is not None:
-        on_pre += f"*{gain_name(number)}_post"
+    events, on_pre = {"pre": "spike"}, {"pre": follows or sender.on_pre}
+    # A maximum is what was the largest at any time.
+    if sender.takes_back is not None and follows is None:
+        events[TAKEN_BACK], on_pre[TAKEN_BACK] = TAKEN_BACK, sender.on_taken_back
+    more = "" if projection.gain is None else f"*{gain_name(number)}_post"
     if counted:
-        on_pre += f"\n{MULTIPLIED if sender.graded else ADDED}_post += 1"
+        more += f"\n{MULTIPLIED if sender.graded else ADDED}_post += 1"
+    delay = (target.begin - algorithm.latency(kind) - source.begin) * DT
     name = f"{source.stage.name}_to_{target.stage.name}"
     if any(each.source == projection.source for each in others):
         name += f"_{number}"
@@ -232,8 +240,9 @@ def _synapses(
         groups[source.stage.name],
         groups[target.stage.name],
         "w : 1",
-        on_pre=on_pre,
-        delay=(target.begin - algorithm.latency(kind) - source.begin) * DT,
+        on_pre={pathway: code + more for pathway, code in on_pre.items()},
+        on_event=events,
+        delay=dict.fromkeys(events, delay),
         dt=DT,
         name=name,
     )

@@ -6,8 +6,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from brian2eprop.ml.algorithm import Algorithm
 from brian2eprop.ml.balancing import ThresholdBalancing
 from brian2eprop.ml.building import scale_stages

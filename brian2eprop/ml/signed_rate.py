@@ -5,7 +5,8 @@ Wang, Zhang, Chen and Qu (2022), https://doi.org/10.24963/ijcai.2022/347.
 
 from __future__ import annotations
 
-from brian2eprop.ml.algorithm import Neurons
+from dataclasses import replace
+
 from brian2eprop.ml.rate import Rate
 
 
@@ -24,15 +25,9 @@ class SignedRate(Rate):
     """
 
     name = "signed-rate"
-    # The polarity is that of the membrane before other spikes of the same step reach it.
-    hidden = Neurons(
-        """v : 1
-        drive : 1
-        polarity : 1
-        sent : 1
-        begin : second (shared, constant)""",
-        "polarity != 0",
-        "v -= polarity; sent += polarity",
-        "v_post += w*polarity_pre",
-        "v += int(t > begin)*drive\npolarity = int(v >= 1) - int(v <= -0.5 and sent > 0)",
+    hidden = replace(
+        Rate.hidden,
+        takes_back="v <= -0.5 and sent > 0",
+        taken_back="v += 1; sent -= 1",
+        on_taken_back="v_post -= w",
     )

@@ -53,6 +53,23 @@ def test_spikes_that_are_not_due_are_taken_back(backend, algorithm, lowest):
         assert (abs(said - due) <= 1).all()
 
 
+def test_what_is_taken_back_is_so_past_layers_too():
+    # Each neuron of the second layer sends on what the first sent, and takes it back as well.
+    layers = [
+        *competing()[:-1],
+        ml.Dense(name="c", inputs=("b_relu",), kernel=np.eye(1)),
+        ml.ReLU(name="c_relu", inputs=("c",)),
+        ml.Dense(name="d", inputs=("c_relu",), kernel=np.eye(1)),
+        ml.ReLU(name="d_relu", inputs=("d",)),
+        ml.Add(name="y", inputs=("b_relu", "d_relu")),
+    ]
+    x = np.array([[0.9, 0.3], [0.49, 0.4]])
+    b.set_device("eprop_cuda", backend="reference", batch_size=2, precision="float64")
+    snn = ml.convert(layers, np.eye(2), algorithm="signed-rate", timesteps=40)
+    expected = [2 * spikes_by_hand(each, -0.5, 40)[0] for each in x]
+    np.testing.assert_allclose(snn.predict(x)[:, 0] * 40 / EARLY, expected)
+
+
 SAMPLES = np.array([[0.2, 4.0], [0.4, -1.0], [0.8, 1.0]])
 PLAIN = [
     ml.Input(name="x", shape=(2,)),

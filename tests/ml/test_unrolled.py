@@ -45,7 +45,7 @@ OFTEN = {(residual_network, ("few-spike", 8)), (branched_network, ("rate", 20))}
 @pytest.mark.parametrize(
     ("network", "code", "backend"),
     sampled(
-        product(NETWORKS, [("rate", 20), ("few-spike", 8)], BACKENDS),
+        product(NETWORKS, [("rate", 20), ("signed-rate", 20), ("few-spike", 8)], BACKENDS),
         lambda case: case[2] == "reference" or case[:2] in OFTEN,
     ),
     indirect=["backend"],
