@@ -35,6 +35,7 @@ from brian2eprop.device.memory.snapshot import (
     check_sizes,
     find_snapshot,
     find_stored,
+    overwritten,
     put_snapshot,
     take_snapshot,
 )
@@ -347,6 +348,8 @@ class EpropDevice(StandaloneCalls, TrainingServices):
         snapshot = find_snapshot(stored, network, name)
         check_instances(snapshot, network, self.options.batch_size)
         with self.networks.running(network) as kept:
+            if kept.state is not None:
+                kept.state.give_up(overwritten(stored, network))
             kept.rest()
             brian.original(Network.restore)(network, name, filename, restore_random_state)
             if snapshot is not None:

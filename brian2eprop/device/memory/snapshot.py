@@ -82,6 +82,11 @@ def put_snapshot(
     return snapshot.transit
 
 
+def overwritten(stored: Stored, network: Network) -> list[Any]:
+    """The variables whose values a restore sets, in every instance."""
+    return [v for owner, v in _own_variables(network) if v.name in stored.get(owner, ())]
+
+
 def check_instances(snapshot: Snapshot | None, network: Network, batch_size: int | None) -> None:
     """Refuse to restore a state of another number of instances.
 

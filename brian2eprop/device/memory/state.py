@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -202,6 +202,10 @@ class State:
                 self.host.set_host_values(
                     variable, in_brian_order(values, self.captured.orders.get(name))
                 )
+
+    def give_up(self, variables: Iterable[Any]) -> None:
+        """Let the newest values of variables go, which nobody will read before they are set."""
+        self.host_stale -= {self.captured.names.get(variable) for variable in variables}
 
     def pull_all(self) -> None:
         """Bring all of Brian2's arrays up to date."""
