@@ -1,6 +1,6 @@
 """Networks trained by others, converted: accuracy beside the original's, and time.
 
-``resnet8`` and ``resnet20`` take ``--weights`` and ``--images``, the folders of their
+``resnet8``, ``resnet20`` and ``lenet5`` take ``--weights`` and ``--images``, the folders of their
 files (``trained_networks.py`` says which), ``random`` takes none. Scales are those of training
 images. Accuracies are given after several numbers of steps of one run, with what is lost beside
 the original and its standard error, from the images about which the two disagree. With ``--kept``
@@ -23,7 +23,7 @@ import numpy as np
 from brian2 import set_device, start_scope
 from limit import cache_bandwidth
 from machine import heading
-from trained_networks import cifar10, normalised, random, resnet8, resnet20
+from trained_networks import cifar10, lenet5, mnist, normalised, random, resnet8, resnet20
 
 from brian2eprop import ml
 from brian2eprop.ml.graph import graph_of
@@ -31,7 +31,7 @@ from brian2eprop.ml.simplify import simplify
 from brian2eprop.ml.stages import activations
 
 COUNTED = (16, 32, 64, 128)
-NETWORKS = {"resnet8": resnet8, "resnet20": resnet20}
+NETWORKS = {"resnet8": resnet8, "resnet20": resnet20, "lenet5": lenet5}
 BYTES_OF_AN_ADDITION = 3 * 4
 
 
@@ -53,6 +53,10 @@ def load(arguments: Any) -> tuple[Any, Any, Any, Any]:
     if arguments.weights is None or arguments.images is None:
         raise SystemExit("conversion.py: give --weights and --images, folders of the files.")
     layers = NETWORKS[arguments.network](arguments.weights)
+    if arguments.network == "lenet5":
+        samples, _ = mnist(arguments.images, "train")
+        x, y = mnist(arguments.images, "t10k")
+        return layers, samples[: arguments.samples], x[: arguments.n], y[: arguments.n]
     prepare = normalised if arguments.network == "resnet20" else np.asarray
     samples = prepare(cifar10(arguments.images, "train_2000")[: arguments.samples])
     x = prepare(cifar10(arguments.images, "test_4000")[: arguments.n])
@@ -136,7 +140,7 @@ def compare_times(arguments: Any, layers: Any, snn: Any, x: Any) -> None:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("network", choices=("resnet8", "resnet20", "random"))
+    parser.add_argument("network", choices=("resnet8", "resnet20", "lenet5", "random"))
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--algorithms", nargs="+", default=["few-spike", "rate"])

@@ -52,6 +52,8 @@ def _tensor(layer: ml.graph.Layer, inputs: list[Any]) -> Any:
             return keras.layers.Add()(inputs)
         case ml.AveragePooling(window=None):
             return keras.layers.GlobalAveragePooling2D()(inputs[0])
+        case ml.MaxPooling():
+            return keras.layers.MaxPooling2D(layer.window)(inputs[0])
         case ml.AveragePooling():
             return keras.layers.AveragePooling2D(layer.window)(inputs[0])
         case ml.Reshape():

@@ -1,9 +1,10 @@
-"""Networks that others trained on CIFAR-10, as layers, and the images they are tested on.
+"""Networks that others trained on CIFAR-10 and MNIST, as layers, and the images of their tests.
 
 ``cifar10`` has test_4000.npy.xz and train_2000.npy.xz: planes of differences, as their README says.
 ``resnet8`` is MLPerf Tiny's, of Keras (resnet8_cifar10_keras.npz and resnet8_cifar10_layers.json),
-``resnet20`` Idelbayev's, of PyTorch (resnet20.npz). ``random`` needs no file: a small network with
-random weights, and images of noise.
+``resnet20`` Idelbayev's, of PyTorch (resnet20.npz). ``mnist`` has the four files of MNIST,
+``lenet5`` is that of SNN Toolbox's examples, of Lasagne (lenet5_mnist.npz). ``random`` needs no
+file: a small network with random weights, and images of noise.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from brian2eprop import ml
+from brian2eprop.datasets.idx import read_idx
 
 
 def cifar10(folder: Path, split: str) -> Any:
@@ -118,6 +120,44 @@ def _shortcut(layers: list[ml.graph.Layer], name: str, takes: str, channels: int
     name = name.replace(".", "_")
     layers.append(ml.Convolution(name=name, inputs=(takes,), kernel=kernel, strides=2))
     return name
+
+
+def mnist(folder: Path, split: str) -> tuple[Any, Any]:
+    """Images of shape (samples, 28, 28, 1), from 0 to 1, and their classes."""
+    images = read_idx(folder / f"{split}-images-idx3-ubyte.gz", 3)
+    labels = read_idx(folder / f"{split}-labels-idx1-ubyte.gz", 1)
+    return images[..., None] / np.float32(255), labels.astype(int)
+
+
+def lenet5(folder: Path) -> list[ml.graph.Layer]:
+    """SNN Toolbox's network, whose dense layer takes channel after channel."""
+    weights = np.load(folder / "lenet5_mnist.npz")
+    layers: list[ml.graph.Layer] = [ml.Input(name="image", shape=(28, 28, 1))]
+    for n, stride in ((1, 2), (2, 1)):
+        takes = layers[-1].name
+        kernel, bias = weights[f"conv{n}_W"].transpose(2, 3, 1, 0), weights[f"conv{n}_b"]
+        conv = {"kernel": kernel, "bias": bias, "strides": stride}
+        layers.append(ml.Convolution(name=f"conv{n}", inputs=(takes,), **conv))
+        layers += _lasagne(weights, n)
+    layers.append(ml.MaxPooling(name="pool", inputs=("relu2",), window=(2, 2)))
+    layers.append(ml.Reshape(name="flat", inputs=("pool",)))
+    kernel = weights["fc1_W"].reshape(32, 5, 5, -1).transpose(1, 2, 0, 3).reshape(800, -1)
+    layers.append(ml.Dense(name="fc1", inputs=("flat",), kernel=kernel, bias=weights["fc1_b"]))
+    layers += _lasagne(weights, 3)
+    kernel, bias = weights["fc2_W"], weights["fc2_b"]
+    layers.append(ml.Dense(name="fc2", inputs=("relu3",), kernel=kernel, bias=bias))
+    return layers
+
+
+def _lasagne(weights: Any, n: int) -> list[ml.graph.Layer]:
+    """A normalisation and a ReLU, after a convolution or the dense layer."""
+    takes = f"conv{n}" if n < 3 else "fc1"
+    scale = weights[f"bn{n}_gamma"] * weights[f"bn{n}_invstd"]
+    shift = weights[f"bn{n}_beta"] - weights[f"bn{n}_mean"] * scale
+    return [
+        ml.Normalisation(name=f"bn{n}", inputs=(takes,), scale=scale, shift=shift),
+        ml.ReLU(name=f"relu{n}", inputs=(f"bn{n}",)),
+    ]
 
 
 def random() -> list[ml.graph.Layer]:
