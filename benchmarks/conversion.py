@@ -106,6 +106,9 @@ def converted(arguments: Any, layers: Any, samples: Any, algorithm: str, timeste
     """A new network on the CPU."""
     start_scope()
     set_device("eprop_cuda", backend="cpu", batch_size=arguments.batch)
+    if arguments.calibrated:
+        kind = {"rate": ml.Rate, "signed-rate": ml.SignedRate}[algorithm]
+        return ml.convert(layers, samples, algorithm=kind(timesteps, calibrated=True))
     return ml.convert(layers, samples, algorithm=algorithm, timesteps=timesteps)
 
 
@@ -148,6 +151,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=256, help="images for the scales")
     parser.add_argument("--digits", type=int, default=10, help="timesteps of few-spike")
     parser.add_argument("--steps", type=int, default=128, help="timesteps of the others")
+    parser.add_argument("--calibrated", action="store_true", help="biases of rates, signed or not")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--kept", type=Path, help="folder for what was judged")
     parser.add_argument("--rounds", type=int, default=0, help="batches that are timed")
@@ -162,7 +166,9 @@ def main() -> None:
     for algorithm in arguments.algorithms:
         timesteps = arguments.digits if algorithm == "few-spike" else arguments.steps
         snn = converted(arguments, layers, samples, algorithm, timesteps)
-        name = f"{arguments.network}-{algorithm}-{timesteps}.npy"
+        name = (
+            f"{arguments.network}-{algorithm}-{timesteps}{'-calibrated' * arguments.calibrated}.npy"
+        )
         judged = Judged(snn, arguments.kept and arguments.kept / name)
         judged.judge(x, y, 4 * arguments.batch)
         for row in judged.rows(timesteps, exact):
