@@ -25,8 +25,8 @@ def competing():
 
 
 def spikes_by_hand(x, lowest, steps):
-    """How many spikes of the last neuron are left; the first two spike as often as x says."""
-    first, v, sent, peak = np.full(2, 0.5), 0.5, 0, 0
+    """Spikes of the last neuron that are left after each step; the first two spike as x says."""
+    first, v, sent, found = np.full(2, 0.5), 0.5, 0, []
     for _ in range(steps):
         first += x
         spikes = first >= 1
@@ -34,8 +34,8 @@ def spikes_by_hand(x, lowest, steps):
         v += spikes @ np.array([EARLY, LATE]) / EARLY  # its scale is the largest activation
         fired = 1 if v >= 1 else -1 if v <= lowest and sent > 0 else 0
         v, sent = v - fired, sent + fired
-        peak = max(peak, sent)
-    return sent, peak
+        found.append(sent)
+    return np.array(found)
 
 
 @pytest.mark.parametrize(("algorithm", "lowest"), [("rate", -np.inf), ("signed-rate", -0.5)])
@@ -45,10 +45,10 @@ def test_spikes_that_are_not_due_are_taken_back(backend, algorithm, lowest):
     snn = ml.convert(competing(), np.eye(2), algorithm=algorithm, timesteps=40)
     said = snn.activations(x)["b"][:, 0] * 40 / EARLY
     expected = [spikes_by_hand(each, lowest, 40) for each in x]
-    np.testing.assert_allclose(said, [left for left, _ in expected])
+    np.testing.assert_allclose(said, [each[-1] for each in expected])
     np.testing.assert_allclose(snn.predict(x)[:, 0] * 40 / EARLY, said)
     if algorithm == "signed-rate":
-        assert any(left < peak for left, peak in expected)
+        assert any(each[-1] < each.max() for each in expected)
         due = np.maximum(np.floor(40 * (x @ [EARLY, LATE]) / EARLY + 0.5), 0)
         assert (abs(said - due) <= 1).all()
 
@@ -66,8 +66,9 @@ def test_what_is_taken_back_is_so_past_layers_too():
     x = np.array([[0.9, 0.3], [0.49, 0.4]])
     b.set_device("eprop_cuda", backend="reference", batch_size=2, precision="float64")
     snn = ml.convert(layers, np.eye(2), algorithm="signed-rate", timesteps=40)
-    expected = [2 * spikes_by_hand(each, -0.5, 40)[0] for each in x]
-    np.testing.assert_allclose(snn.predict(x)[:, 0] * 40 / EARLY, expected)
+    expected = [2 * spikes_by_hand(each, -0.5, 40) for each in x]
+    said = snn.predict_each_step(x)[:, :, 0] * np.arange(1, 41) / EARLY
+    np.testing.assert_allclose(said, expected)
 
 
 SAMPLES = np.array([[0.2, 4.0], [0.4, -1.0], [0.8, 1.0]])
@@ -96,16 +97,22 @@ def test_scales(options, scales):
 
 
 def test_balanced_thresholds_are_the_largest_input_of_a_step():
+    layers = [
+        ml.Input(name="x", shape=(3,)),
+        ml.Dense(name="a", inputs=("x",), kernel=np.eye(3)),
+        ml.ReLU(name="a_relu", inputs=("a",)),
+        ml.Dense(name="b", inputs=("a_relu",), kernel=np.array([[0.0], [1], [1.5]])),
+        ml.ReLU(name="b_relu", inputs=("b",)),
+        ml.Dense(name="y", inputs=("b_relu",), kernel=np.ones((1, 1))),
+    ]
     b.set_device("eprop_cuda", backend="reference", precision="float64")
-    snn = ml.convert(competing(), np.array([[0.5, 0.5]]), algorithm="threshold-balancing",
-                     timesteps=30)  # fmt: skip
-    # The first neurons spike in every step, both at once: 2*0.5 - 3*0.5 is all that ever comes.
-    found = snn.activations(np.array([[100.0, -100.0]]))
-    np.testing.assert_allclose(found["a"], [[0.5, 0]])
-    samples = np.array([[0.5, 0.2]])
-    snn = ml.convert(competing(), samples, algorithm="threshold-balancing", timesteps=30)
-    # Where the second is silent, the sum is the first one's spike: 2 by 0.5.
-    np.testing.assert_allclose(snn.activations(np.array([[100.0, -100.0]]))["b"], [[1.0]])
+    # They spike in every step, in those of odd numbers, and in each second of the others: the
+    # second and the third never at once, though they say 0.5 + 1.5*0.25 in the mean.
+    samples = np.array([[1.0, 0.5, 0.25]])
+    snn = ml.convert(layers, samples, algorithm="threshold-balancing", timesteps=16)
+    said = snn.activations(np.array([[100.0, 100.0, 100.0]]))
+    np.testing.assert_allclose(said["a"], [[1.0, 1.0, 1.0]])
+    np.testing.assert_allclose(said["b"], [[1.5]])
 
 
 def test_calibrated_layers_say_what_the_model_gives_on_average():
