@@ -13,7 +13,7 @@ class QCFS(keras.layers.Layer):  # type: ignore[misc]
     """Quantised clip-floor-shift: an activation of a few levels below a ceiling that is trained.
 
     ``h(x) = c/L * clip(floor(x*L/c + 1/2), 0, L)`` with the ceiling ``c`` and ``L`` levels, after
-    Bu et al. (2022), https://openreview.net/forum?id=7B3IJMM1k_M, equation 10. The gradient takes
+    Bu et al. (2022), https://openreview.net/forum?id=7B3IJMM1k_M. The gradient takes
     the floor as the identity. ``from_keras(..., algorithm='qcfs')`` makes it a neuron with the
     threshold ``c``; from ``timesteps=L`` on the network says nearly what was trained.
 
@@ -22,7 +22,7 @@ class QCFS(keras.layers.Layer):  # type: ignore[misc]
     levels : int
         L, from 1 up.
     ceiling : float
-        What the ceiling is before it is trained; 8 as in the paper's code.
+        What the ceiling is before it is trained; it should be above most activations.
     **options
         Those of every layer of Keras, as ``name``.
 

@@ -15,8 +15,8 @@ class SignedRate(Rate):
 
     What comes first decides in :class:`Rate` over what is sent: a neuron whose inputs are in the
     end negative may have spiked before these came. Here it sends as many spikes of the other sign,
-    though never more than it has sent before, so that no number of spikes is below zero. The paper
-    does so at -1. Membranes start at 1/2, and -1/2 is a spike below that.
+    though never more than it has sent before, so that no number of spikes is below zero.
+    Membranes start at 1/2, and -1/2 is a spike below that.
 
     Parameters
     ----------

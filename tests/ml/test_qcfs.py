@@ -61,7 +61,7 @@ def test_levels_are_numbers_of_spikes(tmp_path):
 
 
 def test_the_activation_is_that_of_the_paper():
-    # Equation 10, and its gradient with the floor taken as the identity.
+    # A staircase of equal steps, whose first is half as wide, up to the ceiling.
     x = np.linspace(-1, 4, 41).astype("float32")
     layer = ml.QCFS(levels=5, ceiling=2.5)
     found = np.asarray(layer(x[None]))[0]
