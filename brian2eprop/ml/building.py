@@ -79,7 +79,12 @@ def scale_stages(
 def begin_of(stage: Stage, known: Mapping[str, Scaled], algorithm: Algorithm) -> int:
     """In which step a stage begins, after those that lead to it."""
     before = max((known[each.source].begin for each in stage.projections), default=0)
-    return before + algorithm.latency(stage.kind)
+    return max(before, _late(stage.kind, algorithm)) + algorithm.latency(stage.kind)
+
+
+def _late(kind: Kind, algorithm: Algorithm) -> int:
+    """By how many steps a current acts later than spikes: these are added to an output at once."""
+    return int(kind is Kind.OUTPUT and algorithm.input.graded)
 
 
 def _scale(
@@ -232,7 +237,8 @@ def _synapses(
     more = "" if projection.gain is None else f"*{gain_name(number)}_post"
     if counted:
         more += f"\n{MULTIPLIED if sender.graded else ADDED}_post += 1"
-    delay = (target.begin - algorithm.latency(kind) - source.begin) * DT
+    early = _late(kind, algorithm) if sender.graded else 0
+    delay = (target.begin - algorithm.latency(kind) - source.begin - early) * DT
     name = f"{source.stage.name}_to_{target.stage.name}"
     if any(each.source == projection.source for each in others):
         name += f"_{number}"

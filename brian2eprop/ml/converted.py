@@ -112,7 +112,7 @@ class ConvertedNetwork:
         ...           b2e.ml.Dense(name='y', inputs=('x',), kernel=np.eye(2))]
         >>> snn = b2e.ml.convert(layers, np.eye(2), algorithm='rate', timesteps=32)
         >>> snn.predict_early([[1., 0.], [.5, .25]], margin=0.25).steps.tolist()
-        [9, 32]
+        [8, 32]
         """
         samples = self._running.samples(x)
         return answer_early(self._running, samples, number("predict_early", "margin", margin))

@@ -27,6 +27,19 @@ def test_spikes_are_the_rounded_activation(backend):
     np.testing.assert_allclose(snn.activations(x)["hidden"], spikes / 21, rtol=1e-12)
 
 
+def test_an_output_that_the_input_leads_to_is_exact_after_every_step():
+    """Alone, and past a layer, whose spikes are rounded."""
+    x = np.array([[-0.5, 0.0, 0.33, 0.77, 1.9]])
+    direct = ml.Dense(name="y", inputs=("x",), kernel=np.eye(5), bias=np.arange(5.0))
+    b.set_device("eprop_cuda", backend="cpu", precision="float64")
+    every = ml.convert([LAYERS[0], direct], x, algorithm="rate", timesteps=3).predict_each_step(x)
+    np.testing.assert_allclose(every, np.broadcast_to(x + np.arange(5), (1, 3, 5)), rtol=1e-12)
+    past = ml.Add(name="sum", inputs=("relu", "x"))
+    snn = ml.convert([*LAYERS[:3], past], np.full((1, 5), 0.9), algorithm="rate", timesteps=21)
+    spikes = np.floor(21 * np.clip(x + 0.1, 0, 1) + 0.5) / 21
+    np.testing.assert_allclose(snn.predict(x), spikes + x, rtol=1e-12)
+
+
 def test_what_leads_past_a_layer_waits_for_it(backend):
     # Each layer sends on what the one before sent, so the sum counts the same spikes twice.
     layers = [

@@ -154,7 +154,9 @@ def test_a_conversion_with_rates_spikes_the_same(backend, tmp_path):
     assert kind(graph.nodes["image_to_conv"]) == "Conv2d"
     assert graph.nodes["conv"].metadata == {"reset": "subtract", "v_initial": 0.5}
     nir.write(tmp_path / "rates.nir", graph)
-    network = b2e.ml.from_nir(nir.read(tmp_path / "rates.nir"), dt=1 * b.ms)
+    # The package takes kernels for square when it checks shapes.
+    graph = nir.read(tmp_path / "rates.nir", type_check=False)
+    network = b2e.ml.from_nir(graph, dt=1 * b.ms)
     network["image"].x = x.ravel()
     names = ("conv", "add")
     here = {name: b.SpikeMonitor(network[name], name=f"{name}_found") for name in names}
