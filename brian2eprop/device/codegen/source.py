@@ -215,10 +215,12 @@ class _Generator:
         hashes = any("_hashed" in body.code for body in bodies)
         teams = any(part.layout is Layout.TEAM for part in self.parts)
         shared = self.dialect.team_headers if teams else ()
+        in_groups = self.dialect.draws_in_groups and draws
         own = {
             "draws.h": draws or hashes,
             "distributions.h": draws,
-            "draws_in_groups.h": self.dialect.draws_in_groups and draws,
+            "draws_in_groups.h": in_groups,
+            "rough_draws.h": in_groups,
             "timed.h": any(body.timed for body in bodies),
             f"guard_{self.dialect.name}.h": any(body.foreign for body in bodies),
         }
