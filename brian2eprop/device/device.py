@@ -255,13 +255,8 @@ class EpropDevice(StandaloneCalls, TrainingServices):
 
     def is_unchanged(self, network: Network, kept: Kept, namespace: Mapping[str, Any]) -> bool:
         """Whether the capture that is kept of a network is still one of it."""
-        kept.note_settled()
-        if kept.captured is None or kept.origin is None or not kept.is_settled:
-            return False
-        instances = self._instances_of(kept.captured)
-        return kept.origin.is_unchanged(
-            network.sorted_objects, namespace, self.stamps, instances, kept.is_ahead
-        )
+        objects = network.sorted_objects
+        return kept.is_unchanged(objects, namespace, self.stamps, self._instances_of)
 
     def capture_for_run(
         self, network: Network, namespace: Mapping[str, Any], transit: Transit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, finalize
@@ -13,7 +13,7 @@ from brian2.core.network import Network
 
 from brian2eprop.device.backends.base import Kernel
 from brian2eprop.device.capture.captured import Captured
-from brian2eprop.device.capture.unchanged import Origin
+from brian2eprop.device.capture.unchanged import Origin, Stamps
 from brian2eprop.device.memory.state import State
 from brian2eprop.device.memory.transit import Transit
 from brian2eprop.errors import Unsupported
@@ -42,6 +42,20 @@ class Kept:
         others = self._transit.pathways
         settled = all(pathway.is_settled for pathway in pathways.values())
         return settled and others in ({}, pathways)
+
+    def is_unchanged(
+        self,
+        objects: Iterable[Any],
+        namespace: Mapping[str, Any],
+        stamps: Stamps,
+        instances_of: Callable[[Captured], tuple[Any, ...]],
+    ) -> bool:
+        """Whether the capture is still one of the network; see :meth:`Origin.is_unchanged`."""
+        self.note_settled()
+        if self.captured is None or self.origin is None or not self.is_settled:
+            return False
+        instances = instances_of(self.captured)
+        return self.origin.is_unchanged(objects, namespace, stamps, instances, self.is_ahead)
 
     def is_ahead(self, variable: Any) -> bool:
         """Whether a variable is of synapses that the memory has rewired, and Brian2 not yet."""
