@@ -65,7 +65,9 @@ class Renderer(CPPNodeRenderer):  # type: ignore[misc]
         """Names; Brian2 works out ``0/0`` and calls it so."""
         if node.id == "nan":
             return "NAN"
-        return self.doubles.get(node.id, node.id) if self.scalar == "double" else node.id
+        if self.scalar == "double" and node.id in self.doubles:
+            return self.doubles[node.id]
+        return str(super().render_Name(node))
 
     def render_BinOp(self, node: ast.BinOp) -> str:
         """True division of integers as well, in the precision."""
