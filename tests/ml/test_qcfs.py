@@ -22,7 +22,7 @@ def trained():
     model = keras.Sequential(
         [
             keras.Input((64,)),
-            keras.layers.Dense(32),
+            keras.layers.Dense(32, name="hidden"),
             ml.QCFS(LEVELS, ceiling=2.0, name="first"),
             keras.layers.Dense(32),
             ml.QCFS(LEVELS, ceiling=2.0, name="second"),
@@ -48,7 +48,7 @@ def test_levels_are_numbers_of_spikes(tmp_path):
     # The input stays, so as many spikes as there are levels say what was trained; the first
     # neurons begin a step before those that the output hears, and go on for as long.
     steps = LEVELS + 1
-    drive, sent = (snn.network["dense"].get_states([name])[name] for name in ("drive", "sent"))
+    drive, sent = (snn.network["hidden"].get_states([name])[name] for name in ("drive", "sent"))
     np.testing.assert_allclose(sent, np.clip(np.floor(steps * drive + 0.5), 0, steps))
     levels = np.clip(np.floor(LEVELS * drive + 0.5), 0, LEVELS)
     np.testing.assert_allclose(levels * ceilings[0] / LEVELS, first, atol=1e-5)
