@@ -87,6 +87,13 @@ def _late(kind: Kind, algorithm: Algorithm) -> int:
     return int(kind is Kind.OUTPUT and algorithm.input.graded)
 
 
+def delay_of(source: Scaled, target: Scaled, algorithm: Algorithm) -> int:
+    """How many steps a spike is on its way, so that what leads past stages waits for them."""
+    kind = target.stage.kind
+    early = _late(kind, algorithm) if algorithm.neurons(source.stage.kind).graded else 0
+    return target.begin - algorithm.latency(kind) - source.begin - early
+
+
 def _scale(
     stage: Stage,
     period: int,
@@ -194,13 +201,13 @@ def _group(each: Scaled, algorithm: Algorithm, counted: bool) -> NeuronGroup:
         group.run_on_event(TAKEN_BACK, neurons.taken_back)
     if neurons.each_step is not None:
         group.run_regularly(neurons.each_step, when="start", name=f"{group.name}_each_step")
-    values = {**_times(each, algorithm), **gains}
+    asked = {name: of for name, of in _times(each, algorithm).items() if name in group.variables}
+    values = {**asked, **gains}
     if stage.kind in (Kind.HIDDEN, Kind.OUTPUT):
         bias = np.broadcast_to(stage.bias, stage.shape) / each.everywhere
         values |= algorithm.initial(bias.ravel(), stage.kind is Kind.OUTPUT)
     for name, value in values.items():
-        if name in group.variables:
-            setattr(group, name, value)
+        setattr(group, name, value)
     return group
 
 
@@ -237,8 +244,7 @@ def _synapses(
     more = "" if projection.gain is None else f"*{gain_name(number)}_post"
     if counted:
         more += f"\n{MULTIPLIED if sender.graded else ADDED}_post += 1"
-    early = _late(kind, algorithm) if sender.graded else 0
-    delay = (target.begin - algorithm.latency(kind) - source.begin - early) * DT
+    delay = delay_of(source, target, algorithm) * DT
     name = f"{source.stage.name}_to_{target.stage.name}"
     if any(each.source == projection.source for each in others):
         name += f"_{number}"

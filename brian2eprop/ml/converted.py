@@ -160,7 +160,7 @@ class ConvertedNetwork:
         """
         running = self._running
         samples = running.samples(x)
-        classes = running.ports.classes(y, number_of(samples))
+        classes = running.classes(y, number_of(samples), "evaluate")
         found = {
             name: np.asarray((each.argmax(axis=-1) == classes[name][:, None]).mean(axis=0))
             for name, each in running.answers(samples).items()
@@ -312,7 +312,7 @@ class ConvertedNetwork:
         output = running.only_output("plot_accuracy").stage
         stages = tuple(each.stage for each in running.stages)
         outputs = activations(stages, running.samples(x))[output.name]
-        (classes,) = running.ports.classes(y, len(outputs)).values()
+        (classes,) = running.classes(y, len(outputs), "plot_accuracy").values()
         model = float((outputs.argmax(axis=-1) == classes).mean())
         accuracies = running.ports.by_output(self.evaluate(x, y))[output.name]
         return plot_accuracy(accuracies, running.algorithm.timesteps, model, ax)

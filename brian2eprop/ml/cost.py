@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from brian2 import SpikeMonitor, Synapses
@@ -12,6 +12,7 @@ from brian2eprop.ml.building import ADDED, MULTIPLIED
 from brian2eprop.ml.graph import Values
 from brian2eprop.ml.ports import number_of
 from brian2eprop.ml.running import Running
+from brian2eprop.ml.stages import Kind
 from brian2eprop.ml.tables import Table
 
 # Horowitz (2014), https://doi.org/10.1109/ISSCC.2014.6757323: 45 nm, 0.9 V, 32-bit floating point.
@@ -32,7 +33,9 @@ class LayerCost:
     weights : int
         Elements of the kernels that lead to it, which are all that is stored.
     synapses : int
-        Synapses that lead to it; as many multiplications the model does.
+        Synapses that lead to it.
+    model_multiplications : int
+        As many does the model with what is linear merged: one a synapse, none for a maximum.
     spikes, additions, multiplications : float
         Spikes of its neurons, weights that spikes added to them, and weights that were multiplied
         by a number and added, for a sample; without samples not a number.
@@ -42,6 +45,7 @@ class LayerCost:
     shape: tuple[int, ...]
     weights: int
     synapses: int
+    model_multiplications: int
     spikes: float = np.nan
     additions: float = np.nan
     multiplications: float = np.nan
@@ -115,7 +119,8 @@ class Cost:
     @property
     def model_energy_nj(self) -> float:
         """Estimate of the energy that the model takes for a sample, in nanojoule."""
-        return self.synapses * MULTIPLY_ACCUMULATE_PJ / 1000
+        done = sum(layer.model_multiplications for layer in self.layers)
+        return done * MULTIPLY_ACCUMULATE_PJ / 1000
 
     def __str__(self) -> str:
         return "\n".join([self._head(), str(self._table()), *self._energies()])
@@ -174,12 +179,14 @@ def sizes(running: Running) -> Cost:
             for found in running.network.objects
             if isinstance(found, Synapses) and found.target.name == each.stage.name
         ]
+        synapses = sum(map(len, onto))
         layers.append(
             LayerCost(
                 each.stage.name,
                 each.stage.shape,
                 sum(projection.kernel.size for projection in each.stage.projections),
-                sum(map(len, onto)),
+                synapses,
+                0 if each.stage.kind is Kind.MAXIMUM else synapses,
             )
         )
     chosen = running.algorithm
@@ -214,11 +221,10 @@ def measure(running: Running, samples: Mapping[str, Values]) -> Cost:
                 totals[number, 0] += spikes.sum()
             for column, variable in enumerate((ADDED, MULTIPLIED), start=1):
                 totals[number, column] += running.read(each, variable, count).sum()
+    means = (totals / number_of(samples)).tolist()
     layers = tuple(
-        LayerCost(
-            of.name, of.shape, of.weights, of.synapses, *(numbers / number_of(samples)).tolist()
-        )
-        for of, numbers in zip(known.layers, totals, strict=True)
+        replace(of, spikes=spikes, additions=additions, multiplications=multiplications)
+        for of, (spikes, additions, multiplications) in zip(known.layers, means, strict=True)
     )
     return Cost(known.algorithm, known.timesteps, known.steps, layers)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,16 @@ class Layer:
 
     name: str
     inputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are none."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, np.ndarray) and not np.isfinite(value).all():
+                raise ValueError(
+                    f"The layer '{self.name}' has a {each.name} with numbers that are not finite; "
+                    "give those of a model that has been trained to its end."
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ def rectify_first(network: graph.Graph) -> graph.Graph:
     """Let neurons rectify before the largest of them is taken, or zeros are put around.
 
     ``relu(max(x))`` is ``max(relu(x))``, as of whatever grows with x; so a maximum is taken
-    behind a normalisation too, if its scales are above zero and a rectifier follows.
+    behind a normalisation too, if no scale of it is below zero and a rectifier follows.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def rectify_first(network: graph.Graph) -> graph.Graph:
     layers: dict[str, graph.Layer] = {layer.name: layer for layer in network.layers}
     ends = {name: name for name in graph.names_in(network.outputs)}
     for late in reversed(network.layers):
-        if not isinstance(late, _LATE) or _is_positive(late.inputs[0], layers):
+        if not isinstance(late, _LATE) or _is_positive(late.inputs[0], layers, {}):
             continue
         rectifier = _rectifier_behind(late, layers, frozenset(ends.values()))
         if rectifier is not None:
@@ -45,11 +45,14 @@ def rectify_first(network: graph.Graph) -> graph.Graph:
     return graph.Graph(ordered, network.inputs, graph.renamed(network.outputs, ends))
 
 
-def _is_positive(name: str, layers: Layers) -> bool:
-    layer = layers[name]
-    if isinstance(layer, graph.ReLU):
-        return True
-    return isinstance(layer, _NONE_NEW) and all(_is_positive(each, layers) for each in layer.inputs)
+def _is_positive(name: str, layers: Layers, known: dict[str, bool]) -> bool:
+    if name not in known:
+        layer = layers[name]
+        known[name] = isinstance(layer, graph.ReLU) or (
+            isinstance(layer, _NONE_NEW)
+            and all(_is_positive(each, layers, known) for each in layer.inputs)
+        )
+    return known[name]
 
 
 def _rectifier_behind(late: graph.Layer, layers: Layers, ends: frozenset[str]) -> str | None:

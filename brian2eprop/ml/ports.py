@@ -61,7 +61,7 @@ class Ports:
             raise ValueError(f"There are {counts} samples of the inputs; give as many of each.")
         return found
 
-    def classes(self, y: Any, n: int) -> dict[str, Any]:
+    def classes(self, y: Any, n: int, what: str) -> dict[str, Any]:
         """The class of each sample, by name of the output.
 
         Parameters
@@ -70,6 +70,8 @@ class Ports:
             As the outputs are arranged.
         n : int
             Number of samples.
+        what : str
+            Who asks, for messages.
 
         Raises
         ------
@@ -81,7 +83,7 @@ class Ports:
             found[name] = classes = np.asarray(each)
             if classes.shape != (n,) or classes.dtype.kind not in "iu":
                 raise ValueError(
-                    f"evaluate: y has the shape {classes.shape} and the type {classes.dtype}; "
+                    f"{what}: y has the shape {classes.shape} and the type {classes.dtype}; "
                     f"give {n} whole numbers, the class of each sample."
                 )
         return found
@@ -142,5 +144,9 @@ def _numbers(name: str, given: Any, shape: tuple[int, ...]) -> Values:
         raise ValueError(
             f"The samples have the shape {samples.shape} and the type {samples.dtype}; the "
             f"input '{name}' takes numbers of the shape (samples, {', '.join(map(str, shape))})."
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError(
+            f"The samples of the input '{name}' have numbers that are not finite; replace them."
         )
     return samples.astype(float)

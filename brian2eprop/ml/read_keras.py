@@ -158,15 +158,18 @@ class _Reading:
     def _add_activation(self, tensor: Any, name: str) -> str:
         layer = tensor._keras_history.operation
         function = getattr(layer, "activation", None)
-        kind = "softmax" if type(layer).__name__ == "Softmax" else getattr(function, "__name__", "")
-        if kind in ("relu", "relu6") and type(layer).__name__ != "ReLU":
-            own = self._free(f"{name}_activation")
+        kind = "softmax" if type(layer).__name__ == "Softmax" else _kind_of(function)
+        own = self._free(f"{name}_activation")
+        if kind in ("relu", "relu6"):
             ceiling = np.inf if kind == "relu" else 6.0
             self.layers[own] = graph.ReLU(name=own, inputs=(name,), ceiling=ceiling)
             return own
+        if kind in ("ReLU", "QCFS"):
+            self.layers[own] = _READERS[kind](function, own, (name,))
+            return own
         if kind in _ENDS and _key(tensor) in self.ends:
             self._left_out[_key(tensor)] = kind
-        elif kind not in ("", "linear", "relu"):
+        elif kind != "linear":
             raise _no_activation(layer, kind)
         return name
 
@@ -220,6 +223,16 @@ def _no_activation(layer: Any, kind: str) -> Unsupported:
         f"The layer '{layer.name}' has the activation {kind}, which does not convert; use 'relu' "
         "or 'relu6', and 'softmax' or 'sigmoid' at outputs alone."
     )
+
+
+def _kind_of(activation: Any) -> str:
+    """What Keras calls an activation, a function of its own or a layer."""
+    if activation is None:
+        return "linear"
+    if getattr(activation, "__module__", "").startswith("keras."):
+        return str(getattr(activation, "__name__", type(activation).__name__))
+    layer = type(activation).__name__
+    return layer if layer in _READERS else repr(activation)
 
 
 def _array(weight: Any) -> graph.Values | None:

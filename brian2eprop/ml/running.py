@@ -75,6 +75,22 @@ class Running:
             )
         return self.outputs[0]
 
+    def classes(self, y: Any, n: int, what: str) -> dict[str, Any]:
+        """The class of each sample, by name of the output; see :meth:`Ports.classes`.
+
+        Raises
+        ------
+        Unsupported
+            If an output is something else than a number for each class.
+        """
+        for each in self.outputs:
+            if len(each.stage.shape) > 1:
+                raise Unsupported(
+                    f"{what}: the output '{each.stage.name}' has the shape {each.stage.shape}, and "
+                    "not one number for each class; use predict_each_step."
+                )
+        return self.ports.classes(y, n, what)
+
     def silent_steps(self, output: Scaled) -> int:
         """Steps before those that an output counts."""
         return output.begin - self.algorithm.latency(Kind.OUTPUT)

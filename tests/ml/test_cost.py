@@ -81,6 +81,13 @@ def test_energies_and_tables():
     synapses = [0, convolve(np.ones((5, 4, 2)), K1, (1, 1), [(1, 1)] * 2, (1, 1), 1).sum(), 64, 48]
     assert [layer.synapses for layer in cost.layers] == synapses
     assert cost.model_energy_nj == pytest.approx(4.6e-3 * sum(synapses))
+    largest = [ml.Input(name="x", shape=(4, 1)), ml.ReLU(name="r", inputs=("x",)),
+               ml.MaxPooling(name="m", inputs=("r",), window=(2,), strides=(2,)),
+               ml.Dense(name="y", inputs=("flat",), kernel=np.ones((2, 3))),
+               ml.Reshape(name="flat", inputs=("m",))]  # fmt: skip
+    # What a maximum compares, nobody multiplies: 4 by the rectifier's stage, and 2 x 3.
+    maxima = ml.convert(largest, np.ones((1, 4, 1)), timesteps=3).cost(np.ones((1, 4, 1)))
+    assert maxima.model_energy_nj == pytest.approx(4.6e-3 * (4 + 6))
     assert [layer.weights for layer in cost.layers] == [0, 72, 16, 48]
     assert "estimated energy a sample" in snn.summary(x) and "45 nm" in cost._repr_html_()
     assert snn.summary().splitlines()[-1].split() == ["sum", "139", f"{sum(synapses):,.0f}", "136"]

@@ -173,6 +173,11 @@ def test_conversions(algorithm, timesteps):
         (lambda: layers.LeakyReLU(name="leaky"), "'leaky' is of the kind LeakyReLU.*ReLU"),
         (lambda: layers.UpSampling2D(name="up"), "'up' is of the kind UpSampling2D.*Conv2D"),
         (lambda: layers.Conv2D(2, 3, activation="tanh", name="c"), "'c' has the activation tanh"),
+        (lambda: layers.Conv2D(2, 3, activation=layers.LeakyReLU(), name="c"), "activation.*Leaky"),
+        (
+            lambda: layers.Conv2D(2, 3, activation=relu, name="c"),
+            "'c' has the activation <function",
+        ),
         (lambda: layers.BatchNormalization(axis=1, name="n"), "'n' does not have its channels"),
         (lambda: layers.ReLU(negative_slope=0.1, name="r"), "'r' is a ReLU with a slope"),
     ],
@@ -182,6 +187,21 @@ def test_refusals(layer, sentence):
     model = keras.Sequential([keras.Input(shape), layer(), layers.Flatten(), layers.Dense(2)])
     with pytest.raises(Unsupported, match=sentence):
         read_keras(model)
+
+
+def relu(x):
+    """A user's own function, whatever it is called."""
+    return keras.ops.tanh(x)
+
+
+def test_layers_as_activations():
+    x = keras.Input((4,))
+    y = layers.Dense(5, activation=layers.ReLU(max_value=0.5))(x)
+    model = keras.Model(x, layers.Dense(3)(layers.Dense(5, activation="relu6")(y)))
+    given = np.random.default_rng(4).normal(size=(6, 4)).astype("float32")
+    stages, ports = simplify(read_keras(model))
+    found = activations(stages, {ports.inputs: given})[ports.outputs]
+    np.testing.assert_allclose(found, model.predict(given, verbose=0), rtol=1e-4, atol=1e-6)
 
 
 def test_what_is_no_model_or_not_built():

@@ -215,6 +215,10 @@ REFUSED = [
     (with_synapses("y_in_post = u_pre/mV : 1 (summed)"), "'more' sums up 'u' of 'hidden', which"),
     (with_synapses("y_in_post = u_pre*u_pre/mV**2 : 1 (summed)"), "'more' sum up .* not a weight"),
     (with_synapses(target="hidden", on_pre="u_post += 1*mV"), "has the current 'g', and synapses"),
+    (
+        lambda network: network["hidden"].run_regularly("u = 0*mV", dt=5 * b.ms, name="code"),
+        "'code' runs code on 'hidden', for which NIR has no node",
+    ),
     (lambda network: network.add(b.NetworkOperation(lambda: None, name="op")), "'op' is a Network"),
 ]
 
@@ -245,5 +249,11 @@ def test_refusals_of_arguments_and_conversions():
     b.set_device("eprop_cuda", backend="reference")
     with pytest.raises(Unsupported, match="'few-spike' has neurons whose threshold changes"):
         b2e.ml.to_nir(ml.convert(layers, x, timesteps=3))
+    with pytest.raises(
+        Unsupported, match=r"'signed-rate' has neurons .* whose spikes are taken back"
+    ):
+        b2e.ml.to_nir(
+            ml.convert(layers, x, algorithm="signed-rate", timesteps=3), soft_reset="metadata"
+        )
     with pytest.raises(Unsupported, match="'conv' keeps what is above its threshold"):
         b2e.ml.to_nir(ml.convert(layers, x, algorithm="rate", timesteps=3))

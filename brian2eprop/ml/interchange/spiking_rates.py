@@ -6,7 +6,7 @@ import numpy as np
 
 from brian2eprop.device.convolution.shapes import find_convolution
 from brian2eprop.errors import Unsupported
-from brian2eprop.ml.building import DT, scaled_kernel
+from brian2eprop.ml.building import DT, delay_of, scaled_kernel
 from brian2eprop.ml.converted import ConvertedNetwork
 from brian2eprop.ml.interchange.pathways import Pathway
 from brian2eprop.ml.interchange.recognition import Population
@@ -37,10 +37,11 @@ def read_rates(
         If its algorithm has no node, or its reset has none.
     """
     algorithm, stages = converted.algorithm, converted.stages
-    if not isinstance(algorithm, Rate):
+    if not isinstance(algorithm, Rate) or algorithm.hidden.takes_back is not None:
         raise Unsupported(
-            f"The algorithm {algorithm.name!r} has neurons whose threshold changes in time, for "
-            "which NIR has no node; convert with algorithm='rate'."
+            f"The algorithm {algorithm.name!r} has neurons whose threshold changes in time, or "
+            "whose spikes are taken back, for which NIR has no node; convert with "
+            "algorithm='rate'."
         )
     for each in stages:
         _require_nodes(each.stage)
@@ -74,7 +75,7 @@ def read_rates(
                 projection.padding, projection.dilation, projection.groups,
             )  # fmt: skip
             kernel = scaled_kernel(projection, source, each).reshape(found.shape)
-            waits = (each.begin - algorithm.latency(each.stage.kind) - source.begin) * float(DT)
+            waits = delay_of(source, each, algorithm) * float(DT)
             delays = np.full(source.stage.size, waits), np.zeros(each.stage.size)
             pathways.append(
                 Pathway(label, projection.source, name, "I", None, kernel, delays, found)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from brian2 import Network, NeuronGroup, PoissonGroup, SpikeGeneratorGroup, Synapses
 from brian2.core.namespace import get_local_namespace
+from brian2.groups.group import CodeRunner
 from brian2.monitors import EventMonitor, PopulationRateMonitor, StateMonitor
 
 from brian2eprop.device.source import SpikeSource
@@ -129,12 +131,20 @@ def _cleared(group: Any) -> set[str]:
     """Variables that are set to zero in every step, after the neurons have moved on."""
     found = set()
     for runner in group.contained_objects:
-        code = getattr(runner, "abstract_code", None)
-        if runner.name.startswith(group.name) and runner.when == "after_groups" and code:
-            name, _, value = code.partition("=")
-            if value.strip() in ("0", "0.0"):
-                found.add(name.strip())
+        if type(runner) is not CodeRunner:  # what integrates, and what spikes
+            continue
+        set_to_zero = _ZEROED.fullmatch(runner.abstract_code or "")
+        each_step = runner.when == "after_groups" and runner.clock.dt_ == group.clock.dt_
+        if set_to_zero is None or not each_step:
+            raise Unsupported(
+                f"'{runner.name}' runs code on '{group.name}', for which NIR has no node; it knows "
+                "what is set to zero in every step, by `x = 0` when='after_groups'."
+            )
+        found.add(set_to_zero[1])
     return found
+
+
+_ZEROED = re.compile(r"\s*(\w+)\s*=\s*0(?:\.0*)?\s*")
 
 
 def _check_sent(pathway: Pathway, populations: Mapping[str, Population]) -> None:
