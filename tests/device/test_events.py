@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -233,3 +234,27 @@ def test_what_was_not_recorded_is_told_of() -> None:
     with pytest.raises(AttributeError) as caught:
         monitor.spike_trains()
     assert str(caught.value) == "'counts' has not recorded spikes; make it with record=True."
+
+
+SHUT = {
+    "shared": {"threshold": "v > 1 and t > begin"},
+    "time": {"threshold": "v > 1 and t > 5*ms"},
+    "another event": {"threshold": "v > 2", "events": {"seen": "v > 1 and is_on"}},
+}
+
+
+@pytest.mark.parametrize("which", SHUT)
+def test_what_is_integrated_before_a_threshold_that_is_shut(backend, which):
+    """Alone with its threshold, and beside a group of the same size and code of the same group."""
+    set_device("eprop_cuda", backend=backend, precision="float64")
+    shared = "begin : second (shared)\nis_on : boolean (shared)"
+    model = f"dv/dt = (1.5-v)/(10*ms) : 1\nn : 1\n{shared}"
+    group = NeuronGroup(3, model, reset="v = 0", method="exact", **deepcopy(SHUT[which]))
+    group.begin = 5 * ms
+    group.run_regularly("n += 1")
+    other = NeuronGroup(3, "dw/dt = (1-w)/(10*ms) : 1", method="exact")
+    network = Network(group, other)
+    network.run(3 * ms)
+    np.testing.assert_allclose(group.v[:], 1.5 * (1 - np.exp(-0.3)), rtol=1e-12)
+    np.testing.assert_allclose(other.w[:], 1 - np.exp(-0.3), rtol=1e-12)
+    np.testing.assert_array_equal(group.n[:], 3)

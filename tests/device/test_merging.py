@@ -102,3 +102,9 @@ def test_what_the_leader_does_is_a_loop_of_its_own() -> None:
         PhaseView("ForEach", each("v = 1"), part="element"),
     ]
     assert [view.along for view in merged(views)] == [(), ()]
+
+
+def test_what_may_be_skipped_is_a_loop_of_its_own():
+    shut = PhaseView("Detect", detect("v > first"), only_if=("first",))
+    (alone, last) = merged([PhaseView("ForEach", each("v = 2*v")), shut])
+    assert alone.along == last.along == ()

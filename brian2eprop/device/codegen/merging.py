@@ -36,6 +36,8 @@ def _apart(before: PhaseView, view: PhaseView) -> bool:
     one, other = before.phase, view.phase
     if not (isinstance(one, ForEach) and isinstance(other, ForEach | Detect)):
         return True
+    if view.only_if:  # it may be skipped as a whole
+        return True
     if view.kind not in _LAST or (one.size, before.part) != (other.size, view.part):
         return True
     if not (_is_plain(one) and _is_plain(other)):
