@@ -154,7 +154,7 @@ class Algorithm(ABC):
         """Activations relative to their scale, from what neurons sent in a number of steps."""
 
 
-def channel_scale(values: Values, of: Values) -> Values:
+def channel_scale(values: Values, of: Values, ceiling: float) -> Values:
     """Numbers by channel that can be divided by: silent channels get the largest of the others.
 
     Parameters
@@ -163,6 +163,8 @@ def channel_scale(values: Values, of: Values) -> Values:
         What the scale is where it is positive.
     of : array
         Activations, whose largest stands in where all are zero.
+    ceiling : float
+        What goes on at most, which no scale may be above: neurons say no more than their scale.
 
     Returns
     -------
@@ -170,4 +172,4 @@ def channel_scale(values: Values, of: Values) -> Values:
         Positive numbers.
     """
     largest = float(np.max(np.abs(of), initial=0)) or 1.0
-    return np.where(values > 0, values, largest)
+    return np.minimum(np.where(values > 0, values, largest), ceiling)

@@ -169,7 +169,20 @@ def build(stages: tuple[Scaled, ...], algorithm: Algorithm, counted: bool = Fals
         for number, projection in enumerate(target.stage.projections):
             source = by_name[projection.source]
             network.add(_synapses(projection, number, source, target, groups, algorithm, counted))
+    _check_names(network, stages)
     return network
+
+
+def _check_names(network: Network, stages: tuple[Scaled, ...]) -> None:
+    """Raise a ValueError where a layer is called as something that is made beside the layers."""
+    made = [each.name for each in network.objects]
+    made += [inner.name for each in network.objects for inner in each.contained_objects]
+    for stage in (each.stage for each in stages):
+        if made.count(stage.name) > 1:
+            raise ValueError(
+                f"The layer '{stage.name}' is called as the synapses, the monitor or the code that "
+                "the conversion makes beside its layers; give it another name."
+            )
 
 
 def gain_name(number: int) -> str:

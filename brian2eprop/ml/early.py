@@ -62,6 +62,11 @@ def answer_early(running: Running, samples: Mapping[str, Values], margin: float)
             f"The algorithm {algorithm.name!r} has an answer when all is over only, so none is "
             "early; convert with algorithm='rate'."
         )
+    if len(output.stage.shape) > 1:
+        raise Unsupported(
+            f"predict_early: the output '{output.stage.name}' has the shape {output.stage.shape}, "
+            "and not one number for each class; use predict_each_step."
+        )
     if output.stage.size < 2:
         raise Unsupported(
             f"'{output.stage.name}' has a single output, which leads no other; use "

@@ -67,7 +67,7 @@ class FewSpike(Algorithm):
     def scale(self, values: Values, is_input: bool, ceiling: float = np.inf) -> Values:
         """The largest activation, by the largest number that K digits say."""
         largest = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
-        return channel_scale(largest, values) / (1 - 2.0**-self.timesteps)
+        return channel_scale(largest, values, ceiling) / (1 - 2.0**-self.timesteps)
 
     def initial(self, bias: Values, is_output: bool) -> Mapping[str, Any]:
         """The bias, and half a last digit to round by."""

@@ -49,6 +49,14 @@ class Input(Layer):
     shape: tuple[int, ...]
 
 
+def _check_bias(name: str, kernel: Values, bias: Values | None) -> None:
+    if bias is not None and np.shape(bias) != np.shape(kernel)[-1:]:
+        raise ValueError(
+            f"The bias of '{name}' has the shape {np.shape(bias)}; give one number for each of "
+            f"its {np.shape(kernel)[-1]} channels."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Convolution(Layer):
     """A convolution along one or two directions, in the shapes of Keras; depthwise by groups.
@@ -74,6 +82,11 @@ class Convolution(Layer):
     dilation: int | tuple[int, ...] = 1
     groups: int = 1
 
+    def __post_init__(self) -> None:
+        """Refuse a bias that is none of each channel."""
+        super().__post_init__()
+        _check_bias(self.name, self.kernel, self.bias)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(Layer):
@@ -81,6 +94,11 @@ class Dense(Layer):
 
     kernel: Values
     bias: Values | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a bias that is none of each channel."""
+        super().__post_init__()
+        _check_bias(self.name, self.kernel, self.bias)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +146,14 @@ class ReLU(Layer):
     """What is positive, up to a ceiling if there is one."""
 
     ceiling: float = np.inf
+
+    def __post_init__(self) -> None:
+        """Refuse a ceiling below which there is nothing."""
+        super().__post_init__()
+        if not self.ceiling > 0:
+            raise ValueError(
+                f"The ceiling of '{self.name}' is {self.ceiling!r}; give a number above zero."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,11 +80,15 @@ class Ports:
         """
         found = {}
         for name, each in self.by_output(y, "classes").items():
-            found[name] = classes = np.asarray(each)
+            classes = np.asarray(each)
+            if classes.shape == (n, 1):  # as Keras's own data sets have them
+                classes = classes.reshape(n)
+            found[name] = classes
             if classes.shape != (n,) or classes.dtype.kind not in "iu":
                 raise ValueError(
                     f"{what}: y has the shape {classes.shape} and the type {classes.dtype}; "
-                    f"give {n} whole numbers, the class of each sample."
+                    f"give {n} whole numbers, the class of each sample (of "
+                    "shares or of one-hot classes y.argmax(axis=1))."
                 )
         return found
 

@@ -89,7 +89,8 @@ class Rate(Algorithm):
         above = np.where(channels > 0, channels, np.nan)
         silent = np.isnan(above).all(axis=0)
         above[0, silent] = 0
-        return channel_scale(np.nanpercentile(above, self.percentile, axis=0), values) * ones
+        percentile = np.nanpercentile(above, self.percentile, axis=0)
+        return channel_scale(percentile, values, ceiling) * ones
 
     def initial(self, bias: Values, is_output: bool) -> Mapping[str, Any]:
         """The bias is a part of the current."""

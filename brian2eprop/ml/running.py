@@ -82,6 +82,8 @@ class Running:
         ------
         Unsupported
             If an output is something else than a number for each class.
+        ValueError
+            If there are not as many classes, or others than the output has.
         """
         for each in self.outputs:
             if len(each.stage.shape) > 1:
@@ -89,7 +91,15 @@ class Running:
                     f"{what}: the output '{each.stage.name}' has the shape {each.stage.shape}, and "
                     "not one number for each class; use predict_each_step."
                 )
-        return self.ports.classes(y, n, what)
+        found = self.ports.classes(y, n, what)
+        for each in self.outputs:
+            classes = found[each.stage.name]
+            if classes.size and not 0 <= classes.min() <= classes.max() < each.stage.size:
+                raise ValueError(
+                    f"{what}: y has classes from {classes.min()} to {classes.max()}; those of the "
+                    f"output '{each.stage.name}' are 0 to {each.stage.size - 1}."
+                )
+        return found
 
     def silent_steps(self, output: Scaled) -> int:
         """Steps before those that an output counts."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from brian2eprop import archives
+from brian2eprop.device.convolution.shapes import find_convolution
 from brian2eprop.errors import CheckpointError
 from brian2eprop.ml.algorithm import Algorithm
 from brian2eprop.ml.building import Scaled, begin_of
@@ -176,8 +177,10 @@ def _check(stages: Any) -> None:
 
 
 def _check_projection(projection: Projection, sent: int, received: int) -> None:
-    if min(*projection.strides, *projection.dilation, projection.groups) < 1:
-        raise ValueError("steps")
+    find_convolution(
+        projection.source, np.shape(projection.kernel), projection.input_shape, projection.strides,
+        projection.padding, projection.dilation, projection.groups,
+    )  # fmt: skip
     if (prod(projection.input_shape), prod(projection.output_shape)) != (sent, received):
         raise ValueError("projection")
     made, gain = projection.output_shape, projection.gain

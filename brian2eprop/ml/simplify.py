@@ -137,7 +137,7 @@ def _convolution(found: _Simplification, layer: graph.Convolution, value: Value)
             f"The kernel of '{layer.name}' takes {kernel.shape[-2] * layer.groups} channels, and "
             f"'{value.name}' has {value.shape[-1]}; give one with as many."
         )
-    strides, dilation = _each(layer.strides, n), _each(layer.dilation, n)
+    strides, dilation = _each(layer, "strides", n), _each(layer, "dilation", n)
     places = _places(layer, value.shape, kernel.shape[:-2], strides, dilation)
     laid = Projection("", kernel, value.shape, strides, places, dilation, layer.groups)
     return _led_on(found, layer, value, laid, layer.bias)
@@ -194,9 +194,14 @@ def _is_merged(value: Value, laid: Projection) -> bool:
     )
 
 
-def _each(numbers: Any, n: int) -> tuple[int, ...]:
-    found = np.broadcast_to(numbers, n)
-    return tuple(int(each) for each in found)
+def _each(layer: graph.Convolution, what: str, n: int) -> tuple[int, ...]:
+    given = np.asarray(getattr(layer, what))
+    if given.dtype.kind not in "iu" or given.shape not in ((), (1,), (n,)) or given.min() < 1:
+        raise ValueError(
+            f"The {what} of '{layer.name}' are {getattr(layer, what)!r}; give whole numbers from "
+            f"1 up, one for all directions or {n}."
+        )
+    return tuple(int(each) for each in np.broadcast_to(given, n))
 
 
 def _places(
@@ -295,7 +300,7 @@ def _each_view(
 
 def _normalisation(found: _Simplification, layer: graph.Normalisation, value: Value) -> Value:
     scale = np.broadcast_to(np.asarray(layer.scale), value.shape[-1:])
-    shift = np.asarray(layer.shift)
+    shift = np.broadcast_to(np.asarray(layer.shift), value.shape[-1:])
     made = scaled(value, scale)
     positive = bool(value.positive and (scale >= 0).all() and (shift >= 0).all())
     return replace(made, bias=made.bias + shift, positive=positive)

@@ -11,6 +11,8 @@ import numpy as np
 from brian2eprop.device.program import Convolution
 
 Places = tuple[tuple[int, int], ...]
+# More than any place of an image, and less than what an int of a kernel holds.
+_MOST = 2**30
 # The axes that an image has besides its channels.
 _DIRECTIONS = (1, 2)
 
@@ -202,10 +204,11 @@ def _numbers(name: str, what: str, value: Any, low: int, n: int | None = None) -
         found = np.array("")
     number = found.ndim == 0 and n is not None
     whole = found.dtype.kind in "iu" and (number or (found.ndim == 1 and found.size > 0))
-    if not whole or found.min() < low or (not number and n not in (None, found.size)):
+    sizes = number or n in (None, found.size)
+    if not whole or not low <= found.min() <= found.max() <= _MOST or not sizes:
         many = "" if n is None else "one, or " * (n > 1) + f"{n} of them, "
         raise ValueError(
             f"connect_kernel: the {what} of '{name}' is {value!r}; give whole numbers from {low} "
-            f"up, {many}such as {(low,) * (n or 3)}."
+            f"to {_MOST}, {many}such as {(low,) * (n or 3)}."
         )
     return tuple(int(each) for each in (np.repeat(found, n or 1) if number else found))
