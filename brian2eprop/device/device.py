@@ -27,8 +27,8 @@ from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.memory.delays import delays_that_matter
 from brian2eprop.device.memory.instances import refuse_network
 from brian2eprop.device.memory.loop import InstanceLoop
-from brian2eprop.device.memory.randomness import Randomness
 from brian2eprop.device.memory.recorders import fit_instances
+from brian2eprop.device.memory.seeded import SeededDevice
 from brian2eprop.device.memory.snapshot import (
     OWN,
     check_instances,
@@ -53,7 +53,7 @@ _SETTERS = ("group_variable_set", "group_variable_set_conditional")
 _GETTERS = ("group_variable_get", "group_variable_get_conditional")
 
 
-class EpropDevice(StandaloneCalls, TrainingServices):
+class EpropDevice(StandaloneCalls, SeededDevice, TrainingServices):
     """Brian2's runtime device, but runs are compiled as a whole, for one or many instances.
 
     See ``brian2.set_device`` and :meth:`activate` for its options.
@@ -67,7 +67,6 @@ class EpropDevice(StandaloneCalls, TrainingServices):
         self.options = Options()
         self._backend: Backend | None = None
         self._storing: Network | None = None
-        self.randomness = Randomness()
 
     def activate(
         self,
@@ -350,19 +349,9 @@ class EpropDevice(StandaloneCalls, TrainingServices):
             if snapshot is not None:
                 kept.rest(put_snapshot(snapshot, network, self.instances, self.formed))
 
-    def seed(self, seed: int | None = None) -> None:
-        """Set the seed of all random numbers, inside of runs and outside; None for any one."""
-        super().seed(seed)
-        self.randomness.begin(seed)
-
-    def set_random_state(self, state: Mapping[str, Any]) -> None:
-        """Go on with the random numbers from a state that was got."""
-        super().set_random_state(state)
-        self.randomness.restore(state)
-
     def get_random_state(self) -> dict[str, Any]:
         """The state of the random numbers; within ``store``, with the device's own state."""
-        found: dict[str, Any] = super().get_random_state() | self.randomness.keep()
+        found = super().get_random_state()
         if self._storing is not None:
             network = self._storing
             transit = self.networks.of(network).transit

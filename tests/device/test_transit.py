@@ -14,7 +14,7 @@ from brian2 import Network, NeuronGroup, Synapses, defaultclock, ms, set_device,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brian2eprop.device.capture.captured import EVER, Delays, Pathway
+from brian2eprop.device.capture.pathways import EVER, Delays, Pathway
 from brian2eprop.device.memory.delays import delays_that_matter
 from brian2eprop.device.memory.formed import Growth
 from brian2eprop.device.memory.transit import Due, Sent, Transit, deliverable

@@ -18,16 +18,15 @@ from brian2eprop.device import brian
 from brian2eprop.device.capture.buffers import SPIKE, Buffers
 from brian2eprop.device.capture.captured import (
     Captured,
-    Delays,
     EventLog,
     Operation,
-    Pathway,
     Piece,
     Rate,
     Recording,
     Simulated,
 )
 from brian2eprop.device.capture.clocks import Grid, Listed
+from brian2eprop.device.capture.pathways import Delays, Pathway
 from brian2eprop.device.capture.translate import (
     Translator,
     Watch,

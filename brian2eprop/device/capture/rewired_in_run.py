@@ -10,8 +10,9 @@ from brian2.synapses.synapses import Synapses
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.captured import RewiredPathway, Simulated
+from brian2eprop.device.capture.captured import Simulated
 from brian2eprop.device.capture.connections import connectivity
+from brian2eprop.device.capture.pathways import RewiredPathway
 from brian2eprop.device.capture.rewired import rewired
 from brian2eprop.device.program import DType, Propagate
 from brian2eprop.device.rewiring.expressions import check_expressions

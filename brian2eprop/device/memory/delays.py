@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from brian2eprop.device.capture.captured import EVER, Delays
+from brian2eprop.device.capture.pathways import EVER, Delays
 from brian2eprop.device.memory.transit import Transit, in_finer
 
 

@@ -13,7 +13,8 @@ from brian2.utils.logger import get_logger
 
 from brian2eprop.device.backends.base import Backend, Call, Kernel, Memory
 from brian2eprop.device.brian import owner_of
-from brian2eprop.device.capture.captured import Captured, Delays, RewiredPathway, Simulated
+from brian2eprop.device.capture.captured import Captured, Simulated
+from brian2eprop.device.capture.pathways import Delays, RewiredPathway
 from brian2eprop.device.program import (
     Access,
     Array,

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.capture.captured import Captured, Pathway
+from brian2eprop.device.capture.captured import Captured
+from brian2eprop.device.capture.pathways import Pathway
 from brian2eprop.device.codegen.storage import count_of, index_of
 from brian2eprop.device.program import Clock, Events
 from brian2eprop.errors import Unsupported

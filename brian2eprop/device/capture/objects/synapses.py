@@ -13,7 +13,6 @@ from brian2.synapses.synapses import StateUpdater, SummedVariableUpdater, Synaps
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.captured import Delays, Pathway
 from brian2eprop.device.capture.connections import connectivity, synaptic
 from brian2eprop.device.capture.objects.kind import (
     Kind,
@@ -21,6 +20,7 @@ from brian2eprop.device.capture.objects.kind import (
     refuse_scalar_writes,
 )
 from brian2eprop.device.capture.objects.shared import add_update
+from brian2eprop.device.capture.pathways import Delays, Pathway
 from brian2eprop.device.program import (
     Body,
     DType,
