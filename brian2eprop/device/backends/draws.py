@@ -101,6 +101,27 @@ def draw(
     return radius * _coordinate(turn, word % 2)
 
 
+def draw_of_row(key: npt.NDArray[np.int32], row: int, first: int, n: int) -> Reals:
+    """Some of the uniform numbers of a row of synapses, above 0 and up to 1.
+
+    Parameters
+    ----------
+    key : int32 array, shape (4,)
+        As for :func:`draw`.
+    row : int
+        The row.
+    first, n : int
+        The numbers ``first .. first + n - 1``.
+    """
+    low_key, high_key, *_ = (int(word) for word in key.view(np.uint32))
+    now = int(key[2:].view(np.int64)[0]) % 2**64
+    numbers = np.arange(first, first + n)
+    rest = (np.full(n, part).astype(np.uint32) for part in (now % 2**32, now >> 32, row))
+    a, b, c, d = philox(((numbers // 2).astype(np.uint32), *rest), (low_key, high_key))
+    even = numbers % 2 == 0
+    return np.asarray(_uniform(False, np.where(even, a, c), np.where(even, b, d)) + _MANTISSA)
+
+
 def _coordinate(turn: Reals, axis: npt.NDArray[np.int64]) -> Reals:
     """The cosine (of axis 0) or sine (of axis 1) of some turns, whose quarters are exact."""
     quarters = np.floor(turn * 4 + turn.dtype.type(0.5))

@@ -16,6 +16,19 @@ Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Now:
+    """What a phase takes for step, time and time step; NumPy's doubles keep expressions double.
+
+    A listed clock has no time step.
+    """
+
+    program_step: int
+    step: int
+    t: np.float64
+    dt: float = np.nan
+
+
+@dataclass(frozen=True)
 class Loop:
     """The runs of a body: for each kind of index, the elements of all runs in order.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,15 +10,17 @@ import numpy as np
 
 from brian2eprop.device.backends.base import NOTHING_GIVEN, Backend, Call, Kernel, Memory
 from brian2eprop.device.backends.draws import draw
+from brian2eprop.device.backends.expanding import each_synapse, expand
 from brian2eprop.device.backends.interpreter import Place, Values, converted, execute
-from brian2eprop.device.backends.loops import Indices, Loop, elements, entries, row
-from brian2eprop.device.backends.rewiring import grow, rewire, transpose
+from brian2eprop.device.backends.loops import Indices, Loop, Now, elements, entries, row
+from brian2eprop.device.backends.rewiring import choose, grow, rewire, transpose
 from brian2eprop.device.backends.streams import check_streams
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import KEYS, count_of, index_of, stored_arrays
 from brian2eprop.device.program import (
     Access,
     Array,
+    Assign,
     At,
     Body,
     Choose,
@@ -30,6 +31,7 @@ from brian2eprop.device.program import (
     Direction,
     Draw,
     DType,
+    Expand,
     Feed,
     ForEach,
     ForEachEvent,
@@ -108,19 +110,6 @@ class ReferenceKernel(Kernel):
         memory.touch(self.program.written_tables)
 
 
-@dataclass(frozen=True)
-class Now:
-    """What a phase takes for step, time and time step; NumPy's doubles keep expressions double.
-
-    A listed clock has no time step.
-    """
-
-    program_step: int
-    step: int
-    t: np.float64
-    dt: float = np.nan
-
-
 class _Instance:
     """One instance's run."""
 
@@ -197,16 +186,18 @@ class _Instance:
             case TreeSolve():
                 self.solve_tree(phase, step)
             case Choose():
-                order = np.argsort(-self.memory.arrays[phase.values], kind="stable")
-                number = max(int(self.memory.arrays[phase.number][0]), 0)
-                self.memory.arrays[phase.marks][...] = False
-                self.memory.arrays[phase.marks][order[:number]] = True
+                choose(phase, self.memory)
             case Rewire():
                 taken = partial(self.taken, phase, step)
                 numbers = partial(self.numbers_of, phase.place)
                 rewire(phase, self.sparse(phase), self.memory, numbers, taken)
             case Grow():
                 grow(phase, self.sparse(phase), self.memory, partial(self.taken, phase, step))
+            case Expand():
+                taken = partial(self.execute, phase.body, step=step, result=phase.TAKEN)
+                expand(phase, self.memory, self.key(phase.numbers), taken)
+            case Assign():
+                self.execute(phase.body, each_synapse(phase, self.memory), step)
             case Transpose():
                 transpose(self.sparse(phase), self.memory)
 
@@ -338,10 +329,15 @@ class _Instance:
         return {name: self.numbers_of(draw, loop.runs) for name, draw in body.draws.items()}
 
     def numbers_of(self, wanted: Draw, runs: Indices) -> Values:
-        key = self.memory.arrays[KEYS].reshape(-1, WORDS)[self.program.draws.index(wanted)]
+        key = self.key(wanted)
         dtype = np.float64 if wanted.dtype is DType.DOUBLE else self.memory.precision.dtype
         now = self.now.program_step
         return draw(wanted.distribution, dtype, key, runs, now, self.instance)
+
+    def key(self, wanted: Draw) -> Values:
+        number = self.program.draws.index(wanted)
+        found: Values = self.memory.arrays[KEYS].reshape(-1, WORDS)[number]
+        return found
 
     def timed(self, timed: Timed) -> Callable[..., Values]:
         rows = self.memory.arrays[timed.array].reshape(-1, timed.width)

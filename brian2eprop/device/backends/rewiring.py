@@ -1,4 +1,4 @@
-"""What a ``Rewire`` phase means, place by place."""
+"""What the phases of rewiring mean, place by place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from brian2eprop.device.backends.base import Memory
-from brian2eprop.device.program import Forming, Grow, Rewire, Side, Sparse
+from brian2eprop.device.program import Choose, Forming, Grow, Rewire, Side, Sparse
 
 Places = npt.NDArray[np.int64]
 
@@ -17,6 +17,14 @@ Places = npt.NDArray[np.int64]
 Taken = Callable[[Places, Places], npt.NDArray[np.bool_]]
 # From the numbers of candidates: uniform numbers.
 Drawn = Callable[[Places], npt.NDArray[Any]]
+
+
+def choose(phase: Choose, memory: Memory) -> None:
+    """Mark the greatest elements of an array."""
+    order = np.argsort(-memory.arrays[phase.values], kind="stable")
+    number = max(int(memory.arrays[phase.number][0]), 0)
+    memory.arrays[phase.marks][...] = False
+    memory.arrays[phase.marks][order[:number]] = True
 
 
 def rewire(phase: Rewire, found: Sparse, memory: Memory, draw: Drawn, taken: Taken) -> None:

@@ -21,6 +21,8 @@ class Words:
         The iterations may meet one element.
     simd_loop : callable
         The iterations are independent and may share a vector.
+    long_loop : callable
+        The iterations are independent, and each takes long.
     reduction_loop : callable
         The same, adding (or taking the maximum of) into variables.
     clear : callable
@@ -37,6 +39,7 @@ class Words:
 
     loop: LoopHead
     simd_loop: LoopHead
+    long_loop: LoopHead
     reduction_loop: Callable[[str, object, Sequence[str], str], str]
     clear: Callable[[str, object], str]
     template: str
@@ -117,6 +120,10 @@ def _threaded_loop(index: str, n: object) -> str:
     return f"B2E_PARALLEL_SIMD\n{_plain_loop(index, n)}"
 
 
+def _long_threaded_loop(index: str, n: object) -> str:
+    return f"B2E_PARALLEL\n{_plain_loop(index, n)}"
+
+
 def _grid_loop(index: str, n: object) -> str:
     return f"B2E_GRID_FOR({index}, {n})"
 
@@ -168,10 +175,10 @@ def one_block(workers: int, instances: int, enough: int) -> int:
     return 1
 
 
-_THREAD = (_plain_loop, _simd_loop, _simd_reduction, _clear)
-_BLOCK = (_block_loop, _block_loop, _block_reduction, _clear)
-_THREADS = (_threaded_loop, _threaded_loop, _simd_reduction, _threaded_clear)
-_BLOCKS = (_grid_loop, _grid_loop, _block_reduction, _grid_clear)
+_THREAD = (_plain_loop, _simd_loop, _plain_loop, _simd_reduction, _clear)
+_BLOCK = (_block_loop, _block_loop, _block_loop, _block_reduction, _clear)
+_THREADS = (_threaded_loop, _threaded_loop, _long_threaded_loop, _simd_reduction, _threaded_clear)
+_BLOCKS = (_grid_loop, _grid_loop, _grid_loop, _block_reduction, _grid_clear)
 _GRID = "grid.cpp"
 
 

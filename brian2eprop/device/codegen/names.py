@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 from typing import Any
 
-from brian2eprop.device.program import Body, Detect, Forming, Index, Loop, Reduce
+from brian2eprop.device.program import Body, Detect, Expand, Forming, Index, Loop, Reduce
 from brian2eprop.device.program.assignments import ALWAYS_THERE
 from brian2eprop.device.program.functions import FUNCTIONS
 
@@ -19,7 +19,7 @@ LOOP_VARIABLE = {
     Index.ENTRY: "entry",
 }
 
-_RESULTS = {Detect.CONDITION, Reduce.VALUE, Forming.TAKEN}
+_RESULTS = {Detect.CONDITION, Reduce.VALUE, Forming.TAKEN, Expand.TAKEN}
 _KEPT = ALWAYS_THERE | FUNCTIONS.keys() | _RESULTS
 
 

@@ -23,6 +23,7 @@ from brian2eprop.device.program.connectivity import (
     Sparse,
 )
 from brian2eprop.device.program.draws import Distribution, Draw
+from brian2eprop.device.program.expand import Assign, Expand
 from brian2eprop.device.program.foreign import Foreign
 from brian2eprop.device.program.phase import Loop, Phase, Side, SynapticLoop
 from brian2eprop.device.program.phases import (
@@ -49,6 +50,7 @@ __all__ = [
     "Access",
     "AnyClock",
     "Array",
+    "Assign",
     "At",
     "Body",
     "Choose",
@@ -66,6 +68,7 @@ __all__ = [
     "Distribution",
     "Draw",
     "Events",
+    "Expand",
     "Feed",
     "ForEach",
     "ForEachEvent",

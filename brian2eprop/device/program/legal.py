@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from brian2eprop.device.program.arrays import Over
+from brian2eprop.device.program.expand import Assign, Expand
 from brian2eprop.device.program.phase import Phase
 from brian2eprop.device.program.phases import Clear, Reduce
 from brian2eprop.device.program.program import Chunks, Direction, Program
@@ -55,7 +56,7 @@ LEGAL: dict[Stage | Over, Legal] = {
     Stage.CAPTURED: Legal(
         frozenset({Over.INSTANCES}),
         frozenset({Direction.FORWARD}),
-        (Reduce, Clear, Choose, Rewire, Grow, Transpose),
+        (Reduce, Clear, Choose, Rewire, Grow, Transpose, Expand, Assign),
         1,
         False,
     ),

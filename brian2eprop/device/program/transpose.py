@@ -9,7 +9,6 @@ from brian2eprop.device.program.arrays import Access, Array, DType, Over
 from brian2eprop.device.program.connectivity import Sparse
 from brian2eprop.device.program.phase import Kind, Phase, Side
 from brian2eprop.device.program.program import Program
-from brian2eprop.device.program.rewire import place_faults
 
 
 @dataclass(frozen=True)
@@ -62,4 +61,8 @@ class Transpose(Phase):
 
     def faults(self, program: Program, over: Over) -> Iterable[str]:
         """See :meth:`Phase.faults`."""
-        return place_faults(program, over, self.connectivity)
+        found = program.find_connectivity(self.connectivity)
+        if over is not Over.SHARED:
+            yield "connections are shared; put it into a sweep over what is shared"
+        if not isinstance(found, Sparse):
+            yield f"connectivity '{found.name}' has no tables by target; make it sparse"

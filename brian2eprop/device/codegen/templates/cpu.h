@@ -9,6 +9,7 @@
 #define B2E_SIMD B2E_PRAGMA(omp simd)
 #define B2E_SIMD_REDUCE(operation, ...) B2E_PRAGMA(omp simd reduction(operation : __VA_ARGS__))
 #define B2E_PARALLEL_SIMD B2E_PRAGMA(omp parallel for simd schedule(static))
+#define B2E_PARALLEL B2E_PRAGMA(omp parallel for schedule(dynamic, 8))
 #define B2E_BARRIER()
 #define B2E_LEADER true
 #define B2E_MINE(row) true

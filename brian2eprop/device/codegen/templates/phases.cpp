@@ -44,6 +44,7 @@ B2E_BARRIER();
 {% import "choose.cpp" as choose with context %}
 {% import "rewire.cpp" as rewire with context %}
 {% import "grow.cpp" as grow with context %}
-{% set macros = dict(elements.macros + events.macros + synapses.macros + choose.macros + rewire.macros + grow.macros) %}
+{% import "expand.cpp" as expand with context %}
+{% set macros = dict(elements.macros + events.macros + synapses.macros + choose.macros + rewire.macros + grow.macros + expand.macros) %}
 {# What goes before the kernel where there is a phase of the kind. #}
-{% set headers = dict(elements.headers + choose.headers + rewire.headers) %}
+{% set headers = dict(elements.headers + choose.headers + rewire.headers + expand.headers) %}
