@@ -9,6 +9,12 @@ from typing import Any as _Any
 from brian2.devices.device import all_devices as _all_devices
 
 from brian2eprop import augmentation
+from brian2eprop.device.connecting.connect import (
+    connect_fixed_indegree,
+    connect_fixed_outdegree,
+    connect_fixed_total,
+    set_connectivity,
+)
 from brian2eprop.device.convolution.connect import connect_kernel
 from brian2eprop.device.device import eprop_device as _eprop_device
 from brian2eprop.device.rewiring.rules import SET, DeepR, Rewire, RigL
@@ -86,12 +92,16 @@ __all__ = [
     "Unsupported",
     "Value",
     "augmentation",
+    "connect_fixed_indegree",
+    "connect_fixed_outdegree",
+    "connect_fixed_total",
     "connect_kernel",
     "datasets",
     "encoding",
     "is_per_instance",
     "ml",
     "rewire",
+    "set_connectivity",
     "set_per_instance",
 ]
 

@@ -11,7 +11,11 @@ import brian2eprop
 from brian2eprop.learning import public
 
 NAMES = {
+    "connect_fixed_indegree",
+    "connect_fixed_outdegree",
+    "connect_fixed_total",
     "connect_kernel",
+    "set_connectivity",
     "Adam",
     "AdamW",
     "Agent",

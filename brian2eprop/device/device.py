@@ -24,11 +24,12 @@ from brian2eprop.device.capture.network import make_inert
 from brian2eprop.device.capture.support import check_network, refuse_arrays
 from brian2eprop.device.capture.unchanged import Origin, Watched, origin_of
 from brian2eprop.device.codegen.parts import Layout
+from brian2eprop.device.connecting.hooks import KeepsRules
+from brian2eprop.device.connecting.keeping import end_rules
 from brian2eprop.device.memory.delays import delays_that_matter
 from brian2eprop.device.memory.instances import refuse_network
 from brian2eprop.device.memory.loop import InstanceLoop
 from brian2eprop.device.memory.recorders import fit_instances
-from brian2eprop.device.memory.seeded import SeededDevice
 from brian2eprop.device.memory.snapshot import (
     OWN,
     check_instances,
@@ -53,7 +54,7 @@ _SETTERS = ("group_variable_set", "group_variable_set_conditional")
 _GETTERS = ("group_variable_get", "group_variable_get_conditional")
 
 
-class EpropDevice(StandaloneCalls, SeededDevice, TrainingServices):
+class EpropDevice(StandaloneCalls, KeepsRules, TrainingServices):
     """Brian2's runtime device, but runs are compiled as a whole, for one or many instances.
 
     See ``brian2.set_device`` and :meth:`activate` for its options.
@@ -292,8 +293,10 @@ class EpropDevice(StandaloneCalls, SeededDevice, TrainingServices):
         watched = Watched(namespace)
         read: set[Any] = set()
         delays = partial(delays_that_matter, transit)
-        before = Before(self.formed.relevant, delays, True, self.formed.times)
+        holds = self.postponed.holds
+        before = Before(self.formed.relevant, delays, True, self.formed.times, holds)
         rewirings = rewirings_of(objects, self.options.instances)
+        end_rules(self, rewirings)
         try:
             captured = self.capture_program(network, watched, read, before, rewirings=rewirings)
         except BrianObjectException:
@@ -302,6 +305,7 @@ class EpropDevice(StandaloneCalls, SeededDevice, TrainingServices):
             raise
         for name in captured.written:
             if self.instances.size is not None:
+                self.postponed.settle(captured.variables[name])
                 self.instances.promote(captured.variables[name])
         origin = origin_of(
             network.sorted_objects, watched, read, self.stamps, self._instances_of(captured)

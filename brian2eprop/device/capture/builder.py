@@ -15,6 +15,7 @@ from brian2.input.timedarray import TimedArray
 from brian2.units import second
 
 from brian2eprop.device import brian
+from brian2eprop.device.backends.base import Memory
 from brian2eprop.device.capture.buffers import SPIKE, Buffers
 from brian2eprop.device.capture.captured import (
     Captured,
@@ -82,12 +83,16 @@ class Before:
     born : callable, optional
         From Synapses and the network's time: since when each of them is there, in seconds, in
         Brian2's order.
+    to_be_made : callable, optional
+        Whether a variable of synapses that are kept as a rule may be made where the Program runs;
+        None where the host is to make all of them.
     """
 
     formed: FormedSince
     delays: DelaysOf | None = None
     forgets: bool = False
     born: Callable[[Any, float], npt.NDArray[np.float64]] | None = None
+    to_be_made: Callable[[Any], bool] | None = None
 
 
 @dataclass
@@ -130,6 +135,7 @@ class Builder:
     variables: dict[str, Any] = field(default_factory=dict)
     timed_arrays: dict[str, TimedArray] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
+    made: dict[str, Callable[[], Memory]] = field(default_factory=dict)
     orders: dict[str, Integers | None] = field(default_factory=dict)
     tables: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     table_owners: dict[str, str] = field(default_factory=dict)
@@ -221,6 +227,12 @@ class Builder:
         found = found.astype(np.float64) if dtype is DType.DOUBLE else _in_32_bits(owner, found)
         return self._hold(owner, f"{owner}:{what}", found, dtype)
 
+    def made_table(self, name: str, size: int, made: Callable[[], Memory]) -> str:
+        """Name of a new array of indices that is made where the Program runs."""
+        self.arrays[name] = Array(name, DType.INT, size, Access.SHARED)
+        self.made[name] = made
+        return name
+
     def _hold(self, owner: str, name: str, values: npt.NDArray[Any], dtype: DType) -> str:
         self.tables[name], self.table_owners[name] = values, owner
         self.arrays[name] = Array(name, dtype, values.size, Access.SHARED)
@@ -306,6 +318,7 @@ class Builder:
             late=self.buffers.late,
             forgotten=self.buffers.forgotten(self.sources),
             rounding=self.rounding,
+            made=self.made,
             rewired=self.rewired,
             simulated=self.simulated,
         )

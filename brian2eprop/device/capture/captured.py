@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from brian2.input.timedarray import TimedArray
 
+from brian2eprop.device.backends.base import Memory
 from brian2eprop.device.capture.clocks import Grid
 from brian2eprop.device.capture.pathways import Pathway, RewiredPathway
 from brian2eprop.device.program import Clock, ForEach, Program
@@ -171,6 +172,8 @@ class Captured:
         The event buffers of those who hear events a step late.
     forgotten : frozenset of str
         Those of them whose last step is forgotten at the end of a run.
+    made : mapping of str to callable
+        Arrays of synapses that are kept as a rule: what gives a memory of the backend with them.
     rewired : mapping of str to Rewired
         The synapses that a training rewires, by their name.
     simulated : mapping of str to Simulated
@@ -200,6 +203,7 @@ class Captured:
     late: frozenset[str] = frozenset()
     forgotten: frozenset[str] = frozenset()
     rounding: Mapping[str, ForEach] = field(default_factory=dict)
+    made: Mapping[str, Callable[[], Memory]] = field(default_factory=dict)
     rewired: Mapping[str, Rewired] = field(default_factory=dict)
     simulated: Mapping[str, Simulated] = field(default_factory=dict)
 

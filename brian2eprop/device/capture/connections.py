@@ -9,6 +9,7 @@ import numpy as np
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
+from brian2eprop.device.expansion.recipe import Recipe, recipe_of
 from brian2eprop.device.program import Index, Ref
 from brian2eprop.device.program.connectivity import Found, find_connectivity
 from brian2eprop.device.program.connectivity.base import Integers
@@ -36,6 +37,12 @@ def connectivity(builder: Builder, synapses: Any) -> Found:
     shared = brian.convolution_of(synapses)
     if shared is not None:
         return builder.found.setdefault(synapses.name, Found(shared, None))
+    recipe = kept_as(builder, synapses)
+    if recipe is not None:
+        found = recipe.rows.connectivity
+        for table in found.tables(()):
+            builder.made[table.name] = recipe.rows.memory
+        return builder.found.setdefault(synapses.name, Found(found, None))
     if synapses.name not in builder.found:
         groups = brian.whole(synapses.source), brian.whole(synapses.target)
         orders = [order_of(builder, group) for group in groups]
@@ -53,6 +60,13 @@ def connectivity(builder: Builder, synapses: Any) -> Found:
         known = builder.memo.of(_all_ends(synapses), find) if room is None else find()
         builder.found[synapses.name] = known
     return builder.found[synapses.name]
+
+
+def kept_as(builder: Builder, synapses: Any) -> Recipe | None:
+    """The rule by which synapses are made where the Program runs; None where the host has them."""
+    if builder.before.to_be_made is None or synapses.name in builder.rooms:
+        return None
+    return recipe_of(synapses)
 
 
 def _all_ends(synapses: Any) -> Iterable[Any]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from brian2eprop.device.expansion.recipe import Steps
+
 # Before any step.
 EVER = int(np.iinfo(np.int32).min)
 
@@ -47,10 +49,60 @@ class Delays:
         found[:common] = np.broadcast_to(self.known, self.size)[:common]
         return found
 
+    def common(self, size: int) -> int | None:
+        """The delay that all of so many synapses have; None where they differ."""
+        if self.known.size == 1 and self.size >= size:
+            return int(self.known[0])
+        steps = self.each(size)
+        same = steps.size > 0 and (steps == steps[0]).all()
+        return int(steps[0]) if same else None if steps.size else self.longest
+
     def agrees_with(self, other: Delays) -> bool:
         """Whether the synapses that both have, have the same delays."""
         common = min(self.size, other.size)
         return np.array_equal(self.each(common), other.each(common))
+
+
+@dataclass(frozen=True)
+class MadeDelays(Delays):
+    """The delays of synapses that are kept as a rule, which the host has not got.
+
+    Parameters
+    ----------
+    size, since
+        See :class:`Delays`.
+    made : Steps, optional
+        Where they are.
+    """
+
+    steps: bytes = b""
+    since: int = EVER
+    made: Steps | None = None
+
+    @property
+    def where(self) -> Steps:
+        """Where they are."""
+        assert self.made is not None
+        return self.made
+
+    @property
+    def known(self) -> npt.NDArray[np.int32]:
+        """See :meth:`Delays.known`."""
+        return self.where.read()
+
+    @property
+    def longest(self) -> int:
+        """See :meth:`Delays.longest`."""
+        return self.where.most
+
+    def common(self, size: int) -> int | None:
+        """See :meth:`Delays.common`."""
+        return self.where.most if self.where.least == self.where.most else None
+
+    def agrees_with(self, other: Delays) -> bool:
+        """See :meth:`Delays.agrees_with`."""
+        same = isinstance(other, MadeDelays) and other.made is self.made
+        return same or super().agrees_with(other)
 
 
 @dataclass(frozen=True)

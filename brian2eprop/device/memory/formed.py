@@ -89,9 +89,9 @@ class Formed:
             In Brian2's order; None where every synapse is older than what it may hear.
         """
         growth = self.note(pathway.synapses, time)
-        steps = growth.each(pathway.clock)
+        youngest = max((brian.step_of(pathway.clock, each) for each in growth.times), default=0)
         oldest = max(0, brian.step_of(pathway.clock, time) - delay)
-        return steps if steps.max(initial=0) > oldest else None
+        return growth.each(pathway.clock) if youngest > oldest else None
 
     def stored(self, found: Any) -> Growth | None:
         """What is to be stored of a Synapses object."""

@@ -14,6 +14,7 @@ from brian2eprop.device.capture.captured import Captured
 from brian2eprop.device.codegen.parts import Layout
 from brian2eprop.device.codegen.storage import stored_arrays
 from brian2eprop.device.memory.limits import require_memory
+from brian2eprop.device.memory.postponed import Fill
 from brian2eprop.device.memory.rewirings import RewiredInRun, SynapticHost
 from brian2eprop.device.memory.transit import Sent, Transit, forget_late, put_transit, take_transit
 from brian2eprop.device.program import Access, Array, Index, Program, Record, Slots
@@ -46,6 +47,12 @@ class Host(SynapticHost, Protocol):
 
     def set_host_values(self, variable: Any, values: npt.NDArray[Any]) -> None:
         """Set what a run has changed, from values of shape (instances, elements)."""
+
+    def fill_of(self, variable: Any) -> Fill | None:
+        """What makes a variable's values where they are needed; None where the host has them."""
+
+    def note_changing(self, variable: Any) -> None:
+        """Note that the values of a variable are no longer those that they are made to be."""
 
 
 class State:
@@ -95,6 +102,8 @@ class State:
         self.kernel = kernel
         self._backend = backend
         self._parts: dict[Part, Kernel] = {}
+        for name, where in captured.made.items():
+            self.memory.share(where(), [name])
         self.memory.reserve(captured.program, self.capacity)
         for name, table in captured.tables.items():
             self.memory.write(name, table)
@@ -233,13 +242,25 @@ class State:
     def push(self) -> None:
         """Bring the memory up to date."""
         for name in sorted(self.memory_stale):
-            values = self.host.host_values(self.captured.variables[name])
+            variable = self.captured.variables[name]
+            fill = self.host.fill_of(variable)
+            if fill is not None:
+                self._fill(name, fill)
+                continue
+            values = self.host.host_values(variable)
             values = in_their_order(values, self.captured.orders.get(name))
             beyond = self.memory.arrays[name].shape[-1] - values.shape[-1]
             if beyond:  # room for synapses that may be formed
                 values = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, beyond)])
             self.memory.write(name, values)
         self.memory_stale.clear()
+
+    def _fill(self, name: str, fill: Fill) -> None:
+        """Make values where they are; what a run changes is newest there from then on."""
+        fill(self._backend, self.memory, self.captured.program.all_arrays()[name])
+        if name in self.captured.written:
+            self.host.note_changing(self.captured.variables[name])
+            self.host_stale.add(name)
 
 
 def capacity_for(captured: Captured, memory: Memory, n_steps: int) -> int:

@@ -20,7 +20,7 @@ from brian2eprop.device.capture.unchanged import Stamps
 from brian2eprop.device.lent import Lent
 from brian2eprop.device.memory.formed import Formed, Growth
 from brian2eprop.device.memory.instances import Instances, name_of
-from brian2eprop.device.memory.postponed import Postponed
+from brian2eprop.device.memory.postponed import Fill, Postponed
 from brian2eprop.device.memory.state import State
 from brian2eprop.errors import Unsupported
 
@@ -48,7 +48,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         self.stamps = Stamps(self._up_to_date)
         self.lent = Lent()
         self.formed = Formed()
-        self.postponed = Postponed()
+        self.postponed = Postponed(self._put)
         self._state_of: WeakKeyDictionary[Any, ReferenceType[State]] = WeakKeyDictionary()
         self._here = _Here()
 
@@ -57,6 +57,12 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
     def _raw(self, variable: Any) -> npt.NDArray[Any]:
         values: npt.NDArray[Any] = super().get_value(variable)
         return values
+
+    def _put(self, variable: Any, values: npt.NDArray[Any]) -> None:
+        """Set Brian2's array of a variable, of whatever size, to what its values are anyway."""
+        super().resize(variable, len(values))
+        variable.size = len(values)
+        self._raw(variable)[:] = values
 
     def _up_to_date(self, variable: Any) -> npt.NDArray[Any]:
         self._pull(variable)
@@ -127,6 +133,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
 
     def _touch(self, variable: Any) -> None:
         """Note that Brian2's array of a variable may be changed."""
+        self.postponed.changed(variable)
         self.stamps.advance(variable)
         self.lent.touch(variable)
         state = self._state_holding(variable)
@@ -165,6 +172,7 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
 
     def host_values(self, variable: Any) -> npt.NDArray[Any]:
         """See :class:`brian2eprop.device.memory.state.Host`."""
+        self.postponed.settle(variable)
         self.instances.settle(variable)
         if variable in self.instances.arrays:
             return self.instances.arrays[variable]
@@ -174,9 +182,19 @@ class ValuesDevice(RuntimeDevice):  # type: ignore[misc]
         """See :class:`brian2eprop.device.memory.state.Host`."""
         self.stamps.advance(variable)
         if self.instances.size is None:
+            if self._raw(variable).shape != values[0].shape:  # it was never asked for
+                super().resize(variable, len(values[0]))
             self._raw(variable)[:] = values[0]
         else:
             self.instances.promote(variable)[:] = values
+
+    def fill_of(self, variable: Any) -> Fill | None:
+        """See :class:`brian2eprop.device.memory.state.Host`."""
+        return self.postponed.fill_of(variable)
+
+    def note_changing(self, variable: Any) -> None:
+        """See :class:`brian2eprop.device.memory.state.Host`."""
+        self.postponed.forget(variable)
 
     def set_synapses(
         self,

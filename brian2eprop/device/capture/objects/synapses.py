@@ -13,16 +13,17 @@ from brian2.synapses.synapses import StateUpdater, SummedVariableUpdater, Synaps
 
 from brian2eprop.device import brian
 from brian2eprop.device.capture.builder import Builder
-from brian2eprop.device.capture.connections import connectivity, synaptic
+from brian2eprop.device.capture.connections import connectivity, kept_as, synaptic
 from brian2eprop.device.capture.objects.kind import (
     Kind,
     refuse_element_writes,
     refuse_scalar_writes,
 )
 from brian2eprop.device.capture.objects.shared import add_update
-from brian2eprop.device.capture.pathways import Delays, Pathway
+from brian2eprop.device.capture.pathways import Delays, MadeDelays, Pathway
 from brian2eprop.device.program import (
     Body,
+    Delay,
     DType,
     ForEach,
     ForEachSynapse,
@@ -42,10 +43,7 @@ def _propagate(builder: Builder, pathway: SynapticPathway) -> None:
     synapses = pathway.synapses
     # The queue of a pathway that runs before its source gets the last step's spikes.
     events, late = builder.heard(pathway, brian.whole(pathway.source), pathway.event)
-    steps = _delay_steps(builder, pathway) + late
-    own = steps.size > 1 and steps.min() != steps.max()
-    kept = (steps if own else steps[:1]).astype(np.int32).tobytes()
-    now = Delays(brian.number_stored(synapses), kept)
+    now = _delays(builder, pathway, late)
     first = builder.next_step(pathway.clock) - late
     of = builder.before.delays
     dt = pathway.source.clock.dt_
@@ -91,14 +89,19 @@ def _deliveries(
             since = earliest if formed is None else np.maximum(formed, earliest)
         if k < latest:
             until = np.full(n, found.delays[k + 1].since)
-        steps, number = delays.each(n), latest - k
-        common = steps[0] if steps.size else delays.longest
+        number = latest - k
+        delay: Delay | None = delays.common(n)
+        if delay is None and isinstance(delays, MadeDelays) and found.is_settled:
+            made = delays.where
+            delay = builder.made_table(made.name, n, made.memory)
+        elif delay is None:
+            delay = table("delay", delays.each(n), number)
         yield Propagate(
             pathway.name,
             found.events,
             there.connectivity.name,
             body if k == latest else _drawing_apart(body, number),
-            int(common) if (steps == common).all() else table("delay", steps, number),
+            delay,
             Side.SOURCE if pathway.prepost == "pre" else Side.TARGET,
             None if since is None else table("formed", since, number),
             None if until is None else table("until", until, number),
@@ -111,6 +114,33 @@ def _drawing_apart(body: Body, number: int) -> Body:
         name: replace(draw, owner=f"{draw.owner}:{number}") for name, draw in body.draws.items()
     }
     return replace(body, draws=draws)
+
+
+def _delays(builder: Builder, pathway: SynapticPathway, late: int) -> Delays:
+    """The present delays of a pathway, in steps."""
+    made = _made_delays(builder, pathway, late)
+    if made is not None:
+        return made
+    steps = _delay_steps(builder, pathway) + late
+    own = steps.size > 1 and steps.min() != steps.max()
+    kept = (steps if own else steps[:1]).astype(np.int32).tobytes()
+    return Delays(brian.number_stored(pathway.synapses), kept)
+
+
+def _made_delays(builder: Builder, pathway: SynapticPathway, late: int) -> Delays | None:
+    """The delays that are made where the Program runs; None of those that the host must tell."""
+    synapses, variable = pathway.synapses, pathway.variables["delay"]
+    recipe, holds = kept_as(builder, synapses), builder.before.to_be_made
+    if recipe is None or holds is None or not holds(variable):
+        return None
+    n = brian.number_stored(synapses)
+    if variable not in recipe.latest:
+        return Delays(n, np.array([late], np.int32).tobytes())
+    dt, name = pathway.source.clock.dt_, f"{pathway.name}:delay"
+    steps = recipe.delay_steps(variable, dt, late, name)
+    # What is no int of 32 bits, NaN too, is the least of them.
+    known = late <= steps.least and steps.most < MOST_DELAY_STEPS + late
+    return MadeDelays(n, made=steps) if known else None
 
 
 def _rounded(builder: Builder, pathway: SynapticPathway, late: int) -> str:
