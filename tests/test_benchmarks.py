@@ -44,6 +44,7 @@ SMALL = {
         "--jax",
         "none",
     ],
+    "connecting": ["--synapses", "1000", "--devices", "ours", "numpy"],
     "second_run": ["--synapses", "100", "--repeats", "1"],
 }
 # These have tests of their own, or are run by other benchmarks.

@@ -49,6 +49,14 @@ def test_convolution(tmp_path):
     assert printed("convolution.md", tmp_path) == [*shapes, "(3, 3, 2, 16) 16928 True", "True"]
 
 
+def test_large_networks(tmp_path):
+    first, second = printed("large_networks.md", tmp_path)
+    number, *rest = first.split()
+    assert abs(int(number) - 2_000_000) < 7000
+    assert rest == ["500000", "True"]
+    assert second == f"({number},) True"
+
+
 def test_rules(tmp_path):
     assert "\n".join(printed("rules.md", tmp_path)).count("[") >= 3
 
