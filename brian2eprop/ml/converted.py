@@ -38,17 +38,25 @@ class ConvertedNetwork:
     network : brian2.Network
         The network: ``network['conv']`` is the group of the layer 'conv', and
         ``network['conv_to_dense']`` the synapses from there to 'dense'.
-    stages : tuple of Scaled
-        What it was built of.
-    algorithm : Algorithm
-        What activations become.
     """
 
     def __init__(self, stages: tuple[Scaled, ...], algorithm: Algorithm, ports: Ports) -> None:
-        self.stages = stages
-        self.algorithm = algorithm
         self._running = Running(stages, algorithm, ports)
         self.network = self._running.network
+
+    def __repr__(self) -> str:
+        names = ", ".join(each.stage.name for each in self.stages)
+        return f"<ConvertedNetwork by {self.algorithm.name!r}: {names}>"
+
+    @property
+    def stages(self) -> tuple[Scaled, ...]:
+        """What it was built of."""
+        return self._running.stages
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """What activations become."""
+        return self._running.algorithm
 
     def predict(self, x: Any) -> Any:
         """What the output layer says, before a softmax, for samples.

@@ -91,3 +91,11 @@ def test_classes():
     snn = ml.convert(places, image, algorithm="rate", timesteps=3)
     with pytest.raises(Unsupported, match=r"predict_early: the output 'c' has the shape"):
         snn.predict_early(image, 0.1)
+
+
+def test_what_it_is_called():
+    b.set_device("eprop_cuda", backend="reference")
+    snn = ml.convert(rectified(1.0), np.eye(2), timesteps=4)
+    assert repr(snn) == "<ConvertedNetwork by 'few-spike': x, h, y>"
+    with pytest.raises(AttributeError):
+        snn.stages = ()
