@@ -209,9 +209,7 @@ class Archive:
         return np.frombuffer(data, dtype).reshape(found, order="F" if order else "C")
 
     def _read_state(self, kind: Format) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads(
-            self.member(STATE, MAX_STATE_BYTES).tobytes().decode(), parse_constant=_infinite
-        )
+        state: dict[str, Any] = json.loads(self.member(STATE, MAX_STATE_BYTES).tobytes().decode())
         if state.get("format") != kind.marker:
             raise ValueError("format")
         if state.get("version") != kind.version:
@@ -229,10 +227,3 @@ def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         (2, 0): np.lib.format.read_array_header_2_0,
     }[np.lib.format.read_magic(file)]
     return read(file, max_header_size=MAX_HEADER_BYTES)
-
-
-def _infinite(name: str) -> float:
-    """What JSON calls Infinity may be a limit that is none; NaN is no number."""
-    if name == "NaN":
-        raise ValueError("NaN")
-    return float(name)

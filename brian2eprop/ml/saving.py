@@ -132,6 +132,8 @@ def _encoded(value: Any, members: dict[str, Values]) -> Any:
 def _decoded(value: Any, members: Mapping[str, Values]) -> Any:
     if isinstance(value, list):
         return tuple(_decoded(each, members) for each in value)
+    if isinstance(value, float) and np.isnan(value):
+        raise ValueError("NaN")
     if not isinstance(value, dict):
         return value
     if "array" in value:

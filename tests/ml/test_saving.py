@@ -117,7 +117,8 @@ def test_what_a_file_says_is_not_believed(saved):
         scaled(1, begin=3), scaled(1, scale=-1.0), scaled(1, scale=[1.0]),
         scaled(2, scale={"array": "0", "shape": [7]}),
         projection(1, source="pool"), projection(1, input_shape=[6, 5, 3]),
-        projection(1, strides=[0, 0]), projection(1, kernel=3.0),
+        stage(1, bias=float("nan")),
+        projection(1, strides=[1.0, 1.0]), projection(1, strides=[0, 0]), projection(1, kernel=3.0),
         projection(1, gain={"array": "0", "shape": [3, 7]}),
         {"inputs": "pool"}, {"outputs": {"y": "conv"}}, {"outputs": [["dense"]]}, {"inputs": None},
     ]  # fmt: skip
