@@ -43,9 +43,9 @@ def from_keras(
     Parameters
     ----------
     model : keras.Model
-        A trained Sequential or Functional model of Keras 3, with one input, one output and
-        channels last.
-    samples : array, shape (samples, *shape of the input)
+        A trained Sequential or Functional model of Keras 3, with channels last; several inputs
+        and outputs are arranged as the model arranges them.
+    samples : array, or list or dict of arrays, shape (samples, *shape of the input)
         Typical inputs, a few hundred: by their activations the scales are chosen.
     algorithm : str or Algorithm
         'few-spike': spikes are the binary digits of an activation (Stöckl and Maass 2021,
