@@ -30,6 +30,7 @@ from brian2eprop.device.connecting import rules
 from brian2eprop.device.expansion.recipe import recipe_of
 from brian2eprop.errors import Unsupported
 from tests.device.alike import Found, assert_alike, on_device
+from tests.samples import examples
 
 N = 60
 NEURONS = """dv/dt = (drive - v)/(10*ms) : 1
@@ -184,8 +185,8 @@ RUNS = [(probabilities, False), (distances, True), (totals, True), (indegrees, F
 @pytest.mark.parametrize(("connect", "plastic"), RUNS)
 def test_networks_do_what_listed_ones_do(backend: str, connect: Said, plastic: bool) -> None:
     """With monitors, plasticity, sums, delays of each synapse, and between runs."""
-    if backend == "emulated" and connect is not totals:
-        pytest.skip("one is enough, and each is long")
+    if backend == "emulated" and connect is not totals and not examples(0, 1):
+        pytest.skip("runs where all are asked for: --hypothesis-profile=long")
 
     def run(whole: Network, synapses: Synapses, read: Callable[[], Found]) -> Found:
         whole["cells"].v = np.linspace(0.1, 0.98, N)  # some spike at once
